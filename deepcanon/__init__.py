@@ -1,0 +1,19 @@
+"""deepcanon: the classic deep-learning systems, correct, fast, resumable, verified.
+
+The verbs of the command line are functions here too (imported on first use, so that `import deepcanon` is quick):
+
+    run = deepcanon.train("convnet", data="digits", steps=200)
+    run = deepcanon.load("runs/convnet-1")
+    run.predict("images/")
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "load", "train"]
+
+
+def __getattr__(name: str):
+    if name in ("train", "load"):
+        return getattr(importlib.import_module("deepcanon.run"), name)
+    raise AttributeError(f"module 'deepcanon' has no attribute {name!r}")

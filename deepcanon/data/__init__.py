@@ -1,0 +1,146 @@
+"""The data doors: readers by the shape of the data, the catalogue of public sets, and the order of batches.
+
+Importing this package imports neither torch nor numpy; the readers are loaded when they are first used.
+"""
+
+import difflib
+import importlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import catalogue
+from .errors import DataError, Problem, Problems
+
+if TYPE_CHECKING:
+    from .splits import Dataset
+
+__all__ = ["KINDS", "DataError", "Problem", "Report", "check", "open_data", "read_inputs"]
+
+KINDS = ("images", "tables", "text", "environment", "points")
+
+
+def _reader(kind: str) -> Any:
+    if kind not in KINDS:
+        raise ValueError(f"no reader for {kind!r}, only for {', '.join(KINDS)}")
+    return importlib.import_module(f".{kind}", __name__)
+
+
+def _accepted(kinds: Sequence[str]) -> str:
+    names = [name for name, entry in catalogue.ENTRIES.items() if entry.kind in kinds]
+    known = [f"a name of the catalogue ({', '.join(names)})"] if names else []
+    return "accepted are " + "; or ".join([*known, *(_reader(kind).ACCEPTS for kind in kinds)])
+
+
+def _open(kinds: Sequence[str], spec: str, seed: int, options: dict[str, Any] | None, problems: Problems) -> "Dataset":
+    entry = catalogue.ENTRIES.get(spec)
+    if entry is not None:
+        if entry.kind not in kinds:
+            what = f"is a set of {entry.kind}, wanted is {' or '.join(kinds)}"
+            raise problems.fail(spec, "", what, _accepted(kinds))
+        return _reader(entry.kind).read_named(spec, seed, options)
+    if "\0" in spec or not spec:
+        raise problems.fail(spec, "", "is no name or path", _accepted(kinds))
+    path = Path(os.path.expanduser(spec))  # unlike Path's, it takes an unknown ~user as it stands
+    try:
+        exists = path.exists()
+    except OSError:  # a name that is too long for the file system
+        exists = False
+    if not exists:
+        if "environment" in kinds:
+            return _reader("environment").read(spec)
+        near = difflib.get_close_matches(spec, [n for n, e in catalogue.ENTRIES.items() if e.kind in kinds], 1)
+        remedy = f"did you mean {near[0]}?" if near else _accepted(kinds)
+        raise problems.fail(spec, "", "is neither a data set's name nor a path that exists", remedy)
+    paths = [kind for kind in kinds if kind not in ("environment", "points")]
+    fitting = [kind for kind in paths if _reader(kind).fits(path)]
+    if not fitting and len(paths) != 1:
+        raise problems.fail(path, "", f"is not {' or '.join(paths) or 'an environment'}", _accepted(kinds))
+    return _reader((fitting or paths)[0]).read(path, seed, options, problems)
+
+
+def open_data(
+    kinds: tuple[str, ...],
+    spec: str,
+    *,
+    seed: int = 0,
+    options: dict[str, Any] | None = None,
+    skip_bad: bool = False,
+) -> "Dataset":
+    """Opens a data set by its name in the catalogue or by its path, with the reader among `kinds` that it fits.
+
+    `options` are the reading options of a recipe's Config (size, channels, target, valid_share, test_share); those
+    that a reader does not know are left to others. `skip_bad` leaves out bad files and rows, and records their names.
+    """
+    return _open(kinds, str(spec), seed, options, Problems(skip_bad=skip_bad))
+
+
+def read_inputs(kind: str, describe: dict[str, Any], paths: list[str]) -> tuple[list[str], Any]:
+    """Names and inputs from the INPUT arguments of `predict` and `encode`: files, folders, or "-" (standard input)."""
+    missing = [p for p in paths if p != "-" and ("\0" in p or not Path(p).exists())]
+    if missing:
+        raise DataError(
+            [Problem(p, "", "does not exist", "give a file, a folder or -", skippable=False) for p in missing]
+        )
+    if not paths:
+        raise DataError("no input: give a file, a folder or -")
+    return _reader(kind).inputs(describe, paths)
+
+
+@dataclass
+class Report:
+    """What a reader understood of a path, and every problem it met."""
+
+    kind: str
+    path: str
+    counts: dict[str, int] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    examples: list[str] = field(default_factory=list)
+    record: dict[str, Any] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def lines(self) -> list[str]:
+        """The report for people, line by line."""
+        classes = self.facts.get("classes")
+        shown = [f"classes: {', '.join(classes[:20])}{', ...' if len(classes) > 20 else ''}"] if classes else []
+        return [
+            f"{self.path}: {self.kind}",
+            *self.notes,
+            *shown,
+            *(f"example: {example}" for example in self.examples),
+            f"{len(self.problems) or 'no'} problem{'s' * (len(self.problems) != 1)}",
+            *(f"problem: {problem}" for problem in self.problems),
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        return {
+            "path": self.path, "kind": self.kind, "counts": self.counts, "facts": self.facts, "notes": self.notes,
+            "examples": self.examples, "record": self.record, "problems": [str(p) for p in self.problems],
+        }  # fmt: skip
+
+
+def check(kinds: tuple[str, ...], path: str, options: dict[str, Any] | None = None) -> Report:
+    """Reads all of a path (or a named set), trains nothing, and reports what was understood and every problem."""
+    problems = Problems(keep_going=True)
+    try:
+        data = _open(kinds, str(path), 0, options, problems)
+    except DataError as error:
+        return Report(" or ".join(kinds), str(path), problems=list(dict.fromkeys([*problems.found, *error.problems])))
+    return Report(
+        data.kind,
+        str(path),
+        data.counts(),
+        data.describe(),
+        data.notes,
+        data.examples,
+        data.record,
+        problems.found,
+    )

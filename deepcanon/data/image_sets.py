@@ -1,0 +1,130 @@
+"""An image set from its splits: reading options, splits that are decoded batch by batch, missing splits drawn."""
+
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import pixels
+from .errors import DataError, Problem, Problems, one_line
+from .splits import Dataset, Split, draw_splits, shares
+
+__all__ = ["REMEDY", "THREADS", "StreamedPixels", "StreamedSplit", "finish", "image_options"]
+
+REMEDY = "replace or remove it, or leave bad files out with --skip-bad"
+THREADS = 4
+"""Threads that decode images; Pillow lets go of the interpreter while it decodes."""
+
+
+def image_options(options: dict[str, Any] | None) -> tuple[int, int]:
+    options = options or {}
+    size, channels = int(options.get("size", 0)), int(options.get("channels", 0))
+    if not 0 <= size <= 4096:
+        raise DataError(Problem("", "", f"size {size} is not between 0 and 4096", "0 chooses it", skippable=False))
+    if channels not in (0, 1, 3):
+        raise DataError(Problem("", "", f"channels {channels} is none of 0, 1, 3", "0 is as found", skippable=False))
+    return size, channels
+
+
+class StreamedPixels:
+    """Images that are decoded when they are indexed, with the same result as a tensor of all of them."""
+
+    def __init__(self, paths: list[Path], size: tuple[int, int], channels: int) -> None:
+        self.paths, self.size, self.channels = paths, size, channels
+        self.dtype = torch.uint8
+        self._pool: ThreadPoolExecutor | None = None
+        self._coming: dict[int, Future[Tensor]] = {}
+
+    @property
+    def shape(self) -> torch.Size:
+        return torch.Size((len(self.paths), self.channels, *self.size))
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def _decode(self, row: int) -> Tensor:
+        path = self.paths[row]
+        try:
+            return torch.from_numpy(pixels.decode(path, self.size, self.channels).copy())
+        except pixels.BadImage as error:
+            raise DataError(Problem(str(path), "", str(error), REMEDY)) from None
+
+    def _start(self, row: int) -> "Future[Tensor]":
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="decode")
+        return self._pool.submit(self._decode, row)
+
+    def prefetch(self, rows: Tensor) -> None:
+        """Starts to decode these rows; what was started before and not used is dropped."""
+        wanted = set(rows.tolist())
+        for row in [row for row in self._coming if row not in wanted]:
+            self._coming.pop(row).cancel()
+        for row in wanted.difference(self._coming):
+            self._coming[row] = self._start(row)
+
+    def __getitem__(self, rows: Any) -> Tensor:
+        chosen = torch.arange(len(self))[rows]
+        if chosen.ndim == 0:
+            return self._decode(int(chosen))
+        unique = dict.fromkeys(chosen.tolist())
+        wanted = {r: self._coming.pop(r) if r in self._coming else self._start(r) for r in unique}
+        images = {row: future.result() for row, future in wanted.items()}
+        if not images:
+            return torch.empty((0, self.channels, *self.size), dtype=torch.uint8)
+        return torch.stack([images[row] for row in chosen.tolist()])
+
+
+class StreamedSplit(Split):
+    """A split that is too large for memory: `take` decodes, `prefetch` starts to decode the next batch."""
+
+    x: StreamedPixels
+
+    def take(self, indices: Tensor) -> Split:
+        return Split(self.x[indices], None if self.y is None else self.y[indices])
+
+    def prefetch(self, indices: Tensor) -> None:
+        self.x.prefetch(indices)
+
+
+def _part(split: Split, rows: Tensor) -> Split:
+    y = None if split.y is None else split.y[rows]
+    if isinstance(split.x, StreamedPixels):
+        return StreamedSplit(
+            StreamedPixels([split.x.paths[i] for i in rows.tolist()], split.x.size, split.x.channels), y
+        )
+    return Split(split.x[rows], y)
+
+
+def finish(
+    splits: dict[str, Split], classes: tuple[str, ...], size: tuple[int, int], channels: int, seed: int,
+    options: dict[str, Any] | None, problems: Problems, notes: list[str], record: dict[str, Any],
+    examples: list[str], wanted: tuple[float, float] | None = None,
+) -> Dataset:  # fmt: skip
+    """Draws the missing splits from train and puts the data set together."""
+    valid, test = wanted or shares(options)
+    missing = [(s, share) for s, share in (("valid", valid), ("test", test)) if s not in splits and share > 0]
+    train = splits["train"]
+    if missing:
+        drawn = draw_splits(len(train), train.y, missing, seed)
+        splits = {**splits, **{s: _part(train, rows) for s, rows in drawn.items()}}
+    splits = {s: splits[s] for s in ("train", "valid", "test") if s in splits}
+    counts = {s: len(split) for s, split in splits.items()}
+    listed = ", ".join(f"{s} {n:,}" for s, n in counts.items())
+    how = (
+        f" ({' and '.join(s for s, _ in missing)} drawn from train by seed {seed}{' and class' if classes else ''})"
+        if missing
+        else ""
+    )
+    notes = [*notes, f"examples: {listed}{how}", f"classes: {len(classes)}" if classes else "no labels"]
+    skipped = problems.skipped()
+    if skipped:
+        notes.append(f"left out: {len(skipped)} ({one_line(skipped[0])}{', ...' if len(skipped) > 1 else ''})")
+    record = {**record, "counts": counts, "split": dict(missing), "seed": seed, "skipped": skipped}
+    if classes and train.y is not None:
+        per = Counter(splits["train"].y.tolist())  # type: ignore[union-attr]
+        record["classes"] = {name: per[c] for c, name in enumerate(classes)}
+    facts = {"size": list(size), "channels": channels, "classes": list(classes)}
+    return Dataset("images", splits, facts, notes, record, examples)

@@ -1,0 +1,96 @@
+"""One image file to pixels: EXIF rotation, alpha on white, grey or colour, resized and centre-cropped."""
+
+import io
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+__all__ = ["FORMATS", "SUFFIXES", "BadImage", "decode", "fit", "header"]
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+_GREY = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+
+# what Pillow warns about (damaged EXIF, huge images) is no news beside the pixels, or is refused below
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+class BadImage(ValueError):
+    """The file is no image that can be decoded; the text says why."""
+
+
+def _open(source: Path | bytes) -> Image.Image:
+    if isinstance(source, Path) and not source.is_file():  # a pipe would never end
+        raise BadImage("is no file")
+    # only these decoders: none of the others that Pillow has should ever see a user's file
+    image = Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS)
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and image.width * image.height > limit:
+        raise BadImage(f"has {image.width}x{image.height} pixels, more than the limit of {limit}")
+    return image
+
+
+def _guarded(source: Path | bytes, use: Any) -> Any:
+    try:
+        with _open(source) as image:
+            return use(image)
+    except BadImage:
+        raise
+    except Exception as error:  # a decoder given damaged bytes may raise anything
+        reason = str(error) if not isinstance(error, Image.UnidentifiedImageError) else ""
+        size = len(source) if isinstance(source, bytes) else source.stat().st_size
+        empty = "is empty" if size == 0 else "is no image that can be read"
+        raise BadImage(f"{empty}{f' ({reason})' if reason and size else ''}") from None
+
+
+def header(source: Path | bytes) -> tuple[int, int, bool]:
+    """Width and height after EXIF rotation, and whether the image is grey; decodes no pixels."""
+
+    def look(image: Image.Image) -> tuple[int, int, bool]:
+        width, height = image.size
+        # of a PNG without EXIF before its pixels, Pillow would decode all of it to look behind them
+        late = image.format == "PNG" and not {"exif", "Raw profile type exif"} & set(image.info)
+        if not late and image.getexif().get(0x0112, 1) in (5, 6, 7, 8):
+            width, height = height, width
+        return width, height, image.mode in _GREY
+
+    return _guarded(source, look)
+
+
+def decode(source: Path | bytes, size: tuple[int, int], channels: int) -> np.ndarray:
+    """The image as uint8 [channels, height, width]: scaled to cover `size`, the middle kept."""
+    return _guarded(source, lambda image: _pixels(image, size, channels))
+
+
+def _pixels(image: Image.Image, size: tuple[int, int], channels: int) -> np.ndarray:
+    image.load()
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I") or image.mode == "F":
+        deep = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+        image = Image.fromarray(((deep + 128) // 257).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return _fitted(image, size, channels)
+
+
+def fit(image: np.ndarray, size: tuple[int, int], channels: int) -> np.ndarray:
+    """uint8 pixels [channels, height, width] brought to another size or number of channels in the same way."""
+    picture = Image.fromarray(image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))
+    return _fitted(picture, size, channels)
+
+
+def _fitted(image: Image.Image, size: tuple[int, int], channels: int) -> np.ndarray:
+    image = image.convert("L" if channels == 1 else "RGB")
+    height, width = size
+    if image.size != (width, height):
+        # the middle part of the wanted proportions first, so that a long thin image is never blown up
+        across = min(image.width, image.height * width / height)
+        down = min(image.height, image.width * height / width)
+        left, top = (image.width - across) / 2, (image.height - down) / 2
+        image = image.resize((width, height), Image.Resampling.BICUBIC, box=(left, top, left + across, top + down))
+    pixels = np.asarray(image)
+    return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))

@@ -1,0 +1,108 @@
+"""A data set in memory: splits of tensors or text, what they are, and how missing splits are drawn."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .errors import DataError, Problem
+from .seeds import stream_seed
+
+__all__ = ["Dataset", "Split", "draw_splits", "shares"]
+
+
+@dataclass
+class Split:
+    """Inputs `x` and targets `y` (or None), batched by index; for text `x` is the text itself."""
+
+    x: Any
+    y: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, indices: Tensor) -> "Split":
+        """The examples with these indices, as one batch."""
+        if isinstance(self.x, str):
+            raise TypeError("a text has no examples to take: cut the text itself")
+        return Split(self.x.index_select(0, indices), None if self.y is None else self.y.index_select(0, indices))
+
+    def prefetch(self, indices: Tensor) -> None:
+        """Prepares a coming `take(indices)`; nothing to do for data in memory."""
+
+    def chunks(self, size: int = 1024) -> Iterator["Split"]:
+        """The whole split in order, `size` examples at a time: statistics without holding all of it."""
+        for start in range(0, len(self), size):
+            yield self.take(torch.arange(start, min(start + size, len(self))))
+
+
+@dataclass
+class Dataset:
+    """What a reader gives: the splits, a description (JSON), lines to print and the record for the run."""
+
+    kind: str
+    splits: dict[str, Split]
+    facts: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+    record: dict[str, Any] = field(default_factory=dict)
+    examples: list[str] = field(default_factory=list)
+    """Three examples in words, for `data check`."""
+
+    def __getitem__(self, name: str) -> Split:
+        if name not in self.splits:
+            raise DataError(f"this data has no {name} split, only {', '.join(self.splits) or 'none'}")
+        return self.splits[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.splits
+
+    def describe(self) -> dict[str, Any]:
+        """What later inputs must look like: JSON values only."""
+        return {"kind": self.kind, **self.facts}
+
+    def counts(self) -> dict[str, int]:
+        return {name: len(split) for name, split in self.splits.items()}
+
+
+def shares(options: dict[str, Any] | None, valid: float = 0.1, test: float = 0.1) -> tuple[float, float]:
+    """The options `valid_share` and `test_share`, checked."""
+    options = options or {}
+    valid, test = float(options.get("valid_share", valid)), float(options.get("test_share", test))
+    if not (0 <= valid < 1 and 0 <= test < 1 and valid + test < 1):
+        raise DataError(
+            Problem("", "", f"valid_share {valid} and test_share {test} leave nothing to train on",
+                    "give shares from 0 to below 1 with a sum below 1", skippable=False)
+        )  # fmt: skip
+    return valid, test
+
+
+def draw_splits(count: int, labels: Tensor | None, wanted: Sequence[tuple[str, float]], seed: int) -> dict[str, Tensor]:
+    """Draws splits of the wanted shares by seed and class; the rest is "train".
+
+    Each class gives its share of each split, rounded by largest remainder so that the split has the share of the
+    whole, and always keeps one example for training. Indices are in rising order. An empty split is left out.
+    """
+    groups = [torch.arange(count)] if labels is None else [(labels == c).nonzero()[:, 0] for c in labels.unique()]
+    generator = torch.Generator().manual_seed(stream_seed(seed, 0, "split"))
+    groups = [group[torch.randperm(len(group), generator=generator)] for group in groups]
+    used = [0] * len(groups)
+    drawn: dict[str, Tensor] = {}
+    for name, share in wanted:
+        room = [len(group) - 1 - start for group, start in zip(groups, used, strict=True)]
+        exact = [len(group) * share for group in groups]
+        take = [min(int(e), r) for e, r in zip(exact, room, strict=True)]
+        target = max(round(count * share), 1 if share > 0 else 0)
+        by_remainder = sorted(range(len(groups)), key=lambda g: (int(exact[g]) - exact[g], g))
+        for g in by_remainder:
+            if sum(take) >= target:
+                break
+            if take[g] < room[g]:
+                take[g] += 1
+        parts = [group[start : start + n] for group, start, n in zip(groups, used, take, strict=True)]
+        used = [start + n for start, n in zip(used, take, strict=True)]
+        drawn[name] = torch.cat(parts).sort().values if parts else torch.arange(0)
+    rest = [group[start:] for group, start in zip(groups, used, strict=True)]
+    splits = {"train": torch.cat(rest).sort().values if rest else torch.arange(0), **drawn}
+    return {name: rows for name, rows in splits.items() if len(rows)}
