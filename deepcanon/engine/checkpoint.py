@@ -1,0 +1,202 @@
+"""Checkpoints: folders of safetensors and JSON with the SHA-256 of each file, written so that a half one cannot exist.
+
+A folder is written under a temporary name, every file and the folder are flushed to disk, and it is renamed.
+Reading checks every byte against the manifest, since most flipped bits in a safetensors file load silently.
+Nothing is unpickled.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from deepcanon.engine.errors import CheckpointError, DeepcanonError
+from deepcanon.engine.state import pack, unpack
+
+__all__ = ["Checkpoints", "read_folder", "write_folder", "write_text"]
+
+TEMPORARY = ".tmp-"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replaces a file by `text` such that either the old or the new content stands there."""
+    temporary = path.with_name(TEMPORARY + path.name)
+    try:
+        _write(temporary, text.encode())
+        os.replace(temporary, path)
+    except OSError as error:
+        _remove(temporary)
+        raise DeepcanonError(f"cannot write {path} ({len(text)} bytes): {error.strerror or error}") from error
+
+
+def write_part(folder: Path, part: str, value: Any) -> None:
+    """Writes `PART.json`, and `PART.safetensors` if it has tensors, into a folder that is not in place yet."""
+    tensors: dict[str, Tensor] = {}
+    tree = pack(value, tensors)
+    plain = {key: tensor.cpu().contiguous() for key, tensor in tensors.items()}
+    if plain:
+        _write(folder / f"{part}.safetensors", safetensors.torch.save(plain))
+    _write(folder / f"{part}.json", json.dumps(tree).encode())
+
+
+def seal(folder: Path, final: Path) -> None:
+    """Writes the manifest of a temporary folder and puts it in place."""
+    files = {path.name: _digest(path.read_bytes()) for path in sorted(folder.iterdir())}
+    _write(folder / "manifest.json", _manifest(files))
+    _flush(folder)
+    if final.exists():
+        shutil.rmtree(final)
+    os.rename(folder, final)
+    _flush(final.parent)
+
+
+def write_folder(final: Path, **parts: Any) -> None:
+    """Writes a verified folder, one part per keyword, all or nothing.
+
+    Raises:
+        DeepcanonError: the disk is full or not writable; what stood there before is whole.
+    """
+    temporary = final.with_name(TEMPORARY + final.name)
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        for part, value in parts.items():
+            write_part(temporary, part, value)
+        seal(temporary, final)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise DeepcanonError(f"cannot write {final}: {error.strerror or error}") from error
+
+
+def read_folder(folder: Path) -> dict[str, Any]:
+    """The parts of a verified folder.
+
+    Raises:
+        CheckpointError: a file is missing, truncated or altered, or the folder is none of ours.
+    """
+    try:
+        raw = (folder / "manifest.json").read_bytes()
+        files = json.loads(raw)["files"]
+        if _manifest(files) != raw:
+            raise CheckpointError(f"{folder / 'manifest.json'} was altered")
+        contents = {}
+        for name, digest in files.items():
+            if not re.fullmatch(r"[a-z0-9_-]+\.(json|safetensors)", name):
+                raise CheckpointError(f"{folder / 'manifest.json'} names a file that is not ours")
+            contents[name] = (folder / name).read_bytes()
+            if _digest(contents[name]) != digest:
+                raise CheckpointError(f"{folder / name} was truncated or altered (its SHA-256 differs)")
+        parts = {}
+        for name in files:
+            part, kind = name.rsplit(".", 1)
+            if kind == "json":
+                raw_tensors = contents.get(f"{part}.safetensors")
+                tensors = safetensors.torch.load(raw_tensors) if raw_tensors is not None else {}
+                parts[part] = unpack(json.loads(contents[name]), tensors)
+        return parts
+    except CheckpointError:
+        raise
+    except OSError as error:
+        raise CheckpointError(f"cannot read {error.filename or folder}: {error.strerror or error}") from error
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        safetensors.SafetensorError,
+    ) as error:
+        raise CheckpointError(f"{folder} is not a checkpoint: {type(error).__name__}") from error
+
+
+class Checkpoints:
+    """The checkpoints of one run: `step-N` (the last two) and `best-N`."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.refused: list[str] = []  # why a checkpoint was passed over
+
+    def named(self, kind: str) -> list[Path]:
+        """Folders of one kind, newest first."""
+        if not self.folder.is_dir():
+            return []
+        found = [p for p in self.folder.iterdir() if re.fullmatch(kind + r"-\d{9}", p.name) and p.is_dir()]
+        return sorted(found, reverse=True)
+
+    def path(self, kind: str, step: int) -> Path:
+        return self.folder / f"{kind}-{step:09d}"
+
+    def readable(self, kind: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        """(step, parts) of each sound checkpoint, newest first; why others were refused is kept in `refused`."""
+        for folder in self.named(kind):
+            try:
+                parts = read_folder(folder)
+            except CheckpointError as error:
+                self.refused.append(str(error))
+                continue
+            yield int(folder.name[-9:]), parts
+
+    def newest(self, kind: str) -> tuple[int, dict[str, Any]] | None:
+        return next(self.readable(kind), None)
+
+    def prune(self, keep_best: int | None, keep: int = 2) -> None:
+        """Leaves the newest `keep` and the best checkpoint, and no temporary folder."""
+        for folder in self.named("step")[keep:]:
+            shutil.rmtree(folder, ignore_errors=True)
+        for folder in self.named("best"):
+            if int(folder.name[-9:]) != keep_best:
+                shutil.rmtree(folder, ignore_errors=True)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Removes what a killed process left half-written."""
+        if self.folder.is_dir():
+            for folder in self.folder.iterdir():
+                if folder.name.startswith(TEMPORARY):
+                    shutil.rmtree(folder, ignore_errors=True)
+
+    def drop_after(self, step: int) -> None:
+        """Removes what is newer than the checkpoint from which the run goes on."""
+        for kind in ("step", "best"):
+            for folder in self.named(kind):
+                if int(folder.name[-9:]) > step:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _manifest(files: dict[str, str]) -> bytes:
+    listed = json.dumps(files, sort_keys=True)
+    return json.dumps({"files": files, "sha256": _digest(listed.encode())}, sort_keys=True).encode()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _write(path: Path, content: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _flush(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError:
+        return

@@ -1,0 +1,117 @@
+"""Takes a trained module out of its run: `torch.export` or ONNX, and a JSON that says what goes in and out."""
+
+import json
+import logging
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from deepcanon.engine.errors import UsageError
+
+__all__ = ["Export", "classifier_export", "write_export"]
+
+
+class Export(NamedTuple):
+    """What a recipe hands out.
+
+    module: takes RAW values; the normalisation is inside.
+    inputs: example tensors; axis 0 is the batch unless `dynamic` is false.
+    about: what a user must know of inputs and outputs (size, range, channel order, classes ...), JSON.
+    """
+
+    module: nn.Module
+    inputs: tuple[Tensor, ...]
+    input_names: tuple[str, ...]
+    output_names: tuple[str, ...]
+    about: dict[str, Any]
+    dynamic: bool = True
+
+
+def classifier_export(
+    preprocess: nn.Module, model: nn.Module, shape: Sequence[int], reader: dict[str, Any], device: torch.device
+) -> Export:
+    """The export of a classifier: raw rows of a table, or pixels 0..255, to probabilities.
+
+    Args:
+        preprocess, model: from raw values to what the model takes, and from that to logits.
+        shape: of one input, (C, H, W) or (F,).
+        reader: what the reader said of the data (classes, columns).
+    """
+    about: dict[str, Any] = {"task": "classify", "classes": reader["classes"]}
+    images = len(shape) == 3
+    if images:
+        order = "grey" if shape[0] == 1 else "RGB"
+        about |= {"size": list(shape[1:]), "channels": shape[0], "channel_order": order, "range": [0, 255]}
+    else:
+        about["columns"] = reader["columns"]
+    example = torch.zeros(2, *shape, dtype=torch.uint8 if images else torch.float32, device=device)
+    module = nn.Sequential(preprocess, model, nn.Softmax(1))
+    return Export(module, (example,), ("pixels" if images else "columns",), ("probabilities",), about)
+
+
+def write_export(export: Export, form: str, to: Path) -> list[Path]:
+    """Writes `to` (form "torch": a torch.export program; "onnx") and `to` with the ending .json.
+
+    Raises:
+        UsageError: the folder does not exist or the extra is missing.
+    """
+    if not to.parent.is_dir():
+        raise UsageError(f"cannot write {to}: the folder {to.parent} does not exist")
+    module = export.module.eval()
+    # Two rows in the example: a batch of one would be taken for a constant.
+    inputs = tuple(
+        t.expand(2, *t.shape[1:]).contiguous() if export.dynamic and len(t) == 1 else t for t in export.inputs
+    )
+    batch = torch.export.Dim("batch", min=1)
+    shapes = tuple({0: batch} if export.dynamic else None for _ in inputs)
+    temporary = to.with_name(f".tmp-{to.name}")
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            if form == "onnx":
+                try:
+                    import onnx  # noqa: F401
+                    import onnxscript  # noqa: F401
+                except ImportError:
+                    raise UsageError("ONNX export needs an extra: pip install 'deepcanon[onnx]'") from None
+                logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns that torchvision is not here
+                torch.onnx.export(
+                    module,
+                    inputs,
+                    str(temporary),
+                    dynamo=True,
+                    input_names=list(export.input_names),
+                    output_names=list(export.output_names),
+                    dynamic_shapes=shapes,
+                    external_data=False,
+                    verbose=False,
+                )
+            else:
+                program = torch.export.export(module, inputs, dynamic_shapes=shapes)
+                with open(temporary, "wb") as file:
+                    torch.export.save(program, file)
+        os.replace(temporary, to)
+    finally:
+        temporary.unlink(missing_ok=True)
+    with torch.no_grad():
+        outputs = module(*inputs)
+    outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
+    about = {
+        "format": form,
+        "inputs": [_describe(name, t, export.dynamic) for name, t in zip(export.input_names, inputs, strict=True)],
+        "outputs": [_describe(name, t, export.dynamic) for name, t in zip(export.output_names, outputs, strict=True)],
+        **export.about,
+    }
+    beside = to.with_suffix(".json")
+    beside.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    return [to, beside]
+
+
+def _describe(name: str, tensor: Tensor, dynamic: bool) -> dict[str, Any]:
+    shape = ["batch" if dynamic and axis == 0 else size for axis, size in enumerate(tensor.shape)]
+    return {"name": name, "shape": shape, "dtype": str(tensor.dtype).removeprefix("torch.")}

@@ -1,0 +1,333 @@
+"""The loop: one life of a run, from its beginning or a checkpoint to its end or a signal."""
+
+import contextlib
+import fcntl
+import json
+import math
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from deepcanon.engine import checkpoint, pictures, processes, state
+from deepcanon.engine.checkpoint import Checkpoints, write_folder
+from deepcanon.engine.errors import CheckpointError, DeepcanonError, Interrupted, NonFiniteError, UsageError
+from deepcanon.engine.events import Events
+from deepcanon.engine.metrics import Averages, MetricsFile, plain, read_metrics
+from deepcanon.engine.progress import Progress
+from deepcanon.engine.recipe import eval_mode, evaluate, is_model, make, modules, seed_generators, splits
+from deepcanon.engine.report import write_report
+from deepcanon.engine.run import Run
+
+__all__ = ["Loop", "Say"]
+
+CHECKPOINT_SHARE = 50  # a checkpoint may take 1/50 of the time
+OVERRUN = 1.25  # a run of --minutes M ends when it has taken so many M, however many steps are left
+PICTURE_SHARE = 20  # and pictures 1/20; the last ones are always drawn
+
+Say = Callable[[str], None]
+
+
+class Loop:
+    """Steps, evaluations, checkpoints, signals and resume of one run."""
+
+    def __init__(self, recipe_class: Any, config: Any, facts: dict, run: Run, say: Say, quiet: bool):
+        self.run, self.say, self.quiet = run, say, quiet or run.rank > 0
+        self.recipe = make(recipe_class, config, facts, run)
+        if run.settings.compile:
+            for module in modules(self.recipe):
+                module.compile()
+        self.folder = run.folder or Path()
+        self.checkpoints = Checkpoints(self.folder / "checkpoints")
+        self.metrics_file = MetricsFile(self.folder / "metrics.jsonl")
+        self.averages = Averages()
+        self.best: dict[str, Any] | None = None
+        self.since_best = 0
+        self.done = 0
+        self.seconds = self.cpu_seconds = 0.0
+        self.stop_reason: str | None = None
+        self.signal = 0
+        self.locked = False
+        self.last: dict[str, Any] = {}
+        self.progress = Progress(0, 0, quiet=True)
+        self.events: Events | None = None
+        self.began = self.saved = time.monotonic()
+        self.save_cost = self.drawn = self.draw_cost = 0.0
+
+    # The loop
+
+    def go(self) -> dict[str, Any]:
+        run, settings = self.run, self.run.settings
+        self.progress = Progress(self.done, run.steps, self.quiet)
+        if run.rank == 0:
+            self.events = Events(self.folder / "events", self.done or None)
+        self.began = self.saved = time.monotonic()
+        with self.lock(), self._signals():
+            self.status("running")
+            try:
+                if self.done == 0 and not self.checkpoints.named("step"):
+                    self._save()
+                while self.done < run.steps and not self.stop_reason:
+                    self._step()
+                    if processes.any_process(self.signal):
+                        self._save()
+                        raise Interrupted(
+                            processes.any_process(self.signal),
+                            f"stopped at step {self.done}; `deepcanon resume {self.folder}` goes on",
+                        )
+                    late = settings.minutes is not None and self._elapsed() > OVERRUN * settings.minutes * 60
+                    if settings.minutes is not None and processes.any_process(int(late)) and self.done < run.steps:
+                        run.stop(f"the time was up at step {self.done} of {run.steps}")
+                    # Every process must agree, so only one process goes by the clock.
+                    wait = max(settings.checkpoint_every, CHECKPOINT_SHARE * self.save_cost)
+                    due = settings.checkpoint_every == 0 or time.monotonic() - self.saved > wait
+                    if processes.any_process(int(due and run.rank == 0)):
+                        self._save()
+                self._save()
+            except Interrupted as error:
+                self._finish("interrupted", str(error))
+                raise
+            except DeepcanonError as error:
+                self._finish("failed", str(error))
+                raise
+            except Exception as error:
+                self._finish("failed", f"{type(error).__name__}: {error}")
+                raise
+            return self._finish("done", self.stop_reason)
+
+    def _step(self) -> None:
+        run, settings = self.run, self.run.settings
+        run.step = self.done
+        seed_generators(run.seed, self.done, f"step/{run.rank}")
+        began = time.process_time()
+        metrics = {name: float(value) for name, value in self.recipe.step(self.done).items()}
+        self.cpu_seconds += time.process_time() - began
+        for name, value in metrics.items():
+            if value != value or value in (float("inf"), float("-inf")):
+                good = self.checkpoints.named("step")
+                where = f"the last good checkpoint is {good[0]}" if good else "there is no checkpoint yet"
+                raise NonFiniteError(f"train/{name} is {value} at step {self.done}; {where}")
+        self.averages.add(metrics)
+        self.done += 1
+        run.step = self.done
+        self.stop_reason = run.stop_reason
+        ends = self.done == run.steps or bool(self.stop_reason)
+        row: dict[str, Any] = {"step": self.done}
+        if ends or self.done % settings.log_every == 0:
+            row.update(self.averages.take())
+        if ends or self.done % settings.evaluate_every == 0:
+            row.update(self._evaluate(ends))
+        if len(row) > 1:
+            self.last.update(row)
+            self.progress.metrics(self.last)
+            if run.rank == 0:
+                self.metrics_file.append(row)
+                if self.events:
+                    self.events.scalars(self.done, row, time.time())
+        self.progress.advance(self.done)
+
+    def _evaluate(self, ends: bool) -> dict[str, Any]:
+        recipe, monitor = self.recipe, getattr(self.recipe, "monitor", None)
+        there = splits(recipe)
+        split = monitor[0].split("/")[0] if monitor else "valid"
+        row = evaluate(recipe, split) if split in there else {}
+        if monitor and monitor[0] in row:
+            value = float(row[monitor[0]])
+            sign = 1 if monitor[1] == "min" else -1
+            best = sign * self.best["value"] if self.best else math.inf
+            better = math.isfinite(value) and sign * value < best  # NaN is never the best
+            # Among equals the later weights are taken: a small validation set is soon at its best value.
+            if better or (self.best and value == self.best["value"]):
+                self.best = {"metric": monitor[0], "value": value, "step": self.done}
+                if self.run.rank == 0:
+                    models = {n: getattr(recipe, n) for n in recipe.state if is_model(getattr(recipe, n))}
+                    saved = {name: state.snapshot(value) for name, value in models.items()}
+                    write_folder(self.checkpoints.path("best", self.done), shared=saved)
+            self.since_best = 0 if better else self.since_best + 1
+            patience = self.run.settings.patience
+            if patience and self.since_best >= patience:
+                self.stop_reason = f"no better {monitor[0]} in {patience} evaluations"
+        if self.run.rank == 0:
+            wait = PICTURE_SHARE * self.draw_cost
+            if hasattr(recipe, "figures") and (ends or self.stop_reason or time.monotonic() - self.drawn >= wait):
+                self._draw()
+            self.status("running")
+        return row
+
+    def _draw(self) -> None:
+        """Writes the recipe's pictures and text samples of this step."""
+        began = time.monotonic()
+        seed_generators(self.run.seed, self.done, "figures")
+        with eval_mode(self.recipe), torch.no_grad():
+            shown = self.recipe.figures()
+        texts: dict[str, object] = {name: value for name, value in shown.items() if isinstance(value, str)}
+        pictures.save_figures(self.folder / "samples", self.done, texts)
+        pictures.save_figures(self.folder / "figures", self.done, {n: v for n, v in shown.items() if n not in texts})
+        self.drawn = time.monotonic()
+        self.draw_cost = self.drawn - began
+
+    # Checkpoints
+
+    def _save(self) -> None:
+        began = time.monotonic()
+        run, recipe = self.run, self.recipe
+        shared: dict[str, Any] = {}
+        own: dict[str, Any] = {}
+        for name in recipe.state:
+            value = getattr(recipe, name)
+            (shared if state.shared_between_processes(value) else own)[name] = state.snapshot(value)
+        final = self.checkpoints.path("step", self.done)
+        temporary = final.with_name(checkpoint.TEMPORARY + final.name)
+        try:
+            if run.rank == 0:
+                shutil.rmtree(temporary, ignore_errors=True)
+                temporary.mkdir(parents=True)
+                checkpoint.write_part(temporary, "shared", shared)
+                checkpoint.write_part(temporary, "run", self._progress_state())
+            processes.barrier()
+            checkpoint.write_part(temporary, f"rank{run.rank}", own)
+            processes.barrier()
+            if run.rank == 0:
+                checkpoint.seal(temporary, final)
+                self.checkpoints.prune(self.best["step"] if self.best else None)
+            processes.barrier()
+        except OSError as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise DeepcanonError(f"cannot write {final}: {error.strerror or error}") from error
+        self.saved = time.monotonic()
+        self.save_cost = self.saved - began
+
+    def _progress_state(self) -> dict[str, Any]:
+        return {
+            "step": self.done,
+            "best": self.best,
+            "since_best": self.since_best,
+            "stop": self.stop_reason,
+            "averages": self.averages.state_dict(),
+            "world": self.run.world,
+            "seconds": self._elapsed(),
+            "cpu_seconds": self.cpu_seconds,
+        }
+
+    def restore(self, asked: bool) -> bool:
+        """Takes the newest sound checkpoint; True if there is nothing left to do.
+
+        Args:
+            asked: the user named a number of steps, which lifts an earlier stop.
+        """
+        if self.run.rank == 0:
+            self.checkpoints.sweep()
+        found = self.checkpoints.newest("step")
+        for reason in self.checkpoints.refused:
+            self.say(f"refused: {reason}")
+        if found is None:
+            if self.checkpoints.refused:
+                raise CheckpointError(
+                    f"no sound checkpoint in {self.checkpoints.folder}: {self.checkpoints.refused[0]}"
+                )
+            self.metrics_file.cut(0)
+            return False
+        step, parts = found
+        kept = parts["run"]
+        if kept["world"] != self.run.world:
+            raise UsageError(f"the run was trained by {kept['world']} processes: go on with as many")
+        saved = {**parts["shared"], **parts[f"rank{self.run.rank}"]}
+        for name in self.recipe.state:
+            state.restore(self.recipe, name, saved[name])
+        self.done = self.run.step = step
+        self.best, self.since_best = kept["best"], kept["since_best"]
+        self.averages.load_state_dict(kept["averages"])
+        self.seconds, self.cpu_seconds = kept["seconds"], kept["cpu_seconds"]
+        self.stop_reason = None if asked else kept["stop"]
+        if step >= self.run.steps or self.stop_reason:
+            return True
+        if self.run.rank == 0:
+            self.checkpoints.drop_after(step)
+            self.metrics_file.cut(step)
+            for inside in ("figures", "samples"):
+                pictures.drop_after(self.folder / inside, step)
+        processes.barrier()
+        self.say(f"goes on at step {step} of {self.run.steps}")
+        return False
+
+    # The end
+
+    def status(self, what: str, reason: str | None = None) -> dict[str, Any]:
+        """Writes `status.json` and returns its content."""
+        content = {
+            "state": what,
+            "step": self.done,
+            "steps": self.run.steps,
+            "seconds": round(self._elapsed(), 3),
+            "cpu_seconds": round(self.cpu_seconds, 3),
+            "reason": reason,
+            "best": self.best and {**self.best, "value": plain(self.best["value"])},
+            "metrics": {name: plain(value) for name, value in self.last.items()},
+        }
+        if self.run.rank == 0:
+            checkpoint.write_text(self.folder / "status.json", json.dumps(content, indent=1) + "\n")
+        return content
+
+    def _elapsed(self) -> float:
+        return self.seconds + time.monotonic() - self.began
+
+    def conclude(self) -> dict[str, Any]:
+        """The status of a run that has nothing left to do, also where a kill came between its last step and its end."""
+        for row in read_metrics(self.metrics_file.path):
+            self.last.update(row)
+        self.began = time.monotonic()
+        return self._finish("done", self.stop_reason)
+
+    def _finish(self, what: str, reason: str | None) -> dict[str, Any]:
+        self.progress.close(self.done)
+        if self.events:
+            self.events.close()
+        if self.run.rank > 0:
+            return self.status(what, reason)
+        # The disk may be what failed: then there is nothing more to write, and the first error is the one to tell.
+        with contextlib.suppress(*([DeepcanonError, OSError] if what == "failed" else [])):
+            content = self.status(what, reason)
+            write_report([self.folder], self.folder / "report.html")
+            return content
+        return {}
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """One process tree at a time works in a folder; whoever holds the lock may enter again."""
+        if self.run.rank > 0 or self.locked:
+            yield
+            return
+        with open(self.folder / ".lock", "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise UsageError(f"another process is training in {self.folder}") from None
+            self.locked = True
+            try:
+                yield
+            finally:
+                self.locked = False
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM are heard at the next step border; a second SIGINT ends at once."""
+
+        def hear(number: int, frame: Any) -> None:
+            if self.signal and number == signal.SIGINT:
+                raise KeyboardInterrupt
+            self.signal = number
+
+        try:
+            before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
+        except ValueError:  # not the main thread: the caller's signals are its own affair
+            yield
+            return
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,139 @@
+"""The style sheet of reports: light and dark, screen and print; no font or picture from outside."""
+
+__all__ = ["STYLE"]
+
+STYLE = """
+:root{color-scheme:light dark;--page:#f6f7f9;--paper:#fff;--ink:#1c2430;--soft:#5f6b7a;--rule:#e1e5eb;
+  --key:#fff6dc; --c0:#7a8699;--c1:#d4570f;--c2:#00856a;--good:#0b7a4b;--bad:#bf2d2d;--pause:#9a6700;
+  --going:#1463c4;--accent:#1463c4; --r0:#1463c4;--r1:#d4570f;--r2:#00856a;--r3:#8c3fb8;--r4:#c2185b;
+  --r5:#8a6d00;--r6:#0088a8;--r7:#5b6470}
+@media(prefers-color-scheme:dark){
+:root{--page:#12161c;--paper:#1a2029;--ink:#e6eaf0;--soft:#9aa6b5;--rule:#2c3541; --key:#3a3218;
+  --c0:#93a0b4;--c1:#ff9a4d;--c2:#3fc9a4;--good:#4fd08f;--bad:#ff7b72;--pause:#e3b341;--going:#6cb2ff;
+  --accent:#6cb2ff;--r0:#6cb2ff;--r1:#ff9a4d;--r2:#3fc9a4;--r3:#cf9bf0;--r4:#ff7fae;--r5:#e0c04a;
+  --r6:#4ecbe6;--r7:#aab4c2}
+}
+*{box-sizing:border-box}
+body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",
+  Roboto, "Noto Sans",sans-serif;-webkit-text-size-adjust:100%}
+main{max-width:1180px;margin:0 auto;padding:32px 24px 80px}
+h1{font-size:34px;line-height:1.15;margin:0;letter-spacing:-.02em;overflow-wrap:anywhere}
+h2{font-size:20px;margin:0 0 14px;letter-spacing:-.01em}
+h3{font-size:15px;margin:18px 0 8px}
+small,.note,.none{color:var(--soft)}
+small{font-size:12px}
+.note{font-size:13px;margin:8px 2px 0}
+.eyebrow{margin:0 0 4px;font-size:12px;letter-spacing:.09em;text-transform:uppercase;
+  color:var(--accent);font-weight:600}
+.lead{font-size:17px;margin:8px 0 0;color:var(--soft);max-width:60em}
+.chips{display:flex;flex-wrap:wrap;gap:8px;margin:14px 0 0}
+.chips span{border:1px solid var(--rule);background:var(--paper);border-radius:99px;padding:2px 12px;
+  font-size:13px; overflow-wrap:anywhere}
+.chips b{color:var(--soft);font-weight:500}
+.folder{font:12.5px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;color:var(--soft);
+  margin:10px 0 0; overflow-wrap:anywhere}
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(170px,1fr));gap:14px;margin:24px 0}
+.card{background:var(--paper);border:1px solid var(--rule);border-radius:12px;padding:14px 16px}
+.card span{display:block;font-size:12px;color:var(--soft);overflow-wrap:anywhere}
+.card strong{font-size:23px;font-weight:650;letter-spacing:-.01em;font-variant-numeric:tabular-nums;
+  display:block; overflow-wrap:anywhere}
+.card strong small{font-size:14px;font-weight:400}
+.card.key{border-color:var(--accent)}
+.state.good{color:var(--good)}
+.state.bad,.bad{color:var(--bad)}
+.state.pause{color:var(--pause)}
+.state.going{color:var(--going)}
+.bar{height:5px;border-radius:9px;background:var(--rule);margin-top:8px;overflow:hidden}
+.bar i{display:block;height:100%;background:var(--accent)}
+nav{display:flex;flex-wrap:wrap;gap:4px 18px;border-bottom:1px solid var(--rule);padding-bottom:10px;
+  margin-bottom:8px}
+a{color:var(--accent);text-decoration:none}
+a:hover{text-decoration:underline}
+section{margin-top:34px}
+.warn{border-left:3px solid var(--pause);padding:6px 12px;background:var(--key)}
+.wide{overflow-x:auto;background:var(--paper);border:1px solid var(--rule);border-radius:12px}
+table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}
+th{font-size:12px;font-weight:600;color:var(--soft);text-align:left;white-space:nowrap}
+th,td{padding:7px 14px;border-bottom:1px solid var(--rule);vertical-align:top;overflow-wrap:anywhere}
+tr:last-child td{border-bottom:0}
+.n{text-align:right;white-space:nowrap}
+tr.key td{background:var(--key)}
+code,pre{font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
+.columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(340px,1fr));gap:16px;
+  align-items:start}
+.columns .note{grid-column:1/-1;grid-row:2;margin-top:-6px}
+.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(460px,100%),1fr));gap:16px}
+.chart{margin:0;background:var(--paper);border:1px solid var(--rule);border-radius:12px;
+  padding:12px 14px 8px; position:relative}
+.chart figcaption{display:flex;flex-wrap:wrap;gap:4px 16px;font-size:14px;padding-right:96px;
+  min-height:24px}
+.legend{display:flex;flex-wrap:wrap;gap:2px 14px;font-size:12.5px;color:var(--soft)}
+.legend i,h3 i,.label i{display:inline-block;width:14px;height:3px;border-radius:2px;
+  background:var(--line); vertical-align:middle;margin-right:6px}
+.legend .faint i{opacity:.45}
+.chart input{position:absolute;opacity:0;pointer-events:none}
+.chart label{position:absolute;top:11px;font-size:12px;color:var(--soft);cursor:pointer;padding:1px 8px;
+  border:1px solid var(--rule);user-select:none}
+.chart label:nth-of-type(1){right:48px;border-radius:6px 0 0 6px}
+.chart label:nth-of-type(2){right:14px;border-radius:0 6px 6px 0;border-left:0}
+.chart input:checked+label{background:var(--accent);color:var(--paper);border-color:var(--accent)}
+.chart input:focus-visible+label{outline:2px solid var(--accent);outline-offset:2px}
+.two input:nth-of-type(1):checked~.log,.two input:nth-of-type(2):checked~.linear{display:none}
+.plot{display:block;width:100%;height:auto}
+.tick{font-size:11px;fill:var(--soft)}
+.grid{stroke:var(--rule);stroke-width:1}
+.axis{stroke:var(--soft);stroke-width:1}
+.line{fill:none;stroke:var(--line);stroke-width:1.9;stroke-linejoin:round;stroke-linecap:round}
+.line.faint{stroke-width:1.2;opacity:.55}
+.line.d1{stroke-dasharray:7 4}
+.line.d2{stroke-dasharray:2 4}
+.band{fill:var(--line);opacity:.13}
+.dot{fill:var(--line)}
+.ring{fill:none;stroke:var(--line);stroke-width:1.6}
+.strip rect{fill:transparent}
+.strip line{stroke:var(--soft);stroke-width:1;opacity:0}
+.strip:hover line{opacity:.6}
+.c0{--line:var(--r0)}
+.c1{--line:var(--r1)}
+.c2{--line:var(--r2)}
+.c3{--line:var(--r3)}
+.c4{--line:var(--r4)}
+.c5{--line:var(--r5)}
+.c6{--line:var(--r6)}
+.c7{--line:var(--r7)}
+.pictures{display:grid;gap:18px}
+.picture{background:var(--paper);border:1px solid var(--rule);border-radius:12px;padding:14px;display:grid;
+  grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr));gap:14px 24px;align-items:start}
+figure{margin:0}
+.latest{min-width:0}
+.latest figcaption{margin-bottom:8px;color:var(--soft)}
+.latest b{color:var(--ink)}
+.latest img{display:block;max-width:100%;max-height:620px;border-radius:6px}
+.strip-of{min-width:0}
+.strip-of p{margin:0 0 8px;font-size:13px;color:var(--soft)}
+.row{display:flex;flex-wrap:wrap;gap:10px}
+.row figure{font-size:12px;color:var(--soft);text-align:center}
+.row img{display:block;max-height:120px;max-width:200px;border-radius:4px}
+#figures .row>figure>img{max-height:300px; max-width:100%}
+.picture .row>figure>img{max-height:120px!important}
+.sample{margin-bottom:16px}
+.sample p{margin:0 0 6px}
+pre{background:var(--paper);border:1px solid var(--rule);border-radius:12px;padding:14px 16px;margin:0;
+  white-space:pre-wrap;overflow-wrap:anywhere;max-height:420px;overflow:auto;unicode-bidi:isolate}
+details{margin-top:6px}
+summary{cursor:pointer;font-size:13px;color:var(--soft)}
+details pre{margin-top:6px;max-height:220px}
+.commands td:last-child{color:var(--soft)}
+.command{user-select:all}
+@media print{
+:root{color-scheme:light;--page:#fff;--paper:#fff;--ink:#000;--soft:#444;--rule:#ccc;--key:#f3f3f3;
+  --r0:#1463c4;--r1:#d4570f;--r2:#00856a;--r3:#8c3fb8;--r4:#c2185b;--r5:#8a6d00;--r6:#0088a8;
+  --r7:#5b6470}
+main{max-width:none;padding:0}
+nav,.chart label,.chart input,details{display:none}
+.chart,.picture,.card,tr{break-inside:avoid}
+h2{break-after:avoid}
+pre{max-height:none}
+.charts{grid-template-columns:1fr 1fr}
+}
+"""

@@ -1,0 +1,166 @@
+"""`Run`: what a recipe sees of the engine: its data, its share of each batch, its random streams, the backward pass.
+
+Everything random is a pure function of (seed, step, stream), whatever the number of processes: a process takes the rows
+`rank::world` of the global batch and of explicit noise.
+"""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from deepcanon.data.batches import Order
+from deepcanon.data.seeds import stream_seed
+from deepcanon.engine import processes
+from deepcanon.engine.errors import UsageError
+from deepcanon.engine.settings import Settings
+
+__all__ = ["Batch", "Run"]
+
+
+class Batch(NamedTuple):
+    """Rows of a split: `x`, and `y` where the data have labels."""
+
+    x: Any
+    y: Any
+
+
+class Run:
+    """The engine's side of a recipe.
+
+    Args:
+        settings: what the run was told; threads, precision and steps are settled.
+        folder: where it lives; None for a scratch instance.
+        open_data: opens the data set on first use.
+        batches_per_step: how many batches a step takes (critics, accumulation).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        folder: Path | None = None,
+        open_data: Callable[[], Any] | None = None,
+        batches_per_step: int = 1,
+    ):
+        self.settings = settings
+        self.folder = folder
+        self.seed = settings.seed
+        self.steps = settings.steps or 0
+        self.step = 0
+        self.device = torch.device(settings.device)
+        self.rank = processes.rank()
+        self.world = processes.world()
+        self.stop_reason: str | None = None
+        self._open_data = open_data
+        self._data: Any = None
+        self._orders: dict[tuple[str, int], Order] = {}
+        self._batches_per_step = batches_per_step
+
+    @property
+    def data(self) -> Any:
+        """The data set, opened on first use."""
+        if self._data is None:
+            if self._open_data is None:
+                raise UsageError("this verb needs the data of the run: give --data")
+            self._data = self._open_data()
+        return self._data
+
+    # Batches
+
+    def rows(self, size: int) -> slice:
+        """Which rows of a global batch of `size` belong to this process."""
+        if size % self.world:
+            raise UsageError(f"a batch of {size} cannot be shared by {self.world} processes: take a multiple")
+        return slice(self.rank, size, self.world)
+
+    def batch(self, split: Any, size: int, stream: str = "order", part: int = 0) -> Batch:
+        """This process's rows of the step's batch: one permutation of the split per epoch, every batch full.
+
+        Args:
+            split: a split of `data`.
+            size: rows of the GLOBAL batch; a split that is smaller gives all its rows, some of them twice.
+            stream: name of the order; different names are shuffled differently.
+            part: which of the step's `batches_per_step` batches.
+        """
+        key = (stream, len(split))
+        if key not in self._orders:
+            self._orders[key] = Order(len(split), self.seed, stream)
+        order, number, mine = self._orders[key], self.step * self._batches_per_step + part, self.rows(size)
+        taken = split.take(order.rows(number, size)[mine])
+        if not isinstance(split.x, Tensor):  # a streamed split decodes the next batch while this one is learned from
+            split.prefetch(order.rows(number + 1, size)[mine])
+        return Batch(self.to(taken.x), self.to(taken.y))
+
+    def to(self, value: Any) -> Any:
+        return value.to(self.device) if isinstance(value, Tensor) and self.device.type != "cpu" else value
+
+    # Random streams
+
+    def generator(self, stream: str) -> torch.Generator:
+        """A generator on the CPU, seeded by (seed, step, stream); the same in every process."""
+        return torch.Generator().manual_seed(stream_seed(self.seed, self.step, stream))
+
+    def numpy(self, stream: str) -> np.random.Generator:
+        """The same for NumPy."""
+        return np.random.Generator(np.random.PCG64(stream_seed(self.seed, self.step, stream)))
+
+    def randn(self, stream: str, shape: tuple[int, ...]) -> Tensor:
+        """This process's rows of standard normal noise of the global `shape`."""
+        return self.to(torch.randn(shape, generator=self.generator(stream))[self.rows(shape[0])])
+
+    def rand(self, stream: str, shape: tuple[int, ...]) -> Tensor:
+        """This process's rows of uniform noise of the global `shape`."""
+        return self.to(torch.rand(shape, generator=self.generator(stream))[self.rows(shape[0])])
+
+    # The update
+
+    def autocast(self) -> contextlib.AbstractContextManager:
+        """bf16 matrix products where the run's precision says so."""
+        if self.settings.precision == "bf16":
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return contextlib.nullcontext()
+
+    def backward(self, loss: Tensor, *modules: nn.Module, count: int | None = None) -> Tensor:
+        """Adds the gradient of the loss over the GLOBAL batch to the parameters; call it before any clipping.
+
+        Args:
+            loss: mean over this process's rows.
+            modules: whose gradients are averaged over the processes.
+            count: what this process's mean was taken over (tokens, say) where that differs between processes.
+
+        Returns:
+            The mean over the global batch, detached.
+        """
+        if self.world == 1:
+            loss.backward()
+            return loss.detach()
+        share = torch.tensor(1.0 if count is None else float(count), dtype=torch.float64)
+        weight = (share / processes.sum_over_processes(share)).to(loss)
+        parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+        before = [p.grad for p in parameters]
+        for parameter in parameters:
+            parameter.grad = None
+        weighted = loss * weight
+        weighted.backward()
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        for dtype in {gradient.dtype for gradient in gradients}:
+            some = [gradient for gradient in gradients if gradient.dtype == dtype]
+            flat = processes.sum_over_processes(torch.cat([gradient.flatten() for gradient in some]))
+            for gradient, part in zip(some, flat.split([g.numel() for g in some]), strict=True):
+                gradient.copy_(part.view(gradient.shape))
+        for parameter, earlier in zip(parameters, before, strict=True):
+            if earlier is not None:
+                parameter.grad = earlier if parameter.grad is None else parameter.grad.add_(earlier)
+        return processes.sum_over_processes(weighted)
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """The sum over all processes."""
+        return processes.sum_over_processes(tensor)
+
+    def stop(self, reason: str) -> None:
+        """Ends the training after this step."""
+        self.stop_reason = reason
