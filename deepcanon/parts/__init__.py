@@ -1,0 +1,1 @@
+"""Pieces used by two systems or more, in pure torch."""

@@ -1,0 +1,72 @@
+"""Measures of a classifier from logits and labels, and the pictures that explain them.
+
+Every measure is exact on whole tensors; `nll` is in nats and averages over examples.
+
+    >>> import torch
+    >>> from deepcanon.parts.classification import confusion, measures
+    >>> logits, labels = torch.tensor([[2.0, 0.0], [2.0, 0.0]]), torch.tensor([0, 1])
+    >>> measures(logits, labels)["accuracy"], confusion(logits, labels).tolist()
+    (0.5, [[1, 0], [1, 0]])
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+__all__ = ["confident_mistakes", "confusion", "cross_entropy", "measures", "records"]
+
+
+def _check(logits: Tensor, labels: Tensor) -> None:
+    if logits.ndim != 2 or labels.shape != logits.shape[:1]:
+        raise ValueError(f"logits {tuple(logits.shape)} and labels {tuple(labels.shape)} do not fit")
+
+
+def measures(logits: Float[Tensor, "batch classes"], labels: Int[Tensor, "batch"]) -> dict[str, float]:
+    """Mean negative log-likelihood in nats, and accuracy and error as shares of 1."""
+    _check(logits, labels)
+    accuracy = (logits.argmax(1) == labels).double().mean().item()
+    return {
+        "nll": F.cross_entropy(logits.double(), labels).item(),
+        "accuracy": accuracy,
+        "error": 1 - accuracy,
+    }
+
+
+def confusion(logits: Float[Tensor, "batch classes"], labels: Int[Tensor, "batch"]) -> Int[Tensor, "true guessed"]:
+    """Counts: row = true class, column = guessed class."""
+    _check(logits, labels)
+    classes = logits.shape[1]
+    return torch.bincount(labels * classes + logits.argmax(1), minlength=classes**2).reshape(classes, classes)
+
+
+def confident_mistakes(
+    logits: Float[Tensor, "batch classes"], labels: Int[Tensor, "batch"], count: int = 36
+) -> Int[Tensor, "mistakes"]:
+    """Indices of the wrong answers, the most confident first."""
+    _check(logits, labels)
+    probability, guess = logits.softmax(1).max(1)
+    wrong = (guess != labels).nonzero().flatten()
+    return wrong[probability[wrong].argsort(descending=True, stable=True)[:count]]
+
+
+def cross_entropy(
+    logits: Float[Tensor, "batch classes"], labels: Int[Tensor, "batch"], label_smoothing: float = 0.0
+) -> Float[Tensor, ""]:
+    """Mean cross-entropy in nats, in fp32 even where the network computes in half precision."""
+    _check(logits, labels)
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    return F.cross_entropy(logits.to(wide), labels, label_smoothing=label_smoothing)
+
+
+def records(logits: Float[Tensor, "batch classes"], classes: Sequence[str]) -> list[dict]:
+    """One answer per row: the most probable class and the probability of every class."""
+    if logits.ndim != 2 or logits.shape[1] != len(classes):
+        raise ValueError(f"logits {tuple(logits.shape)} and {len(classes)} classes do not fit")
+    probabilities = logits.double().softmax(1).cpu()
+    return [
+        {"label": classes[best], "probabilities": dict(zip(classes, row, strict=True))}
+        for best, row in zip(probabilities.argmax(1).tolist(), probabilities.tolist(), strict=True)
+    ]

@@ -1,0 +1,73 @@
+"""Standardisation of raw inputs as a module: subtract a shift, divide by a scale, both learned from data.
+
+Equation:  y = (x - shift) / scale,  `Standardize` takes a scale of 0 (a constant feature) for 1.
+
+`shift` and `scale` are buffers, so they travel in the state dict and in an export. Pass numbers, one value
+per channel (images [N, C, H, W]) or per column (tables [N, F]), or a full array of the input's own shape.
+
+    >>> import torch
+    >>> from deepcanon.parts.standardize import Standardize
+    >>> Standardize([1.0, 5.0], [2.0, 0.0])(torch.tensor([[3, 7]]))
+    tensor([[1., 2.]])
+"""
+
+from collections.abc import Iterable
+
+import torch
+from jaxtyping import Num
+from torch import Tensor, nn
+
+__all__ = ["Standardize", "channel_statistics", "standardize"]
+
+
+def standardize(inputs: Num[Tensor, "batch ..."], shift: Tensor, scale: Tensor) -> Tensor:
+    """(inputs - shift) / scale in the dtype of `shift`; one-dimensional statistics lie along axis 1."""
+    if shift.shape != scale.shape:
+        raise ValueError(f"shift {tuple(shift.shape)} and scale {tuple(scale.shape)} differ in shape")
+    if shift.ndim == 1:
+        if inputs.ndim < 2 or inputs.shape[1] != len(shift):
+            raise ValueError(f"{len(shift)} statistics do not fit axis 1 of an input {tuple(inputs.shape)}")
+        tail = (1,) * (inputs.ndim - 2)
+        shift, scale = shift.reshape(-1, *tail), scale.reshape(-1, *tail)
+    elif shift.ndim > 1 and inputs.shape[1:] != shift.shape:
+        raise ValueError(f"statistics {tuple(shift.shape)} do not fit an input {tuple(inputs.shape)}")
+    return (inputs.to(shift.dtype) - shift) / scale
+
+
+class Standardize(nn.Module):
+    """The input transform of a recipe: raw pixels or raw columns in, numbers of about unit size out."""
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, shift, scale) -> None:
+        super().__init__()
+        shift, scale = (torch.as_tensor(value).detach().clone().float() for value in (shift, scale))
+        if shift.shape != scale.shape:
+            raise ValueError(f"shift {tuple(shift.shape)} and scale {tuple(scale.shape)} differ in shape")
+        if not bool(torch.isfinite(shift).all()) or not bool(torch.isfinite(scale).all()):
+            raise ValueError("shift and scale must be finite")
+        self.register_buffer("shift", shift)
+        self.register_buffer("scale", torch.where(scale == 0, torch.ones_like(scale), scale))
+
+    def forward(self, inputs: Num[Tensor, "batch ..."]) -> Tensor:
+        return standardize(inputs, self.shift, self.scale)
+
+
+def channel_statistics(batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation along axis 1 over all batches [N, C, ...] of any N, in one pass and in float64.
+
+    The batches are merged by the parallel form of the variance, so that large offsets lose no digits.
+    """
+    count, mean, scatter = 0, torch.zeros(()), torch.zeros(())
+    for batch in batches:
+        values = batch.transpose(0, 1).flatten(1).double()
+        n, centre = values.shape[1], values.mean(1)
+        spread = (values - centre[:, None]).square().sum(1)
+        gap, total = centre - mean, count + n
+        mean = mean + gap * (n / total)
+        scatter = scatter + spread + gap.square() * (count * n / total)
+        count = total
+    if not count:
+        raise ValueError("statistics of no batches")
+    return mean.float(), (scatter / count).sqrt().float()

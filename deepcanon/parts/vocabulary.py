@@ -1,0 +1,146 @@
+"""A vocabulary of characters or words: text to token numbers and back.
+
+Words are what stands between blanks; every line that is not blank is a sentence and ends in the token ``</s>``.
+Characters are Unicode code points, line ends among them. Whatever the training text lacks becomes the unknown token,
+``<unk>``, number 0; a word ``<unk>`` in the text is that same token.
+
+>>> vocabulary = Vocabulary.build("a rose is a rose", "words")
+>>> vocabulary.symbols, vocabulary.encode("a rose was").tolist()
+(('<unk>', '</s>', 'a', 'is', 'rose'), [2, 4, 0, 1])
+>>> Vocabulary.from_json(vocabulary.to_json()).decode([2, 4, 1])
+'a rose\\n'
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+__all__ = ["END", "UNKNOWN", "Vocabulary", "encode_once"]
+
+UNKNOWN, END = "<unk>", "</s>"
+UNITS = ("characters", "words")
+REPLACEMENT = "\ufffd"  # shown where an unknown character is decoded
+
+
+class Vocabulary:
+    """Symbols in the order of their numbers; number 0 is the unknown one.
+
+    Args:
+        symbols: the symbols, UNKNOWN first, then (words only) END, each once.
+        unit: "characters" or "words".
+    """
+
+    def __init__(self, symbols: Sequence[str], unit: str = "characters"):
+        symbols = tuple(symbols)
+        if unit not in UNITS:
+            raise ValueError(f"unit must be one of {UNITS}, not {unit!r}")
+        if symbols[:1] != (UNKNOWN,) or (unit == "words" and symbols[1:2] != (END,)):
+            raise ValueError(f"the first symbols must be {UNKNOWN} and, of words, {END}, not {symbols[:2]}")
+        if len(set(symbols)) < len(symbols):
+            raise ValueError(f"{len(symbols)} symbols, but only {len(set(symbols))} different ones")
+        if unit == "characters" and any(len(s) != 1 for s in symbols[1:]):
+            raise ValueError("every symbol of a vocabulary of characters must be one character")
+        self.symbols, self.unit = symbols, unit
+        self.number = {symbol: i for i, symbol in enumerate(symbols)}
+        if unit == "characters":
+            points = np.array([ord(s) for s in symbols[1:]], np.uint32)
+            order = np.argsort(points)
+            self._points, self._numbers = points[order], order + 1
+
+    @classmethod
+    def build(cls, text: str, unit: str = "characters", minimum_count: int = 1, maximum_size: int = 0) -> "Vocabulary":
+        """The symbols of a text, sorted; those rarer than `minimum_count` or beyond the `maximum_size` most
+        frequent (0: no limit) become the unknown one."""
+        if unit == "characters":
+            points, counts = np.unique(_code_points(text), return_counts=True)
+            found = Counter({chr(p): int(c) for p, c in zip(points.tolist(), counts, strict=True)})
+        else:
+            found = Counter(text.split())
+            for symbol in (UNKNOWN, END):
+                found.pop(symbol, None)
+        reserved = [UNKNOWN] if unit == "characters" else [UNKNOWN, END]
+        kept = [(-count, symbol) for symbol, count in found.items() if count >= minimum_count]
+        if maximum_size:
+            kept = sorted(kept)[: max(0, maximum_size - len(reserved))]
+        return cls((*reserved, *sorted(symbol for _, symbol in kept)), unit)
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    @property
+    def unknown(self) -> int:
+        """The number of the unknown symbol."""
+        return 0
+
+    @property
+    def end(self) -> int | None:
+        """The number of the sentence end; None for characters."""
+        return 1 if self.unit == "words" else None
+
+    def encode(self, text: str, closed: bool = True) -> Int[Tensor, "tokens"]:
+        """The numbers of a text's symbols.
+
+        Args:
+            closed: words only: whether the last line is a whole sentence, which an end token follows.
+        """
+        if self.unit == "characters":
+            points = _code_points(text)
+            place = np.searchsorted(self._points, points).clip(max=max(len(self._points) - 1, 0))
+            if not len(self._points):
+                return torch.zeros(len(points), dtype=torch.int64)
+            found = self._points[place] == points
+            return torch.from_numpy(np.where(found, self._numbers[place], 0).astype(np.int64))
+        lines = [line.split() for line in text.split("\n")]
+        last = len(lines) - 1
+        words: list[str] = []
+        for i, line in enumerate(lines):
+            if line:
+                words += line
+                if closed or i < last:
+                    words.append(END)
+        get = self.number.get
+        return torch.tensor([get(word, 0) for word in words], dtype=torch.int64)
+
+    def decode(self, tokens: Iterable[int] | Tensor) -> str:
+        """The text of some numbers; a sentence end becomes a line end."""
+        numbers = tokens.tolist() if isinstance(tokens, Tensor) else list(tokens)
+        if self.unit == "characters":
+            return "".join(self.symbols[i] if i else REPLACEMENT for i in numbers)
+        pieces: list[str] = []
+        for i in numbers:
+            if i == 1:
+                pieces.append("\n")
+            else:
+                pieces.append(self.symbols[i] if not pieces or pieces[-1] == "\n" else " " + self.symbols[i])
+        return "".join(pieces)
+
+    def join(self, prompt: str, tokens: Iterable[int] | Tensor) -> str:
+        """A prompt and what follows it; between words stands a blank."""
+        more = self.decode(tokens)
+        apart = self.unit == "words" and prompt and more and not prompt[-1].isspace() and more[0] != "\n"
+        return prompt + (" " if apart else "") + more
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` takes."""
+        return {"unit": self.unit, "symbols": list(self.symbols)}
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> "Vocabulary":
+        """The vocabulary that `to_json` described."""
+        return cls(stored["symbols"], stored["unit"])
+
+
+def _code_points(text: str) -> np.ndarray:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+
+
+@lru_cache(maxsize=8)
+def encode_once(text: str, vocabulary: Vocabulary) -> Int[Tensor, "tokens"]:
+    """`vocabulary.encode(text)`, remembered for the last few texts: a training step asks for the same one again."""
+    return vocabulary.encode(text)
