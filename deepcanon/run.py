@@ -1,0 +1,312 @@
+"""The verbs in Python: resolves a name to its recipe file and runs it. The command line is a thin skin over this.
+
+run = deepcanon.train("pointer-network", data="pairs.tsv", steps=2000)
+run = deepcanon.load("runs/pointer-network-1")
+run.predict(["a.png", "b.png"]);  run.module;  run.preprocess
+"""
+
+import importlib
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from deepcanon import heads
+from deepcanon.data import open_data, read_inputs
+from deepcanon.engine import training
+from deepcanon.engine.errors import UsageError
+from deepcanon.engine.export import write_export
+from deepcanon.engine.report import write_report
+from deepcanon.engine.settings import Settings, build_config, read_config
+
+__all__ = ["Trained", "load", "resolve", "resume", "settle", "train"]
+
+VERBS = ("predict", "encode", "generate", "play", "export")
+
+
+def resolve(name: str) -> tuple[heads.Head, Any]:
+    """(head, module) of a recipe."""
+    try:
+        recipe = heads.head(name)
+    except heads.UnknownRecipe as error:
+        raise UsageError(str(error)) from None
+    return recipe, importlib.import_module(f"deepcanon.recipes.{recipe.stem}")
+
+
+def opener(recipe: heads.Head) -> training.Opener:
+    """How the engine opens a recipe's data: the reading options are the Config fields that bear their names."""
+
+    def open_(config: Any, settings: Settings) -> Any:
+        return open_data(
+            recipe.data,
+            settings.data,
+            seed=settings.seed,
+            options=dict(vars(config)),
+            skip_bad=settings.skip_bad,
+        )
+
+    return open_
+
+
+def introduction(recipe: heads.Head, module: Any, preset: str) -> dict[str, Any]:
+    """What `config.json` says of the recipe itself, for the report: it reads files only."""
+    return {
+        "preset": preset,
+        "kinds": list(recipe.data),
+        "summary": heads.summary(recipe),
+        "defaults": training.plain_config(module.Config()),
+        "verbs": ["resume", "eval", *(verb for verb in VERBS if hasattr(module.Recipe, verb))],
+    }
+
+
+def settle(
+    name: str,
+    preset: str = "default",
+    given: dict[str, Any] | None = None,
+    base: dict[str, Any] | None = None,
+) -> tuple[Any, Settings]:
+    """(config, settings) from a preset, then a `config.json` (base), then what was given; the last wins.
+
+    Steps and minutes of a preset belong to its data: with other data the recipe's own plan takes their place.
+    """
+    recipe, module = resolve(name)
+    try:
+        options, run_settings = heads.preset(recipe, preset)
+    except heads.UnknownRecipe as error:
+        raise UsageError(str(error)) from None
+    given = dict(given or {})
+    if base:
+        if base["name"] != recipe.name:
+            raise UsageError(f"that config.json is one of {base['name']}, not of {recipe.name}")
+        options.update(base["config"])
+        run_settings = {k: v for k, v in vars(base["settings"]).items() if v is not None}
+    data = given.get("data", run_settings.get("data"))
+    if data != run_settings.get("data") or {"steps", "minutes"} & given.keys():
+        for key in ("steps", "minutes", "evaluate_every", "log_every"):
+            run_settings.pop(key, None)
+    fields = set(vars(Settings()))
+    for key, value in given.items():
+        (run_settings if key in fields else options)[key] = value
+    config = build_config(module.Config, options)
+    settings = build_config(Settings, run_settings)
+    if settings.steps is not None and settings.minutes is not None:
+        raise UsageError("give --steps or --minutes, not both")
+    if settings.steps is not None and settings.steps < 1:
+        raise UsageError(f"--steps {settings.steps}: at least 1")
+    if settings.minutes is not None and settings.minutes <= 0:
+        raise UsageError(f"--minutes {settings.minutes}: more than 0")
+    return config, settings
+
+
+def next_folder(name: str) -> Path:
+    """runs/NAME-1, -2, ...: the first that is free."""
+    taken = [int(m[1]) for p in Path("runs").glob(f"{name}-*") if (m := re.fullmatch(rf"{name}-(\d+)", p.name))]
+    return Path("runs") / f"{name}-{max(taken, default=0) + 1}"
+
+
+def last_folder() -> Path:
+    """The run in `runs` that was written to most recently.
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = [p.parent for p in Path("runs").glob("*/config.json")]
+    if not found:
+        raise UsageError("there is no run in the folder `runs` yet")
+    return max(found, key=lambda p: max((f.stat().st_mtime_ns for f in p.glob("*.json")), default=0))
+
+
+def train(
+    name: str,
+    *,
+    preset: str = "default",
+    out: str | Path | None = None,
+    config: str | Path | None = None,
+    quiet: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+    **options: Any,
+) -> "Trained":
+    """Trains a recipe in a new folder and returns the trained run.
+
+    Args:
+        name: of the recipe, as `deepcanon list` shows it.
+        preset: "default", "smoke", "paper", "verify:RUN".
+        out: the run's folder; runs/NAME-1, -2, ... if none is given.
+        config: the `config.json` of another run to begin with.
+        options: data, seed, steps, minutes, device, threads, precision ... and the recipe's own.
+
+    Raises:
+        UsageError, DataError: an option or the data do not fit.
+    """
+    recipe, module = resolve(name)
+    base = None
+    if config is not None:
+        path = Path(config)
+        base = read_config(path if path.is_dir() else path.parent)
+    chosen, settings = settle(name, preset, options, base)
+    if not out and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError("under torchrun give --out DIR, so that every process means the same folder")
+    folder = Path(out) if out else next_folder(recipe.name)
+    say(f"{folder}")
+    about = introduction(recipe, module, preset)
+    training.train(module.Recipe, recipe.name, chosen, settings, folder, opener(recipe), say, quiet, about)
+    return load(folder)
+
+
+def resume(
+    folder: str | Path,
+    *,
+    steps: int | None = None,
+    quiet: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Goes on with a run, or goes further; returns its final status."""
+    folder = Path(folder)
+    recipe, module = resolve(read_config(folder)["name"])
+    return training.resume(module.Recipe, folder, opener(recipe), steps, say, quiet)
+
+
+def load(
+    folder: str | Path,
+    checkpoint: str = "auto",
+    device: str = "auto",
+    data: str | None = None,
+) -> "Trained":
+    """A trained run; its data may be gone, and its folder may have been moved.
+
+    Args:
+        checkpoint: "best", "last" or "auto" (best, else last).
+        data: another data set to evaluate on.
+    """
+    return Trained(Path(folder), checkpoint, device, data)
+
+
+class Trained:
+    """A trained run and its verbs. `module` is the plain `nn.Module`, `preprocess` its input transform."""
+
+    def __init__(self, folder: Path, checkpoint: str = "auto", device: str = "auto", data: str | None = None):
+        self.folder = folder
+        content = read_config(folder)
+        self.head, module = resolve(content["name"])
+
+        def open_(config: Any, settings: Settings) -> Any:
+            options = dict(vars(config))
+            facts = self.recipe.facts["reader"]
+            if facts.get("kind") == "images":  # other pictures are read at the size that the model was trained at
+                options.update(size=facts["size"][0], channels=facts["channels"])
+            opened = open_data(
+                self.head.data,
+                data or settings.data,
+                seed=settings.seed,
+                options=options,
+                skip_bad=settings.skip_bad,
+            )
+            mine, theirs = facts.get("classes"), opened.describe().get("classes")
+            if data and mine and theirs and list(mine) != list(theirs):
+                raise UsageError(f"{data} has the classes {', '.join(theirs)}; the run knows {', '.join(mine)}")
+            return opened
+
+        self.recipe, self.step, self.content = training.load(module.Recipe, folder, checkpoint, device, open_)
+        self.config = self.recipe.config
+        self.data = data or content["settings"].data
+
+    @property
+    def name(self) -> str:
+        return self.head.name
+
+    @property
+    def module(self) -> Any:
+        return self.recipe.model
+
+    @property
+    def preprocess(self) -> Any:
+        return getattr(self.recipe, "preprocess", None)
+
+    def can(self, verb: str) -> None:
+        """Refuses a verb that makes no sense for this system.
+
+        Raises:
+            UsageError: naming the verbs that do.
+        """
+        if not hasattr(self.recipe, verb):
+            there = [v for v in VERBS if hasattr(self.recipe, v)]
+            raise UsageError(f"{self.name} has no verb {verb}; it has eval, report{''.join(f', {v}' for v in there)}")
+
+    def _inputs(self, inputs: Any) -> tuple[list[str], Any]:
+        if isinstance(inputs, str | os.PathLike):
+            inputs = [inputs]
+        if isinstance(inputs, list | tuple) and all(isinstance(i, str | os.PathLike) for i in inputs):
+            facts = self.recipe.facts["reader"]
+            return read_inputs(facts["kind"], facts, [str(path) for path in inputs])
+        return [str(i) for i in range(len(inputs))], inputs
+
+    def evaluate(self, split: str | None = None) -> dict[str, Any]:
+        """Metrics of a split (test, else valid, else train), named without the split; with `split` among them."""
+        there = training.splits(self.recipe)
+        split = split or next(s for s in ("test", "valid", "train") if s in there)
+        if split not in there:
+            raise UsageError(f"{self.data} has no split {split}; it has {', '.join(there)}")
+        values = training.evaluate(self.recipe, split)
+        return {"split": split, **{name.split("/", 1)[1]: value for name, value in values.items()}}
+
+    def predict(self, inputs: Any) -> list[dict[str, Any]]:
+        """One record per input, in their order. Inputs are paths (files, folders, "-") or raw values as a tensor."""
+        import torch
+
+        self.can("predict")
+        names, values = self._inputs(inputs)
+        with torch.no_grad():
+            records = self.recipe.predict(values)
+        return [{"input": name, **record} for name, record in zip(names, records, strict=True)]
+
+    def encode(self, inputs: Any) -> Any:
+        """The representation [N, K] of inputs, as a tensor."""
+        import torch
+
+        self.can("encode")
+        with torch.no_grad():
+            return self.recipe.encode(self._inputs(inputs)[1])
+
+    def generate(
+        self,
+        prompt: str = "",
+        count: int = 1,
+        temperature: float = 1.0,
+        beam: int = 0,
+        seed: int = 0,
+        **options: Any,
+    ) -> Any:
+        """Samples: a list of records for text, a tensor [N, C, H, W] for pictures."""
+        import torch
+
+        self.can("generate")
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            return self.recipe.generate(
+                prompt=prompt, count=count, temperature=temperature, beam=beam, generator=generator, **options
+            )
+
+    def play(self, episodes: int = 1, seed: int = 0, **options: Any) -> list[dict[str, Any]]:
+        """One record per episode."""
+        import torch
+
+        self.can("play")
+        with torch.no_grad():
+            return self.recipe.play(episodes, seed, **options)
+
+    def export(self, form: str, to: str | Path) -> list[Path]:
+        """Writes the module for use elsewhere ("torch" or "onnx") and a JSON that describes it."""
+        self.can("export")
+        return write_export(self.recipe.export(), form, Path(to))
+
+    def report(self, to: str | Path | None = None) -> Path:
+        """Writes the report anew."""
+        return write_report([self.folder], Path(to) if to else self.folder / "report.html")
+
+    def status(self) -> dict[str, Any]:
+        try:
+            return json.loads((self.folder / "status.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}

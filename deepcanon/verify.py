@@ -1,0 +1,224 @@
+"""`deepcanon verify`: trains the runs of a recipe's verify preset over several seeds and compares with its TARGETS.
+
+A finished run of the same code, options and seed is used again, so that an interrupted verification goes on.
+"""
+
+import ast
+import hashlib
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import deepcanon
+from deepcanon import heads
+from deepcanon.engine import training
+from deepcanon.engine.checkpoint import write_text
+from deepcanon.engine.errors import UsageError
+from deepcanon.engine.settings import Settings, build_config, read_config
+from deepcanon.run import Trained, introduction, opener, resolve, resume
+
+__all__ = ["results_folder", "verdict", "verify"]
+
+SOURCE = Path(__file__).parents[1]
+
+
+def results_folder() -> Path:
+    """docs/results of the source checkout, or the copy inside an installed package."""
+    checkout = SOURCE / "docs" / "results"
+    return checkout if (SOURCE / "pyproject.toml").exists() else Path(__file__).parent / "results"
+
+
+def verify(
+    name: str,
+    seeds: int = 3,
+    first_seed: int = 0,
+    quick: bool = False,
+    only: str | None = None,
+    out: Path = Path("runs/verify"),
+    say: Callable[[str], None] = lambda line: None,
+    quiet: bool = False,
+    threads: int = 1,
+) -> dict[str, Any]:
+    """Trains and compares.
+
+    Args:
+        seeds, first_seed: which seeds; `quick` takes only the first and is no verdict.
+        only: one of the verify preset's runs.
+        threads: one by default, so that the CPU seconds can be compared between machines and busy times.
+
+    Returns:
+        {name, targets: [{run, metric, relation, target, value, source, passed, ...}], seeds, seconds, runs, verdict}
+    """
+    recipe, module = resolve(name)
+    presets = recipe.presets["verify"]()
+    if only is not None and only not in presets:
+        raise UsageError(f"{recipe.name} verifies {', '.join(presets)}; there is no {only!r}")
+    numbers = [first_seed] if quick else list(range(first_seed, first_seed + seeds))
+    digest = _digest(recipe)
+    began = time.monotonic()
+    measured: dict[str, list[dict[str, Any]]] = {}
+    for run in [only] if only else list(presets):
+        config, run_settings = presets[run]
+        config = build_config(module.Config, vars(config))
+        for seed in numbers:
+            settings = build_config(Settings, {"threads": threads, **run_settings, "seed": seed})
+            folder = out / f"{recipe.name}-{run}-{seed}"
+            say(f"{recipe.name}, {run}, seed {seed}: {folder}")
+            about = {**introduction(recipe, module, f"verify:{run}"), "digest": digest}
+            if _is_of(folder, digest, config, settings):
+                resume(folder, say=say, quiet=quiet)
+            else:
+                if folder.exists():
+                    raise UsageError(f"{folder} is of another version of {recipe.name}: remove it, or give --out")
+                training.train(module.Recipe, recipe.name, config, settings, folder, opener(recipe), say, quiet, about)
+            measured.setdefault(run, []).append(_measure(folder, seed))
+    rows = [row for target in recipe.targets if (row := verdict(target, measured)) is not None]
+    return {
+        "name": recipe.name,
+        "version": deepcanon.__version__,
+        "targets": rows,
+        "seeds": numbers,
+        "seconds": round(time.monotonic() - began, 1),
+        "runs": measured,
+        "verdict": "not a verdict (one seed)" if quick else _word(rows),
+        "environment": training.environment(),
+    }
+
+
+def expected_minutes(recipe: heads.Head, seeds: int, only: str | None = None) -> float | None:
+    """Minutes that the recorded results took, per seed, times the seeds; None without a record."""
+    record = read_record(recipe.stem)
+    runs = record.get("verify", {}).get("runs", {})
+    wanted = [rows for run, rows in runs.items() if only in (None, run)]
+    seconds = [statistics.mean(seed["metrics"]["seconds"] for seed in rows) for rows in wanted]
+    return sum(seconds) * seeds / 60 if seconds else None
+
+
+def verdict(target: dict[str, Any], measured: dict[str, list[dict[str, Any]]]) -> dict[str, Any] | None:
+    """A target beside what was measured; None if its run was not trained."""
+    if target["run"] not in measured:
+        return None
+    values = [float(seed["metrics"].get(target["metric"], "nan")) for seed in measured[target["run"]]]
+    relation, goal = target["relation"], target["value"]
+    statistic = target.get("statistic", "mean")
+    if statistic == "mean":
+        value = statistics.fmean(values)
+    else:  # the worst seed: the one farthest on the wrong side
+        value = {"<=": max, ">=": min}.get(relation, lambda v: max(v, key=lambda x: abs(x - goal)))(values)
+    passed = {
+        "<=": value <= goal,
+        ">=": value >= goal,
+        "==": abs(value - goal) <= target.get("tolerance", 0.0),
+    }[relation]
+    return {
+        "run": target["run"],
+        "metric": target["metric"],
+        "relation": relation,
+        "target": goal,
+        **({"tolerance": target["tolerance"]} if "tolerance" in target else {}),
+        "statistic": statistic,
+        "value": value,
+        "values": values,
+        "worst": {"<=": max(values), ">=": min(values)}.get(relation, value),
+        "mark": target.get("mark", ""),
+        "source": target.get("source", ""),
+        "passed": passed,
+    }
+
+
+def read_record(stem: str) -> dict[str, Any]:
+    """docs/results/STEM.json, or nothing."""
+    try:
+        return json.loads((results_folder() / f"{stem}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def record(result: dict[str, Any]) -> Path:
+    """Writes a verification into docs/results; runs that were not trained this time keep their record.
+
+    Raises:
+        UsageError: outside a source checkout, or the result is of one seed only.
+    """
+    if not (SOURCE / "pyproject.toml").exists():
+        raise UsageError("--record writes into docs/results of a source checkout, and this is none")
+    if result["verdict"].startswith("not a verdict"):
+        raise UsageError("a quick verification is not recorded")
+    stem = result["name"].replace("-", "_")
+    path = results_folder() / f"{stem}.json"
+    before = read_record(stem)
+    kept = before.get("verify", {})
+    result = dict(result)
+    others = [row for row in kept.get("targets", []) if row["run"] not in result["runs"]]
+    result["targets"] = [*result["targets"], *others]
+    result["runs"] = {**kept.get("runs", {}), **result["runs"]}
+    result["verdict"] = _word(result["targets"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps({**before, "name": result["name"], "verify": result}, indent=1) + "\n")
+    return path
+
+
+def _word(rows: list[dict[str, Any]]) -> str:
+    return "passed" if all(row["passed"] for row in rows) else "missed"
+
+
+def _measure(folder: Path, seed: int) -> dict[str, Any]:
+    """Metrics of the chosen weights (best, else last) and of the last ones, and what they cost."""
+    chosen = Trained(folder)
+    split = next((s for s in ("test", "valid", "train") if s in training.splits(chosen.recipe)), "test")
+    named = (target["metric"].split("/")[0] for target in chosen.head.targets)  # a target may be of another split
+    others = [s for s in dict.fromkeys(named) if s != split and s in training.splits(chosen.recipe)]
+    values = {k: v for s in (split, *others) for k, v in training.evaluate(chosen.recipe, s).items()}
+    status = chosen.status()
+    result = dict(values)
+    if chosen.step != status["step"]:
+        last = Trained(folder, checkpoint="last")
+        result.update({f"last/{k}": v for k, v in training.evaluate(last.recipe, split).items()})
+    else:
+        result.update({f"last/{k}": v for k, v in values.items()})
+    result.update(
+        {
+            "steps": status["step"],
+            "seconds": status["seconds"],
+            "cpu_seconds": status["cpu_seconds"],
+            "cpu_minutes": round(status["cpu_seconds"] / 60, 3),
+        }
+    )
+    settings = chosen.content["settings"]
+    about = {"step": chosen.step, "threads": settings.threads, "precision": settings.precision}
+    return {"seed": seed, "metrics": result, **about, "data": settings.data}
+
+
+def _digest(recipe: heads.Head) -> str:
+    """Of the code of recipe and system, without texts and targets: a run of other code is not used again."""
+    dumps = []
+    for path in (recipe.path, heads.system_path(recipe)):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                node.body = [part for part in node.body if not _says_only(part)]
+        dumps.append(ast.dump(tree))
+    return hashlib.sha256("\0".join(dumps).encode()).hexdigest()[:16]
+
+
+def _says_only(node: ast.stmt) -> bool:
+    """A docstring, the targets, or the presets (their options are compared themselves)."""
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant)
+    if isinstance(node, ast.Assign):
+        return getattr(node.targets[0], "id", None) == "TARGETS"
+    return isinstance(node, ast.FunctionDef) and node.name in heads.PRESETS
+
+
+def _is_of(folder: Path, digest: str, config: Any, settings: Settings) -> bool:
+    """Whether a run folder is one of this code, these options and as many steps."""
+    try:
+        content = read_config(folder)
+        options = vars(build_config(type(config), content["config"]))
+        same = options == vars(config) and settings.steps in (None, content["settings"].steps)
+        return same and content["digest"] == digest
+    except (UsageError, KeyError):
+        return False
