@@ -1,0 +1,1 @@
+"""How each system is trained: one flat file per stem; the folder listing is the catalogue."""

@@ -1,0 +1,251 @@
+r"""Recurrent language model over characters or words: embedding, recurrent layers, softmax; truncated BPTT.
+
+Papers: Mikolov et al., "Recurrent neural network based language model", 2010; Graves, "Generating Sequences With
+Recurrent Neural Networks", 2013 (arXiv:1308.0850), characters; Williams and Peng, "An Efficient Gradient-Based
+Algorithm for On-Line Training of Recurrent Network Trajectories", 1990, truncation; Press and Wolf, 2017
+(arXiv:1608.05859), tied weights.
+
+Legend: w_t token out of V; e_t its vector [E]; s_t recurrent state; h_t top hidden vector [H]; T window; B streams.
+
+(1) e_t = C[w_t], or the one-hot vector of w_t where ``embedding_size`` is 0
+(2) h_t, s_t = f(e_t, s_{t-1}): the simple recurrence tanh(U e_t + W h_{t-1} + b), a GRU or an LSTM
+(3) p(w_{t+1} | w_1 .. w_t) = softmax(O h_t + b);  tied: O = C
+(4) L = -(1 / BT) sum log p(w_{t+1} | ...), in nats per token;  perplexity = exp(L)
+(5) truncated BPTT: the text is cut into B contiguous streams; window k reads T tokens of each, starts from the state
+    that window k-1 ended in, VALUES carried and gradients cut (detached, never set to 0), and from 0 at the beginning
+
+The gradient of a shared weight is the sum over the steps of the window; from one window to an earlier one it is
+exactly zero. With T at least the length of the text this is full backpropagation through time.
+
+Departures: the state begins anew only where the streams begin anew, not at sentence ends. LSTM biases begin as in
+``lstm`` (forget gate 1). Dropout (arXiv:1409.2329) is on the top output and between layers, never on the recurrence;
+on the embedding, where that paper has it too, only by ``input_dropout``: the few numbers of a character's vector
+suffer from it (0.2 cost 0.01 nats on tiny Shakespeare).
+
+>>> model = RecurrentLM(11, 8, layers=2)
+>>> logits, state = model(torch.zeros(3, 5, dtype=torch.int64))
+>>> tuple(logits.shape), [tuple(s.shape) for s in state]
+((3, 5, 11), [(2, 3, 8), (2, 3, 8)])
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from deepcanon.sequence.lstm import initialise, lstm_cell
+
+__all__ = ["RecurrentLM", "StepCell", "Window", "detach", "sequence_nll", "streams", "window"]
+
+State = tuple[Tensor, ...]  # each [layers, batch, hidden]: the hidden vectors and, of an LSTM, the memory
+
+
+class Window(NamedTuple):
+    """Where a step of truncated BPTT reads in the streams."""
+
+    start: int
+    stop: int
+    fresh: bool
+
+
+def sequence_nll(
+    logits: Float[Tensor, "batch time vocabulary"], targets: Int[Tensor, "batch time"], reduction: str = "mean"
+) -> Float[Tensor, "..."]:
+    """Eq. (4) in nats, computed in float32 or better: "mean" over tokens, "sum", or "none" [batch, time]."""
+    if logits.ndim != 3 or logits.shape[:2] != targets.shape:
+        raise ValueError(f"logits {tuple(logits.shape)} and targets {tuple(targets.shape)} do not match")
+    rows, wanted = logits.flatten(0, 1), targets.flatten()
+    if logits.dtype == torch.bfloat16 and logits.device.type == "cpu":
+        loss = _RowsNLL.apply(rows, wanted)
+        loss = {"mean": loss.mean, "sum": loss.sum, "none": lambda: loss}[reduction]()
+    else:
+        half = logits.dtype in (torch.bfloat16, torch.float16)
+        loss = F.cross_entropy(rows.float() if half else rows, wanted, reduction=reduction)
+    return loss.view(targets.shape) if reduction == "none" else loss
+
+
+class _RowsNLL(torch.autograd.Function):
+    """Eq. (4) of each row of bf16 logits, in fp32 a few rows at a time.
+
+    A vocabulary of words makes the logits the largest tensor of all; turned into fp32 as a whole, they and their
+    gradient would cost more than the recurrence.
+    """
+
+    @staticmethod
+    def size(rows: Tensor) -> int:
+        """Rows of a piece that stays in the cache."""
+        return max(1, 2**18 // rows.shape[1])
+
+    @staticmethod
+    def forward(ctx, rows: Tensor, targets: Tensor) -> Tensor:
+        normaliser = torch.cat([piece.float().logsumexp(1) for piece in rows.split(_RowsNLL.size(rows))])
+        ctx.save_for_backward(rows, targets, normaliser)
+        return normaliser - rows.gather(1, targets[:, None])[:, 0].float()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        rows, targets, normaliser = ctx.saved_tensors
+        result = torch.empty_like(rows)
+        size = _RowsNLL.size(rows)
+        for start in range(0, len(rows), size):
+            here = slice(start, start + size)
+            p = rows[here].float().sub_(normaliser[here, None]).exp_()
+            # d nll / d logit = p - 1 at the target, p elsewhere
+            p.scatter_add_(1, targets[here, None], p.new_full((len(p), 1), -1.0))
+            result[here] = p.mul_(gradient[here, None])
+        return result, None
+
+
+def streams(
+    tokens: Int[Tensor, "tokens"], count: int
+) -> tuple[Int[Tensor, "count length"], Int[Tensor, "count length"]]:
+    """Cuts a text into ``count`` contiguous streams; inputs, and targets one token further. The rest is left out."""
+    length = (tokens.numel() - 1) // count
+    if tokens.ndim != 1 or length < 1:
+        raise ValueError(f"{tuple(tokens.shape)} tokens are too few for {count} streams")
+    used = count * length
+    return tokens[:used].view(count, length), tokens[1 : used + 1].view(count, length)
+
+
+def window(step: int, length: int, size: int) -> Window:
+    """What step ``step`` reads of streams of ``length`` tokens, eq. (5); the last window of a pass may be short."""
+    if step < 0 or length < 1 or size < 1:
+        raise ValueError(f"step {step}, length {length} and size {size} describe no window")
+    many = -(-length // size)
+    start = step % many * size
+    return Window(start, min(start + size, length), start == 0)
+
+
+def detach(state: State) -> State:
+    """The same values, without their past."""
+    return tuple(s.detach() for s in state)
+
+
+class RecurrentLM(nn.Module):
+    """Language model whose forward pass gives the logits of the NEXT token at each position, and the state.
+
+    Args:
+        vocabulary_size: V.
+        hidden_size: H, units of each recurrent layer.
+        embedding_size: E; 0: one-hot inputs.
+        layers: recurrent layers.
+        cell: the recurrent module's class: nn.RNN, nn.GRU, nn.LSTM, or one that is called alike.
+        dropout: share dropped of the top output and between layers.
+        input_dropout: share dropped of the embedding.
+        tied: whether the output weights are the embedding (needs E = H).
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        hidden_size: int,
+        *,
+        embedding_size: int | None = None,
+        layers: int = 1,
+        cell: type[nn.Module] = nn.LSTM,
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        tied: bool = False,
+        device=None,
+        dtype=None,
+    ):
+        super().__init__()
+        make = {"device": device, "dtype": dtype}
+        embedding_size = hidden_size if embedding_size is None else embedding_size
+        if tied and embedding_size != hidden_size:
+            raise ValueError(f"tied weights need embedding_size {embedding_size} = hidden_size {hidden_size}")
+        self.vocabulary_size, self.hidden_size, self.layers = vocabulary_size, hidden_size, layers
+        self.embedding = nn.Embedding(vocabulary_size, embedding_size, **make) if embedding_size else None
+        self.recurrent = cell(
+            embedding_size or vocabulary_size,
+            hidden_size,
+            layers,
+            batch_first=True,
+            dropout=dropout if layers > 1 else 0.0,
+            **make,
+        )
+        self.input_dropout, self.dropout = nn.Dropout(input_dropout), nn.Dropout(dropout)
+        self.output = nn.Linear(hidden_size, vocabulary_size, **make)
+        if isinstance(self.recurrent, nn.LSTM):
+            initialise(self.recurrent, hidden_size, 1.0)
+        if tied:
+            nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+            self.output.weight = self.embedding.weight
+
+    def start(self, batch: int) -> State:
+        """The state before the first token: zeros."""
+        zero = torch.zeros(self.layers, batch, self.hidden_size, device=self.output.weight.device)
+        zero = zero.to(self.output.weight.dtype)
+        return (zero, zero) if self.memory else (zero,)
+
+    @property
+    def memory(self) -> bool:
+        """Whether the state has a memory beside the hidden vectors."""
+        return self.recurrent.weight_hh_l0.shape[0] == 4 * self.hidden_size
+
+    def forward(
+        self, tokens: Int[Tensor, "batch time"], state: State | None = None
+    ) -> tuple[Float[Tensor, "batch time vocabulary"], State]:
+        if tokens.ndim != 2:
+            raise ValueError(f"tokens {tuple(tokens.shape)} are not [batch, time]")
+        state = self.start(len(tokens)) if state is None else state
+        # (1)
+        if self.embedding is None:
+            x = F.one_hot(tokens, self.vocabulary_size).to(self.output.weight.dtype)
+        else:
+            x = self.input_dropout(self.embedding(tokens))
+        # (2)
+        h, state = self.recurrent(x, state if self.memory else state[0])
+        # (3)
+        return self.output(self.dropout(h)), tuple(state) if self.memory else (state,)
+
+    def step(self, tokens: Int[Tensor, "batch"], state: State) -> tuple[Float[Tensor, "batch vocabulary"], State]:
+        """One token for each row: what sampling and beam search call. The axis of the rows in the state is 1."""
+        logits, state = self(tokens[:, None], state)
+        return logits[:, 0], state
+
+
+class StepCell(nn.Module):
+    """One step as explicit equations, for export: (token, hidden [batch, layers, H], memory) -> logits and new state.
+
+    Shares the parameters of a RecurrentLM on any of torch's three recurrent kernels.
+    """
+
+    def __init__(self, model: RecurrentLM):
+        super().__init__()
+        self.model = model
+        kinds = {4: "lstm", 3: "gru", 1: "rnn"}
+        self.kind = kinds[model.recurrent.weight_hh_l0.shape[0] // model.hidden_size]
+
+    def forward(
+        self,
+        token: Int[Tensor, "batch"],
+        hidden: Float[Tensor, "batch layers hidden"],
+        memory: Float[Tensor, "batch layers hidden"] | None = None,
+    ) -> tuple[Tensor, ...]:
+        model, parts = self.model, self.model.recurrent
+        if model.embedding is None:
+            x = F.one_hot(token, model.vocabulary_size).to(hidden.dtype)
+        else:
+            x = model.embedding(token)
+        hiddens, memories = [], []
+        for layer in range(model.layers):
+            h = hidden[:, layer]
+            a = F.linear(x, getattr(parts, f"weight_ih_l{layer}"), getattr(parts, f"bias_ih_l{layer}"))
+            b = F.linear(h, getattr(parts, f"weight_hh_l{layer}"), getattr(parts, f"bias_hh_l{layer}"))
+            if self.kind == "lstm":
+                x, c = lstm_cell(a + b, memory[:, layer])
+                memories.append(c)
+            elif self.kind == "gru":
+                # torch's form: the reset gate acts behind the recurrent product, whose candidate has its own bias.
+                (a_r, a_z, a_n), (b_r, b_z, b_n) = a.chunk(3, 1), b.chunk(3, 1)
+                z = (a_z + b_z).sigmoid()
+                x = (1 - z) * (a_n + (a_r + b_r).sigmoid() * b_n).tanh() + z * h
+            else:
+                x = (a + b).tanh()
+            hiddens.append(x)
+        stacked = (torch.stack(hiddens, 1), torch.stack(memories, 1)) if memories else (torch.stack(hiddens, 1),)
+        return (model.output(x), *stacked)

@@ -1,0 +1,115 @@
+"""A LeNet-class convolutional classifier: convolution, ReLU, max pooling, one hidden layer, softmax.
+
+Papers: LeCun, Bottou, Bengio and Haffner 1998, "Gradient-based learning applied to document recognition";
+Ioffe and Szegedy 2015, "Batch Normalization" (arXiv:1502.03167) for the optional normalisation.
+
+B images, C channels, H x W pixels, K filters of k x k, N classes.
+
+    z[b,n,i,j] = bias[n] + sum_{c,u,v} weight[n,c,u,v] a[b,c,i+u-k//2,j+v-k//2]     zero outside   (1)
+    m[b,n,i,j] = max of z over the 2 x 2 square at (2i, 2j)                                        (2)
+    a'         = relu(batch_norm(m)), or relu(m) without normalisation                             (3)
+    h          = relu(V flatten(a') + c)                                                           (4)
+    logits     = U h + d                                                                           (5)
+
+Departures from LeNet-5 (this is "LeNet-class", not LeNet-5): max pooling instead of learned sub-sampling, ReLU
+instead of tanh, fully connected maps instead of the sparse C3 table, softmax instead of radial-basis outputs. Each
+is faster to train and more accurate on MNIST (LeNet-5: 0.95 % error undistorted). The normalisation stands before
+the nonlinearity as in its paper, but after the pooling: a quarter of the values, a fifth off the step. Maps larger
+than 7 x 7 after the last block are averaged down to at most 7 x 7, so that the hidden layer does not grow with the
+photograph.
+The convolution is the cross-correlation of every library (the kernel is not flipped).
+
+    >>> import torch
+    >>> from deepcanon.vision import ConvNet
+    >>> net = ConvNet(1, 10, size=(28, 28), channels=(32, 64))
+    >>> net(torch.zeros(2, 1, 28, 28)).shape, net.features(torch.zeros(2, 1, 28, 28)).shape
+    (torch.Size([2, 10]), torch.Size([2, 128]))
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int, Shaped
+from torch import Tensor, nn
+
+from deepcanon.parts.batch_norm import BatchNorm2d
+
+__all__ = ["ConvNet", "flip_images", "shift_images"]
+
+GRID = 7
+
+
+def shift_images(
+    images: Shaped[Tensor, "batch channels height width"], offsets: Int[Tensor, "batch 2"]
+) -> Shaped[Tensor, "batch channels height width"]:
+    """Move each image by its own (down, right) pixels; what enters repeats the border."""
+    if images.ndim != 4 or offsets.shape != (len(images), 2):
+        raise ValueError(f"images {tuple(images.shape)} and offsets {tuple(offsets.shape)} do not fit")
+    batch, channels, height, width = images.shape
+    rows = (torch.arange(height, device=images.device) - offsets[:, :1]).clamp(0, height - 1)
+    columns = (torch.arange(width, device=images.device) - offsets[:, 1:]).clamp(0, width - 1)
+    index = (rows[:, :, None] * width + columns[:, None, :]).reshape(batch, 1, -1)
+    return images.flatten(2).gather(2, index.expand(-1, channels, -1)).reshape(images.shape)
+
+
+def flip_images(
+    images: Shaped[Tensor, "batch channels height width"], chosen: Bool[Tensor, "batch"]
+) -> Shaped[Tensor, "batch channels height width"]:
+    """Mirror the chosen images left to right."""
+    if images.ndim != 4 or chosen.shape != images.shape[:1]:
+        raise ValueError(f"images {tuple(images.shape)} and choice {tuple(chosen.shape)} do not fit")
+    return torch.where(chosen[:, None, None, None], images.flip(3), images)
+
+
+class ConvNet(nn.Module):
+    """Blocks of convolution (same size), 2 x 2 max pooling, optional batch normalisation and ReLU; then two layers."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        classes: int,
+        *,
+        size: tuple[int, int] = (28, 28),
+        channels: tuple[int, ...] = (32, 64),
+        kernel_size: int = 3,
+        hidden: int = 128,
+        batch_norm: bool = False,
+        dropout: float = 0.0,
+        device=None,
+        dtype=None,
+    ) -> None:
+        super().__init__()
+        if kernel_size % 2 == 0:
+            raise ValueError(f"an even kernel ({kernel_size}) has no centre; take an odd one")
+        if min(size) < 2 ** len(channels):
+            raise ValueError(f"images of {size[0]} x {size[1]} are too small for {len(channels)} poolings by 2")
+        made = {"device": device, "dtype": dtype}
+        self.in_channels, self.size, self.dropout = in_channels, tuple(size), dropout
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(before, after, kernel_size, padding=kernel_size // 2, bias=not batch_norm, **made)
+            for before, after in zip((in_channels, *channels), channels, strict=False)
+        )
+        self.normalisations = nn.ModuleList(BatchNorm2d(after, **made) for after in channels if batch_norm)
+        maps = [extent // 2 ** len(channels) for extent in size]
+        self.reduction = tuple(-(-extent // GRID) for extent in maps)
+        inputs = channels[-1] * (maps[0] // self.reduction[0]) * (maps[1] // self.reduction[1])
+        self.hidden = nn.Linear(inputs, hidden, **made)
+        self.output = nn.Linear(hidden, classes, **made)
+
+    def features(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch hidden"]:
+        """The penultimate layer, equation (4)."""
+        if images.ndim != 4 or images.shape[1:] != (self.in_channels, *self.size):
+            raise ValueError(f"expected [batch, {self.in_channels}, {self.size[0]}, {self.size[1]}] images, "
+                             f"got {tuple(images.shape)}")  # fmt: skip
+        maps = images
+        for index, convolution in enumerate(self.convolutions):
+            maps = F.max_pool2d(convolution(maps), 2)  # (1), (2)
+            if self.normalisations:
+                maps = self.normalisations[index](maps)
+            maps = F.relu(maps)  # (3)
+        if self.reduction != (1, 1):
+            maps = F.avg_pool2d(maps, self.reduction)
+        flat = F.dropout(maps.flatten(1), self.dropout, self.training)
+        return F.relu(self.hidden(flat))  # (4)
+
+    def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
+        return self.output(F.dropout(self.features(images), self.dropout, self.training))  # (5)

@@ -1,0 +1,128 @@
+"""Kneser-Ney: sums to 1 everywhere, worked example, planted bugs, round trip, the recomputed Penn Treebank figures."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from cases.ngram_lm import text
+from oracles import ngram_lm as oracle
+
+from deepcanon.data import open_data
+from deepcanon.parts.vocabulary import Vocabulary
+from deepcanon.sequence import NgramLM, modified_discounts
+
+
+def fitted(order=4, end=2, **options):
+    return NgramLM(7, order, end=end, **options).fit(torch.from_numpy(text(end=end)))
+
+
+@pytest.mark.parametrize("options", [{}, {"end": None}, {"start": False}, {"discounts": 0.5}, {"order": 1}])
+def test_sums_to_one_on_every_history(options):
+    model = fitted(**options)
+    for length in range(model.order + 1):
+        histories = list(itertools.product(range(7), repeat=min(length, 3)))
+        rows = torch.tensor(histories, dtype=torch.int64).view(len(histories), -1)
+        p = model.distribution(rows)
+        assert p.shape == (len(histories), 7) and bool((p >= 0).all())
+        torch.testing.assert_close(p.sum(1), torch.ones(len(p), dtype=torch.float64), atol=1e-12, rtol=0)
+
+
+def test_distribution_equals_scores_and_oracle():
+    model, truth = fitted(), oracle.KneserNey(text(end=2), 7, 4, 2)
+    rows = torch.randint(0, 7, (40, 6), generator=torch.Generator().manual_seed(3))
+    p = model.distribution(rows[:, :-1])
+    torch.testing.assert_close(p.gather(1, rows[:, -1:])[:, 0].log(), model(rows)[:, -1])
+    for row, mine in zip(rows[:, :-1].tolist(), p, strict=True):
+        since = row[len(row) - row[::-1].index(2) :] if 2 in row else row
+        expected = [truth.probability(word, truth.history(since)) for word in range(7)]
+        torch.testing.assert_close(mine, torch.tensor(expected, dtype=torch.float64), atol=1e-13, rtol=0)
+
+
+def test_a_word_never_seen_has_probability_and_a_new_history_backs_off():
+    model = fitted(end=None)
+    assert 6 not in text()
+    unknown = model.distribution(torch.tensor([[6, 6, 6]]))
+    torch.testing.assert_close(unknown, model.distribution(torch.zeros(1, 0, dtype=torch.int64) + 0)[:0].new_tensor(
+        [model._tables()[1][0][:7].tolist()]), atol=0, rtol=0)  # fmt: skip
+    assert float(unknown[0, 6]) > 0
+
+
+def test_continuation_counts_not_frequencies():
+    # "francisco" (2) is frequent but follows only "san" (1); 3 is rarer but follows everything.
+    tokens = torch.tensor([1, 2] * 12 + [0, 3, 4, 3, 5, 3, 0, 4, 5, 0])
+    model = NgramLM(6, 2, start=False).fit(tokens)
+    p = model._tables()[1][0]
+    assert tokens.bincount()[2] > 3 * tokens.bincount()[3] and p[3] > p[2]
+
+
+def test_discounts_of_the_paper_and_their_bounds():
+    counts = torch.tensor([1] * 10 + [2] * 4 + [3] * 2 + [4] * 1 + [7] * 3)
+    y = 10 / 18
+    expected = [1 - 2 * y * 4 / 10, 2 - 3 * y * 2 / 4, 3 - 4 * y * 1 / 2]
+    torch.testing.assert_close(modified_discounts(counts), torch.tensor(expected, dtype=torch.float64))
+    assert modified_discounts(torch.tensor([5, 5])).tolist() == [0.5, 1.0, 1.5]
+    # More triples than pairs would make D(2) negative.
+    low = modified_discounts(torch.tensor([1] * 9 + [2] + [3] * 9))
+    assert 0 <= float(low[1]) <= 2
+
+
+def test_nothing_crosses_a_sentence_end():
+    model = fitted()
+    left, right = torch.tensor([[0, 1, 2, 0, 1]]), torch.tensor([[3, 4, 2, 0, 1]])
+    assert torch.equal(model(left)[:, 3:], model(right)[:, 3:])
+    # But within one unbroken text it does.
+    stream = fitted(end=None)
+    assert not torch.equal(stream(left)[:, 3:4], stream(right)[:, 3:4])
+
+
+def test_state_dict_round_trip_into_an_unfitted_model():
+    model, other = fitted(), NgramLM(7, 4, end=2)
+    with pytest.raises(ValueError, match="call fit first"):
+        other(torch.zeros(1, 1, dtype=torch.int64))
+    other.load_state_dict(model.state_dict())
+    rows = torch.randint(0, 7, (5, 9))
+    assert torch.equal(model(rows), other(rows))
+
+
+def test_fit_returns_self_and_forgets_what_was_before():
+    model = NgramLM(7, 3)
+    assert model.fit(torch.tensor([0, 1, 2, 3, 0, 1])) is model
+    again = model.fit(torch.from_numpy(text()))(torch.tensor([[1, 0, 2]]))
+    assert torch.equal(again, fitted(3, None)(torch.tensor([[1, 0, 2]])))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: NgramLM(0),
+        lambda: NgramLM(5, 0),
+        lambda: NgramLM(5, discounts="good"),
+        lambda: NgramLM(5, discounts=1.5),
+        lambda: NgramLM(5).fit(torch.tensor([0, 5])),
+        lambda: NgramLM(5).fit(torch.zeros(0, dtype=torch.int64)),
+    ],
+)
+def test_refusals(make):
+    with pytest.raises(ValueError):
+        make()
+
+
+def perplexity(model, tokens):
+    return math.exp(-float(model(tokens[None]).mean()))
+
+
+@pytest.mark.real_data("ptb")
+def test_penn_treebank_figures():
+    data = open_data(("text",), "ptb")
+    vocabulary = Vocabulary.build(data["train"].x, "words")
+    train, valid, test = (vocabulary.encode(data[split].x) for split in ("train", "valid", "test"))
+    assert (len(vocabulary), len(train), len(valid), len(test)) == (10_000, 929_589, 73_760, 82_430)
+    model = NgramLM(len(vocabulary), 5, end=vocabulary.end).fit(train)
+    assert perplexity(model, test) == pytest.approx(141.17, abs=0.1)
+    assert perplexity(model, valid) == pytest.approx(148.03, abs=0.1)
+    histories = test[:4000].view(1000, 4)
+    assert float((model.distribution(histories).sum(1) - 1).abs().max()) <= 1e-9
+    for order, expected in ((1, 639.3), (2, 185.7), (3, 148.3)):
+        shorter = NgramLM(len(vocabulary), order, end=vocabulary.end).fit(train)
+        assert perplexity(shorter, test) == pytest.approx(expected, abs=0.1)

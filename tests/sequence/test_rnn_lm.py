@@ -1,0 +1,214 @@
+"""Truncated BPTT: full when the window is long, zero beyond it, state carried; the step cell; the recipe."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from deepcanon.data import DataError, open_data
+from deepcanon.engine.run import Run
+from deepcanon.engine.settings import Settings
+from deepcanon.parts.clipping import clip_in_step
+from deepcanon.recipes import rnn_lm as recipe
+from deepcanon.sequence import RecurrentLM, StepCell, detach, sequence_nll, streams, window
+
+
+def gradients(model, tokens, size):
+    """Of the summed loss over one pass of truncated BPTT with that window."""
+    x, y = streams(tokens, 2)
+    state, step = None, 0
+    model.zero_grad()
+    while True:
+        here = window(step, x.shape[1], size)
+        if here.fresh and step:
+            return [p.grad.clone() for p in model.parameters()]
+        logits, state = model(x[:, here.start : here.stop], state)
+        state = detach(state)
+        sequence_nll(logits, y[:, here.start : here.stop], "sum").backward()
+        step += 1
+
+
+@pytest.mark.parametrize("cell", [nn.LSTM, nn.GRU, nn.RNN])
+def test_a_window_as_long_as_the_text_is_full_backpropagation(cell):
+    model = RecurrentLM(6, 5, cell=cell, dtype=torch.float64)
+    tokens = torch.randint(0, 6, (25,))
+    x, y = streams(tokens, 2)
+    model.zero_grad()
+    sequence_nll(model(x)[0], y, "sum").backward()
+    full = [p.grad.clone() for p in model.parameters()]
+    for size in (12, 13, 50):
+        for a, b in zip(gradients(model, tokens, size), full, strict=True):
+            torch.testing.assert_close(a, b, atol=1e-12, rtol=1e-12)
+    shorter = gradients(model, tokens, 4)
+    assert any(not torch.allclose(a, b) for a, b in zip(shorter, full, strict=True))
+
+
+def test_values_are_carried_and_gradients_cut_exactly():
+    model = RecurrentLM(6, 5, layers=2, dtype=torch.float64)
+    tokens = torch.randint(0, 6, (2, 12))
+    vectors = model.embedding(tokens).detach().requires_grad_()
+    whole, _ = model.recurrent(vectors)
+    _, state = model.recurrent(vectors[:, :4])
+    second, _ = model.recurrent(vectors[:, 4:], detach(state))
+    # The values of later windows know the earlier one, ...
+    torch.testing.assert_close(second, whole[:, 4:])
+    # ... but no gradient reaches it: exactly 0, where undivided it is not.
+    (cut,) = torch.autograd.grad(second[:, 0].sum(), vectors, retain_graph=True)
+    (uncut,) = torch.autograd.grad(whole[:, 4].sum(), vectors)
+    assert bool((cut[:, :4] == 0).all()) and bool((uncut[:, :4] != 0).any())
+    torch.testing.assert_close(cut[:, 4:], uncut[:, 4:])
+
+
+def test_windows_cover_each_stream_once_and_begin_anew():
+    x, y = streams(torch.arange(47), 4)
+    assert x.shape == (4, 11) and torch.equal(x + 1, y)
+    seen = [window(step, 11, 3) for step in range(8)]
+    assert [t for w in seen[:4] for t in range(w.start, w.stop)] == list(range(11))
+    assert [w.fresh for w in seen] == [True, False, False, False] * 2
+    assert seen[4] == seen[0]
+    with pytest.raises(ValueError, match="too few for 4 streams"):
+        streams(torch.arange(4), 4)
+
+
+def test_gradients_of_shared_weights_are_sums_over_time():
+    model = RecurrentLM(6, 5, dtype=torch.float64)
+    x, y = torch.randint(0, 6, (2, 7)), torch.randint(0, 6, (2, 7))
+    nll = sequence_nll(model(x)[0], y, "none")
+    parts = [torch.autograd.grad(nll[:, t].sum(), model.recurrent.weight_hh_l0, retain_graph=True)[0] for t in range(7)]
+    (whole,) = torch.autograd.grad(nll.sum(), model.recurrent.weight_hh_l0)
+    torch.testing.assert_close(sum(parts), whole)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_the_loss_of_bf16_logits_is_computed_in_fp32(reduction):
+    # 700 tokens of 1,000: several pieces, the last one short.
+    logits = (3 * torch.randn(7, 100, 1000)).bfloat16().requires_grad_()
+    exact = logits.detach().double().requires_grad_()
+    targets = torch.randint(0, 1000, (7, 100))
+    losses = [sequence_nll(a, targets, reduction) for a in (logits, exact)]
+    assert losses[0].dtype == torch.float32
+    torch.testing.assert_close(losses[0].double(), losses[1], rtol=1e-6, atol=1e-5)
+    weight = torch.linspace(-1, 1, losses[0].numel()).view(losses[0].shape)
+    for loss in losses:
+        (loss * weight).sum().backward()
+    torch.testing.assert_close(logits.grad, exact.grad.bfloat16(), rtol=0.01, atol=1e-7)
+
+
+@pytest.mark.parametrize("options", [{}, {"cell": nn.GRU}, {"cell": nn.RNN, "embedding_size": 0}, {"tied": True}])
+def test_step_cell_equals_the_module_on_a_sequence(options):
+    model = RecurrentLM(9, 5, layers=2, dtype=torch.float64, **options).eval()
+    cell = StepCell(model)
+    tokens = torch.randint(0, 9, (3, 6))
+    whole, end = model(tokens)
+    state = [s.transpose(0, 1) for s in model.start(3)]
+    for t in range(6):
+        logits, *state = cell(tokens[:, t], *state)
+        torch.testing.assert_close(logits, whole[:, t])
+    for mine, other in zip(state, end, strict=True):
+        torch.testing.assert_close(mine.transpose(0, 1), other)
+
+
+def test_tied_weights_are_one_parameter_and_need_equal_sizes():
+    model = RecurrentLM(9, 5, tied=True)
+    assert model.output.weight is model.embedding.weight
+    with pytest.raises(ValueError, match="tied"):
+        RecurrentLM(9, 5, embedding_size=3, tied=True)
+
+
+def test_one_hot_inputs_equal_an_identity_embedding():
+    hot, looked_up = RecurrentLM(9, 5, embedding_size=0), RecurrentLM(9, 5, embedding_size=9)
+    with torch.no_grad():
+        looked_up.embedding.weight.copy_(torch.eye(9))
+    looked_up.load_state_dict(hot.state_dict(), strict=False)
+    tokens = torch.randint(0, 9, (2, 4))
+    torch.testing.assert_close(hot(tokens)[0], looked_up(tokens)[0])
+
+
+@pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.SGD])
+@pytest.mark.parametrize("limit", [0.1, 1e9])
+def test_clip_in_step_equals_clipping_and_stepping(kind, limit):
+    weights = [[nn.Parameter(torch.full((3, 2), 0.5)), nn.Parameter(torch.ones(4))] for _ in range(2)]
+    ours, theirs = kind(weights[0], lr=0.1, fused=True), kind(weights[1], lr=0.1)
+    for seed in range(3):
+        generator = torch.Generator().manual_seed(seed)
+        for a, b in zip(*weights, strict=True):
+            a.grad = torch.randn(a.shape, generator=generator)
+            b.grad = a.grad.clone()
+        norm = clip_in_step(ours, limit)
+        torch.testing.assert_close(norm, nn.utils.clip_grad_norm_(weights[1], limit))
+        theirs.step()
+        for a, b in zip(*weights, strict=True):
+            torch.testing.assert_close(a, b)
+
+
+# The recipe
+
+
+def trainee(tmp_path, text, **options):
+    (tmp_path / "own.txt").write_text(text, encoding="utf-8")
+    config = recipe.Config(**{"hidden": 16, "embedding": 8, "batch": 4, "window": 8, "dropout": 0.0, **options})
+    data = open_data(("text",), str(tmp_path / "own.txt"), options=dataclasses.asdict(config))
+    facts = recipe.Recipe.learn(config, data)
+    run = Run(Settings(steps=40, seed=0, device="cpu"), None, lambda: data)
+    torch.manual_seed(0)
+    return recipe.Recipe(config, facts, run)
+
+
+def test_evaluation_predicts_every_token_once_with_the_state_carried(tmp_path):
+    made = trainee(tmp_path, "abcabd" * 3000)
+    made.model.eval()
+    tokens = torch.randint(1, len(made.vocabulary), (5001,))
+    with torch.no_grad():
+        nll = sequence_nll(made.model(tokens[None, :-1])[0], tokens[None, 1:], "mean")
+    # Side by side in 9 streams, each warmed up, or in one go: nearly the same; short texts exactly.
+    with torch.no_grad():
+        assert made._nll(tokens) == pytest.approx(float(nll), abs=1e-4)
+        short = sequence_nll(made.model(tokens[None, :300])[0], tokens[None, 1:301], "mean")
+        assert made._nll(tokens[:301]) == pytest.approx(float(short), abs=1e-6)
+
+
+@pytest.mark.parametrize("unit", ["characters", "words"])
+def test_generation_continues_the_prompt_and_never_draws_the_unknown(tmp_path, unit):
+    made = trainee(tmp_path, "to be or not to be\nthat is the question\n" * 20, unit=unit)
+    made.model.eval()
+    with torch.no_grad():
+        made.model.output.bias[made.vocabulary.unknown] = 50.0  # the model would like to say nothing else
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for beam in (0, 4):
+            found = made.generate("to be", 3, 1.0, beam, generator, length=12)
+            assert len(found) == 3 and all(record["text"].startswith("to be") for record in found)
+            assert not any("\ufffd" in record["text"] or "<unk>" in record["text"] for record in found)
+        greedy = [made.generate("that", 1, 0.0, 0, generator, length=9)[0]["text"] for _ in range(2)]
+        assert greedy[0] == greedy[1]
+        if unit == "characters":  # of words the beam stops at a sentence end
+            assert made.generate("that", 1, 1.0, 1, generator, length=9)[0]["text"] == greedy[0]
+
+
+def test_priming_equals_reading_token_by_token(tmp_path):
+    made = trainee(tmp_path, "to be or not to be\n" * 30)
+    made.model.eval()
+    with torch.no_grad():
+        tokens = made.vocabulary.encode("not to")
+        state = made.model.start(1)
+        for token in tokens[:-1]:
+            _, state = made.model.step(token[None], state)
+        expected = made.model.step(tokens[-1:], state)[0].argmax()
+        text = made.generate("not to", 1, 0.0, 0, None, length=1)[0]["text"]
+    assert made.vocabulary.encode(text)[-1] == expected
+
+
+def test_short_texts_take_fewer_streams_and_empty_ones_are_refused(tmp_path):
+    made = trainee(tmp_path, "hello world, hello world!", valid_share=0.0)
+    assert made.facts["streams"] == 3
+    assert math.isfinite(float(made.step(0)["loss"]))
+    with pytest.raises(DataError, match="longer text"):
+        trainee(tmp_path, "a", valid_share=0.0)
+
+
+def test_the_schedule_depends_on_step_and_steps_only(tmp_path):
+    made = trainee(tmp_path, "abcabd" * 300)
+    rates = [made.step(step)["learning_rate"] for step in (0, 20, 39, 20)]
+    assert rates[1] == rates[3] > rates[2] > 0
