@@ -1,0 +1,158 @@
+"""The command line: frozen surface, one-line errors, exit codes, JSON, and answers without torch."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deepcanon import cli, heads
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "cli.json"
+REGENERATE = "python tests/engine/test_cli.py  # writes tests/golden/cli.json; say in CHANGELOG.md what changed"
+
+
+def call(capsys, *words: str) -> tuple[int, str, str]:
+    code = cli.main(list(words))
+    shown = capsys.readouterr()
+    return code, shown.out, shown.err
+
+
+def surface() -> dict[str, list[str]]:
+    """Every command and its options, as the parsers have them."""
+    found: dict[str, list[str]] = {}
+
+    def note(parser: cli.Parser, arguments: list[str]):
+        options = {option for action in parser._actions for option in action.option_strings}
+        words = [str(a.metavar or a.dest) for a in parser._actions if not a.option_strings]
+        found[parser.prog] = [*words, *sorted(options)]
+        raise SystemExit(0)
+
+    original = cli.Parser.parse_all
+    cli.Parser.parse_all = note
+    try:
+        for name in cli.COMMANDS:
+            if name not in ("train", "data"):
+                cli.main([name, "x"])
+        cli.main(["train", "x" if not heads.stems() else heads.stems()[0]])
+        train = found.pop(next(prog for prog in found if prog.startswith("deepcanon train")))
+        own = {f"--{o.name.replace('_', '-')}" for o in heads.head(heads.stems()[0]).options}
+        found["deepcanon train NAME"] = [option for option in train if option not in own]
+    finally:
+        cli.Parser.parse_all = original
+    return found
+
+
+def test_the_surface_is_frozen():
+    assert surface() == json.loads(GOLDEN.read_text()), f"the command line changed: {REGENERATE}"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["trian"], "unknown command trian, did you mean train?"),
+        (["train", "convent"], "there is no recipe 'convent': did you mean convnet?"),
+        (["train", "mlp", "--lerning-rate", "1"], "did you mean --learning-rate?"),
+        (["train", "mlp", "--seed", "x"], "'x' is not a whole number"),
+        (["train", "mlp", "--steps", "0"], "at least 1"),
+        (["train", "mlp", "--steps", "5", "--minutes", "1"], "not both"),
+        (["train", "mlp", "--preset", "huge"], "has no preset 'huge'"),
+        (["train", "mlp", "--device", "tpu"], "invalid choice"),
+        (["train", "mlp", "--data", "no/such/place"], "no/such/place"),
+        (["train", "mlp", "--config", "nowhere/config.json"], "not a run folder"),
+        (["eval", "nowhere"], "nowhere is not a run folder"),
+        (["eval"], "required: DIR"),
+        (["data", "where"], "data where takes 1 name, not 0"),
+        (["data", "where", "minst"], "mnist"),
+        (["verify", "mlp", "--quick", "--record"], "never recorded"),
+        (["verify", "mlp", "--seeds", "0"], "at least 1"),
+        (["verify", "mlp", "--run", "nothing"], "there is no 'nothing'"),
+    ],
+)
+def test_a_wrong_word_is_one_line_and_exit_code_2(words, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = call(capsys, *words)
+    assert code == 2 and says in err and err.count("\n") == 1 and "Traceback" not in out + err
+    assert not list(tmp_path.iterdir()), "something was left behind"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    place = tmp_path_factory.mktemp("runs") / "run"
+    assert cli.main(["train", "softmax-regression", "--preset", "smoke", "--out", str(place)]) == 0
+    return place
+
+
+def test_eval_json_is_one_value(folder, capsys):
+    code, out, _ = call(capsys, "eval", str(folder), "--json")
+    value = json.loads(out)
+    assert code == 0 and list(value) == ["name", "run", "data", "split", "step", "metrics"]
+    assert value["split"] == "test" and 0 <= value["metrics"]["accuracy"] <= 1
+
+
+def test_list_json(capsys):
+    code, out, _ = call(capsys, "list", "--json")
+    rows = json.loads(out)
+    assert code == 0 and [row["name"] for row in rows] == [s.replace("_", "-") for s in heads.stems()]
+    assert all(list(row) == ["name", "subject", "summary", "data"] and row["summary"] for row in rows)
+    _, out, _ = call(capsys, "list", "recurrent", "--json")
+    assert "rnn-lm" in [row["name"] for row in json.loads(out)]
+
+
+def test_show_tells_options_and_targets(capsys):
+    code, out, _ = call(capsys, "show", "softmax-regression")
+    assert code == 0 and "--optimizer" in out and "0.26113 +- 0.0005" in out
+    code, out, _ = call(capsys, "show", "softmax-regression", "--source")
+    assert code == 0 and "class SoftmaxRegression" in out
+
+
+@pytest.mark.parametrize("verb", ["generate", "play"])
+def test_a_verb_that_makes_no_sense_says_which_do(verb, folder, capsys):
+    code, _, err = call(capsys, verb, str(folder))
+    assert code == 2 and err.count("\n") == 1 and "predict" in err
+
+
+def test_last_and_config(folder, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = call(capsys, "train", "softmax-regression", "--config", str(folder / "config.json"), "--seed", "7")
+    lines = out.splitlines()
+    assert code == 0 and lines[0] == "runs/softmax-regression-1" and lines[-1].startswith("next: deepcanon predict")
+    content = json.loads(Path("runs/softmax-regression-1/config.json").read_text())
+    assert (
+        content["settings"]["seed"] == 7
+        and content["config"] == json.loads((folder / "config.json").read_text())["config"]
+    )
+    code, out, _ = call(capsys, "eval", "last", "--json")
+    assert code == 0 and json.loads(out)["run"] == "runs/softmax-regression-1"
+    code, out, _ = call(capsys, "report", "last", str(folder))
+    assert code == 0 and Path("report.html").read_text().startswith("<!doctype html>")
+    code, out, _err = call(capsys, "resume", "last")
+    assert code == 0 and "done: step" in out
+
+
+def test_export_and_encode_need_a_place(folder, capsys, tmp_path):
+    code, _, err = call(capsys, "export", str(folder), "--to", str(tmp_path / "no" / "x.pt2"))
+    assert code == 2 and "does not exist" in err
+    code, _out, _ = call(capsys, "export", str(folder), "--to", str(tmp_path / "x.pt2"))
+    about = json.loads((tmp_path / "x.json").read_text())
+    assert code == 0 and about["inputs"][0]["shape"][0] == "batch"
+
+
+def test_answers_without_torch():
+    """`list`, `--help`, `--version` and `train NAME --help` may not import torch (that alone takes a second)."""
+    words = [["list"], ["--help"], ["--version"], ["train", "convnet", "--help"], ["data", "list"], ["show", "mlp"]]
+    code = f"""
+import sys
+from deepcanon import cli
+for words in {words!r}:
+    assert cli.main(words) == 0, words
+heavy = [m for m in ("torch", "numpy", "matplotlib", "sklearn", "rich") if m in sys.modules]
+assert not heavy, heavy
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text(json.dumps(surface(), indent=1) + "\n")
