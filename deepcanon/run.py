@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ from typing import Any
 from deepcanon import heads
 from deepcanon.data import open_data, read_inputs
 from deepcanon.engine import training
-from deepcanon.engine.errors import UsageError
+from deepcanon.engine.checkpoint import write_text
+from deepcanon.engine.errors import NonFiniteError, UsageError
 from deepcanon.engine.export import write_export
+from deepcanon.engine.metrics import read_metrics
 from deepcanon.engine.report import write_report
 from deepcanon.engine.settings import Settings, build_config, read_config
 
-__all__ = ["Trained", "load", "resolve", "resume", "settle", "train"]
+__all__ = ["Trained", "child", "load", "resolve", "resume", "settle", "train"]
 
 VERBS = ("predict", "encode", "generate", "play", "export")
 
@@ -151,8 +154,47 @@ def train(
     folder = Path(out) if out else next_folder(recipe.name)
     say(f"{folder}")
     about = introduction(recipe, module, preset)
-    training.train(module.Recipe, recipe.name, chosen, settings, folder, opener(recipe), say, quiet, about)
+    training.train(module.Recipe, recipe.name, chosen, settings, folder, opener(recipe), say, quiet, about, child)
     return load(folder)
+
+
+def child(
+    folder: Path,
+    stem: str,
+    overrides: dict[str, Any],
+    settings: dict[str, Any],
+    checkpoint: str = "last",
+    test: bool = True,
+) -> dict[str, Any]:
+    """A trial of a recipe that compares (see `Run.trial`): trained, gone on with, or read where it is done."""
+    done = folder / "result.json"
+    if done.is_file():
+        return json.loads(done.read_text(encoding="utf-8"))
+    recipe, module = resolve(stem)
+    config = build_config(module.Config, overrides)
+    result: dict[str, Any] = {"valid": {}, "test": {}, "curve": [], "loss": [], "failed": None}
+    try:
+        if (folder / "config.json").is_file():
+            training.resume(module.Recipe, folder, opener(recipe), quiet=True, plain=True)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+            chosen, about = build_config(Settings, settings), introduction(recipe, module, "trial")
+            training.train(
+                module.Recipe, recipe.name, config, chosen, folder, opener(recipe), quiet=True, about=about, plain=True
+            )
+        trained = Trained(folder, checkpoint)
+        for split in ("valid", "test") if test else ("valid",):
+            if split in training.splits(trained.recipe):
+                result[split] = {k.split("/", 1)[1]: v for k, v in training.evaluate(trained.recipe, split).items()}
+    except NonFiniteError as error:  # a diverging trial is a result
+        result["failed"] = str(error).split(";")[0]
+    rows, monitor = read_metrics(folder / "metrics.jsonl"), getattr(module.Recipe, "monitor", None)
+    finite = (int, float)
+    if monitor:
+        result["curve"] = [[row["step"], row[monitor[0]]] for row in rows if isinstance(row.get(monitor[0]), finite)]
+    result["loss"] = [[row["step"], row["train/loss"]] for row in rows if isinstance(row.get("train/loss"), finite)]
+    write_text(done, json.dumps(result) + "\n")
+    return result
 
 
 def resume(
@@ -165,7 +207,7 @@ def resume(
     """Goes on with a run, or goes further; returns its final status."""
     folder = Path(folder)
     recipe, module = resolve(read_config(folder)["name"])
-    return training.resume(module.Recipe, folder, opener(recipe), steps, say, quiet)
+    return training.resume(module.Recipe, folder, opener(recipe), steps, say, quiet, child)
 
 
 def load(
@@ -190,6 +232,8 @@ class Trained:
         self.folder = folder
         content = read_config(folder)
         self.head, module = resolve(content["name"])
+        if data and (self.head.data == ("task",) or getattr(module.Recipe, "parallel", "") == "trials"):
+            raise UsageError(f"{self.head.name} compares on the data of its own run: leave --data out")
 
         def open_(config: Any, settings: Settings) -> Any:
             options = dict(vars(config))
@@ -218,6 +262,8 @@ class Trained:
 
     @property
     def module(self) -> Any:
+        if not hasattr(self.recipe, "model"):
+            raise UsageError(f"{self.name} is an experiment: it leaves results, no module")
         return self.recipe.model
 
     @property

@@ -18,7 +18,7 @@ from deepcanon.engine import training
 from deepcanon.engine.checkpoint import write_text
 from deepcanon.engine.errors import UsageError
 from deepcanon.engine.settings import Settings, build_config, read_config
-from deepcanon.run import Trained, introduction, opener, resolve, resume
+from deepcanon.run import Trained, child, introduction, opener, resolve, resume
 
 __all__ = ["results_folder", "verdict", "verify"]
 
@@ -73,7 +73,9 @@ def verify(
             else:
                 if folder.exists():
                     raise UsageError(f"{folder} is of another version of {recipe.name}: remove it, or give --out")
-                training.train(module.Recipe, recipe.name, config, settings, folder, opener(recipe), say, quiet, about)
+                training.train(
+                    module.Recipe, recipe.name, config, settings, folder, opener(recipe), say, quiet, about, child
+                )
             measured.setdefault(run, []).append(_measure(folder, seed))
     rows = [row for target in recipe.targets if (row := verdict(target, measured)) is not None]
     return {

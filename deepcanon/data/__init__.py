@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "DataError", "Problem", "Report", "check", "open_data", "read_inputs"]
 
-KINDS = ("images", "tables", "text", "environment", "points")
+KINDS = ("images", "tables", "text", "environment", "points", "task")
 
 
 def _reader(kind: str) -> Any:
@@ -35,6 +35,8 @@ def _accepted(kinds: Sequence[str]) -> str:
 
 
 def _open(kinds: Sequence[str], spec: str, seed: int, options: dict[str, Any] | None, problems: Problems) -> "Dataset":
+    if tuple(kinds) == ("task",):
+        return _reader("task").read(spec)
     entry = catalogue.ENTRIES.get(spec)
     if entry is not None:
         if entry.kind not in kinds:
@@ -54,7 +56,7 @@ def _open(kinds: Sequence[str], spec: str, seed: int, options: dict[str, Any] | 
         near = difflib.get_close_matches(spec, [n for n, e in catalogue.ENTRIES.items() if e.kind in kinds], 1)
         remedy = f"did you mean {near[0]}?" if near else _accepted(kinds)
         raise problems.fail(spec, "", "is neither a data set's name nor a path that exists", remedy)
-    paths = [kind for kind in kinds if kind not in ("environment", "points")]
+    paths = [kind for kind in kinds if kind not in ("environment", "points", "task")]
     fitting = [kind for kind in paths if _reader(kind).fits(path)]
     if not fitting and len(paths) != 1:
         raise problems.fail(path, "", f"is not {' or '.join(paths) or 'an environment'}", _accepted(kinds))

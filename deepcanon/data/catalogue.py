@@ -80,6 +80,15 @@ ENTRIES: dict[str, Entry] = {
                  "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
             ),
         ),
+        Entry(
+            "bsds500", "images", "200 natural photographs of 481x321 pixels in colour, no labels",
+            "not stated in the repository; Berkeley offers it for non-commercial research and education",
+            _files(
+                "https://github.com/BIDS/BSDS500/",
+                ("bsds500-train.tar.gz", 22880458,
+                 "2a24cb004a6c6317f020617d59a597662968b77480fe68dfde9928a0be74fef1"),
+            ),
+        ),
         Entry("gaussians-25", "points", "25 Gaussians on a grid in the plane, generated", "none needed"),
         Entry("pydoc", "text", "the English help topics of the running Python", "PSF-2.0 (part of Python)"),
         Entry(

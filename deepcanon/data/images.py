@@ -62,6 +62,10 @@ def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) 
         x, y = digits()
         arrays: Arrays = {"train": (x, y)}
         return from_arrays(arrays, [Path("digits")], None, seed, options, shares(options), problems)
+    if name == "bsds500":
+        from .photographs import bsds500
+
+        return bsds500(seed, options)
     valid, _ = shares(options)
     paths = catalogue.get(name)
     arrays, files = {}, list(paths.values())

@@ -35,8 +35,10 @@ Say = Callable[[str], None]
 class Loop:
     """Steps, evaluations, checkpoints, signals and resume of one run."""
 
-    def __init__(self, recipe_class: Any, config: Any, facts: dict, run: Run, say: Say, quiet: bool):
-        self.run, self.say, self.quiet = run, say, quiet or run.rank > 0
+    def __init__(
+        self, recipe_class: Any, config: Any, facts: dict, run: Run, say: Say, quiet: bool, plain: bool = False
+    ):
+        self.run, self.say, self.quiet, self.plain = run, say, quiet or run.rank > 0, plain
         self.recipe = make(recipe_class, config, facts, run)
         if run.settings.compile:
             for module in modules(self.recipe):
@@ -63,7 +65,7 @@ class Loop:
     def go(self) -> dict[str, Any]:
         run, settings = self.run, self.run.settings
         self.progress = Progress(self.done, run.steps, self.quiet)
-        if run.rank == 0:
+        if run.rank == 0 and not self.plain:
             self.events = Events(self.folder / "events", self.done or None)
         self.began = self.saved = time.monotonic()
         with self.lock(), self._signals():
@@ -153,7 +155,11 @@ class Loop:
                 self.stop_reason = f"no better {monitor[0]} in {patience} evaluations"
         if self.run.rank == 0:
             wait = PICTURE_SHARE * self.draw_cost
-            if hasattr(recipe, "figures") and (ends or self.stop_reason or time.monotonic() - self.drawn >= wait):
+            if (
+                hasattr(recipe, "figures")
+                and not self.plain
+                and (ends or self.stop_reason or time.monotonic() - self.drawn >= wait)
+            ):
                 self._draw()
             self.status("running")
         return row
@@ -291,7 +297,8 @@ class Loop:
         # The disk may be what failed: then there is nothing more to write, and the first error is the one to tell.
         with contextlib.suppress(*([DeepcanonError, OSError] if what == "failed" else [])):
             content = self.status(what, reason)
-            write_report([self.folder], self.folder / "report.html")
+            if not self.plain:
+                write_report([self.folder], self.folder / "report.html")
             return content
         return {}
 

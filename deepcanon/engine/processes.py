@@ -1,12 +1,18 @@
 """One process or several: what torchrun's environment says, and the few collective operations that the engine needs."""
 
+import contextlib
+import json
 import os
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-__all__ = ["any_process", "barrier", "join", "leave", "rank", "sum_over_processes", "world"]
+__all__ = ["alone", "any_process", "barrier", "gather", "join", "leave", "rank", "sum_over_processes", "world"]
+
+_alone = False
 
 
 def join() -> None:
@@ -21,11 +27,22 @@ def leave() -> None:
 
 
 def rank() -> int:
-    return dist.get_rank() if dist.is_initialized() else 0
+    return dist.get_rank() if dist.is_initialized() and not _alone else 0
 
 
 def world() -> int:
-    return dist.get_world_size() if dist.is_initialized() else 1
+    return dist.get_world_size() if dist.is_initialized() and not _alone else 1
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Within it this process is one of one: it trains a trial of its own, whatever the others do."""
+    global _alone
+    before, _alone = _alone, True
+    try:
+        yield
+    finally:
+        _alone = before
 
 
 def barrier() -> None:
@@ -49,3 +66,16 @@ def any_process(flag: int) -> int:
     largest = torch.tensor(flag)
     dist.all_reduce(largest, op=dist.ReduceOp.MAX)
     return int(largest)
+
+
+def gather(value: Any) -> list[Any]:
+    """A JSON value of every process, in the order of their ranks."""
+    if world() == 1:
+        return [value]
+    mine = torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
+    lengths = [torch.zeros(1, dtype=torch.int64) for _ in range(world())]
+    dist.all_gather(lengths, torch.tensor([len(mine)]))
+    longest = int(max(lengths))
+    texts = [torch.zeros(longest, dtype=torch.uint8) for _ in range(world())]
+    dist.all_gather(texts, torch.cat([mine, torch.zeros(longest - len(mine), dtype=torch.uint8)]))
+    return [json.loads(bytes(t[: int(n)].tolist())) for t, n in zip(texts, lengths, strict=True)]

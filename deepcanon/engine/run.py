@@ -5,6 +5,7 @@ Everything random is a pure function of (seed, step, stream), whatever the numbe
 """
 
 import contextlib
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,6 +38,8 @@ class Run:
         folder: where it lives; None for a scratch instance.
         open_data: opens the data set on first use.
         batches_per_step: how many batches a step takes (critics, accumulation).
+        child: trains or reads a trial (`deepcanon.run.child`); None where there can be none.
+        say: prints a line.
     """
 
     def __init__(
@@ -45,6 +48,8 @@ class Run:
         folder: Path | None = None,
         open_data: Callable[[], Any] | None = None,
         batches_per_step: int = 1,
+        child: Callable[..., dict[str, Any]] | None = None,
+        say: Callable[[str], None] = lambda line: None,
     ):
         self.settings = settings
         self.folder = folder
@@ -59,6 +64,9 @@ class Run:
         self._data: Any = None
         self._orders: dict[tuple[str, int], Order] = {}
         self._batches_per_step = batches_per_step
+        self._child = child
+        self._scratch: tempfile.TemporaryDirectory | None = None  # of the trials of a run without a folder
+        self.say = say
 
     @property
     def data(self) -> Any:
@@ -86,14 +94,17 @@ class Run:
             stream: name of the order; different names are shuffled differently.
             part: which of the step's `batches_per_step` batches.
         """
-        key = (stream, len(split))
-        if key not in self._orders:
-            self._orders[key] = Order(len(split), self.seed, stream)
-        order, number, mine = self._orders[key], self.step * self._batches_per_step + part, self.rows(size)
-        taken = split.take(order.rows(number, size)[mine])
+        taken = split.take(self.indices(len(split), size, stream, part))
         if not isinstance(split.x, Tensor):  # a streamed split decodes the next batch while this one is learned from
-            split.prefetch(order.rows(number + 1, size)[mine])
+            split.prefetch(self.indices(len(split), size, stream, part + 1))
         return Batch(self.to(taken.x), self.to(taken.y))
+
+    def indices(self, count: int, size: int, stream: str = "order", part: int = 0) -> Tensor:
+        """The same as row numbers below `count`: for a recipe that keeps the rows itself."""
+        key = (stream, count)
+        if key not in self._orders:
+            self._orders[key] = Order(count, self.seed, stream)
+        return self._orders[key].rows(self.step * self._batches_per_step + part, size)[self.rows(size)]
 
     def to(self, value: Any) -> Any:
         return value.to(self.device) if isinstance(value, Tensor) and self.device.type != "cpu" else value
@@ -160,6 +171,44 @@ class Run:
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum over all processes."""
         return processes.sum_over_processes(tensor)
+
+    def gather(self, value: Any) -> list[Any]:
+        """A JSON value of every process, in the order of their ranks."""
+        return processes.gather(value)
+
+    # Trials
+
+    def trial(
+        self,
+        index: int,
+        stem: str,
+        overrides: dict[str, Any],
+        settings: dict[str, Any] | None = None,
+        checkpoint: str = "last",
+        test: bool = True,
+    ) -> dict[str, Any]:
+        """A child run of another recipe in `trials/<index>/`, with checkpoints of its own: a signal loses no trial.
+
+        Args:
+            index: of the trial; one that is done is read, one that was begun goes on.
+            stem: the recipe to train.
+            overrides: of its Config.
+            settings: of its run (steps, minutes, seed ...); data, device, threads and precision are this run's unless
+                they are given.
+            checkpoint: the weights that are scored, "last" or "best".
+            test: whether to read the test split.
+
+        Returns:
+            {valid: metrics, test: metrics, curve: [[step, monitored metric]], loss: [[step, training loss]], failed}.
+        """
+        if self._child is None:
+            raise UsageError("this run cannot train others")
+        if self.folder is None and self._scratch is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="deepcanon-")
+        folder = (self.folder or Path(self._scratch.name if self._scratch else "")) / "trials" / str(index)
+        mine = {name: getattr(self.settings, name) for name in ("data", "device", "threads", "precision", "skip_bad")}
+        with processes.alone():
+            return self._child(folder, stem, overrides, {**mine, **(settings or {})}, checkpoint, test)
 
     def stop(self, reason: str) -> None:
         """Ends the training after this step."""

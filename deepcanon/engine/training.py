@@ -28,6 +28,7 @@ EVALUATIONS = 20  # in a run, unless evaluate_every says otherwise
 LOGGED_ROWS = 400
 
 Opener = Callable[[Any, Settings], Any]  # (config, settings) -> data set
+Child = Callable[..., dict[str, Any]]
 
 
 def settle_device(settings: Settings) -> Settings:
@@ -54,8 +55,14 @@ def train(
     say: Say = lambda line: None,
     quiet: bool = False,
     about: dict[str, Any] | None = None,
+    child: Child | None = None,
+    plain: bool = False,
 ) -> dict[str, Any]:
     """Trains from the beginning in a new folder; returns the final status.
+
+    Args:
+        child: trains the trials of a recipe that compares.
+        plain: without pictures, events and report (a trial).
 
     Raises:
         UsageError: the folder holds a run, or an option does not fit.
@@ -79,7 +86,7 @@ def train(
     facts["reader"] = data.describe()
     settings = _settle(recipe_class, config, facts, settings, data, say)
     torch.set_num_threads(settings.threads)
-    run = Run(settings, folder, lambda: data, getattr(recipe_class, "batches_per_step", 1))
+    run = Run(settings, folder, lambda: data, getattr(recipe_class, "batches_per_step", 1), child, say)
     if processes.rank() == 0:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -105,7 +112,7 @@ def train(
             shutil.rmtree(folder, ignore_errors=True)
             raise
     processes.barrier()
-    return Loop(recipe_class, config, facts, run, say, quiet).go()
+    return Loop(recipe_class, config, facts, run, say, quiet, plain).go()
 
 
 def resume(
@@ -115,6 +122,8 @@ def resume(
     steps: int | None = None,
     say: Say = lambda line: None,
     quiet: bool = False,
+    child: Child | None = None,
+    plain: bool = False,
 ) -> dict[str, Any]:
     """Goes on from the newest sound checkpoint, or from the beginning if there is none yet.
 
@@ -137,8 +146,9 @@ def resume(
             opened.append(open_data(config, settings))
         return opened[0]
 
-    run = Run(settle_device(settings), folder, once, getattr(recipe_class, "batches_per_step", 1))
-    training = Loop(recipe_class, config, facts, run, say, quiet)
+    batches = getattr(recipe_class, "batches_per_step", 1)
+    run = Run(settle_device(settings), folder, once, batches, child, say)
+    training = Loop(recipe_class, config, facts, run, say, quiet, plain)
     with training.lock():  # before anything is cleared away: the folder may be another process's
         if training.restore(asked=steps is not None):
             return training.conclude()
@@ -205,6 +215,12 @@ def environment() -> dict[str, Any]:
 def _settle(recipe_class: Any, config: Any, facts: dict[str, Any], settings: Settings, data: Any, say: Say) -> Settings:
     """Threads, precision, steps and the rhythm of logging and evaluation, by plan or by measuring."""
     batches = getattr(recipe_class, "batches_per_step", 1)
+    if getattr(recipe_class, "parallel", "") == "trials":  # a step is a whole run: too dear to measure
+        if settings.minutes is not None:
+            raise UsageError("this recipe trains a fixed number of trials: leave --minutes out")
+        settings = settings.with_(
+            threads=settings.threads or 1, precision="fp32" if settings.precision == "auto" else settings.precision
+        )
 
     def build(chosen: Settings) -> tuple[Any, Callable[[], None]]:
         run = Run(chosen.with_(steps=chosen.steps or 1000), scratch, lambda: data, batches)

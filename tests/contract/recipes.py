@@ -31,6 +31,7 @@ from deepcanon.engine import state, training
 from deepcanon.engine.errors import DeepcanonError
 from deepcanon.engine.run import Run
 from deepcanon.engine.settings import Settings, build_config
+from deepcanon.run import child
 
 TRACES = Path(__file__).parent.parent / "golden" / "traces.json"
 REGENERATE = "regenerate by: .venv/bin/python tests/golden/regenerate.py traces (then look at the difference)"
@@ -89,7 +90,7 @@ def start(of: Trainee, steps: int | None = None, data: Any = None) -> tuple[Any,
     steps = steps or settings.steps
     if steps is None:
         steps = training.make(of.recipe, of.config, facts, Run(settings, None, lambda: data, batches)).plan()
-    run = Run(settings.with_(steps=steps), None, lambda: data, batches)
+    run = Run(settings.with_(steps=steps), None, lambda: data, batches, child)
     recipe = training.make(of.recipe, of.config, facts, run)
 
     def take_step() -> dict[str, float]:
@@ -121,12 +122,12 @@ def trace(
 def train(of: Trainee, folder: Path, **settings: Any) -> dict:
     """A whole run through the engine."""
     return training.train(
-        of.recipe, of.name, of.config, of.settings.with_(**settings), folder, of.open_data, quiet=True
+        of.recipe, of.name, of.config, of.settings.with_(**settings), folder, of.open_data, quiet=True, child=child
     )
 
 
 def resume(of: Trainee, folder: Path) -> dict:
-    return training.resume(of.recipe, folder, of.open_data, quiet=True)
+    return training.resume(of.recipe, folder, of.open_data, quiet=True, child=child)
 
 
 def in_child(work: Callable[[], None], limit: float = 120.0) -> int:

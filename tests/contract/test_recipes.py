@@ -20,7 +20,7 @@ from deepcanon import heads
 STEMS = heads.stems()
 every = pytest.mark.parametrize("stem", STEMS)
 CPU_SECONDS = 20
-READERS = ("images", "tables", "text", "environment", "points")
+READERS = ("images", "tables", "text", "environment", "points", "task")
 
 # Recipes on which a contract cannot hold, each with its reason.
 SKIPS: dict[tuple[str, str], str] = {}
@@ -242,6 +242,9 @@ def use_every_verb(run, kind, material, folder):
             torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
         assert len(about["inputs"]) == len(export.inputs)
         used.append("export")
+    if run.recipe.parallel == "trials" or kind == "task":  # an experiment leaves what it found, and that stays
+        assert len(run.evaluate()) > 1
+        used.append("eval")
     assert used, "the recipe offers no verb"
     assert run.report().is_file()
     with pytest.raises(Exception, match=r"\w"):
