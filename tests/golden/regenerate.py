@@ -1,6 +1,7 @@
-"""Writes the golden files anew: `python tests/golden/regenerate.py keys|traces|all`. Look at the difference after it.
+"""Writes the golden files anew: `python tests/golden/regenerate.py keys|traces|all [STEM ...]`. Look at the difference.
 
-keys: names, shapes and types in the state dict of every case. traces: the first losses of every recipe.
+keys: names, shapes and types in the state dict of every case. traces: the first losses of every recipe; with stems, of
+those recipes only.
 """
 
 import json
@@ -22,19 +23,21 @@ def keys() -> None:
     KEYS.write_text("{\n" + ",\n".join(rows) + "\n}\n", encoding="utf-8")
 
 
-def traces() -> None:
-    from contract.recipes import TRACES, all_recipes, golden_trace
+def traces(stems: list[str]) -> None:
+    from contract.recipes import TRACES, all_recipes, golden_trace, trainee
 
-    golden = {recipe.name: golden_trace(recipe) for recipe in all_recipes()}
+    golden = json.loads(TRACES.read_text(encoding="utf-8")) if stems else {}
+    for recipe in map(trainee, stems) if stems else all_recipes():
+        golden[recipe.name] = golden_trace(recipe)
     rows = [f' "{name}": {json.dumps(golden[name])}' for name in sorted(golden)]
     TRACES.write_text("{\n" + ",\n".join(rows) + "\n}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    what = sys.argv[1] if len(sys.argv) == 2 else ""
+    what = sys.argv[1] if len(sys.argv) > 1 else ""
     if what not in ("keys", "traces", "all"):
         sys.exit(__doc__)
     if what in ("keys", "all"):
         keys()
     if what in ("traces", "all"):
-        traces()
+        traces([name.replace("-", "_") for name in sys.argv[2:]])
