@@ -404,7 +404,9 @@ def _report(parser: Parser, arguments: list[str]) -> int:
 
 def _verify(parser: Parser, arguments: list[str]) -> int:
     parser.add_argument("name", metavar="NAME", nargs="+", help="of recipes")
-    parser.add_argument("--seeds", type=number(int), metavar="N", default=3, help="how many")
+    parser.add_argument(
+        "--seeds", type=number(int), metavar="N", help="how many (default: 3; 1 where each run trains several itself)"
+    )
     parser.add_argument("--seed", type=number(int), metavar="FIRST", default=0, help="the first")
     parser.add_argument("--run", metavar="RUN", help="only one of the runs (default: all)")
     parser.add_argument("--quick", action="store_true", help="one seed: not a verdict, never recorded")
@@ -415,7 +417,7 @@ def _verify(parser: Parser, arguments: list[str]) -> int:
     given = parser.parse_all(arguments)
     if given.quick and given.record:
         parser.error("--quick is never recorded")
-    if given.seeds < 1:
+    if given.seeds is not None and given.seeds < 1:
         parser.error(f"--seeds {given.seeds}: at least 1")
     recipes = [heads.head(name) for name in given.name]
     from deepcanon import verify
@@ -423,14 +425,15 @@ def _verify(parser: Parser, arguments: list[str]) -> int:
     def tell(line: str) -> None:
         print(line, file=sys.stderr if given.json else sys.stdout, flush=True)
 
-    count, results = 1 if given.quick else given.seeds, []
+    results = []
     for recipe in recipes:
+        count = 1 if given.quick else given.seeds or verify.usual_seeds(recipe.name)
         minutes = verify.expected_minutes(recipe, count, given.run)
         tell(f"{recipe.name}: about {minutes:.0f} minutes" if minutes is not None else f"{recipe.name}: no record yet")
     for recipe in recipes:
         result = verify.verify(
             recipe.name,
-            given.seeds,
+            given.seeds or verify.usual_seeds(recipe.name),
             given.seed,
             given.quick,
             given.run,

@@ -20,7 +20,7 @@ from deepcanon.engine.errors import UsageError
 from deepcanon.engine.settings import Settings, build_config, read_config
 from deepcanon.run import Trained, child, introduction, opener, resolve, resume
 
-__all__ = ["results_folder", "verdict", "verify"]
+__all__ = ["results_folder", "usual_seeds", "verdict", "verify"]
 
 SOURCE = Path(__file__).parents[1]
 
@@ -88,6 +88,11 @@ def verify(
         "verdict": "not a verdict (one seed)" if quick else _word(rows),
         "environment": training.environment(),
     }
+
+
+def usual_seeds(name: str) -> int:
+    """Three; one for a comparison, whose trials have seeds of their own."""
+    return 1 if getattr(resolve(name)[1].Recipe, "parallel", "") == "trials" else 3
 
 
 def expected_minutes(recipe: heads.Head, seeds: int, only: str | None = None) -> float | None:
