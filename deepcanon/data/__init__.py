@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "DataError", "Problem", "Report", "check", "open_data", "read_inputs"]
 
-KINDS = ("images", "tables", "text", "environment", "points", "task")
+KINDS = ("images", "tables", "text", "documents", "environment", "points", "task")
 
 
 def _reader(kind: str) -> Any:

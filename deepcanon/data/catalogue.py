@@ -112,6 +112,17 @@ ENTRIES: dict[str, Entry] = {
                  "dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0"),
             ),
         ),
+        Entry(
+            "rt-polarity", "documents", "10,662 sentences of film reviews, half of them positive",
+            "CC BY 4.0 as listed by NLTK (Pang and Lee 2005)",
+            _files(
+                "https://raw.githubusercontent.com/yoonkim/CNN_sentence/master/",
+                ("rt-polarity.neg", 612256,
+                 "4ace77d558c3714723843f1d65b60c01e3417b208180f0728808d76ad0eeeaca"),
+                ("rt-polarity.pos", 626139,
+                 "2da124ec187a9d5a29c9f04e91c540e02baed5af8868f550a26bd6fd4dbf8bf0"),
+            ),
+        ),
         Entry("iris", "tables", "150 flowers by 4 measures, 3 classes", _BUNDLED),
         Entry("wine", "tables", "178 wines by 13 measures, 3 classes", _BUNDLED),
         Entry("breast-cancer", "tables", "569 tumours by 30 measures, 2 classes", _BUNDLED),

@@ -30,7 +30,7 @@ from deepcanon import heads
 
 RESERVED = {"data", "out", "seed", "steps", "minutes", "preset", "threads", "precision", "compile"}
 SETTINGS = {"data", "steps", "minutes", "seed", "precision", "threads", "evaluate_every", "patience", "log_every"}
-READERS = {"images", "tables", "text", "environment", "points", "task"}
+READERS = {"images", "tables", "text", "documents", "environment", "points", "task"}
 SYSTEM_LINES, RECIPE_LINES = 350, 300
 FORBIDDEN_NAMES = {"utils.py", "util.py", "common.py", "helpers.py", "helper.py", "base.py", "model.py", "misc.py"}
 HEAD_LOADER = "deepcanon/heads.py"  # the one place where code is run that was not imported: a recipe's own head

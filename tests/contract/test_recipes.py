@@ -20,7 +20,7 @@ from deepcanon import heads
 STEMS = heads.stems()
 every = pytest.mark.parametrize("stem", STEMS)
 CPU_SECONDS = 20
-READERS = ("images", "tables", "text", "environment", "points", "task")
+READERS = ("images", "tables", "text", "documents", "environment", "points", "task")
 
 # Recipes on which a contract cannot hold, each with its reason.
 SKIPS: dict[tuple[str, str], str] = {}
@@ -147,7 +147,18 @@ def own_text(folder):
     return folder / "text.txt"
 
 
-OWN = {"images": own_images, "tables": own_table, "text": own_text}
+def own_documents(folder):
+    """Two classes of short texts, a file each."""
+    random = np.random.default_rng(0)
+    words = {"dark": ["night", "coal", "ink", "the", "and"], "light": ["snow", "sun", "été", "the", "and"]}
+    for name, known in words.items():
+        (folder / name).mkdir(parents=True)
+        for index in range(40):
+            (folder / name / f"{index}.txt").write_text(" ".join(random.choice(known, 12)) + ".", encoding="utf-8")
+    return folder
+
+
+OWN = {"images": own_images, "tables": own_table, "text": own_text, "documents": own_documents}
 OWN_CASES = [(stem, kind) for stem in STEMS for kind in heads.head(stem).data]
 
 
@@ -173,6 +184,7 @@ def test_own_data_trains_and_the_run_outlives_it(stem, kind, tmp_path):
         "images": torch.randint(0, 256, (3, 1, 12, 12), dtype=torch.uint8),
         "tables": torch.randn(3, 2),
         "text": texts(tmp_path / "texts"),
+        "documents": texts(tmp_path / "documents"),
     }.get(kind)
     recipes.check_self_sufficient(
         out, tmp_path / "moved", gone, lambda run: use_every_verb(run, kind, material, tmp_path)

@@ -106,6 +106,50 @@ def test_text(folder, data, zipped):
     path.unlink()
 
 
+# ---------------------------------------------------------------------------------------------------- documents
+
+words = st.text(st.characters(codec="utf-8", exclude_characters='\0\r\n"\t,'), max_size=20)
+
+
+@st.composite
+def document_files(draw):
+    """(ending, bytes) of a file of documents."""
+    ending = draw(st.sampled_from([".txt", ".tsv", ".csv", ".jsonl"]))
+    rows = draw(st.lists(st.tuples(words, st.sampled_from(["a", "b", "c", ""])), max_size=8))
+    labelled = draw(st.booleans())
+    if ending == ".txt":
+        lines = [text for text, _ in rows]
+    elif ending == ".jsonl":
+        lines = [json.dumps({"text": t, "label": k} if labelled else {"text": t}) for t, k in rows]
+    else:
+        between = "\t" if ending == ".tsv" else ","
+        head = ["text", "label"] if labelled else ["text"]
+        lines = [between.join(row) for row in [head, *([t, k][: len(head)] for t, k in rows)]]
+    return ending, "\n".join(lines).encode("utf-8", "replace")
+
+
+@fuzzed
+@given(drawn=document_files(), data=st.data(), skip_bad=st.booleans())
+def test_documents(folder, drawn, data, skip_bad):
+    ending, whole = drawn
+    content = data.draw(damaged(st.just(whole), texts=True))
+    path = folder / f"d{ending}"
+    path.write_bytes(content)
+    found = opened("documents", path, skip_bad, valid_share=0, test_share=0)
+    path.unlink()
+    if found is None:
+        return
+    train = found["train"]
+    assert len(train.x) > 0 and all(text.strip() and "\0" not in text for text in train.x)
+    assert train.y is None or (len(train.y) == len(train.x) and int(train.y.max()) < len(found.facts["classes"]))
+    if ending == ".txt":
+        lines = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        assert train.x == [line for line in lines if line.strip()]
+    elif content == whole and ending == ".jsonl":
+        values = [json.loads(line) for line in whole.decode().split("\n") if line.strip()]
+        assert train.x == [value["text"] for value in values if value["text"].strip() and value.get("label", "x")]
+
+
 # ------------------------------------------------------------------------------------------------------- tables
 
 cell = st.one_of(
