@@ -132,15 +132,14 @@ def _show(parser: Parser, arguments: list[str]) -> int:
     print("\ntargets:")
     results = _results(recipe.stem)
     for target in recipe.targets:
-        measured = next(
-            (r for r in results.get("targets", []) if (r["run"], r["metric"]) == (target["run"], target["metric"])),
-            None,
-        )
+        run = " - ".join(name for name in (target["run"], target.get("minus")) if name)
+        rows = results.get("targets", [])
+        measured = next((r for r in rows if (r["run"], r["metric"]) == (run, target["metric"])), None)
         seen = "not measured yet"
         if measured:
             seen = f"measured {measured['value']:.6g} ({'reached' if measured['passed'] else 'missed'})"
         tolerance = f" +- {target['tolerance']}" if "tolerance" in target else ""
-        print(f"  {target['run']}: {target['metric']} {target['relation']} {target['value']}{tolerance}; {seen}")
+        print(f"  {run}: {target['metric']} {target['relation']} {target['value']}{tolerance}; {seen}")
     return 0
 
 

@@ -105,10 +105,15 @@ def expected_minutes(recipe: heads.Head, seeds: int, only: str | None = None) ->
 
 
 def verdict(target: dict[str, Any], measured: dict[str, list[dict[str, Any]]]) -> dict[str, Any] | None:
-    """A target beside what was measured; None if its run was not trained."""
-    if target["run"] not in measured:
+    """A target beside what was measured; None if its run was not trained.
+
+    A target with "minus", the name of another run, is about the difference between the two, seed by seed.
+    """
+    runs = [run for run in (target["run"], target.get("minus")) if run]
+    if any(run not in measured for run in runs):
         return None
-    values = [float(seed["metrics"].get(target["metric"], "nan")) for seed in measured[target["run"]]]
+    first, *other = ([float(seed["metrics"].get(target["metric"], "nan")) for seed in measured[run]] for run in runs)
+    values = [a - b for a, b in zip(first, other[0], strict=True)] if other else first
     relation, goal = target["relation"], target["value"]
     statistic = target.get("statistic", "mean")
     if statistic == "mean":
@@ -121,7 +126,7 @@ def verdict(target: dict[str, Any], measured: dict[str, list[dict[str, Any]]]) -
         "==": abs(value - goal) <= target.get("tolerance", 0.0),
     }[relation]
     return {
-        "run": target["run"],
+        "run": " - ".join(runs),
         "metric": target["metric"],
         "relation": relation,
         "target": goal,
@@ -159,9 +164,9 @@ def record(result: dict[str, Any]) -> Path:
     before = read_record(stem)
     kept = before.get("verify", {})
     result = dict(result)
-    others = [row for row in kept.get("targets", []) if row["run"] not in result["runs"]]
-    result["targets"] = [*result["targets"], *others]
     result["runs"] = {**kept.get("runs", {}), **result["runs"]}
+    rows = (verdict(target, result["runs"]) for target in heads.head(stem).targets)
+    result["targets"] = [row for row in rows if row is not None]
     result["verdict"] = _word(result["targets"])
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps({**before, "name": result["name"], "verify": result}, indent=1) + "\n")

@@ -35,7 +35,7 @@ def _accepted(kinds: Sequence[str]) -> str:
 
 
 def _open(kinds: Sequence[str], spec: str, seed: int, options: dict[str, Any] | None, problems: Problems) -> "Dataset":
-    if tuple(kinds) == ("task",):
+    if tuple(kinds) == ("task",) or ("task" in kinds and not spec):
         return _reader("task").read(spec)
     entry = catalogue.ENTRIES.get(spec)
     if entry is not None:

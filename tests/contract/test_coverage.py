@@ -183,8 +183,11 @@ def test_targets(path):
     runs = head.presets["verify"]()
     for target in head.targets:
         assert {"run", "metric", "relation", "value", "mark", "source"} <= set(target), target
-        assert set(target) <= {"run", "metric", "relation", "value", "mark", "source", "statistic", "tolerance"}, target
-        assert target["run"] in runs, f"no verify run {target['run']!r}"
+        assert set(target) <= {
+            "run", "minus", "metric", "relation", "value", "mark", "source", "statistic", "tolerance",
+        }, target  # fmt: skip
+        for name in (target["run"], *filter(None, [target.get("minus")])):
+            assert name in runs, f"no verify run {name!r}"
         assert target["relation"] in ("<=", ">=", "==") and ("tolerance" in target) == (target["relation"] == "==")
         assert target["mark"] in ("X", "R", "C", "P"), target["mark"]
         assert target.get("statistic", "mean") in ("mean", "worst", "each")

@@ -203,6 +203,8 @@ def second_choice(stem, kind):
     """A data set of a kind that is made up, not read from files."""
     from deepcanon.data import catalogue
 
+    if kind == "task":
+        return {"data": ""}
     names = [name for name, entry in catalogue.ENTRIES.items() if entry.kind == kind]
     assert names, f"the catalogue has no set of {kind}"
     return {"data": names[0]}

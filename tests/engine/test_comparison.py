@@ -175,3 +175,17 @@ def test_what_makes_no_comparison_is_refused(tmp_path):
 def test_interval_of_equal_differences_is_a_point():
     assert interval([0.5, 0.5, 0.5]) == (0.5, 0.5, 0.5)
     assert math.isnan(interval([0.5])[1])
+
+
+def test_a_target_may_be_a_difference_of_two_runs():
+    from deepcanon.verify import verdict
+
+    def seeds(*values):
+        return [{"seed": n, "metrics": {"test/error": value}} for n, value in enumerate(values)]
+
+    target = {"run": "with", "minus": "without", "metric": "test/error", "relation": "<=", "value": 0.0}
+    found = verdict(target, {"with": seeds(0.1, 0.2), "without": seeds(0.15, 0.22)})
+    assert found["passed"] and found["run"] == "with - without"
+    assert found["values"] == pytest.approx([-0.05, -0.02]) and found["worst"] == pytest.approx(-0.02)
+    assert not verdict(target, {"with": seeds(0.3), "without": seeds(0.2)})["passed"]
+    assert verdict(target, {"with": seeds(0.1)}) is None
