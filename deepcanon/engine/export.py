@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from deepcanon.engine.errors import UsageError
 
-__all__ = ["Export", "classifier_export", "write_export"]
+__all__ = ["Export", "classifier_export", "raw_export", "write_export"]
 
 
 class Export(NamedTuple):
@@ -32,26 +32,43 @@ class Export(NamedTuple):
     dynamic: bool = True
 
 
-def classifier_export(
-    preprocess: nn.Module, model: nn.Module, shape: Sequence[int], reader: dict[str, Any], device: torch.device
+def raw_export(
+    module: nn.Module,
+    shape: Sequence[int],
+    reader: dict[str, Any],
+    device: torch.device,
+    outputs: tuple[str, ...],
+    about: dict[str, Any],
 ) -> Export:
-    """The export of a classifier: raw rows of a table, or pixels 0..255, to probabilities.
+    """The export of a module that takes raw rows of a table [N, F], or pixels 0..255 [N, C, H, W].
 
     Args:
-        preprocess, model: from raw values to what the model takes, and from that to logits.
         shape: of one input, (C, H, W) or (F,).
-        reader: what the reader said of the data (classes, columns).
+        reader: what the reader said of the data (columns).
+        outputs, about: names of what comes out, and what a user must know of it.
     """
-    about: dict[str, Any] = {"task": "classify", "classes": reader["classes"]}
+    about = dict(about)
     images = len(shape) == 3
     if images:
         order = "grey" if shape[0] == 1 else "RGB"
         about |= {"size": list(shape[1:]), "channels": shape[0], "channel_order": order, "range": [0, 255]}
     else:
-        about["columns"] = reader["columns"]
+        about["columns"] = reader.get("columns")
     example = torch.zeros(2, *shape, dtype=torch.uint8 if images else torch.float32, device=device)
-    module = nn.Sequential(preprocess, model, nn.Softmax(1))
-    return Export(module, (example,), ("pixels" if images else "columns",), ("probabilities",), about)
+    return Export(module, (example,), ("pixels" if images else "columns",), outputs, about)
+
+
+def classifier_export(
+    preprocess: nn.Module, model: nn.Module, shape: Sequence[int], reader: dict[str, Any], device: torch.device
+) -> Export:
+    """The export of a classifier: raw values to probabilities.
+
+    Args:
+        preprocess, model: from raw values to what the model takes, and from that to logits.
+        shape, reader: see `raw_export`; the reader names the classes.
+    """
+    about = {"task": "classify", "classes": reader["classes"]}
+    return raw_export(nn.Sequential(preprocess, model, nn.Softmax(1)), shape, reader, device, ("probabilities",), about)
 
 
 def write_export(export: Export, form: str, to: Path) -> list[Path]:

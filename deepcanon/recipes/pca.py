@@ -84,8 +84,9 @@ def verify():
 import torch
 from torch import nn
 
-from deepcanon.engine import Export
+from deepcanon.engine import raw_export
 from deepcanon.parts.standardize import Standardize
+from deepcanon.parts.tiles import signed_tiles
 from deepcanon.representation.pca import PCA, Moments, merge, moments
 
 
@@ -168,7 +169,7 @@ class Recipe:
         shown: dict = {"explained-variance": figure}
         shape = self.facts["shape"]
         if len(shape) == 3:
-            shown["components"] = self._pixels(self.model.components_[:64])
+            shown["components"] = signed_tiles(self.model.components_[:64], shape).numpy()
             split = "valid" if "valid" in self.run.data.splits else "train"
             raw = self.run.data[split].x[:32].to(self.run.device)
             codes = self.model.transform(self.preprocess(raw))
@@ -176,26 +177,13 @@ class Recipe:
             # Original and reconstruction side by side.
             shown["reconstructions"] = torch.stack([raw, again], 1).flatten(0, 1).cpu().numpy()
             if self.config.whiten == "zca":
-                shown["whitened"] = self._pixels(codes)
+                shown["whitened"] = signed_tiles(codes, shape).numpy()
         return shown
-
-    def _pixels(self, rows):
-        """Each row as an image whose grey is 0."""
-        rows = rows / rows.abs().amax(1, keepdim=True).clamp_min(1e-12)
-        return (127.5 + 127.5 * rows).round().to(torch.uint8).view(-1, *self.facts["shape"]).cpu().numpy()
 
     def encode(self, inputs):
         return self.model.transform(self.preprocess(inputs.to(self.run.device)))
 
     def export(self):
-        shape, reader = self.facts["shape"], self.facts["reader"]
-        images = len(shape) == 3
-        example = torch.zeros(2, *shape, dtype=torch.uint8 if images else torch.float32, device=self.run.device)
         about = {"task": "encode", "whiten": self.config.whiten}
-        if images:
-            order = "grey" if shape[0] == 1 else "RGB"
-            about |= {"size": shape[1:], "channels": shape[0], "channel_order": order, "range": [0, 255]}
-        else:
-            about["columns"] = reader.get("columns")
-        module = nn.Sequential(self.preprocess, self.model)
-        return Export(module, (example,), ("pixels" if images else "columns",), ("code",), about)
+        module, shape = nn.Sequential(self.preprocess, self.model), self.facts["shape"]
+        return raw_export(module, shape, self.facts["reader"], self.run.device, ("code",), about)

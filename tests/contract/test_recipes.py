@@ -215,6 +215,8 @@ def use_every_verb(run, kind, material, folder):
     if kind == "images":
         height, width = reader["size"]
         material = material[:, :, :1, :1].expand(3, reader["channels"], height, width).contiguous()
+    if kind == "task" and "shape" in run.recipe.facts:
+        material = torch.randn(3, *run.recipe.facts["shape"])
     used = []
     if hasattr(run.recipe, "predict"):
         records = run.predict(material)
