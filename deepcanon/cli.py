@@ -251,7 +251,7 @@ def _eval(parser: Parser, arguments: list[str]) -> int:
     }
     if given.json:
         return _print_json(content)
-    print(f"{trained.name} at step {trained.step} on {trained.data} ({split})")
+    print(f"{trained.name} at step {trained.step} on {trained.data or 'a task of its own'} ({split})")
     for name, value in values.items():
         print(f"  {name:16} {value:.6g}" if isinstance(value, float) else f"  {name:16} {value}")
     return 0

@@ -238,7 +238,7 @@ class Trained:
         def open_(config: Any, settings: Settings) -> Any:
             options = dict(vars(config))
             facts = self.recipe.facts["reader"]
-            if facts.get("kind") == "images":  # other pictures are read at the size that the model was trained at
+            if facts.get("kind") == "images" and not options.get("patch"):  # read at the size of the training data
                 options.update(size=facts["size"][0], channels=facts["channels"])
             opened = open_data(
                 self.head.data,

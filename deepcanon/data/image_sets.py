@@ -10,6 +10,7 @@ from torch import Tensor
 
 from . import pixels
 from .errors import DataError, Problem, Problems, one_line
+from .patches import cut_splits, patch_options
 from .splits import Dataset, Split, draw_splits, shares
 
 __all__ = ["REMEDY", "THREADS", "StreamedPixels", "StreamedSplit", "finish", "image_options"]
@@ -111,6 +112,10 @@ def finish(
         drawn = draw_splits(len(train), train.y, missing, seed)
         splits = {**splits, **{s: _part(train, rows) for s, rows in drawn.items()}}
     splits = {s: splits[s] for s in ("train", "valid", "test") if s in splits}
+    side, patches = patch_options(options)
+    if side:
+        splits, classes, size = cut_splits(splits, side, patches, seed), (), (side, side)
+        notes = [*notes, f"patches: {side}x{side}, cut at random places"]
     counts = {s: len(split) for s, split in splits.items()}
     listed = ", ".join(f"{s} {n:,}" for s, n in counts.items())
     how = (
