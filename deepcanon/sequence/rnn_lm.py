@@ -58,8 +58,9 @@ def sequence_nll(
         raise ValueError(f"logits {tuple(logits.shape)} and targets {tuple(targets.shape)} do not match")
     rows, wanted = logits.flatten(0, 1), targets.flatten()
     if logits.dtype == torch.bfloat16 and logits.device.type == "cpu":
-        loss = _RowsNLL.apply(rows, wanted)
-        loss = {"mean": loss.mean, "sum": loss.sum, "none": lambda: loss}[reduction]()
+        wish = torch.is_grad_enabled() and logits.requires_grad
+        loss = _RowsNLL.apply(rows, wanted, 1 / max(1, len(rows)) if reduction == "mean" else 1.0, wish)
+        loss = {"mean": loss.sum, "sum": loss.sum, "none": lambda: loss}[reduction]()
     else:
         half = logits.dtype in (torch.bfloat16, torch.float16)
         loss = F.cross_entropy(rows.float() if half else rows, wanted, reduction=reduction)
@@ -67,36 +68,41 @@ def sequence_nll(
 
 
 class _RowsNLL(torch.autograd.Function):
-    """Eq. (4) of each row of bf16 logits, in fp32 a few rows at a time.
+    """Eq. (4) of each row of bf16 logits times ``scale``, in fp32 a few rows at a time.
 
     A vocabulary of words makes the logits the largest tensor of all; turned into fp32 as a whole, they and their
-    gradient would cost more than the recurrence.
+    gradient would cost more than the recurrence. The gradient is made along with the loss, while a piece of the
+    probabilities is in the cache, so that no exponential is taken a third time.
     """
 
     @staticmethod
-    def size(rows: Tensor) -> int:
-        """Rows of a piece that stays in the cache."""
-        return max(1, 2**18 // rows.shape[1])
-
-    @staticmethod
-    def forward(ctx, rows: Tensor, targets: Tensor) -> Tensor:
-        normaliser = torch.cat([piece.float().logsumexp(1) for piece in rows.split(_RowsNLL.size(rows))])
-        ctx.save_for_backward(rows, targets, normaliser)
-        return normaliser - rows.gather(1, targets[:, None])[:, 0].float()
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
-        rows, targets, normaliser = ctx.saved_tensors
-        result = torch.empty_like(rows)
-        size = _RowsNLL.size(rows)
+    def forward(ctx, rows: Tensor, targets: Tensor, scale: float, wish: bool) -> Tensor:
+        size = max(1, 2**18 // rows.shape[1])  # rows of a piece that stays in the cache
+        loss = torch.empty(len(rows))
+        result = torch.empty_like(rows) if wish else None
         for start in range(0, len(rows), size):
             here = slice(start, start + size)
-            p = rows[here].float().sub_(normaliser[here, None]).exp_()
-            # d nll / d logit = p - 1 at the target, p elsewhere
-            p.scatter_add_(1, targets[here, None], p.new_full((len(p), 1), -1.0))
-            result[here] = p.mul_(gradient[here, None])
-        return result, None
+            wanted = targets[here, None]
+            p = torch.log_softmax(rows[here], 1, dtype=torch.float32)
+            loss[here] = p.gather(1, wanted)[:, 0].mul_(-scale)
+            if result is not None:
+                # d nll / d logit = p - 1 at the target, p elsewhere
+                p.exp_().scatter_add_(1, wanted, p.new_full(wanted.shape, -1.0))
+                result[here] = p if scale == 1.0 else p.mul_(scale)
+        if result is not None:
+            ctx.save_for_backward(result)
+        return loss
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        if torch.is_grad_enabled():  # with create_graph
+            raise RuntimeError("the loss of bf16 logits has no second derivative: give logits in float32")
+        (result,) = ctx.saved_tensors
+        if bool((gradient == 1).all()):  # the loss itself was asked for: nothing is left to do
+            return result, None, None, None
+        size = max(1, 2**18 // result.shape[1])
+        pieces = zip(result.split(size), gradient.split(size), strict=True)
+        return torch.cat([(p.float() * g[:, None]).bfloat16() for p, g in pieces]), None, None, None
 
 
 def streams(
@@ -200,7 +206,12 @@ class RecurrentLM(nn.Module):
         # (2)
         h, state = self.recurrent(x, state if self.memory else state[0])
         # (3)
-        return self.output(self.dropout(h)), tuple(state) if self.memory else (state,)
+        h = self.dropout(h)
+        if h.dtype == torch.bfloat16:  # as a matrix: one product with the bias in it, where a view over time takes two
+            logits = self.output(h.flatten(0, 1)).unflatten(0, tokens.shape)
+        else:
+            logits = self.output(h)
+        return logits, tuple(state) if self.memory else (state,)
 
     def step(self, tokens: Int[Tensor, "batch"], state: State) -> tuple[Float[Tensor, "batch vocabulary"], State]:
         """One token for each row: what sampling and beam search call. The axis of the rows in the state is 1."""

@@ -96,6 +96,32 @@ def test_the_loss_of_bf16_logits_is_computed_in_fp32(reduction):
     torch.testing.assert_close(logits.grad, exact.grad.bfloat16(), rtol=0.01, atol=1e-7)
 
 
+def test_the_gradient_of_bf16_logits_is_scaled_by_what_comes_from_above_and_wanted_only_where_needed():
+    logits = torch.randn(3, 5, 40).bfloat16().requires_grad_()
+    targets = torch.randint(0, 40, (3, 5))
+    loss = sequence_nll(logits, targets)
+    (once,) = torch.autograd.grad(loss, logits, retain_graph=True)
+    (thrice,) = torch.autograd.grad(3 * loss, logits, retain_graph=True)
+    (again,) = torch.autograd.grad(loss, logits)
+    assert torch.equal(once, again)
+    torch.testing.assert_close(thrice.float(), 3 * once.float(), rtol=0.01, atol=1e-7)
+    with torch.no_grad():
+        assert torch.equal(sequence_nll(logits, targets), loss.detach())
+    with pytest.raises(RuntimeError, match="second derivative"):
+        torch.autograd.grad(sequence_nll(logits, targets), logits, create_graph=True)
+
+
+def test_under_bf16_the_logits_are_those_of_the_layer_applied_step_by_step():
+    model = RecurrentLM(9, 8)
+    tokens = torch.randint(0, 9, (3, 6))
+    with torch.autocast("cpu", torch.bfloat16):
+        logits, _ = model(tokens)
+        hidden, _ = model.recurrent(model.embedding(tokens), model.start(3))
+    assert logits.shape == (3, 6, 9)
+    exact = hidden.float() @ model.output.weight.T + model.output.bias
+    torch.testing.assert_close(logits.float(), exact, atol=0.02, rtol=0.02)
+
+
 @pytest.mark.parametrize("options", [{}, {"cell": nn.GRU}, {"cell": nn.RNN, "embedding_size": 0}, {"tied": True}])
 def test_step_cell_equals_the_module_on_a_sequence(options):
     model = RecurrentLM(9, 5, layers=2, dtype=torch.float64, **options).eval()
