@@ -14,14 +14,21 @@ x: data, density p; z: noise, standard normal; G(z): sample, density q; D: proba
     L_G     = E_z log(1 - D(G(z)))                           minimax: its gradient dies when D is sure   (6)
 
 All are computed from logits: log D = logsigmoid(a), log(1 - D) = logsigmoid(-a). In the discriminator's step the
-samples are constants (no gradient reaches G), each step draws fresh noise, and real and generated batches pass D
-apart, so that its batch normalisation never mixes them.
+samples are constants (no gradient reaches G), and real and generated batches pass D apart, so that its batch
+normalisation never mixes them.
 
 Departures from DCGAN
 - The smallest map is 4 to 7 pixels wide whatever the image (28 = 7 * 2 * 2, 32 = 4 * 2 * 2 * 2), width 32 instead
   of 128.
 - Batch normalisation stays in the generator; in the discriminator it is an option (`batch_norm`), off by default:
-  without it nothing ties the rows of a batch together, and small nets train as well.
+  without it nothing ties the rows of a batch together.
+- DCGAN has no hidden layers besides its convolutions; here each player may have one (`hidden`): between noise and
+  smallest map, and between last map and logit. Behind it the generator normalises each value of the smallest map
+  by itself: normalised by channel, the map can become one that does not depend on the noise, and all samples equal.
+- The discriminator may drop (`dropout`, which DCGAN does not use) whole maps behind its early convolutions, single
+  values behind the last and in the hidden layer.
+- The recipe's two updates of a step share their samples, where algorithm 1 of Goodfellow et al. draws noise for each;
+  it lets the step size fall to zero; and what it samples from is a moving average of the generator's weights.
 - Weights start as torch starts them: with the paper's N(0, 0.02^2) the small discriminator learns more slowly.
 
     >>> import torch
@@ -143,6 +150,7 @@ class ConvGenerator(nn.Module):
         noise: length of z.
         shape: (channels, height, width) of an image; the sides must be divisible by 2 (better by 4 or 8).
         width: channels of the largest map; each halving of the side doubles them.
+        hidden: units of a layer between noise and smallest map; 0 for none, as in DCGAN.
     """
 
     def __init__(
@@ -151,6 +159,7 @@ class ConvGenerator(nn.Module):
         shape: tuple[int, int, int],
         *,
         width: int = 32,
+        hidden: int = 0,
         device=None,
         dtype=None,
     ) -> None:
@@ -158,12 +167,18 @@ class ConvGenerator(nn.Module):
         made = {"device": device, "dtype": dtype}
         stages, (height, small) = _stages(shape)
         widths = [width * 2**i for i in reversed(range(stages))]
+        first, smallest = (widths[0], height, small), widths[0] * height * small
         self.noise = noise
-        layers: list[nn.Module] = [nn.Linear(noise, widths[0] * height * small, bias=False, **made)]
-        layers.append(nn.Unflatten(1, (widths[0], height, small)))
+        layers: list[nn.Module] = []
+        if hidden:
+            layers += [nn.Linear(noise, hidden, bias=False, **made), _ValueNorm(hidden, **made), nn.ReLU()]
+        layers.append(nn.Linear(hidden or noise, smallest, bias=False, **made))
+        layers += [_ValueNorm(smallest, **made)] if hidden else []
+        layers.append(nn.Unflatten(1, first))
         for i, channels in enumerate(widths):
             last = i == stages - 1
-            layers += [BatchNorm2d(channels, **made), nn.ReLU()]
+            layers += [] if hidden and i == 0 else [BatchNorm2d(channels, **made)]
+            layers.append(nn.ReLU())
             after = shape[0] if last else widths[i + 1]
             layers.append(nn.ConvTranspose2d(channels, after, 4, 2, 1, bias=last, **made))
         self.layers = nn.Sequential(*layers)
@@ -175,13 +190,23 @@ class ConvGenerator(nn.Module):
 
 
 class ConvDiscriminator(nn.Module):
-    """Images to one logit each: strided convolutions that mirror `ConvGenerator`."""
+    """Images to one logit each: strided convolutions that mirror `ConvGenerator`.
+
+    Args:
+        shape: (channels, height, width) of an image.
+        width: channels of the largest map.
+        hidden: units of a layer between the last map and the logit; 0 for none, as in DCGAN.
+        dropout: share dropped in training behind every nonlinearity; none for 0.
+        batch_norm: normalises the convolutions but the first.
+    """
 
     def __init__(
         self,
         shape: tuple[int, int, int],
         *,
         width: int = 32,
+        hidden: int = 0,
+        dropout: float = 0.0,
         batch_norm: bool = False,
         device=None,
         dtype=None,
@@ -198,10 +223,16 @@ class ConvDiscriminator(nn.Module):
             layers.append(nn.Conv2d(before, channels, 4, 2, 1, bias=not normalised, **made))
             layers += [BatchNorm2d(channels, **made)] if normalised else []
             layers.append(nn.LeakyReLU(SLOPE))
+            if dropout:
+                layers.append(nn.Dropout(dropout) if i == stages - 1 else nn.Dropout2d(dropout))
             before = channels
         self.shape = tuple(shape)
         layers.append(nn.Flatten())
-        self.layers = nn.Sequential(*layers, nn.Linear(before * height * small, 1, **made))
+        values = before * height * small
+        if hidden:
+            layers += [nn.Linear(values, hidden, **made), nn.LeakyReLU(SLOPE)]
+            layers += [nn.Dropout(dropout)] if dropout else []
+        self.layers = nn.Sequential(*layers, nn.Linear(hidden or values, 1, **made))
 
     def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch"]:
         if tuple(images.shape[1:]) != self.shape:
@@ -218,6 +249,13 @@ class GAN(nn.Module):
 
     def forward(self, noise: Float[Tensor, "batch noise"]) -> Float[Tensor, "batch ..."]:
         return self.generator(noise)
+
+
+class _ValueNorm(BatchNorm2d):
+    """Batch normalisation of every value of a vector by itself."""
+
+    def forward(self, inputs: Float[Tensor, "batch values"]) -> Tensor:
+        return super().forward(inputs[:, :, None, None]).flatten(1)
 
 
 def _mlp(inputs: int, outputs: int, hidden: int, layers: int, activation, device, dtype) -> nn.Sequential:

@@ -39,6 +39,20 @@ CASES = (
         covers=("ConvGenerator",),
     ),
     Case(
+        name="gan_conv_generator_hidden",
+        build=lambda: ConvGenerator(3, (1, 16, 8), width=2, hidden=6),
+        inputs=lambda rng: (rng.normal(size=(9, 3)),),
+        oracle=lambda params, z: oracle.conv_generator(params, z, (8, 4)),
+        training=True,
+        rows=False,
+    ),
+    Case(
+        name="gan_conv_discriminator_hidden",
+        build=lambda: ConvDiscriminator((1, 8, 16), width=3, hidden=5),
+        inputs=lambda rng: (rng.normal(size=(4, 1, 8, 16)),),
+        oracle=oracle.conv_discriminator,
+    ),
+    Case(
         name="gan_conv_discriminator",
         build=lambda: ConvDiscriminator((1, 8, 16), width=3),
         inputs=lambda rng: (rng.normal(size=(4, 1, 8, 16)),),

@@ -126,6 +126,36 @@ def test_batch_norm_of_real_and_fake_apart_differs_from_mixed():
     assert (apart - mixed).abs().max() > 1e-3
 
 
+def test_every_value_of_the_smallest_map_depends_on_the_noise():
+    # Normalised by channel, the positive mean of the hidden units could make one map of all samples.
+    torch.manual_seed(0)
+    generator = ConvGenerator(8, (1, 16, 16), width=4, hidden=32)
+    seen = []
+    generator.layers[4].register_forward_hook(lambda module, inputs, output: seen.append((inputs[0], output)))
+    with torch.no_grad():
+        generator(torch.randn(64, 8))
+    before, after = seen[0]
+    assert generator.layers[4].weight.shape == before.shape[1:] == (8 * 4 * 4,)
+    assert before.mean(0).abs().mean() > 0.1
+    assert after.mean(0).abs().max() < 1e-4
+    assert (after.var(0, unbiased=False) - 1).abs().max() < 0.01
+
+
+def test_dropout_of_the_discriminator_is_of_training_only():
+    torch.manual_seed(0)
+    images = torch.rand(4, 1, 16, 16)
+    plain = ConvDiscriminator((1, 16, 16), width=4, hidden=8)
+    assert torch.equal(plain(images), plain(images))
+    discriminator = ConvDiscriminator((1, 16, 16), width=4, hidden=8, dropout=0.5)
+    assert (discriminator(images) - discriminator(images)).abs().min() > 0
+    discriminator.eval()
+    assert torch.equal(discriminator(images), discriminator(images))
+    assert [type(layer).__name__ for layer in discriminator.layers].count("Dropout") == 2
+    assert [type(layer).__name__ for layer in discriminator.layers].count("Dropout2d") == 1
+    with pytest.raises(ValueError):
+        ConvDiscriminator((1, 16, 16), dropout=1.5)
+
+
 def test_transposed_convolution_is_the_adjoint_of_the_convolution():
     # <conv x, y> = <x, conv_transposed y>: ties the two oracles, and with them the two nets, together.
     rng = np.random.default_rng(0)

@@ -52,6 +52,11 @@ def batch_norm(x, weight, bias, eps=1e-5):
     return (x - mean) / np.sqrt(variance + eps) * weight[None, :, None, None] + bias[None, :, None, None]
 
 
+def value_norm(x, weight, bias, eps=1e-5):
+    """Each column by its own statistics."""
+    return (x - x.mean(0)) / np.sqrt(x.var(0) + eps) * weight + bias
+
+
 def mlp(params, prefix, x, slope):
     layers = sorted({int(k.split(".")[-2]) for k in params if k.startswith(prefix + "layers.")})
     for i in layers:
@@ -62,9 +67,17 @@ def mlp(params, prefix, x, slope):
 
 
 def conv_generator(params, z, base):
-    """In training: batch statistics. `layers` are linear, -, then (norm, -, convolution) per stage."""
+    """In training: batch statistics. `layers` are linear, -, then (norm, -, convolution) per stage.
+
+    With a hidden layer: linear, norm, -, linear, norm, -, -, convolution, then the other stages.
+    """
     p = {key.removeprefix("layers."): value for key, value in params.items()}
-    x, i = (z @ p["0.weight"].T).reshape(len(z), -1, *base), 2
+    if "1.weight" in p:
+        x = np.maximum(value_norm(z @ p["0.weight"].T, p["1.weight"], p["1.bias"]), 0)
+        x = np.maximum(value_norm(x @ p["3.weight"].T, p["4.weight"], p["4.bias"]), 0).reshape(len(z), -1, *base)
+        x, i = conv_transposed(x, p["7.weight"], p.get("7.bias")), 8
+    else:
+        x, i = (z @ p["0.weight"].T).reshape(len(z), -1, *base), 2
     while f"{i}.weight" in p:
         x = np.maximum(batch_norm(x, p[f"{i}.weight"], p[f"{i}.bias"]), 0)
         x = conv_transposed(x, p[f"{i + 2}.weight"], p.get(f"{i + 2}.bias"))
