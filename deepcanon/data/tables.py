@@ -252,7 +252,11 @@ def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) 
         from .embedded import table as embedded
 
         columns, x, y, classes = embedded(name)
-        facts = {"columns": columns, "target": "class" if classes else "progression", "classes": classes,
+        target, asked = "class" if classes else "progression", (options or {}).get("target")
+        if asked and asked != target:
+            what = f"has the target {target}, not {one_line(asked, 60)}"
+            raise DataError(Problem(name, "", what, "leave --target out, or give a CSV file", skippable=False))
+        facts = {"columns": columns, "target": target, "classes": classes,
                  "sources": [{"name": column} for column in columns]}  # fmt: skip
         y = y.astype(np.int64 if classes else np.float32)
         told = [f"row {r + 1}: {columns[0]}={x[r, 0]:g}, ..., {classes[y[r]] if classes else y[r]}" for r in range(3)]

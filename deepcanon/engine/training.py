@@ -18,7 +18,7 @@ from deepcanon.engine.checkpoint import Checkpoints, read_folder, write_folder
 from deepcanon.engine.errors import CheckpointError, DeepcanonError, UsageError
 from deepcanon.engine.loop import Loop, Say
 from deepcanon.engine.metrics import plain
-from deepcanon.engine.recipe import evaluate, is_model, make, modules, seed_generators, splits
+from deepcanon.engine.recipe import evaluate, make, modules, seed_generators, splits
 from deepcanon.engine.run import Run
 from deepcanon.engine.settings import Settings, build_config, read_config
 
@@ -191,7 +191,7 @@ def load(
     step, parts = found
     saved = {**parts.get("rank0", {}), **parts.get("shared", {})}
     for name in recipe_class.state:
-        if name in saved and is_model(getattr(recipe, name)):
+        if name in saved and not isinstance(getattr(recipe, name), torch.optim.Optimizer):
             state.restore(recipe, name, saved[name])
     recipe.run.step = step
     for module in modules(recipe):
