@@ -16,7 +16,8 @@ accumulates. Caches belong to the caller: two forwards before a backward do not 
 cache is freed as soon as its layer is done.
 
 Departures: ReLU units with He's initialisation (variance 2 / n_{l-1}) instead of sigmoids with small random
-weights, which trains two wide layers in a few epochs; the derivative of relu at 0 is 0, as in torch.
+weights, which trains two wide layers in a few epochs; the derivative of relu at 0 is 0, as in torch. Other units
+(`activation=`) have no explicit backward.
 
     >>> import torch
     >>> from deepcanon.foundations import MLP
@@ -35,6 +36,8 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+from deepcanon.foundations.dropout import Dropout
 
 __all__ = [
     "MLP",
@@ -125,7 +128,7 @@ def forward_cached(
             outputs, cache = linear_forward(outputs, layer.weight, layer.bias)
         elif isinstance(layer, nn.ReLU):
             outputs, cache = relu_forward(outputs)
-        elif isinstance(layer, nn.Dropout):
+        elif isinstance(layer, nn.Dropout | Dropout):
             outputs, cache = dropout_forward(outputs, layer.p if layer.training else 0.0)
         else:
             raise ValueError(f"no explicit backward for a layer {type(layer).__name__}")
@@ -156,7 +159,7 @@ def backward_cached(
 
 
 class MLP(nn.Module):
-    """Linear layers with ReLU between them, logits out; `features` gives the last hidden layer."""
+    """Linear layers with ReLU (or other units) between them, logits out; `features` gives the last hidden layer."""
 
     def __init__(
         self,
@@ -165,16 +168,19 @@ class MLP(nn.Module):
         *,
         hidden: tuple[int, ...] = (800, 800),
         dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        activation: type[nn.Module] = nn.ReLU,
         device=None,
         dtype=None,
     ) -> None:
         super().__init__()
-        widths, layers = (features, *hidden, classes), []
+        widths: tuple[int, ...] = (features, *hidden, classes)
+        layers: list[nn.Module] = [Dropout(input_dropout)] if input_dropout else []
         for before, after in pairwise(widths):
             linear = nn.Linear(before, after, device=device, dtype=dtype)
             nn.init.normal_(linear.weight, std=(2 / before) ** 0.5)
             nn.init.zeros_(linear.bias)
-            layers += [linear, nn.ReLU(), *([nn.Dropout(dropout)] if dropout else [])]
+            layers += [linear, activation(), *([Dropout(dropout)] if dropout else [])]
         del layers[-2 if dropout else -1 :]
         self.layers = nn.Sequential(*layers)
 

@@ -26,16 +26,38 @@ class Config:
     """Units of each hidden layer."""
     backward: Literal["autograd", "explicit"] = "autograd"
     """Who computes the gradient: torch, or the written-out backward pass (the same to rounding)."""
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    """SGD with Nesterov momentum 0.9, or AdamW."""
+    activation: Literal["relu", "tanh", "sigmoid"] = "relu"
+    """Hidden units; the explicit backward knows relu."""
+    initialization: Literal["he", "glorot", "orthogonal", "small", "zero"] = "he"
+    """Of the weights; small is N(0, 0.01); biases begin at 0."""
+    loss: Literal["cross-entropy", "squared"] = "cross-entropy"
+    """Cross-entropy of the softmax, or half the squared error of sigmoid outputs."""
+    optimizer: Literal["sgd", "adamw", "gradient-descent", "momentum", "nesterov", "adagrad"] = "sgd"
+    """sgd is torch's fused Nesterov, adamw torch's; the others are this package's own, as in the papers."""
     learning_rate: float = 0.1
-    """Peak of the one-cycle schedule."""
+    """Peak of the schedule."""
+    momentum: float = 0.9
+    """Share of the last update that sgd, momentum and nesterov keep."""
+    schedule: Literal["one-cycle", "constant"] = "one-cycle"
+    """A rise and half a cosine down to 0, or the same rate throughout."""
     warmup: float = 0.1
-    """Share of the steps over which the rate rises to its peak."""
+    """one-cycle: share of the steps over which the rate rises to its peak."""
     weight_decay: float = 0.0
     """Decay of the weights (biases are free)."""
+    input_dropout: float = 0.0
+    """Probability with which an input is dropped in training."""
     dropout: float = 0.0
     """Probability with which a hidden unit is dropped in training."""
+    max_norm: float = 0.0
+    """Largest norm of the weights that come into a unit; 0 sets no limit."""
+    standardize: bool = True
+    """Inputs of mean 0 and standard deviation 1; otherwise pixels in [0, 1] and columns as they are."""
+    train_examples: int = 0
+    """Learn from so many of the training examples only, drawn by the seed; 0 takes all."""
+    label_noise: float = 0.0
+    """Share of the training labels that are replaced by another class, drawn by the seed."""
+    order: Literal["shuffled", "file", "class"] = "shuffled"
+    """Of the training examples: a new order each epoch, as they come, or sorted by class."""
     batch: int = 256
     """Examples per step."""
     epochs: int = 20
@@ -72,8 +94,13 @@ def verify():
 import torch
 from torch import nn
 
-from deepcanon.engine import classifier_export
+from deepcanon.engine import Batch, classifier_export
 from deepcanon.engine.errors import UsageError
+from deepcanon.foundations.adagrad import Adagrad
+from deepcanon.foundations.dropout import max_norm_
+from deepcanon.foundations.gradient_descent import GradientDescent
+from deepcanon.foundations.initialization import initialize
+from deepcanon.foundations.losses import sigmoid_squared_error
 from deepcanon.foundations.mlp import (
     MLP,
     backward_cached,
@@ -81,9 +108,12 @@ from deepcanon.foundations.mlp import (
     cross_entropy_forward,
     forward_cached,
 )
+from deepcanon.foundations.momentum import Momentum
 from deepcanon.parts.classification import confident_mistakes, confusion, cross_entropy, measures, records
 from deepcanon.parts.schedules import one_cycle
 from deepcanon.parts.standardize import Standardize, channel_statistics
+
+UNITS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
 
 class Recipe:
@@ -99,42 +129,90 @@ class Recipe:
             raise UsageError(
                 "a classifier needs classes: images in CLASS/ folders, or a table whose target holds names"
             )
-        shift, scale = channel_statistics(part.x for part in train.chunks())
-        return {"shape": list(train.x.shape[1:]), "shift": shift, "scale": scale}
+        for name, low, high in (("label_noise", 0, 1), ("dropout", 0, 1), ("input_dropout", 0, 1)):
+            if not low <= getattr(config, name) < high:
+                raise UsageError(f"--{name.replace('_', '-')} {getattr(config, name)}: from 0 to below 1")
+        if config.backward == "explicit" and (config.activation, config.loss) != ("relu", "cross-entropy"):
+            raise UsageError("--backward explicit knows relu units and the cross-entropy")
+        if config.train_examples > len(train):
+            raise UsageError(f"--train-examples {config.train_examples}: the training split has {len(train)}")
+        if config.standardize:
+            shift, scale = channel_statistics(part.x for part in train.chunks())
+        else:
+            shift = torch.zeros(train.x.shape[1])
+            scale = torch.full_like(shift, 255.0 if about["kind"] == "images" else 1.0)
+        facts = {"shape": list(train.x.shape[1:]), "shift": shift, "scale": scale}
+        if config.train_examples or config.label_noise or config.order != "shuffled":
+            facts |= chosen_examples(train.y, len(about["classes"]), config)
+        return facts
 
     def __init__(self, config, facts, run):
         self.config, self.facts, self.run = config, facts, run
         self.classes = facts["reader"]["classes"]
         features = torch.Size(facts["shape"]).numel()
-        self.model = MLP(features, len(self.classes), hidden=config.hidden, dropout=config.dropout).to(run.device)
+        self.model = MLP(
+            features, len(self.classes), hidden=config.hidden, dropout=config.dropout,
+            input_dropout=config.input_dropout, activation=UNITS[config.activation],
+        ).to(run.device)  # fmt: skip
+        if config.initialization != "he":  # which is the network's own
+            initialize(self.model, config.initialization)
         scaled = Standardize(torch.as_tensor(facts["shift"]), torch.as_tensor(facts["scale"]))
         self.preprocess = nn.Sequential(scaled, nn.Flatten()).to(run.device)
         weights = [p for p in self.model.parameters() if p.ndim > 1]
         biases = [p for p in self.model.parameters() if p.ndim == 1]
         groups = [{"params": weights, "weight_decay": config.weight_decay}, {"params": biases, "weight_decay": 0.0}]
-        if config.optimizer == "sgd":
-            self.optimizer = torch.optim.SGD(groups, config.learning_rate, 0.9, nesterov=True, fused=True)
-        else:
-            self.optimizer = torch.optim.AdamW(groups, config.learning_rate, fused=True)
+        rate, kept = config.learning_rate, config.momentum
+        self.optimizer = {
+            "sgd": lambda: torch.optim.SGD(groups, rate, kept, nesterov=kept > 0, fused=True),
+            "adamw": lambda: torch.optim.AdamW(groups, rate, fused=True),
+            "gradient-descent": lambda: GradientDescent(groups, rate),
+            "momentum": lambda: Momentum(groups, rate, kept),
+            "nesterov": lambda: Momentum(groups, rate, kept, nesterov=True),
+            "adagrad": lambda: Adagrad(groups, rate),
+        }[config.optimizer]()
 
     def plan(self) -> int:
-        return self.config.epochs * max(1, len(self.run.data["train"]) // self.config.batch)
+        count = self.config.train_examples or len(self.run.data["train"])
+        return self.config.epochs * max(1, count // self.config.batch)
 
     def step(self, step: int) -> dict:
         config, run = self.config, self.run
-        rows = run.batch(run.data["train"], config.batch)
+        rows = self.batch()
         inputs = self.preprocess(rows.x)
         for group in self.optimizer.param_groups:
-            group["lr"] = config.learning_rate * one_cycle(step, run.steps, config.warmup)
+            share = one_cycle(step, run.steps, config.warmup) if config.schedule == "one-cycle" else 1.0
+            group["lr"] = config.learning_rate * share
         self.optimizer.zero_grad()
         loss = self.explicit(inputs, rows.y) if config.backward == "explicit" else self.autograd(inputs, rows.y)
         self.optimizer.step()
+        if config.max_norm:
+            for layer in self.model.layers[:-1]:  # of hidden units
+                if isinstance(layer, nn.Linear):
+                    max_norm_(layer.weight, config.max_norm)
         return {"loss": loss}
+
+    def batch(self):
+        """The step's examples: of the whole training split, or of the rows and labels that `learn` chose."""
+        run, size, train = self.run, self.config.batch, self.run.data["train"]
+        if "rows" not in self.facts:
+            return run.batch(train, size)
+        rows, labels = torch.as_tensor(self.facts["rows"]), torch.as_tensor(self.facts["labels"])
+        if self.config.order == "shuffled":
+            picked = rows[run.indices(len(rows), size)]
+        else:
+            picked = rows[((run.step * size + torch.arange(size)) % len(rows))[run.rows(size)]]
+        return Batch(run.to(train.take(picked).x), run.to(labels[picked]))
 
     def autograd(self, inputs, labels):
         with self.run.autocast():
             logits = self.model(inputs)
-        return self.run.backward(cross_entropy(logits, labels), self.model)
+        if self.config.loss == "cross-entropy":
+            loss = cross_entropy(logits, labels)
+        else:
+            wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+            wanted = nn.functional.one_hot(labels, wide.shape[1]).to(wide)
+            loss = sigmoid_squared_error(wide, wanted, reduction="none").sum(1).mean()
+        return self.run.backward(loss, self.model)
 
     def explicit(self, inputs, labels):
         layers, run = self.model.layers, self.run
@@ -161,7 +239,8 @@ class Recipe:
         counts = confusion(logits, y).double()
         shown = {"confusion": (counts / counts.sum(1, keepdim=True).clamp_min(1)).numpy()}
         if len(self.facts["shape"]) == 3:
-            weight = self.model.layers[0].weight.detach().cpu()[:64]
+            first = next(layer for layer in self.model.layers if isinstance(layer, nn.Linear))
+            weight = first.weight.detach().cpu()[:64]
             shown["first-layer"] = weight.reshape(-1, *self.facts["shape"]).float().numpy()
             wrong = confident_mistakes(logits, y)
             if len(wrong):
@@ -177,3 +256,14 @@ class Recipe:
     def export(self):
         shape, reader = self.facts["shape"], self.facts["reader"]
         return classifier_export(self.preprocess, self.model, shape, reader, self.run.device)
+
+
+def chosen_examples(labels, classes, config) -> dict:
+    """Which rows are learned from, in their order, and the label of every row; drawn from the run's stream."""
+    count = len(labels)
+    rows = torch.randperm(count)[: config.train_examples or count].sort().values
+    noisy = torch.rand(count) < config.label_noise
+    labels = torch.where(noisy, (labels + torch.randint(1, classes, (count,))) % classes, labels)
+    if config.order == "class":
+        rows = rows[labels[rows].argsort(stable=True)]
+    return {"rows": rows, "labels": labels}

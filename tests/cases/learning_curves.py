@@ -1,0 +1,76 @@
+import numpy as np
+import torch
+from contract.cases import Case
+from oracles import learning_curves as oracle
+
+from deepcanon.foundations import diagnose, periodicity, range_rate, read_range, smooth, trend
+
+NO_GRADIENT = {"gradcheck": "curves are data"}
+VERDICTS = ("not finite", "diverging", "oscillating", "falling", "plateau")
+
+
+def wave(rng):
+    return (np.sin(np.arange(40) * 1.1) + 0.3 * rng.normal(size=40),)
+
+
+def judged(falling):
+    """The verdict on a curve, upside down, and with a hole."""
+    broken = torch.cat([falling, falling.new_tensor([float("nan")])])
+    return torch.tensor([VERDICTS.index(diagnose(curve).verdict) for curve in (falling, 2 - falling, broken)])
+
+
+def reading(losses):
+    rates = torch.tensor([range_rate(step, len(losses), 1e-3, 1.0) for step in range(len(losses))], dtype=torch.float64)
+    found = read_range(rates, losses, keep=0.0)
+    return torch.tensor([found.minimum, found.last, 10 * found.best, float(found.inside)], dtype=torch.float64)
+
+
+FUNCTIONS = (
+    Case(
+        name="smooth",
+        build=None,
+        call=lambda values: smooth(values, 0.8),
+        inputs=lambda rng: (np.where(rng.random(30) < 0.1, np.inf, rng.normal(size=30)),),
+        oracle=lambda params, values: oracle.smooth(values, 0.8),
+        skips={**NO_GRADIENT, "finite": "before the first finite value there is no mean"},
+    ),
+    Case(
+        name="trend",
+        build=None,
+        call=trend,
+        inputs=lambda rng: (rng.normal(size=25) + np.arange(25) / 5,),
+        oracle=lambda params, values: oracle.trend(values),
+        skips=NO_GRADIENT,
+    ),
+    Case(
+        name="periodicity",
+        build=None,
+        call=lambda values: periodicity(values, 3),
+        inputs=wave,
+        oracle=lambda params, values: oracle.periodicity(values, 3),
+        skips=NO_GRADIENT,
+    ),
+    Case(
+        name="range_rate",
+        build=None,
+        call=lambda x: torch.tensor([range_rate(step, 20, 1e-4, 3.0) for step in range(20)], dtype=x.dtype),
+        inputs=lambda rng: (rng.normal(size=2),),
+        oracle=lambda params, x: oracle.rates(20, 1e-4, 3.0),
+    ),
+    Case(
+        name="diagnose",
+        build=None,
+        call=judged,
+        inputs=lambda rng: (np.exp(-np.arange(100) / 40) + 0.02 * rng.normal(size=100),),
+        oracle=lambda params, x: np.array([3, 1, 0]),
+        skips=NO_GRADIENT,
+    ),
+    Case(
+        name="read_range",
+        build=None,
+        call=reading,
+        inputs=lambda rng: ((np.arange(31) - 20.0) ** 2 / 100 + 0.1,),
+        oracle=lambda params, x: np.array([x.min(), x[-1], 10 * oracle.rates(31, 1e-3, 1.0)[x.argmin()], 1.0]),
+        skips=NO_GRADIENT,
+    ),
+)
