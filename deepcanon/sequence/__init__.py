@@ -8,6 +8,7 @@ from .decoding import select_rows as select_rows
 from .lstm import LSTM as LSTM
 from .lstm import LSTMCell as LSTMCell
 from .lstm import LSTMState as LSTMState
+from .lstm import lstm_bf16 as lstm_bf16
 from .lstm import lstm_cell as lstm_cell
 from .lstm import lstm_sequence as lstm_sequence
 from .ngram_lm import NgramLM as NgramLM

@@ -35,10 +35,12 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from deepcanon.sequence.lstm import initialise, lstm_cell
+from deepcanon.sequence.lstm import LSTMState, initialise, lstm_bf16, lstm_cell
 
 __all__ = ["RecurrentLM", "StepCell", "Window", "detach", "sequence_nll", "streams", "window"]
 
+WIDE = 600  # hidden units from which `lstm_bf16` is the quicker one
+WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 State = tuple[Tensor, ...]  # each [layers, batch, hidden]: the hidden vectors and, of an LSTM, the memory
 
 
@@ -165,12 +167,13 @@ class RecurrentLM(nn.Module):
             raise ValueError(f"tied weights need embedding_size {embedding_size} = hidden_size {hidden_size}")
         self.vocabulary_size, self.hidden_size, self.layers = vocabulary_size, hidden_size, layers
         self.embedding = nn.Embedding(vocabulary_size, embedding_size, **make) if embedding_size else None
+        self.between = dropout if layers > 1 else 0.0  # the layers
         self.recurrent = cell(
             embedding_size or vocabulary_size,
             hidden_size,
             layers,
             batch_first=True,
-            dropout=dropout if layers > 1 else 0.0,
+            dropout=self.between,
             **make,
         )
         self.input_dropout, self.dropout = nn.Dropout(input_dropout), nn.Dropout(dropout)
@@ -204,7 +207,10 @@ class RecurrentLM(nn.Module):
         else:
             x = self.input_dropout(self.embedding(tokens))
         # (2)
-        h, state = self.recurrent(x, state if self.memory else state[0])
+        if self._wide_layers_in_bf16(x):
+            h, state = self._by_layers(x, state)
+        else:
+            h, state = self.recurrent(x, state if self.memory else state[0])
         # (3)
         h = self.dropout(h)
         if h.dtype == torch.bfloat16:  # as a matrix: one product with the bias in it, where a view over time takes two
@@ -212,6 +218,23 @@ class RecurrentLM(nn.Module):
         else:
             logits = self.output(h)
         return logits, tuple(state) if self.memory else (state,)
+
+    def _wide_layers_in_bf16(self, x: Tensor) -> bool:
+        """Whether `lstm_bf16` is quicker than torch's kernel, equal to it but for rounding."""
+        autocast = x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+        training = torch.is_grad_enabled() and not torch.compiler.is_compiling()
+        wide = self.memory and self.hidden_size >= WIDE and x.shape[1] > 1
+        return bool(wide and training and autocast and torch.get_autocast_dtype("cpu") == torch.bfloat16)
+
+    def _by_layers(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        ends = []
+        for layer in range(self.layers):
+            if layer:
+                x = F.dropout(x, self.between, self.training)
+            weights = (getattr(self.recurrent, f"{name}_l{layer}") for name in WEIGHTS)
+            x, end = lstm_bf16(x, LSTMState(state[0][layer], state[1][layer]), *weights)
+            ends.append(end)
+        return x, (torch.stack([end.hidden for end in ends]), torch.stack([end.cell for end in ends]))
 
     def step(self, tokens: Int[Tensor, "batch"], state: State) -> tuple[Float[Tensor, "batch vocabulary"], State]:
         """One token for each row: what sampling and beam search call. The axis of the rows in the state is 1."""

@@ -1,33 +1,57 @@
-"""Writes the table of results in README.md from the records in docs/results: python docs/results/summarize.py"""
+"""Writes the overview in README.md and the whole table in docs/results/TABLE.md: python docs/results/summarize.py"""
 
 import json
+import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-README = HERE.parents[1] / "README.md"
+ROOT = HERE.parents[1]
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
+SHOWN = 2  # targets of a system that the overview shows
+
+sys.path.insert(0, str(ROOT))
+from deepcanon import heads  # noqa: E402
 
 
 def number(value: float) -> str:
     return f"{value:.5g}"
 
 
+def records() -> dict[str, dict]:
+    return {path.stem: json.loads(path.read_text()) for path in sorted(HERE.glob("*.json"))}
+
+
+def limit_of(target: dict) -> str:
+    limit = f"{target['metric']} {target['relation'].replace('==', '=')} {number(target['target'])}"
+    return limit + (f" +- {number(target['tolerance'])}" if "tolerance" in target else "")
+
+
+def overview() -> list[str]:
+    """One line for each recipe: what it is, how many targets it reaches, and the first of them."""
+    found = records()
+    lines = ["| system | what | targets reached | for example |", "| --- | --- | --- | --- |"]
+    for stem in heads.stems():
+        head = heads.head(stem)
+        targets = found.get(stem, {}).get("verify", {}).get("targets", [])
+        reached = f"{sum(t['passed'] for t in targets)} of {len(targets)}" if targets else "not measured yet"
+        few = [f"{t['run']}: {limit_of(t)}: {number(t['value'])}" for t in targets[:SHOWN]]
+        what = heads.summary(head).rstrip(".").replace("|", r"\|")
+        lines.append(f"| {head.name} | {what} | {reached} | {'; '.join(few)} |")
+    return lines
+
+
 def rows() -> list[str]:
     """One line per target: what was wanted and what was measured, misses included."""
     lines = ["| system | run | target | measured (per seed) | |", "| --- | --- | --- | --- | --- |"]
-    for path in sorted(HERE.glob("*.json")):
-        record = json.loads(path.read_text())
+    for record in records().values():
         for target in record.get("verify", {}).get("targets", []):
-            limit = f"{target['metric']} {target['relation'].replace('==', '=')} {number(target['target'])}"
-            if "tolerance" in target:
-                limit += f" +- {number(target['tolerance'])}"
             values = ", ".join(number(value) for value in target["values"])
             if len(set(target["values"])) == 1:
                 values = number(target["value"])
             elif target["statistic"] == "mean":
                 values = f"**{number(target['value'])}** ({values})"
             verdict = "reached" if target["passed"] else "**missed**"
-            lines.append(f"| {record['name']} | {target['run']} | {limit} | {values} | {verdict} |")
+            lines.append(f"| {record['name']} | {target['run']} | {limit_of(target)} | {values} | {verdict} |")
     return lines
 
 
@@ -37,24 +61,22 @@ def speed() -> list[str]:
         "| benchmark | peer | unit | ratio | target | quality beside it |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for path in sorted(HERE.glob("*.json")):
-        for row in json.loads(path.read_text()).get("benchmark", []):
+    for stem, record in records().items():
+        for row in record.get("benchmark", []):
             peer = f"{row['peer']} {row['version']}".strip()
             target = row.get("target") or "none"
             ratio = f"{row['ratio']:,.2f}x"
-            lines.append(f"| {path.stem} | {peer} | {row['unit']} | {ratio} | {target} | {row.get('quality', '')} |")
+            lines.append(f"| {stem} | {peer} | {row['unit']} | {ratio} | {target} | {row.get('quality', '')} |")
     return lines
 
 
-def table() -> str:
-    return "\n".join([*rows(), "", *speed()]) + "\n"
-
-
 def main() -> None:
-    text = README.read_text()
-    before, rest = text.split(BEGIN)
+    readme = ROOT / "README.md"
+    before, rest = readme.read_text().split(BEGIN)
     after = rest.split(END)[1]
-    README.write_text(before + BEGIN + table() + END + after)
+    readme.write_text(before + BEGIN + "\n".join([*overview(), "", *speed()]) + "\n" + END + after)
+    head = "# Every target beside what was measured\n\nWritten by `summarize.py` from the records in this folder.\n\n"
+    (HERE / "TABLE.md").write_text(head + "\n".join(rows()) + "\n")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ import torch
 from oracles import lstm as oracle
 from torch import nn
 
-from deepcanon.sequence import LSTM, LSTMCell, LSTMState
+from deepcanon.sequence import LSTM, LSTMCell, LSTMState, RecurrentLM, sequence_nll
+from deepcanon.sequence.lstm import lstm_bf16
 
 
 @pytest.mark.parametrize("fast", [True, False])
@@ -97,3 +98,55 @@ def test_wrong_shapes_are_named():
     # With the shape hook of the tests its error comes first.
     with pytest.raises((ValueError, jaxtyping.TypeCheckError), match="mask"):
         module(torch.zeros(2, 5, 4), mask=torch.ones(2, 4, dtype=torch.bool))
+
+
+def relative(found, true):
+    return ((found.double() - true.double()).norm() / true.double().norm()).item()
+
+
+@pytest.mark.parametrize(("batch", "time", "inputs", "hidden"), [(1, 1, 3, 4), (4, 7, 5, 8), (3, 20, 16, 64)])
+def test_the_bf16_layer_is_the_exact_one_but_for_rounding(batch, time, inputs, hidden):
+    exact = LSTM(inputs, hidden, fast=False, dtype=torch.float64)
+    weights = [parameter.detach().float().requires_grad_() for parameter in exact.parameters()]
+    x, state = torch.randn(batch, time, inputs), LSTMState(*torch.randn(2, batch, hidden).tanh())
+    grow, end = torch.randn(batch, time, hidden), torch.randn(2, batch, hidden)
+    results = []
+    for double in (False, True):
+        to = (lambda t: t.double()) if double else (lambda t: t)
+        leaves = [to(t).detach().requires_grad_() for t in (x, *state)]
+        if double:
+            output, (h, c) = exact(leaves[0], (leaves[1][None], leaves[2][None]))
+            h, c, parameters = h[0], c[0], list(exact.parameters())
+        else:
+            (output, (h, c)), parameters = lstm_bf16(leaves[0], LSTMState(*leaves[1:]), *weights), weights
+        loss = (output.to(to(grow).dtype) * to(grow)).sum() + (h * to(end[0])).sum() + (c * to(end[1])).sum()
+        results.append([output, h, c, *torch.autograd.grad(loss, [*leaves, *parameters])])
+    for found, true in zip(*results, strict=True):
+        assert found.shape == true.shape and relative(found, true) < 0.02
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_wide_model_takes_the_bf16_layer_and_learns_the_same(layers, monkeypatch):
+    import deepcanon.sequence.rnn_lm as module
+
+    monkeypatch.setattr(module, "WIDE", 32)
+    model, tokens = RecurrentLM(20, 32, layers=layers), torch.randint(20, (3, 13))
+    calls, gradients, states = [], [], []
+    counted = lambda *arguments: calls.append(1) or lstm_bf16(*arguments)  # noqa: E731
+    monkeypatch.setattr(module, "lstm_bf16", counted)
+    for wide in (32, 1000):
+        monkeypatch.setattr(module, "WIDE", wide)
+        model.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            _, state = model(tokens[:, :6])
+            logits, state = model(tokens[:, 6:12], tuple(s.detach() for s in state))
+        sequence_nll(logits, tokens[:, 7:]).backward()
+        gradients.append([parameter.grad.clone() for parameter in model.parameters()])
+        states.append(state)
+    assert len(calls) == 2 * layers
+    for found, true in zip(gradients[0] + list(states[0]), gradients[1] + list(states[1]), strict=True):
+        assert found.shape == true.shape and relative(found, true) < 0.05
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        monkeypatch.setattr(module, "WIDE", 32)
+        model(tokens)
+    assert len(calls) == 2 * layers, "evaluation keeps torch's kernel"
