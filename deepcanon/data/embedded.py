@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from .patches import cut_splits, patch_options
 from .pixels import fit
 from .splits import Dataset, Split, shares
 
@@ -57,6 +58,9 @@ def photos(seed: int, options: dict[str, Any] | None = None) -> Dataset:
                 skippable=False,
             )
         )
+    side, patches = patch_options(options)
+    if side:
+        splits, size = cut_splits(splits, side, patches, seed), side
     counts = {name: len(split) for name, split in splits.items()}
     listed = ", ".join(f"{name} {n:,}" for name, n in counts.items())
     notes = [f"images: {size}x{size} patches of two photographs, {listed} (from strips that do not overlap), no labels"]

@@ -21,6 +21,25 @@ __all__ = ["execute", "random_program"]
 Step = tuple[str, tuple[int, ...]]
 
 SMALL, LARGE, SIZE = 0.2, 10.0, 36  # divisors and bases are above, values below, arrays no larger
+KINK = 1e-6  # no argument is nearer to a kink
+
+
+def _off_zero(x: np.ndarray) -> bool:
+    return bool(np.abs(x).min() > KINK)
+
+
+def _apart(x: Any, y: Any) -> bool:
+    return bool(np.abs(x - y).min() > KINK)
+
+
+def _one_largest(x: np.ndarray) -> bool:
+    """Whether the maximum along axis 0 is taken by one entry only, wherever there are two or more."""
+    if x.ndim == 0 or len(x) < 2:
+        return x.ndim > 0
+    ordered = np.sort(x, 0)
+    return _apart(ordered[-1], ordered[-2])
+
+
 # Each operation as a function of the module (numpy or torch) and its arguments, and where it is tried.
 UNARY = {
     "exp": (lambda m, x: m.exp(x), lambda x: x.max() < 1.5),
@@ -30,12 +49,12 @@ UNARY = {
     "sin": (lambda m, x: m.sin(x), None),
     "cos": (lambda m, x: m.cos(x), None),
     "tanh": (lambda m, x: m.tanh(x), None),
-    "absolute": (lambda m, x: m.absolute(x), None),
+    "absolute": (lambda m, x: m.absolute(x), _off_zero),
     "negative": (lambda m, x: -x, None),
-    "relu": (lambda m, x: x.relu() if hasattr(x, "relu") else m.maximum(x, 0.0), None),
+    "relu": (lambda m, x: x.relu() if hasattr(x, "relu") else m.maximum(x, 0.0), _off_zero),
     "sum": (lambda m, x: m.sum(x, 0), lambda x: x.ndim > 0),
     "mean": (lambda m, x: m.mean(x), None),
-    "max": (lambda m, x: m.amax(x, 0), lambda x: x.ndim > 0),
+    "max": (lambda m, x: m.amax(x, 0), _one_largest),
     "index": (lambda m, x: x[..., [0, -1, 0]], lambda x: x.ndim > 0),
     "slice": (lambda m, x: x[1:], lambda x: x.ndim > 0 and len(x) > 1),
     "reshape": (lambda m, x: x.reshape(-1), lambda x: x.ndim > 1),
@@ -47,9 +66,9 @@ BINARY = {
     "multiply": (lambda m, x, y: x * y, None),
     "divide": (lambda m, x, y: x / y, lambda x, y: np.abs(y).min() > SMALL),
     "power": (lambda m, x, y: x**y, lambda x, y: x.min() > SMALL and np.abs(y).max() < 2),
-    "maximum": (lambda m, x, y: m.maximum(x, y), None),
-    "minimum": (lambda m, x, y: m.minimum(x, y), None),
-    "where": (lambda m, x, y: m.where(x > 0, x, y), None),
+    "maximum": (lambda m, x, y: m.maximum(x, y), _apart),
+    "minimum": (lambda m, x, y: m.minimum(x, y), _apart),
+    "where": (lambda m, x, y: m.where(x > 0, x, y), lambda x, y: _off_zero(x)),
     "concatenate": (lambda m, x, y: m.concatenate((x, y)), lambda x, y: x.shape == y.shape and x.ndim > 0),
 }
 OPERATIONS = {**UNARY, **BINARY}

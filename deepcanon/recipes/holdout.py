@@ -174,7 +174,7 @@ class Recipe:
     def evaluate(self, split: str) -> dict:
         config, (found, accuracies), exact = self.config, self.model.means(), self.exact()
         trials = self.model.trials  # one call in all of them is no sign that a rate is not 0
-        error = (exact * (1 - exact) / trials).sqrt().clamp_min(1 / trials)
+        error = ((exact * (1 - exact)).clamp_min(0) / trials).sqrt().clamp_min(1 / trials)
         result = {"largest_gap": ((found[0] - exact) / error).abs().max()}
         result |= {"rule_worst": found[0, 0].max(), "mcnemar_worst": found[1, 0].max()}
         result["rule_holds_to"] = largest_disagreement(max(config.sizes), config.threshold, config.level)

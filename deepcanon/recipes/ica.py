@@ -182,7 +182,7 @@ class Recipe:
         # E exp(-s^2 / 2): 0.707 for Gaussian sources, more for peaked ones
         result["bell"] = bell_sum(same, sources).mean() / len(sources)
         result["unidentifiable"] = float(model.unidentifiable_)
-        if len(self.facts["shape"]) == 3 and min(self.facts["shape"][1:]) >= 4:
+        if split == "test" and len(self.facts["shape"]) == 3 and min(self.facts["shape"][1:]) >= 4:
             result["gabor"] = gabor_share(self._tiles(model.mixing_.mT).mean(1), 0.6)
         return result
 

@@ -186,7 +186,7 @@ class Recipe:
         result = {"objective": self._both(x)[0], "missed": missed, "distinct": distinct_share(model.rows())}
         size = codes.abs()
         result["small"] = (size < 0.5 * size.mean(0)).double().mean()  # share of codes below half of their mean size
-        if len(self.facts["shape"]) == 3 and min(self.facts["shape"][1:]) >= 4:
+        if split == "test" and len(self.facts["shape"]) == 3 and min(self.facts["shape"][1:]) >= 4:
             result["gabor"] = gabor_share(self._tiles(self._atoms()).mean(1), 0.6)
         return result
 

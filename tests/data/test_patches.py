@@ -45,3 +45,9 @@ def test_patches_that_cannot_be_cut_are_refused(options):
     with pytest.raises(DataError) as error:
         open_data(("images",), "digits", options=options)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("name", "options"), [("photos", {}), ("digits", {})])
+def test_every_embedded_set_of_images_is_cut(name, options):
+    data = open_data(("images",), name, options={"patch": 4, "patches": 50, **options})
+    assert data.describe()["size"] == [4, 4] and data["train"].x.shape[1:] == (1, 4, 4) and len(data["train"]) == 50

@@ -40,7 +40,8 @@ def test_powers_of_whole_numbers_are_floats_and_end():
     "text",
     [
         "__import__('os').system('true')", "x.real", "x[0]", "lambda: 1", "[1, 2]", "x if y else z", "'text'", "1j",
-        "True", "x := 1", "f(x)", "sin(x, y)", "max(x)", "sin(*x)", "sin(x=1)", "sin", "x and y", "x < y", "x // 2", "x % 2",
+        "True", "x := 1", "f(x)", "sin(x, y)", "max(x)", "sin(*x)", "sin(x=1)", "sin", "x and y", "x < y", "x // 2",
+        "x % 2",
         "~x", "", "x y", "(" * 300, "+".join("x" * 300), "-" * 400 + "x", "exp.__class__", "(sin)(x).y",
     ],
 )  # fmt: skip

@@ -1,0 +1,262 @@
+"""A restricted Boltzmann machine with binary or Gaussian visible units: CD, PCD, exact and annealed log Z.
+
+Papers: Hinton 2002, "Training products of experts by minimizing contrastive divergence" (Neural Computation 14); Hinton
+2010, "A practical guide to training restricted Boltzmann machines" (UTML TR 2010-003); Tieleman 2008 (ICML), PCD;
+Salakhutdinov and Murray 2008, "On the quantitative analysis of deep belief networks" (ICML), AIS.
+
+v [N, D] visible, h [N, H] in {0, 1}; W [D, H], b [D], c [H]; sigma [D] of Gaussian units; u = v (binary) or v / sigma.
+
+    binary:    E(v, h) = -b.v - c.h - v.W h                                                               (1)
+    Gaussian:  E(v, h) = sum_d (v_d - b_d)^2 / (2 sigma_d^2) - c.h - (v / sigma).W h                        (2)
+    p(h_j = 1 | v) = sigmoid(c_j + (u W)_j)                                                              (3)
+    p(v_d = 1 | h) = sigmoid(b_d + (W h)_d),   or   v_d ~ N(b_d + sigma_d (W h)_d, sigma_d^2)               (4)
+    F(v) = -log sum_h exp(-E(v, h)) = A(v) - sum_j softplus(c_j + (u W)_j),  A the part of E without h     (5)
+    log Z = log sum_h exp(c.h) prod_d (1 + exp(b_d + (W h)_d)),   or of Gaussian units                     (6)
+            log sum_h exp(c.h + sum_d b_d m_d / sigma_d + m_d^2 / 2) + sum_d log(sqrt(2 pi) sigma_d),  m = W h
+    -log p(v) = F(v) + log Z,   its slope that of  mean F(data) - mean F(samples of the model)             (7)
+    CD-k takes for the samples k steps of (3), (4) from the data; PCD goes on from its chains of the last update
+    AIS: W, c times beta, b from a base to its own; w = prod_k exp(F_k(v_k) - F_{k+1}(v_k)),  Z = Z_0 E[w]   (8)
+
+By (5) the slope of F holds the probabilities of h, not samples of it, as the guide asks of the last statistics; what
+drives a reconstruction are sampled states. A Gaussian reconstruction of CD is the mean of (4), without noise.
+
+Departures: binary reconstructions are sampled (the guide allows probabilities). Log sigma may be learned, by PCD.
+
+    >>> import torch
+    >>> from deepcanon.representation import RBM
+    >>> model, data = RBM(6, 4), torch.eye(6)
+    >>> model.contrast(data, model.gibbs(data, 1)).backward()  # the gradient of CD-1
+    >>> tuple(model(data).shape), tuple(model.weight.grad.shape)
+    ((6, 4), (6, 4))
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+__all__ = ["RBM", "Annealed", "annealed_log_partition", "free_energy", "log_partition"]
+
+ENUMERABLE = 20  # units of the smaller layer whose states are summed over
+STATES = 4096  # at a time
+
+
+class Annealed(NamedTuple):
+    """An estimate of log Z, and the logarithms of the mean weight less and plus three standard errors."""
+
+    log_z: Tensor
+    low: Tensor
+    high: Tensor
+
+
+def _check(weight: Tensor, visible_bias: Tensor, hidden_bias: Tensor, sigma: Tensor | None) -> None:
+    shapes = [tuple(x.shape) for x in (visible_bias, hidden_bias)]
+    if weight.ndim != 2 or shapes != [(weight.shape[0],), (weight.shape[1],)]:
+        raise ValueError(f"weights {tuple(weight.shape)} and biases {shapes[0]}, {shapes[1]} are not [D, H], [D], [H]")
+    if sigma is not None and sigma.shape != visible_bias.shape:
+        raise ValueError(f"sigma {tuple(sigma.shape)} is not [D] = {shapes[0]}")
+
+
+def free_energy(
+    visible: Float[Tensor, "batch visible"],
+    weight: Float[Tensor, "visible hidden"],
+    visible_bias: Float[Tensor, "visible"],
+    hidden_bias: Float[Tensor, "hidden"],
+    sigma: Float[Tensor, "visible"] | None = None,
+) -> Float[Tensor, "batch"]:
+    """Equation (5); with `sigma` of Gaussian units."""
+    _check(weight, visible_bias, hidden_bias, sigma)
+    if visible.ndim != 2 or visible.shape[1] != len(weight):
+        raise ValueError(f"visible units {tuple(visible.shape)} are not [batch, {len(weight)}]")
+    if sigma is None:
+        alone, scaled = -visible @ visible_bias, visible
+    else:
+        alone, scaled = ((visible - visible_bias) / sigma).square().sum(1) / 2, visible / sigma
+    return alone - F.softplus(hidden_bias + scaled @ weight).sum(1)  # (5)
+
+
+def log_partition(
+    weight: Float[Tensor, "visible hidden"],
+    visible_bias: Float[Tensor, "visible"],
+    hidden_bias: Float[Tensor, "hidden"],
+    sigma: Float[Tensor, "visible"] | None = None,
+) -> Float[Tensor, ""]:
+    """Equation (6), exact, in float64: a sum over all states of the smaller layer (of Gaussian units the hidden)."""
+    _check(weight, visible_bias, hidden_bias, sigma)
+    weight, b, c = weight.double(), visible_bias.double(), hidden_bias.double()
+    if sigma is None and weight.shape[0] < weight.shape[1]:
+        weight, b, c = weight.T, c, b  # (1) is symmetric in the layers
+    count = weight.shape[1]
+    if count > ENUMERABLE:
+        raise ValueError(f"2^{count} states are too many for an exact log Z: {ENUMERABLE} units at most, or AIS")
+    sums = []
+    for numbers in torch.arange(2**count, device=weight.device).split(STATES):
+        h = ((numbers[:, None] >> torch.arange(count, device=weight.device)) & 1).to(weight)
+        m = h @ weight.T
+        if sigma is None:
+            inner = F.softplus(b + m).sum(1)
+        else:
+            inner = m @ (b / sigma.double()) + m.square().sum(1) / 2
+        sums.append(torch.logsumexp(h @ c + inner, 0))  # (6)
+    total = torch.logsumexp(torch.stack(sums), 0)
+    return total if sigma is None else total + (math.sqrt(2 * math.pi) * sigma.double()).log().sum()
+
+
+@torch.no_grad()
+def annealed_log_partition(
+    weight: Float[Tensor, "visible hidden"],
+    visible_bias: Float[Tensor, "visible"],
+    hidden_bias: Float[Tensor, "hidden"],
+    sigma: Float[Tensor, "visible"] | None = None,
+    *,
+    base: Float[Tensor, "visible"] | None = None,
+    temperatures: int = 1000,
+    chains: int = 100,
+    generator: torch.Generator | None = None,
+) -> Annealed:
+    """Equation (8): annealed importance sampling.
+
+    Args:
+        base: visible biases at beta = 0, such as the log odds of the data's means; None takes `visible_bias`.
+        temperatures: steps of beta from 0 to 1, all of one length.
+        chains: that run beside each other, each with a weight of its own.
+    """
+    _check(weight, visible_bias, hidden_bias, sigma)
+    if temperatures < 1 or chains < 2:
+        raise ValueError(f"{temperatures} temperatures and {chains} chains: at least 1 and 2")
+    base = visible_bias if base is None else base.to(visible_bias)
+    make: dict[str, Any] = {"generator": generator, "dtype": weight.dtype}
+    unit = torch.ones_like(visible_bias) if sigma is None else sigma
+
+    def draw(inputs: Tensor) -> Tensor:  # visible units from b_beta + beta W h, or its Gaussian equivalent
+        if sigma is None:
+            return (torch.rand(inputs.shape, **make).to(inputs.device) < torch.sigmoid(inputs)).to(inputs)
+        return inputs + sigma * torch.randn(inputs.shape, **make).to(inputs.device)
+
+    v = draw(base.expand(chains, -1))
+    log_w = torch.zeros(chains, dtype=torch.float64, device=weight.device)
+    for k in range(temperatures):
+        old, new = k / temperatures, (k + 1) / temperatures
+        b_old, b_new = ((1 - beta) * base + beta * visible_bias for beta in (old, new))
+        a = hidden_bias + (v / unit) @ weight
+        if sigma is None:
+            alone = v @ (b_new - b_old)
+        else:
+            alone = (((v - b_old) / sigma).square() - ((v - b_new) / sigma).square()).sum(1) / 2
+        log_w += alone + (F.softplus(new * a) - F.softplus(old * a)).sum(1)  # (8)
+        h = (torch.rand(a.shape, **make).to(a.device) < torch.sigmoid(new * a)).to(a)  # (3)
+        v = draw(b_new + unit * (new * h @ weight.T))  # (4)
+    start = log_partition(torch.zeros_like(weight[:, :1]), base, torch.zeros_like(hidden_bias[:1]), sigma)
+    start = start + (len(hidden_bias) - 1) * math.log(2)
+    top = log_w.max()
+    w = (log_w - top).exp()
+    mean, error = w.mean(), w.std() / math.sqrt(chains)
+    low, high = ((mean + sign * 3 * error).clamp_min(0).log() for sign in (-1, 1))
+    return Annealed(*(start + top + value for value in (mean.log(), low, high)))
+
+
+class RBM(nn.Module):
+    """Equations (1) to (7).
+
+    Args:
+        visible, hidden: D and H.
+        units: "bernoulli" or "gaussian" visible units.
+        sigma: of Gaussian units at the start.
+        learn_sigma: log sigma is a parameter.
+        scale: standard deviation of the first weights.
+    """
+
+    def __init__(
+        self,
+        visible: int,
+        hidden: int,
+        *,
+        units: str = "bernoulli",
+        sigma: float = 1.0,
+        learn_sigma: bool = False,
+        scale: float = 0.01,
+        device=None,
+        dtype=None,
+    ) -> None:
+        super().__init__()
+        if min(visible, hidden) < 1:
+            raise ValueError(f"{visible} visible and {hidden} hidden units: at least 1")
+        if units not in ("bernoulli", "gaussian"):
+            raise ValueError(f"units are bernoulli or gaussian, not {units!r}")
+        if not sigma > 0 or (learn_sigma and units == "bernoulli"):
+            raise ValueError(f"sigma {sigma} (learned: {learn_sigma}) is above 0, and learned of Gaussian units alone")
+        make = {"device": device, "dtype": dtype}
+        self.units = units
+        self.weight = nn.Parameter(scale * torch.randn(visible, hidden, **make))
+        self.visible_bias = nn.Parameter(torch.zeros(visible, **make))
+        self.hidden_bias = nn.Parameter(torch.zeros(hidden, **make))
+        if units == "gaussian":
+            log_sigma = torch.full((visible,), math.log(sigma), **make)
+            if learn_sigma:
+                self.log_sigma = nn.Parameter(log_sigma)
+            else:
+                self.register_buffer("log_sigma", log_sigma)
+
+    @property
+    def sigma(self) -> Tensor | None:
+        return self.log_sigma.exp() if self.units == "gaussian" else None
+
+    def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """W, b, c, sigma: what the functions of this file take."""
+        return self.weight, self.visible_bias, self.hidden_bias, self.sigma
+
+    def forward(self, visible: Float[Tensor, "batch visible"]) -> Float[Tensor, "batch hidden"]:
+        """Equation (3): probabilities of the hidden units."""
+        if visible.ndim != 2 or visible.shape[1] != len(self.weight):
+            raise ValueError(f"visible units {tuple(visible.shape)} are not [batch, {len(self.weight)}]")
+        scaled = visible if self.sigma is None else visible / self.sigma
+        return torch.sigmoid(self.hidden_bias + scaled @ self.weight)  # (3)
+
+    def visible_mean(self, hidden: Float[Tensor, "batch hidden"]) -> Float[Tensor, "batch visible"]:
+        """Equation (4): probabilities or means of the visible units."""
+        m = hidden @ self.weight.T
+        return torch.sigmoid(self.visible_bias + m) if self.sigma is None else self.visible_bias + self.sigma * m  # (4)
+
+    @torch.no_grad()
+    def gibbs(
+        self,
+        visible: Float[Tensor, "batch visible"],
+        steps: int,
+        generator: torch.Generator | None = None,
+        *,
+        mean: bool = False,
+        share: tuple[int, int] = (0, 1),
+    ) -> Float[Tensor, "batch visible"]:
+        """The visible units after so many steps of (3) and (4).
+
+        Args:
+            mean: Gaussian units take their mean, as CD's reconstructions do; binary ones are sampled all the same.
+            share: (rank, world) of processes that run one set of chains: each draws the noise of all, takes its rows.
+        """
+        rank, world = share
+
+        def noise(kind, units: int) -> Tensor:
+            whole = kind(world * len(visible), units, generator=generator, dtype=self.weight.dtype)
+            return whole[rank::world].to(visible.device)
+
+        for _ in range(steps):
+            p = self(visible)
+            m = self.visible_mean((noise(torch.rand, p.shape[1]) < p).to(p))
+            if self.sigma is None:
+                visible = (noise(torch.rand, m.shape[1]) < m).to(m)
+            else:
+                visible = m if mean else m + self.sigma * noise(torch.randn, m.shape[1])
+        return visible
+
+    def free_energy(self, visible: Float[Tensor, "batch visible"]) -> Float[Tensor, "batch"]:
+        return free_energy(visible, *self.parts())
+
+    def contrast(self, data: Float[Tensor, "n visible"], samples: Float[Tensor, "m visible"]) -> Float[Tensor, ""]:
+        """Equation (7): its gradient is that of CD or PCD; its value is no measure of progress."""
+        return self.free_energy(data).mean() - self.free_energy(samples).mean()
+
+    def log_partition(self) -> Float[Tensor, ""]:
+        return log_partition(*self.parts())

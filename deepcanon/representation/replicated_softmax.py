@@ -1,0 +1,176 @@
+"""The replicated softmax: a Boltzmann machine of word counts, whose hidden units are topics that multiply.
+
+Paper: Salakhutdinov and Hinton 2009, "Replicated Softmax: an undirected topic model" (NIPS).
+
+v [N, K] word counts of documents of D = sum_k v_k words, h [N, J] in {0, 1}; W [K, J], b [K], c [J].
+
+    E(v, h) = -v.W h - b.v - D c.h                     the hidden bias, and it alone, is multiplied by D      (1)
+    p(h_j = 1 | v) = sigmoid(D c_j + (v W)_j)                                                            (2)
+    each of the D words is drawn from one softmax:  p(word k | h) = softmax(b + W h)_k                      (3)
+    F(v) = -b.v - sum_j softplus(D c_j + (v W)_j)                                                          (4)
+    Z_D = sum_h exp(D c.h) (sum_k exp(b_k + (W h)_k))^D,    a Z of its own for each length                  (5)
+    -log p(words) = F(v) + log Z_D     of the words in their order: a bag of them has D! / prod_k v_k! orders   (6)
+    AIS for each length: W, c times beta from 0 to 1, b all the way, so that the base is softmax(b)            (7)
+    perplexity = exp(mean over documents of -log p / D)                                                   (8)
+
+Merging two copies of a document doubles v and D: F becomes that of W, b, c doubled.
+
+Departures: the base of AIS is the words' frequencies by b, not the uniform one. Documents weigh alike in the gradient,
+however long, as in the paper; weights 1 / D can be given.
+
+    >>> import torch
+    >>> from deepcanon.representation import ReplicatedSoftmax
+    >>> model, counts = ReplicatedSoftmax(6, 4), torch.tensor([[2.0, 0, 1, 0, 0, 0], [0, 0, 0, 1, 0, 0]])
+    >>> model.gibbs(counts, 1).sum(1).tolist(), tuple(model(counts).shape)
+    ([3.0, 1.0], (2, 4))
+"""
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+__all__ = ["ReplicatedSoftmax", "annealed_log_z", "draw_words", "exact_log_z"]
+
+ENUMERABLE = 16  # hidden units whose states are summed over
+
+
+def draw_words(
+    probabilities: Float[Tensor, "batch words"],
+    lengths: Float[Tensor, "batch"],
+    uniform: Float[Tensor, "batch longest"],
+) -> Float[Tensor, "batch words"]:
+    """Equation (3): counts of exactly D words for each row, by inversion of as many of the uniform numbers."""
+    if uniform.ndim != 2 or len(uniform) != len(probabilities) or lengths.max() > uniform.shape[1]:
+        raise ValueError(f"noise {tuple(uniform.shape)} is not enough for documents of {int(lengths.max())} words")
+    ends = probabilities.cumsum(1)
+    words = torch.searchsorted(ends, uniform.to(ends) * ends[:, -1:]).clamp_max(ends.shape[1] - 1)
+    kept = torch.arange(uniform.shape[1], device=lengths.device) < lengths[:, None]
+    return torch.zeros_like(probabilities).scatter_add_(1, words, kept.to(probabilities))
+
+
+def exact_log_z(
+    lengths: Int[Tensor, "lengths"],
+    weight: Float[Tensor, "words hidden"],
+    word_bias: Float[Tensor, "words"],
+    hidden_bias: Float[Tensor, "hidden"],
+) -> Float[Tensor, "lengths"]:
+    """Equation (5) in float64 by a sum over the states of the hidden units."""
+    count = len(hidden_bias)
+    if count > ENUMERABLE:
+        raise ValueError(f"2^{count} states are too many for an exact log Z: {ENUMERABLE} hidden units at most, or AIS")
+    numbers = torch.arange(2**count, device=weight.device)
+    h = ((numbers[:, None] >> torch.arange(count, device=weight.device)) & 1).double()
+    each = h @ hidden_bias.double() + torch.logsumexp(word_bias.double() + h @ weight.double().T, 1)
+    return torch.logsumexp(lengths.double()[:, None] * each, 1)  # (5)
+
+
+@torch.no_grad()
+def annealed_log_z(
+    lengths: Int[Tensor, "lengths"],
+    weight: Float[Tensor, "words hidden"],
+    word_bias: Float[Tensor, "words"],
+    hidden_bias: Float[Tensor, "hidden"],
+    *,
+    temperatures: int = 1000,
+    chains: int = 50,
+    generator: torch.Generator | None = None,
+) -> tuple[Float[Tensor, "lengths"], Float[Tensor, "lengths"]]:
+    """Equation (7): log Z of each length, and the standard error of the mean weight as a share of it."""
+    if temperatures < 1 or chains < 2 or len(lengths) < 1 or lengths.min() < 1:
+        raise ValueError(f"{temperatures} temperatures, {chains} chains, lengths from {lengths.tolist()[:1]}: too few")
+    sizes = lengths.to(weight).repeat_interleave(chains)
+    make: dict[str, Any] = {"generator": generator, "dtype": weight.dtype}
+
+    def draw(logits: Tensor) -> Tensor:
+        noise = torch.rand(len(sizes), int(lengths.max()), **make).to(weight.device)
+        return draw_words(torch.softmax(logits, 1), sizes, noise)
+
+    v = draw(word_bias.expand(len(sizes), -1))
+    log_w = torch.zeros(len(sizes), dtype=torch.float64, device=weight.device)
+    for k in range(temperatures):
+        old, new = k / temperatures, (k + 1) / temperatures
+        a = sizes[:, None] * hidden_bias + v @ weight
+        log_w += (F.softplus(new * a) - F.softplus(old * a)).sum(1)
+        h = (torch.rand(a.shape, **make).to(a.device) < torch.sigmoid(new * a)).to(a)
+        v = draw(word_bias + new * h @ weight.T)
+    log_w = log_w.view(len(lengths), chains)
+    start = lengths * torch.logsumexp(word_bias.double(), 0) + len(hidden_bias) * math.log(2)
+    w = (log_w - log_w.amax(1, keepdim=True)).exp()
+    return start + torch.logsumexp(log_w, 1) - math.log(chains), w.std(1) / w.mean(1) / math.sqrt(chains)
+
+
+class ReplicatedSoftmax(nn.Module):
+    """Equations (1) to (6).
+
+    Args:
+        words, hidden: K and J.
+        scale: standard deviation of the first weights.
+    """
+
+    def __init__(self, words: int, hidden: int, *, scale: float = 0.01, device=None, dtype=None) -> None:
+        super().__init__()
+        if min(words, hidden) < 1:
+            raise ValueError(f"{words} words and {hidden} hidden units: at least 1")
+        make = {"device": device, "dtype": dtype}
+        self.weight = nn.Parameter(scale * torch.randn(words, hidden, **make))
+        self.word_bias = nn.Parameter(torch.zeros(words, **make))
+        self.hidden_bias = nn.Parameter(torch.zeros(hidden, **make))
+
+    def inputs(self, counts: Float[Tensor, "batch words"]) -> Float[Tensor, "batch hidden"]:
+        """D c + v W."""
+        if counts.ndim != 2 or counts.shape[1] != len(self.weight):
+            raise ValueError(f"word counts {tuple(counts.shape)} are not [batch, {len(self.weight)}]")
+        return counts.sum(1, keepdim=True) * self.hidden_bias + counts @ self.weight
+
+    def forward(self, counts: Float[Tensor, "batch words"]) -> Float[Tensor, "batch hidden"]:
+        return torch.sigmoid(self.inputs(counts))  # (2)
+
+    def words(self, hidden: Float[Tensor, "batch hidden"]) -> Float[Tensor, "batch words"]:
+        return torch.softmax(self.word_bias + hidden @ self.weight.T, 1)  # (3)
+
+    def free_energy(self, counts: Float[Tensor, "batch words"]) -> Float[Tensor, "batch"]:
+        return -counts @ self.word_bias - F.softplus(self.inputs(counts)).sum(1)  # (4)
+
+    def parts(self) -> tuple[Tensor, Tensor, Tensor]:
+        """W, b, c: what the functions of this file take."""
+        return self.weight, self.word_bias, self.hidden_bias
+
+    @torch.no_grad()
+    def gibbs(
+        self,
+        counts: Float[Tensor, "batch words"],
+        steps: int,
+        generator: torch.Generator | None = None,
+        *,
+        longest: int = 0,
+        share: tuple[int, int] = (0, 1),
+    ) -> Float[Tensor, "batch words"]:
+        """Documents of the same lengths after so many steps of (2) and (3).
+
+        Args:
+            longest: words for which noise is drawn; 0 takes the longest document of the batch.
+            share: (rank, world) of processes that run one set of chains: each draws the noise of all, takes its rows.
+        """
+        (rank, world), lengths = share, counts.sum(1)
+        longest = longest or int(lengths.max())
+
+        def noise(columns: int) -> Tensor:
+            whole = torch.rand(world * len(counts), columns, generator=generator, dtype=self.weight.dtype)
+            return whole[rank::world].to(counts.device)
+
+        for _ in range(steps):
+            p = self(counts)
+            h = (noise(p.shape[1]) < p).to(p)
+            counts = draw_words(self.words(h), lengths, noise(longest))
+        return counts
+
+    def contrast(
+        self, data: Float[Tensor, "n words"], samples: Float[Tensor, "n words"], by_length: bool = False
+    ) -> Float[Tensor, ""]:
+        """mean F(data) - mean F(samples): its gradient is that of CD. `by_length` divides each document by its D."""
+        gap = self.free_energy(data) - self.free_energy(samples)
+        return (gap / data.sum(1) if by_length else gap).mean()

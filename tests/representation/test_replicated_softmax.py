@@ -1,0 +1,116 @@
+"""Documents few and short enough for sums over all of them: probabilities, gradients, drawing, annealing."""
+
+import numpy as np
+import pytest
+import torch
+from jaxtyping import TypeCheckError
+from oracles import replicated_softmax as oracle
+
+from deepcanon.representation import ReplicatedSoftmax, annealed_log_z, draw_words, exact_log_z
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def machine(words=5, hidden=3):
+    torch.manual_seed(0)
+    model = ReplicatedSoftmax(words, hidden, scale=1.0, dtype=torch.float64)
+    with torch.no_grad():
+        model.word_bias.normal_()
+        model.hidden_bias.normal_()
+    return model
+
+
+def arrays(model):
+    return [x.detach().numpy() for x in model.parts()]
+
+
+def log_z(model, lengths):
+    return exact_log_z(torch.as_tensor(lengths), *model.parts())
+
+
+@pytest.mark.parametrize("length", [1, 3])
+def test_probabilities_of_all_documents_of_a_length_sum_to_one(length):
+    model = machine()
+    every = torch.from_numpy(oracle.documents(5, length))
+    total = (-model.free_energy(every) - log_z(model, [length])).exp().sum()
+    assert total.item() == pytest.approx(1, abs=1e-12)
+    other = (-model.free_energy(every) - log_z(model, [length + 1])).exp().sum()
+    assert abs(other.item() - 1) > 0.1, "Z belongs to one length"
+
+
+def test_the_gradient_scales_the_hidden_bias_by_the_length():
+    model = machine()
+    counts = torch.tensor([[1.0, 0, 2, 0, 0], [0, 1.0, 0, 0, 0], [0, 0, 0, 2.0, 2]], dtype=torch.float64)
+    nll = (model.free_energy(counts) + log_z(model, counts.sum(1).long())).mean()
+    ours = torch.autograd.grad(nll, list(model.parts()))
+    for mine, theirs in zip(ours, oracle.nll_gradient(counts.numpy(), *arrays(model)), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-12)
+
+
+def test_two_copies_of_a_document_have_the_energy_of_doubled_parameters():
+    model, counts = machine(), torch.tensor([[1.0, 0, 2, 0, 1]], dtype=torch.float64)
+    twice = model.free_energy(2 * counts)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(2)
+    torch.testing.assert_close(twice, model.free_energy(counts))
+
+
+def test_the_negative_phase_draws_as_many_words():
+    model, lengths = machine(), torch.tensor([1.0, 7.0, 3.0], dtype=torch.float64)
+    counts = draw_words(torch.full((3, 5), 0.2, dtype=torch.float64), lengths, torch.rand(3, 7, generator=generator()))
+    assert torch.equal(counts.sum(1), lengths)
+    assert torch.equal(model.gibbs(counts, 4, generator()).sum(1), lengths)
+    p = torch.tensor([[0.1, 0.0, 0.6, 0.3, 0.0]], dtype=torch.float64).expand(2000, -1)
+    shares = draw_words(p, torch.full((2000,), 10.0), torch.rand(2000, 10, generator=generator())).mean(0) / 10
+    torch.testing.assert_close(shares, p[0], atol=0.01, rtol=0)
+
+
+def test_chains_reach_the_exact_distribution_of_documents():
+    model = machine()
+    start = torch.zeros(20_000, 5, dtype=torch.float64)
+    start[:, 0] = 3
+    found = model.gibbs(start, 20, generator()).mean(0)
+    every = torch.from_numpy(oracle.documents(5, 3))
+    p = (-model.free_energy(every) - log_z(model, [3])).exp()
+    torch.testing.assert_close(found, p @ every, atol=0.04, rtol=0)
+
+
+def test_annealing_agrees_with_enumeration_at_every_length():
+    model, lengths = machine(), torch.tensor([1, 3, 6])
+    found, error = annealed_log_z(lengths, *model.parts(), temperatures=400, chains=400, generator=generator())
+    torch.testing.assert_close(found, exact_log_z(lengths, *model.parts()), atol=1e-2, rtol=0)
+    assert bool((error < 0.01).all())
+
+
+def test_processes_that_share_the_chains_run_those_of_one():
+    model, counts = machine(), torch.from_numpy(oracle.documents(5, 2)[:6])
+    whole = model.gibbs(counts, 3, generator(), longest=4)
+    for rank in (0, 1):
+        part = model.gibbs(counts[rank::2], 3, generator(), longest=4, share=(rank, 2))
+        assert torch.equal(whole[rank::2], part)
+
+
+def test_weighting_by_length_divides_each_document():
+    model, counts = machine(), torch.from_numpy(oracle.documents(5, 2)[:4])
+    counts[0] *= 3
+    samples = model.gibbs(counts, 1, generator())
+    gap = model.free_energy(counts) - model.free_energy(samples)
+    torch.testing.assert_close(model.contrast(counts, samples), gap.mean())
+    torch.testing.assert_close(model.contrast(counts, samples, by_length=True), (gap / counts.sum(1)).mean())
+
+
+def test_errors_name_the_shapes():
+    w, b, c = torch.zeros(5, 17), torch.zeros(5), torch.zeros(17)
+    with pytest.raises(ValueError, match="2\\^17"):
+        exact_log_z(torch.tensor([1]), w, b, c)
+    with pytest.raises(ValueError, match="1 chains"):
+        annealed_log_z(torch.tensor([1]), w, b, c, chains=1)
+    with pytest.raises(ValueError, match="documents of 3 words"):
+        draw_words(torch.full((1, 5), 0.2), torch.tensor([3.0]), torch.rand(1, 2))
+    with pytest.raises(ValueError, match="at least 1"):
+        ReplicatedSoftmax(0, 2)
+    with pytest.raises((ValueError, TypeCheckError), match=r"words|counts"):
+        ReplicatedSoftmax(5, 2)(torch.zeros(2))
