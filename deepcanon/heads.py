@@ -71,7 +71,7 @@ def head(name: str) -> Head:
     """
     stem = name.replace("-", "_")
     if stem not in stems():
-        near = difflib.get_close_matches(stem, stems(), 3, 0.4)
+        near = difflib.get_close_matches(stem, stems(), 3, 0.6)
         words = f"did you mean {' or '.join(n.replace('_', '-') for n in near)}?" if near else "see `deepcanon list`"
         raise UnknownRecipe(f"there is no recipe {name!r}: {words}")
     path = PACKAGE / "recipes" / f"{stem}.py"

@@ -26,7 +26,7 @@ SHAPED = (
 )
 
 
-def case(name, shapes, options):
+def case(name, shapes, options, number=0):
     def inputs(rng):
         xs = [rng.normal(size=shape) for shape in shapes]
         if name in POSITIVE:
@@ -44,7 +44,9 @@ def case(name, shapes, options):
         return [torch.from_numpy(np.array(leaf)) for leaf in (out, *pushed, *pulled)]
 
     return Case(
-        name=f"primitive_{name}_{'_'.join('x'.join(map(str, shape)) for shape in shapes)}",
+        name="_".join(
+            ["primitive", name, *("x".join(map(str, shape)) for shape in shapes), *([str(number)] * (number > 0))]
+        ),
         build=None,
         call=call,
         inputs=inputs,
@@ -56,5 +58,5 @@ def case(name, shapes, options):
 FUNCTIONS = (
     *(case(name, [(2, 3)], {}) for name in ONE),
     *(case(name, shapes, {}) for name in TWO for shapes in ([(2, 3), (2, 3)], [(3,), (2, 1)], [(1,), (2, 3)])),
-    *(case(*shaped) for shaped in SHAPED),
+    *(case(*shaped, number) for number, shaped in enumerate(SHAPED, 1)),
 )

@@ -1,0 +1,279 @@
+"""Word vectors from a text: skip-gram and CBOW with negative sampling.
+
+Papers: Mikolov et al. 2013, "Efficient estimation of word representations in vector space" (arXiv:1301.3781) and
+"Distributed representations of words and phrases and their compositionality" (arXiv:1310.4546); Levy and Goldberg 2014,
+"Neural word embedding as implicit matrix factorization" (NIPS), for (7) and (8).
+
+V words with counts n_w and frequencies f_w = n_w / sum n; v_w the input, u_w the output vector of D numbers; c the
+largest window; k noise words; #(w, c) how often c stands near w, #(w) = sum_c #(w, c).
+
+    p(keep w) = min(1, sqrt(t / f_w)), drawn before windows are                                     (1)
+    P(w) proportional to n_w^0.75                       the noise                                   (2)
+    near i: the words at 1..r_i places to either side, r_i uniform on 1..c, within the sentence     (3)
+    h = v_w (skip-gram: predict each near word)   or   h = mean of the near words' v (CBOW: predict w)   (4)
+    loss = -log sigmoid(u_o . h) - sum over k words n drawn from P, n != o, log sigmoid(-u_n . h)   (5)
+    g_j = sigmoid(u_j . h) - [j = o];   dh = sum_j g_j u_j;   du_j = g_j h                          (6)
+    all #(w, c) pairs at once, per pair:  -#(w, c) log sigmoid(s) - k #(w) P(c) log sigmoid(-s)     (7)
+    whose minimum is  s = u_c . v_w = log #(w, c) / (k #(w) P(c)),  PMI - log k for P = #(c) / #    (8)
+
+`Word2Vec.update` computes (6) without autograd and without the [pairs, 1 + k, D] array of the vectors: the products
+with `embedding_bag`, the sums over equal words by sorting the pairs by word.
+
+Departures
+- The pairs of a batch share the parameters from before it; the C tool updates after each pair. A word that stands in a
+  batch n times moves by the sum of its gradients, times limit / n where n is above `limit`: without that the most
+  frequent words of a large batch overshoot.
+- The gradient of CBOW's mean (4) is divided by the number of near words, as the derivative says; the C tool adds the
+  undivided dh to each of them.
+- The C tool keeps with probability sqrt(t / f) + t / f; (1) is the paper's.
+- In skip-gram the centre predicts its near words, as in the paper; the C tool lets the near word predict the centre,
+  which on windows of both sides is the same set of pairs.
+
+    >>> import torch
+    >>> from deepcanon.representation import Word2Vec, skip_gram_pairs
+    >>> words, sentences = torch.tensor([0, 1, 2, 3]), torch.tensor([0, 0, 0, 1])
+    >>> centres, near = skip_gram_pairs(words, sentences, reach=torch.tensor([1, 1, 2, 2]))
+    >>> sorted(zip(centres.tolist(), near.tolist()))
+    [(0, 1), (1, 0), (1, 2), (2, 0), (2, 1)]
+    >>> Word2Vec(4, 8)(centres[:, None], near[:, None]).shape
+    torch.Size([5, 1])
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+__all__ = [
+    "CooccurrenceCounts", "Word2Vec", "cbow_windows", "cooccurrences", "draw_noise", "keep_probabilities",
+    "negative_sampling_loss", "noise_distribution", "noise_weights", "rank_correlation", "shifted_pmi",
+    "skip_gram_pairs",
+]  # fmt: skip
+
+
+class CooccurrenceCounts(NamedTuple):
+    """The pairs of words that stand near each other, and the expectation of #(w, c) over the windows drawn."""
+
+    words: Int[Tensor, "pairs"]
+    near: Int[Tensor, "pairs"]
+    counts: Float[Tensor, "pairs"]
+
+
+def keep_probabilities(counts: Tensor, threshold: float) -> Float[Tensor, "words"]:
+    """With which probability a token of each word stays in the text, equation (1); a threshold of 0 keeps all."""
+    if counts.ndim != 1 or not bool((counts >= 0).all()) or not float(counts.sum()) > 0:
+        raise ValueError(f"expected counts [words], none negative, not all zero, got {tuple(counts.shape)}")
+    frequencies = counts.double() / counts.double().sum()
+    # (1)
+    return (threshold / frequencies).sqrt().clamp(max=1.0) if threshold else torch.ones_like(frequencies)
+
+
+def noise_distribution(counts: Tensor, power: float = 0.75) -> Float[Tensor, "words"]:
+    """The probabilities of the noise words, equation (2); words that never occur are never drawn."""
+    if counts.ndim != 1 or not bool((counts >= 0).all()) or not float(counts.sum()) > 0:
+        raise ValueError(f"expected counts [words], none negative, not all zero, got {tuple(counts.shape)}")
+    raised = torch.where(counts > 0, counts.double().pow(power), 0.0)
+    return raised / raised.sum()
+
+
+def draw_noise(noise: Float[Tensor, "words"], shape: tuple[int, ...], generator=None) -> Int[Tensor, "..."]:
+    """Words drawn from probabilities, each by itself: the place of a uniform number among the cumulative sums."""
+    edges = noise.double().cumsum(0)
+    uniform = torch.rand(shape, dtype=torch.float64, generator=generator).to(noise.device) * edges[-1]
+    last = int(noise.nonzero()[-1])  # rounding must not lead behind the last word that can be drawn
+    return torch.searchsorted(edges, uniform, right=True).clamp(max=last)
+
+
+def _fit(words: Tensor, sentences: Tensor, reach: Tensor) -> None:
+    if words.ndim != 1 or words.shape != sentences.shape or words.shape != reach.shape:
+        shapes = ", ".join(str(tuple(x.shape)) for x in (words, sentences, reach))
+        raise ValueError(f"expected words, sentences and reach of one length, got {shapes}")
+
+
+def skip_gram_pairs(
+    words: Int[Tensor, "tokens"], sentences: Int[Tensor, "tokens"], reach: Int[Tensor, "tokens"]
+) -> tuple[Int[Tensor, "pairs"], Int[Tensor, "pairs"]]:
+    """(centres, near words) of a text, equation (3).
+
+    Args:
+        sentences: the number of each token's sentence; no window leaves its own.
+        reach: r_i, the window drawn for each token.
+    """
+    _fit(words, sentences, reach)
+    centres, near = [words[:0]], [words[:0]]
+    for gap in range(1, min(int(reach.max()) if len(reach) else 0, len(words) - 1) + 1):
+        left, right, together = words[:-gap], words[gap:], sentences[gap:] == sentences[:-gap]
+        onward, back = together & (reach[:-gap] >= gap), together & (reach[gap:] >= gap)
+        centres += [left[onward], right[back]]
+        near += [right[onward], left[back]]
+    return torch.cat(centres), torch.cat(near)
+
+
+def cbow_windows(
+    words: Int[Tensor, "tokens"], sentences: Int[Tensor, "tokens"], reach: Int[Tensor, "tokens"]
+) -> tuple[Int[Tensor, "centres"], Int[Tensor, "centres near"], Float[Tensor, "centres near"]]:
+    """(centres, near words, their shares of the mean) of a text, equations (3) and (4).
+
+    Empty places hold the centre with share 0; tokens that no other stands near are left out.
+    """
+    _fit(words, sentences, reach)
+    size = len(words)
+    widest = min(int(reach.max()) if size else 0, max(size - 1, 0))
+    gaps = torch.cat([torch.arange(-widest, 0), torch.arange(1, widest + 1)]).to(words.device)
+    places = torch.arange(size, device=words.device)[:, None] + gaps
+    inside = (places >= 0) & (places < size) & (gaps.abs() <= reach[:, None])
+    places = torch.where(inside, places, torch.arange(size, device=words.device)[:, None])
+    inside &= sentences[places] == sentences[:, None]
+    some = inside.any(1)
+    near = torch.where(inside, words[places], words[:, None])[some]
+    shares = inside[some].double()
+    return words[some], near, shares / shares.sum(1, keepdim=True)  # (4)
+
+
+def noise_weights(targets: Int[Tensor, "rows targets"]) -> Float[Tensor, "rows targets"]:
+    """1 for the true word in the first column and for noise words, 0 where a noise word is the true one."""
+    weights = (targets != targets[:, :1]).to(torch.get_default_dtype())
+    weights[:, 0] = 1.0
+    return weights
+
+
+def negative_sampling_loss(
+    scores: Float[Tensor, "rows targets"], weights: Float[Tensor, "rows targets"] | None = None
+) -> Float[Tensor, "rows"]:
+    """Equation (5) of each row: the true word's score stands in the first column, the others are noise."""
+    if scores.ndim != 2 or not scores.shape[1] or (weights is not None and weights.shape != scores.shape):
+        shape = tuple(weights.shape) if weights is not None else "none"
+        raise ValueError(f"expected scores [rows, 1 + noise] and weights like it, got {tuple(scores.shape)}, {shape}")
+    terms = torch.cat([F.softplus(-scores[:, :1]), F.softplus(scores[:, 1:])], 1)  # (5): -log sigmoid(x)
+    return (terms if weights is None else terms * weights).sum(1)
+
+
+def cooccurrences(
+    words: Int[Tensor, "tokens"], sentences: Int[Tensor, "tokens"], window: int, vocabulary_size: int
+) -> CooccurrenceCounts:
+    """#(w, c) in expectation: at distance d a pair is seen with probability (window - d + 1) / window, equation (3)."""
+    _fit(words, sentences, words)
+    keys, weights = [words[:0]], [torch.zeros(0, dtype=torch.float64, device=words.device)]
+    for gap in range(1, min(window, len(words) - 1) + 1):
+        together = sentences[gap:] == sentences[:-gap]
+        left, right = words[:-gap][together], words[gap:][together]
+        keys += [left * vocabulary_size + right, right * vocabulary_size + left]
+        weights.append(weights[0].new_full((2 * len(left),), (window - gap + 1) / window))
+    found, where = torch.cat(keys).unique(return_inverse=True)
+    counts = torch.zeros(len(found), dtype=torch.float64, device=words.device).index_add_(0, where, torch.cat(weights))
+    return CooccurrenceCounts(found // vocabulary_size, found % vocabulary_size, counts)
+
+
+def shifted_pmi(
+    pairs: CooccurrenceCounts, noise: Float[Tensor, "words"], negatives: float = 1.0
+) -> Float[Tensor, "pairs"]:
+    """The scores at which (7) is least, equation (8): of each pair log #(w, c) / (k #(w) P(c))."""
+    totals = torch.zeros_like(noise, dtype=torch.float64).index_add_(0, pairs.words, pairs.counts)
+    return (pairs.counts / (negatives * totals[pairs.words] * noise[pairs.near])).log()  # (8)
+
+
+def rank_correlation(x: Float[Tensor, "n"], y: Float[Tensor, "n"]) -> float:
+    """Spearman's: the correlation of the ranks, equal values sharing their mean rank."""
+    if x.ndim != 1 or x.shape != y.shape or len(x) < 2:
+        raise ValueError(f"expected two vectors of one length above 1, got {tuple(x.shape)} and {tuple(y.shape)}")
+    ranks = []
+    for values in (x, y):
+        _, where, many = values.unique(return_inverse=True, return_counts=True)
+        ranks.append((many.cumsum(0) - (many - 1) / 2)[where].double())
+    return float(torch.corrcoef(torch.stack(ranks))[0, 1].nan_to_num())
+
+
+def _products(table: Tensor, places: Tensor, rows: Tensor) -> Float[Tensor, "rows places"]:
+    """table[places[b, t]] . rows[b] without an array [rows, places, dims]: a weighted sum's slope in its weights."""
+    with torch.enable_grad():
+        weights = torch.ones_like(places, dtype=table.dtype).requires_grad_()
+        sums = F.embedding_bag(places, table.detach(), per_sample_weights=weights, mode="sum")
+        return torch.autograd.grad(sums, weights, rows)[0]
+
+
+def _add(table: Tensor, places: Tensor, weights: Tensor, rows: Tensor, rate: float, limit: float) -> None:
+    """table[places[b, t]] += rate weights[b, t] rows[b], word by word; see the docstring for `limit`."""
+    flat, order = places.flatten().sort()
+    words, many = flat.unique_consecutive(return_counts=True)
+    of_row = order // places.shape[1]
+    begin = many.cumsum(0) - many
+    sums = F.embedding_bag(of_row, rows, begin, per_sample_weights=weights.flatten()[order], mode="sum")
+    if limit < math.inf:
+        sums *= (limit / many.to(sums)).clamp(max=1.0)[:, None]
+    table.index_add_(0, words, sums, alpha=rate)
+
+
+class Word2Vec(nn.Module):
+    """Two tables of vectors: of the words that predict, and of the words that are predicted.
+
+    Args:
+        vocabulary_size: V.
+        dimensions: D.
+    """
+
+    def __init__(self, vocabulary_size: int, dimensions: int = 300, *, device=None, dtype=None) -> None:
+        super().__init__()
+        if vocabulary_size < 1 or dimensions < 1:
+            raise ValueError(f"{vocabulary_size} words of {dimensions} dimensions: both must be 1 at least")
+        size, kind = (vocabulary_size, dimensions), {"device": device, "dtype": dtype}
+        # As in the C tool: small inputs, outputs of zero.
+        self.input_vectors = nn.Parameter((torch.rand(size, **kind) - 0.5) / dimensions)
+        self.output_vectors = nn.Parameter(torch.zeros(size, **kind))
+
+    def forward(
+        self,
+        inputs: Int[Tensor, "rows near"],
+        targets: Int[Tensor, "rows targets"],
+        shares: Float[Tensor, "rows near"] | None = None,
+    ) -> Float[Tensor, "rows targets"]:
+        """The scores u_j . h of target words; `shares` are the weights of the mean (4), equal if not given."""
+        self._check(inputs, targets, shares)
+        near = F.embedding(inputs, self.input_vectors)
+        hidden = near.mean(1) if shares is None else torch.einsum("bcd,bc->bd", near, shares.to(near))  # (4)
+        return torch.einsum("btd,bd->bt", F.embedding(targets, self.output_vectors), hidden)
+
+    @staticmethod
+    def _check(inputs: Tensor, targets: Tensor, *like: Tensor | None) -> None:
+        shapes = [tuple(x.shape) for x in (inputs, targets, *like) if x is not None]
+        if inputs.ndim != 2 or targets.ndim != 2 or len(inputs) != len(targets):
+            raise ValueError(f"expected inputs [rows, near] and targets [rows, targets], got {shapes[0]}, {shapes[1]}")
+        if like[0] is not None and like[0].shape != inputs.shape:
+            raise ValueError(f"shares {shapes[2]} do not fit inputs {shapes[0]}")
+
+    @torch.no_grad()
+    def update(
+        self,
+        inputs: Int[Tensor, "rows near"],
+        targets: Int[Tensor, "rows targets"],
+        learning_rate: float,
+        *,
+        shares: Float[Tensor, "rows near"] | None = None,
+        weights: Float[Tensor, "rows targets"] | None = None,
+        limit: float = math.inf,
+    ) -> Tensor:
+        """One step of gradient descent on the SUM of (5) over the rows; returns its mean before the step.
+
+        Args:
+            targets: the true word first, then the noise words.
+            weights: of the terms of (5); the default leaves out noise words that are the true one.
+            limit: occurrences of a word in the batch that count in full.
+        """
+        self._check(inputs, targets, shares)
+        table = self.output_vectors
+        if not len(inputs):
+            return table.new_zeros(())
+        shares = torch.full_like(inputs, 1.0, dtype=table.dtype) / inputs.shape[1] if shares is None else shares
+        weights = noise_weights(targets) if weights is None else weights
+        shares, weights = shares.to(table), weights.to(table)
+        hidden = F.embedding_bag(inputs, self.input_vectors, per_sample_weights=shares, mode="sum")  # (4)
+        scores = _products(table, targets, hidden)
+        slopes = scores.sigmoid()
+        slopes[:, 0] -= 1
+        slopes *= weights  # (6): g
+        back = F.embedding_bag(targets, table, per_sample_weights=slopes, mode="sum")  # (6): dh
+        _add(table, targets, slopes, hidden, -learning_rate, limit)  # (6): du
+        _add(self.input_vectors, inputs, shares, back, -learning_rate, limit)
+        return negative_sampling_loss(scores, weights).mean()

@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+import torch
+from oracles import embedding_queries as oracle
+
+from deepcanon.representation import EmbeddingQueries, analogies, cosine_neighbours, score_analogies, unit_rows
+from deepcanon.representation import embedding_queries as system_file
+
+
+@pytest.mark.parametrize("rows", [1 << 15, 7, 1])
+@pytest.mark.parametrize("method", ["3cosadd", "3cosmul"])
+def test_equals_brute_force_however_the_vocabulary_is_cut(rows, method, monkeypatch):
+    monkeypatch.setattr(system_file, "ROWS", rows)
+    random = np.random.default_rng(rows)
+    vectors = random.integers(-2, 3, size=(60, 3)).astype(float)  # many ties
+    vectors[vectors.any(1) == 0] = 1.0
+    questions = np.stack([random.permutation(60)[:3] for _ in range(40)])
+    u = unit_rows(torch.from_numpy(vectors))
+    exact = torch.from_numpy(oracle.unit(vectors))
+    torch.testing.assert_close(u, exact)
+    found = analogies(u, torch.from_numpy(questions), 6, method)
+    _, scores = oracle.analogies(vectors, questions, 6, method)
+    np.testing.assert_allclose(found.scores, scores, atol=1e-12)
+    assert not (found.words[:, :, None] == torch.from_numpy(questions)[:, None, :]).any()
+    near = cosine_neighbours(u, u[:20], 5)
+    np.testing.assert_allclose(near.scores, oracle.neighbours(vectors, vectors[:20], 5)[1], atol=1e-12)
+
+
+@pytest.mark.parametrize("rows", [1 << 15, 3])
+def test_ties_go_to_the_smaller_index(rows, monkeypatch):
+    monkeypatch.setattr(system_file, "ROWS", rows)
+    u = unit_rows(torch.tensor([[0.0, 1.0], [2, 0], [1, 0], [1, 1], [3, 0], [5, 0], [1, 0]]))
+    assert cosine_neighbours(u, torch.tensor([[1.0, 0.0]]), 4).words.tolist() == [[1, 2, 4, 5]]
+    left_out = torch.tensor([[2, 5]])
+    assert cosine_neighbours(u, torch.tensor([[9.0, 0.0]]), 4, left_out).words.tolist() == [[1, 4, 6, 3]]
+
+
+def test_distance_and_cosine_rank_unit_vectors_alike():
+    u = unit_rows(torch.randn(200, 10, dtype=torch.float64))
+    q = unit_rows(torch.randn(20, 10, dtype=torch.float64))
+    near = cosine_neighbours(u, q, 200).words
+    assert torch.equal(near, torch.cdist(q, u).argsort(dim=1))
+    long = u * torch.rand(200, 1, dtype=torch.float64).add(0.1)  # not normalised: the two differ
+    assert not torch.equal(near, torch.cdist(q, long).argsort(dim=1))
+
+
+def test_query_words_are_left_out_and_rows_are_normalised_first():
+    """b itself is nearest to b - a + c more often than not: the classic slip."""
+    random = torch.Generator().manual_seed(0)
+    base, gender = torch.randn(6, 8, generator=random), 0.5 * torch.randn(8, generator=random)
+    vectors = torch.cat([base, base + gender]) * (0.2 + 5 * torch.rand(12, 1, generator=random))
+    noise = 0.1 * torch.randn(6, 8, generator=random)
+    exact = torch.cat([unit_rows(base), unit_rows(base) + 0.2 * unit_rows(gender[None]) + noise])
+    pairs = [(i, i + 6, j, j + 6) for i in range(6) for j in range(6) if i != j]
+    questions = torch.tensor(pairs)
+    right = score_analogies(unit_rows(exact), questions).accuracy
+    u = unit_rows(exact)
+    kept_in = (u[questions[:, 1]] - u[questions[:, 0]] + u[questions[:, 2]]) @ u.T
+    assert right >= (kept_in.argmax(1) == questions[:, 3]).float().mean() + 0.3
+    assert torch.allclose(unit_rows(vectors).norm(dim=1), torch.ones(12))
+
+
+def test_unknown_words_are_counted():
+    words = EmbeddingQueries(["a", "b", "c", "d"], torch.eye(4) + 0.1)
+    score = words.score([("a", "b", "c", "d"), ("a", "b", "c", "x"), ("y", "b", "c", "d")])
+    assert tuple(score) == (1, 1, 2)
+    assert score.accuracy == 1 and score.accuracy_of_all == pytest.approx(1 / 3)
+    empty = words.score([])
+    assert tuple(empty) == (0, 0, 0) and empty.accuracy == 0 == empty.accuracy_of_all
+    with pytest.raises(ValueError, match="does not hold 'x'"):
+        words.neighbours("x")
+
+
+def test_two_methods_differ_where_one_term_dominates():
+    """Levy and Goldberg: a large term wins a sum; a product wants all to be large."""
+    u = torch.tensor([[0.0, 0, 1], [0.9, 0, 0.4], [0, 0.9, 0.4], [0.1, 1.0, 0.0], [0.7, 0.7, 0.0]], dtype=torch.float64)
+    u = unit_rows(u)
+    question = torch.tensor([[0, 1, 2]])
+    by_sum, by_product = (analogies(u, question, 2, method).scores[0] for method in ("3cosadd", "3cosmul"))
+    assert not torch.allclose(by_sum, by_product)
+    assert analogies(u, question, 1, "3cosmul").words.item() == 4
+
+
+def test_bad_input():
+    u = unit_rows(torch.randn(5, 3))
+    for bad in (torch.zeros(0, 3), torch.full((2, 3), torch.nan)):
+        with pytest.raises(ValueError):
+            unit_rows(bad)
+    with pytest.raises(ValueError, match="give 1 to 5"):
+        cosine_neighbours(u, u[:1], 6)
+    with pytest.raises(ValueError, match="outside"):
+        analogies(u, torch.tensor([[0, 1, 5]]))
+    with pytest.raises(ValueError, match="different words"):
+        EmbeddingQueries(["a", "a"], torch.eye(2))
