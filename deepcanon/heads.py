@@ -8,6 +8,7 @@ import ast
 import dataclasses
 import difflib
 import inspect
+import re
 import typing
 from collections.abc import Callable
 from functools import cache
@@ -75,7 +76,7 @@ def head(name: str) -> Head:
         words = f"did you mean {' or '.join(n.replace('_', '-') for n in near)}?" if near else "see `deepcanon list`"
         raise UnknownRecipe(f"there is no recipe {name!r}: {words}")
     path = PACKAGE / "recipes" / f"{stem}.py"
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = ast.parse(_head_text(path.read_text(encoding="utf-8")))
     space: dict[str, Any] = {"__name__": f"deepcanon.recipes.{stem}"}
     module = ast.Module([node for node in tree.body if _belongs_to_head(node)], [])
     # The package's own source, not data: the one place where code is run that was not imported.
@@ -93,6 +94,18 @@ def head(name: str) -> Head:
         _options(config, node),
         {kind: space[kind] for kind in PRESETS if kind in space},
     )
+
+
+def _head_text(text: str) -> str:
+    """The file up to the imports behind its head: to parse the rest would take most of the time of `list`."""
+    found = re.compile(r"^(?:import|from) (?!dataclasses|typing)", re.M).search(text, len(_doc_text(text)))
+    return text[: found.start()] if found else text
+
+
+def _doc_text(text: str) -> str:
+    """The docstring at the beginning of a file, with its quotes."""
+    found = re.match(r'r?""".*?"""', text, re.S)
+    return found[0] if found else ""
 
 
 def _belongs_to_head(node: ast.stmt) -> bool:
@@ -152,5 +165,5 @@ def system_path(recipe: Head) -> Path:
 def summary(recipe: Head) -> str:
     """One line: what the system computes, from its file's docstring."""
     path = system_path(recipe)
-    doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) if path.exists() else recipe.doc
+    doc = ast.get_docstring(ast.parse(_doc_text(path.read_text(encoding="utf-8")))) if path.exists() else recipe.doc
     return (doc or "").split("\n")[0]

@@ -18,7 +18,8 @@ from deepcanon.engine import training
 from deepcanon.engine.checkpoint import write_text
 from deepcanon.engine.errors import UsageError
 from deepcanon.engine.settings import Settings, build_config, read_config
-from deepcanon.run import Trained, child, introduction, opener, resolve, resume
+from deepcanon.resolving import introduction, opener, resolve
+from deepcanon.run import Trained, child, resume
 
 __all__ = ["results_folder", "usual_seeds", "verdict", "verify"]
 

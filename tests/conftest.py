@@ -21,7 +21,7 @@ import pytest
 SUBJECTS = sorted(
     f"deepcanon.{folder.name}"
     for folder in (TESTS.parent / "deepcanon").iterdir()
-    if folder.is_dir() and folder.name not in ("data", "engine", "recipes", "__pycache__")
+    if folder.is_dir() and folder.name not in ("data", "engine", "recipes", "cli", "__pycache__")
 )
 if os.environ.get("DEEPCANON_SHAPES") != "off":
     jaxtyping.install_import_hook(SUBJECTS, "beartype.beartype")

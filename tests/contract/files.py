@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "deepcanon"
 TESTS = ROOT / "tests"
-NOT_SUBJECTS = ("parts", "data", "engine", "recipes")
+NOT_SUBJECTS = ("parts", "data", "engine", "recipes", "cli")
 
 
 def subjects() -> list[str]:

@@ -35,6 +35,8 @@ from deepcanon.run import child
 
 TRACES = Path(__file__).parent.parent / "golden" / "traces.json"
 REGENERATE = "regenerate by: .venv/bin/python tests/golden/regenerate.py traces (then look at the difference)"
+# The end of a long L-BFGS fit, which processors reach by other ways: compared to a hundredth.
+UNSTEADY = ("wide_largest", "wide_squared")
 GIVEN = ("config", "facts", "run")  # what every recipe is handed; the engine keeps it
 
 
@@ -60,7 +62,7 @@ def all_recipes() -> tuple[Trainee, ...]:
 
 
 def trainee(stem: str) -> Trainee:
-    from deepcanon.run import opener
+    from deepcanon.resolving import opener
 
     module = importlib.import_module(f"deepcanon.recipes.{stem}")
     head = heads.head(stem)
@@ -362,7 +364,8 @@ def check_golden(of: Trainee, golden: dict[str, dict] | None = None, rtol: float
         assert old.keys() == new.keys(), f"step {step}: metrics {sorted(new)}, before {sorted(old)}; {REGENERATE}"
         for name in old:
             same = math.isnan(new[name]) and math.isnan(old[name])  # an interval of one seed
-            near = same or math.isclose(new[name], old[name], rel_tol=rtol, abs_tol=1e-7)
+            loose = 0.01 if name.split("/")[-1] in UNSTEADY else rtol
+            near = same or math.isclose(new[name], old[name], rel_tol=loose, abs_tol=1e-7)
             assert near, f"step {step}: {name} is {new[name]}, was {old[name]}; {REGENERATE}"
 
 

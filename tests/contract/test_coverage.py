@@ -306,7 +306,7 @@ def wrong_imports(path, imports=None):
     elif room == "data":
         rooms_allowed("data")
     elif room == "engine":
-        rooms_allowed("engine", "data")
+        rooms_allowed("engine", "data", "parts")
     elif room == "recipes":
         rooms_allowed("engine", "data", "parts", *subjects())
         if parts[-1] == "__init__.py":

@@ -17,7 +17,8 @@ from deepcanon.engine.errors import UsageError
 from deepcanon.engine.run import Run
 from deepcanon.engine.settings import Settings
 from deepcanon.recipes.mlp import Config
-from deepcanon.run import child, opener, resolve
+from deepcanon.resolving import opener, resolve
+from deepcanon.run import child
 
 SMALL = {"hidden": (8,), "batch": 64, "epochs": 1}
 SETTINGS = Settings(data="digits", threads=1, precision="fp32", device="cpu")

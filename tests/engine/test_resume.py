@@ -20,6 +20,7 @@ from deepcanon.engine import checkpoint
 from deepcanon.engine.checkpoint import Checkpoints
 from deepcanon.engine.errors import NonFiniteError, UsageError
 from deepcanon.engine.metrics import MetricsFile, read_metrics
+from deepcanon.resolving import resolve
 
 KILLS = {"softmax-regression": 13, "rnn-lm": 12, "gan": 12, "dqn": 13}  # 50 in all
 SMALL = {"rnn-lm": {"steps": 12}, "gan": {"steps": 6}, "dqn": {"steps": 40}, "softmax-regression": {"steps": 12}}
@@ -114,7 +115,7 @@ def test_sigkill_inside_a_checkpoint(call, tmp_path):
 
 def test_a_resume_that_forgets_the_optimizer_is_caught(tmp_path, monkeypatch):
     """The planted bug: state that is not saved changes the outcome, so the comparison above can fail."""
-    _, module = verbs.resolve("rnn-lm")
+    _, module = resolve("rnn-lm")
     start("rnn-lm", tmp_path / "whole")
     kept = tuple(name for name in module.Recipe.state if name != "optimizer")
     monkeypatch.setattr(module.Recipe, "state", kept)
@@ -187,7 +188,7 @@ def test_a_second_process_touches_nothing(tmp_path):
 
 
 def test_a_metric_that_is_not_a_number_is_never_the_best(tmp_path, monkeypatch):
-    _, module = verbs.resolve("softmax-regression")
+    _, module = resolve("softmax-regression")
     sound = module.Recipe.evaluate
     calls: list[int] = []
 
@@ -204,7 +205,7 @@ def test_a_metric_that_is_not_a_number_is_never_the_best(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_stops_at_its_step(value, tmp_path, monkeypatch):
-    _, module = verbs.resolve("softmax-regression")
+    _, module = resolve("softmax-regression")
     sound = module.Recipe.step
 
     def poisoned(self, step):

@@ -12,7 +12,22 @@ from typing import Any
 
 from deepcanon import heads
 
-__all__ = ["SETTINGS", "Parser", "Usage", "add_field", "add_setting", "number", "peek", "preset_says", "shown"]
+__all__ = [
+    "DIR_HELP",
+    "SETTINGS",
+    "Parser",
+    "Usage",
+    "add_field",
+    "add_setting",
+    "json_option",
+    "number",
+    "peek",
+    "preset_says",
+    "run_options",
+    "shown",
+]
+
+DIR_HELP = "folder of the run; `last` is the newest in runs/"
 
 
 class Usage(Exception):
@@ -119,6 +134,16 @@ def add_field(group: Any, option: heads.Option, default: Any) -> None:
         keywords |= {"type": number(annotation), "metavar": "N" if annotation is int else "X"}
     keywords["help"] = text
     group.add_argument("--" + option.name.replace("_", "-"), **keywords)
+
+
+def json_option(parser: Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON value on stdout, nothing else")
+
+
+def run_options(parser: Parser) -> None:
+    parser.add_argument("dir", metavar="DIR", help=DIR_HELP)
+    parser.add_argument("--checkpoint", choices=("auto", "best", "last"), default="auto", help="auto: best, else last")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
 
 
 def preset_says(text: str, value: Any) -> str:

@@ -1,0 +1,103 @@
+"""The command line. `list`, `show`, `--help` and `--version` answer without importing torch."""
+
+import argparse
+import contextlib
+import difflib
+import os
+import sys
+from pathlib import Path
+
+import deepcanon
+from deepcanon import heads
+from deepcanon.cli import catalogue, data, train, use, verify
+from deepcanon.cli.arguments import Parser, Usage
+from deepcanon.cli.output import USAGE
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command; returns its exit code: 0 done, 1 failure, 2 usage or input, 3 a check failed, 130/143 signals."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    arguments = [a for a in arguments if a != "--debug"]
+    try:
+        return _run(arguments)
+    except SystemExit as end:  # --help and --version
+        return int(end.code or 0)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except BrokenPipeError:  # the reader of our output (head, less) has enough
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        code = _exit_code(error)
+        if code is not None:
+            return _fail(str(error), code)
+        where = error.__traceback__
+        while where and where.tb_next:
+            where = where.tb_next
+        place = f" at {Path(where.tb_frame.f_code.co_filename).name}:{where.tb_lineno}" if where else ""
+        return _fail(f"{type(error).__name__}: {error}{place} (--debug shows the traceback)", 1)
+
+
+def _exit_code(error: Exception) -> int | None:
+    if isinstance(error, Usage | heads.UnknownRecipe):
+        return USAGE
+    # The classes are looked up, not imported: a command that needed neither engine nor data cannot have raised them.
+    for module, name, code in (
+        ("deepcanon.data", "DataError", USAGE),
+        ("deepcanon.engine.errors", "DeepcanonError", 0),
+    ):
+        known = getattr(sys.modules.get(module), name, None)
+        if known and isinstance(error, known):
+            return code or error.exit_code
+    if isinstance(error, OSError) and error.filename:
+        return 1
+    return None
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"deepcanon: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    parser = Parser(
+        prog="deepcanon", description="The classic deep-learning systems, on your own data, by one command."
+    )
+    parser.add_argument("--version", action="version", version=f"deepcanon {deepcanon.__version__}")
+    parser.add_argument("command", metavar="COMMAND", help=argparse.SUPPRESS)
+    parser.usage = "deepcanon COMMAND [options]"
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "commands:\n" + "\n".join(f"  {name:9} {doc}" for name, (doc, _) in COMMANDS.items())
+    parser.epilog += "\n\n`deepcanon COMMAND --help` says more; --debug shows tracebacks."
+    first = arguments[0] if arguments else "--help"
+    if first.startswith("-"):
+        parser.parse_all([first])
+        return 0
+    if first not in COMMANDS:
+        near = difflib.get_close_matches(first, COMMANDS, 1, 0.5)
+        parser.error(f"unknown command {first}{f', did you mean {near[0]}?' if near else ''}")
+    doc, command = COMMANDS[first]
+    return command(Parser(prog=f"deepcanon {first}", description=doc), arguments[1:]) or 0
+
+
+COMMANDS = {
+    "list": ("every recipe: name, subject, what it computes, what data it takes", catalogue.list_command),
+    "show": ("a recipe's text, options, targets and measured results", catalogue.show_command),
+    "train": ("train a recipe on a data set of the catalogue or on your own data", train.train_command),
+    "resume": ("go on with a run, or go further", train.resume_command),
+    "eval": ("metrics of a run", use.eval_command),
+    "predict": ("one answer per input", use.predict_command),
+    "generate": ("samples of a generative model", use.generate_command),
+    "encode": ("representations of inputs", use.encode_command),
+    "play": ("let a trained agent play", use.play_command),
+    "export": ("take the trained module out, for torch or ONNX", use.export_command),
+    "report": ("one self-contained page of a run, or of several compared", use.report_command),
+    "verify": ("train the verify preset and compare with the published targets", verify.verify_command),
+    "data": ("the catalogue: list, get, where; check your own data", data.data_command),
+}

@@ -1,0 +1,65 @@
+"""The catalogue of public data, and what a recipe's reader makes of your own."""
+
+from deepcanon import heads
+from deepcanon.cli.arguments import Parser, add_field, json_option
+from deepcanon.cli.output import USAGE, print_json
+
+__all__ = ["data_command"]
+
+
+def data_command(parser: Parser, arguments: list[str]) -> int:
+    parser.usage = "deepcanon data [list | get NAME | where NAME | check RECIPE PATH] [--json]"
+    parser.add_argument(
+        "what", nargs="?", default="list", choices=("list", "get", "where", "check"), help="(default: list)"
+    )
+    parser.add_argument("words", nargs="*", metavar="NAME", help="of a data set; for check a recipe and a path")
+    json_option(parser)
+    given, rest = parser.parse_known_args(arguments)
+    wanted = {"list": 0, "get": 1, "where": 1, "check": 2}[given.what]
+    if len(given.words) != wanted:
+        parser.error(f"data {given.what} takes {wanted} name{'s' if wanted != 1 else ''}, not {len(given.words)}")
+    if given.what == "check":
+        return _check(parser, given.words, rest, given.json)
+    if rest:
+        parser.error(f"unknown argument {rest[0]}")
+    from deepcanon.data import catalogue
+
+    if given.what == "list":
+        rows = [catalogue.entry(name) for name in catalogue.names()]
+        if given.json:
+            return print_json(
+                [{"name": e.name, "kind": e.kind, "summary": e.summary, "licence": e.licence} for e in rows]
+            )
+        for e in rows:
+            print(f"{e.name:20} {e.kind:12} {e.summary} ({e.licence})")
+        return 0
+    if given.what == "get":
+        paths = catalogue.get(given.words[0])
+        where = {name: str(path) for name, path in paths.items()}
+    else:
+        found = catalogue.where(given.words[0])
+        where = {file.name: str(path) if path else "" for file, path in found.items()}
+    if given.json:
+        return print_json(where)
+    for name, path in where.items():
+        print(f"{name}: {path or 'not here; `deepcanon data get ' + given.words[0] + '` fetches it'}")
+    if not where:
+        print(f"{given.words[0]} needs no file")
+    return 0
+
+
+def _check(parser: Parser, words: list[str], rest: list[str], as_json: bool) -> int:
+    recipe = heads.head(words[0])
+    options, _ = heads.preset(recipe, "default")
+    sub = Parser(prog=parser.prog + " check")
+    for option in recipe.options:
+        add_field(sub, option, options[option.name])
+    options.update({k: v for k, v in vars(sub.parse_all(rest)).items() if v is not None})
+    from deepcanon.data import check
+
+    report = check(recipe.data, words[1], options)
+    if as_json:
+        print_json(report.as_json())
+    else:
+        print("\n".join(report.lines()))
+    return USAGE if report.problems else 0

@@ -1,0 +1,30 @@
+"""Where the run lies that a command means, and where its file may go."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from deepcanon.cli.arguments import Usage
+
+__all__ = ["folder_of", "load_run", "place_of"]
+
+
+def folder_of(name: str) -> Path:
+    """The folder of the run that was named; `last` is the newest."""
+    from deepcanon.resolving import last_folder
+
+    return last_folder() if name == "last" and not Path("last").exists() else Path(name)
+
+
+def place_of(name: str) -> Path:
+    """Where a file is to be written; its folder must be there before anything is computed."""
+    path = Path(name)
+    if not path.parent.is_dir():
+        raise Usage(f"cannot write {path}: the folder {path.parent} does not exist")
+    return path
+
+
+def load_run(given: argparse.Namespace, data: str | None = None) -> Any:
+    from deepcanon.run import load
+
+    return load(folder_of(given.dir), given.checkpoint, given.device, data)

@@ -1,0 +1,62 @@
+"""A report of one run, or a comparison of several, as ONE self-contained HTML page.
+
+It reads the files of a run folder and nothing else, so that it works for a run that is still going, that was
+killed, or that came from another machine. The page holds its pictures and its style, no script, and refuses
+to load anything (content security policy); every text from a file is escaped. It follows the reader's light
+or dark setting and can be printed.
+"""
+
+import os
+from pathlib import Path
+
+from deepcanon.engine.charts import escape
+from deepcanon.engine.report.folder import read_run
+from deepcanon.engine.report.one_run import page_of_one
+from deepcanon.engine.report.several_runs import page_of_several
+from deepcanon.engine.report.style import STYLE
+
+__all__ = ["write_report"]
+
+HEAD = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+"""
+
+
+def write_report(runs: list[Path], to: Path) -> Path:
+    """Write the report of the run folders into the file ``to`` (or ``to/report.html``); returns that file."""
+    if not runs:
+        raise ValueError("a report needs at least one run folder")
+    for folder in runs:
+        if not Path(folder).is_dir():
+            raise FileNotFoundError(f"{folder}: no such run folder")
+    read = [read_run(Path(folder)) for folder in runs]
+    for run, label in zip(read, _labels([run.folder for run in read]), strict=True):
+        run.label = label
+    title, body = page_of_one(read[0]) if len(read) == 1 else page_of_several(read)
+    head = f"{HEAD}<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n"
+    page = f"{head}<body><main>{body}</main></body>\n</html>\n"
+    to = Path(to)
+    to = to / "report.html" if to.is_dir() else to
+    part = to.with_name(f".{to.name}.part")
+    try:
+        part.write_text(page, encoding="utf-8", errors="replace")
+        os.replace(part, to)
+    finally:
+        part.unlink(missing_ok=True)
+    return to
+
+
+def _labels(folders: list[Path]) -> list[str]:
+    """The shortest ends of the folders' paths that tell them apart."""
+    parts = [folder.absolute().parts for folder in folders]
+    for length in range(1, max(map(len, parts)) + 1):
+        labels = ["/".join(path[-length:]) for path in parts]
+        if len(set(labels)) == len(labels):
+            return labels
+    return [f"{path[-1]} ({index + 1})" for index, path in enumerate(parts)]
