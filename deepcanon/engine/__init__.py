@@ -1,5 +1,7 @@
-"""The outer loop, once for all recipes: what a recipe imports from here is an export's form and, for types, `Run`."""
+"""The outer loop, once for all recipes: what a recipe imports from here."""
 
+from deepcanon.engine.classifier import Classifier as Classifier
+from deepcanon.engine.classifier import require_classes as require_classes
 from deepcanon.engine.export import Export as Export
 from deepcanon.engine.export import classifier_export as classifier_export
 from deepcanon.engine.export import raw_export as raw_export

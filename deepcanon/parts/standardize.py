@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Num
 from torch import Tensor, nn
 
-__all__ = ["Standardize", "channel_statistics", "standardize"]
+__all__ = ["Standardize", "channel_statistics", "standardize", "unit_pixels"]
 
 
 def standardize(inputs: Num[Tensor, "batch ..."], shift: Tensor, scale: Tensor) -> Tensor:
@@ -52,6 +52,11 @@ class Standardize(nn.Module):
 
     def forward(self, inputs: Num[Tensor, "batch ..."]) -> Tensor:
         return standardize(inputs, self.shift, self.scale)
+
+
+def unit_pixels(channels: int) -> tuple[Tensor, Tensor]:
+    """Shift and scale that bring pixels 0..255 into [0, 1]."""
+    return torch.zeros(channels), torch.full((channels,), 255.0)
 
 
 def channel_statistics(batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:

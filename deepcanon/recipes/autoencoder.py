@@ -16,11 +16,13 @@ SYSTEM = "representation.autoencoder"
 DATA = ("images", "tables")
 # fmt: off
 TARGETS = (
-    {"run": "mnist", "metric": "test/error", "relation": "<=", "value": 5.0,
+    {"run": "mnist-short", "metric": "test/error", "relation": "<=", "value": 5.0,
      "mark": "P", "source": "B06 within 8 minutes; 3.00 in Hinton and Salakhutdinov 2006"},
+    {"run": "mnist-short", "metric": "cpu_minutes", "relation": "<=", "value": 8, "statistic": "worst",
+     "mark": "P", "source": "B06"},
     {"run": "mnist", "metric": "test/error", "relation": "<=", "value": 4.0,
      "mark": "P", "source": "B06 within 15 minutes"},
-    {"run": "mnist", "metric": "cpu_minutes", "relation": "<=", "value": 8, "statistic": "worst",
+    {"run": "mnist", "metric": "cpu_minutes", "relation": "<=", "value": 15, "statistic": "worst",
      "mark": "P", "source": "B06"},
     {"run": "mnist", "metric": "test/pca_error", "relation": "==", "value": 13.866, "tolerance": 0.0005,
      "mark": "R", "source": "B06: what PCA leaves with as many numbers"},
@@ -78,10 +80,11 @@ def paper():
 
 def verify():
     full = Config(valid_share=0.0)
-    again = {"data": "mnist", "precision": "bf16", "threads": 1}
+    again = {"data": "mnist", "threads": 1}
     zero = Config(hidden=(64,), initialization="zero", valid_share=0.0)
     return {
-        "mnist": (full, {**again, "steps": 240 * 45}),
+        "mnist-short": (full, {**again, "steps": 240 * 20}),
+        "mnist": (full, {**again, "steps": 240 * 38}),
         "mnist-zero": (zero, {**again, "steps": 240}),
     }
 
@@ -93,8 +96,8 @@ from deepcanon.engine import raw_export
 from deepcanon.engine.errors import UsageError
 from deepcanon.parts.reconstruction import cross_entropy_of, squared_error_of
 from deepcanon.parts.schedules import one_cycle
-from deepcanon.parts.standardize import Standardize, channel_statistics
-from deepcanon.parts.tiles import signed_tiles
+from deepcanon.parts.standardize import Standardize, channel_statistics, unit_pixels
+from deepcanon.parts.tiles import side_by_side, signed_tiles
 from deepcanon.representation.autoencoder import Autoencoder
 from deepcanon.representation.diversity import ablation, collapsed, effective_rank, mean_absolute_cosine, selectivity
 from deepcanon.representation.pca import PCA
@@ -114,10 +117,7 @@ class Recipe:
         train, images = data["train"], data.describe()["kind"] == "images"
         if config.objective == "cross-entropy" and not images:
             raise UsageError("--objective cross-entropy is for images: columns are not in [0, 1]")
-        if images:
-            shift, scale = torch.zeros(train.x.shape[1]), torch.full((train.x.shape[1],), 255.0)
-        else:
-            shift, scale = channel_statistics(part.x for part in train.chunks())
+        shift, scale = unit_pixels(train.x.shape[1]) if images else channel_statistics(p.x for p in train.chunks())
         facts = {"shape": list(train.x.shape[1:]), "shift": shift, "scale": scale}
         prepare = nn.Sequential(Standardize(shift, scale), nn.Flatten())
         rows = torch.cat([prepare(part.x) for part in train.chunks()])
@@ -134,8 +134,7 @@ class Recipe:
         if config.initialization == "zero":
             for parameter in self.model.parameters():
                 nn.init.zeros_(parameter)
-        scaled = Standardize(torch.as_tensor(facts["shift"]), torch.as_tensor(facts["scale"]))
-        self.preprocess = nn.Sequential(scaled, nn.Flatten()).to(run.device)
+        self.preprocess = nn.Sequential(Standardize(facts["shift"], facts["scale"]), nn.Flatten()).to(run.device)
         self.optimizer = torch.optim.Adam(self.model.parameters(), config.learning_rate, fused=True)
 
     def plan(self) -> int:
@@ -194,11 +193,9 @@ class Recipe:
         split = self.run.data["valid" if "valid" in self.run.data else "train"]
         shown: dict = {}
         if self.images:
-            raw = split.x[:32].to(self.run.device)
-            again = (self.model(self.preprocess(raw)).clamp(0, 1) * 255).round().to(torch.uint8).view(raw.shape)
-            # Original and reconstruction side by side.
-            shown["reconstructions"] = torch.stack([raw, again], 1).flatten(0, 1).cpu().numpy()
-            shown["filters"] = signed_tiles(self.model.encoder[0].weight[:100], self.facts["shape"]).numpy()
+            x, shape = self.preprocess(split.x[:32].to(self.run.device)), self.facts["shape"]
+            shown["reconstructions"] = side_by_side((x, self.model(x)), shape).numpy()
+            shown["filters"] = signed_tiles(self.model.encoder[0].weight[:100], shape).numpy()
         codes = self.rows(split.x[:3000], self.model.encode).float().cpu()
         if codes.shape[1] > 1:
             shown["codes"] = self.map(codes, None if split.y is None else split.y[: len(codes)])

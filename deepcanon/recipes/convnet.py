@@ -86,20 +86,21 @@ def paper():
 
 
 def verify():
-    bf16 = {"precision": "bf16", "threads": 1}
+    one = {"threads": 1}
     deep = Config(filters=(32, 64, 128), batch_norm=True, shift=1, valid_share=0.0)
     return {
-        "mnist": (deep, {"data": "mnist", "steps": 2400, **bf16}),
-        "fashion-mnist": (replace(deep, flip=True), {"data": "fashion-mnist", "steps": 7020, **bf16}),
-        "fashion-mnist-plain": (Config(valid_share=0.0), {"data": "fashion-mnist", "steps": 4680, **bf16}),
+        "mnist": (deep, {"data": "mnist", "steps": 2400, **one}),
+        "fashion-mnist": (replace(deep, flip=True), {"data": "fashion-mnist", "steps": 7020, **one}),
+        "fashion-mnist-plain": (Config(valid_share=0.0), {"data": "fashion-mnist", "steps": 4680, **one}),
     }
 
 
 import torch
 
-from deepcanon.engine import classifier_export
+from deepcanon.engine import Classifier, require_classes
 from deepcanon.engine.errors import UsageError
-from deepcanon.parts.classification import confident_mistakes, confusion, cross_entropy, measures, records
+from deepcanon.foundations.weight_decay import decay_groups
+from deepcanon.parts.classification import cross_entropy
 from deepcanon.parts.schedules import one_cycle
 from deepcanon.parts.standardize import Standardize, channel_statistics
 from deepcanon.vision.convnet import ConvNet, flip_images, shift_images
@@ -113,27 +114,25 @@ class Recipe:
 
     @staticmethod
     def learn(config, data) -> dict:
-        train, about = data["train"], data.describe()
-        if train.y is None or not about.get("classes"):
-            raise UsageError("a classifier needs labels: put the images into one folder per class")
-        if min(about["size"]) < 2 ** len(config.filters):
-            raise UsageError(f"images of {about['size']} are too small for {len(config.filters)} poolings by 2: "
+        require_classes(data, "a classifier needs labels: put the images into one folder per class")
+        size = data.describe()["size"]
+        if min(size) < 2 ** len(config.filters):
+            raise UsageError(f"images of {size} are too small for {len(config.filters)} poolings by 2: "
                              f"give fewer --filters or a larger --size")  # fmt: skip
-        shift, scale = channel_statistics(part.x for part in train.chunks())
+        shift, scale = channel_statistics(part.x for part in data["train"].chunks())
         return {"shift": shift, "scale": scale}
 
     def __init__(self, config, facts, run):
         self.config, self.facts, self.run = config, facts, run
         reader = facts["reader"]
-        self.classes = reader["classes"]
         self.model = ConvNet(
-            reader["channels"], len(self.classes), size=tuple(reader["size"]), channels=config.filters,
+            reader["channels"], len(reader["classes"]), size=tuple(reader["size"]), channels=config.filters,
             kernel_size=config.kernel, hidden=config.hidden, batch_norm=config.batch_norm, dropout=config.dropout,
         ).to(run.device, memory_format=torch.channels_last)  # fmt: skip
-        self.preprocess = Standardize(torch.as_tensor(facts["shift"]), torch.as_tensor(facts["scale"])).to(run.device)
-        decayed = [p for p in self.model.parameters() if p.ndim > 1]
-        free = [p for p in self.model.parameters() if p.ndim == 1]
-        groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
+        self.preprocess = Standardize(facts["shift"], facts["scale"]).to(run.device)
+        shape = (reader["channels"], *reader["size"])
+        self.classifier = Classifier(run, self.model, self.preprocess, shape, reader, rows=1000, prepare=self.prepared)
+        groups = decay_groups(self.model, config.weight_decay)
         if config.optimizer == "sgd":
             self.optimizer = torch.optim.SGD(groups, config.learning_rate, 0.9, nesterov=True, fused=True)
         else:
@@ -167,36 +166,21 @@ class Recipe:
         self.optimizer.step()
         return {"loss": loss}
 
-    def outputs(self, x, function):
-        return torch.cat([function(self.prepared(part.to(self.run.device))) for part in x.split(1000)])
-
     def evaluate(self, split: str) -> dict:
-        data = self.run.data[split]
         with self.run.autocast():
-            return measures(self.outputs(data.x, self.model).cpu(), data.y)
+            return self.classifier.measure(self.run.data[split])
 
     def figures(self) -> dict:
-        data = self.run.data["valid" if "valid" in self.run.data else "train"]
-        x, y = data.x[:5000], data.y[:5000]
         with self.run.autocast():
-            logits = self.outputs(x, self.model).cpu()
-        counts = confusion(logits, y).double()
-        shown = {
-            "filters": self.model.convolutions[0].weight.detach().cpu().mean(1).numpy(),
-            "confusion": (counts / counts.sum(1, keepdim=True).clamp_min(1)).numpy(),
-        }
-        wrong = confident_mistakes(logits, y)
-        if len(wrong):
-            shown["confident-mistakes"] = x[wrong].numpy()
-        return shown
+            seen = self.classifier.look(5000)
+        filters = self.model.convolutions[0].weight.detach().cpu().mean(1).numpy()
+        return {"filters": filters, **self.classifier.figures(seen)}
 
     def predict(self, inputs) -> list[dict]:
-        return records(self.outputs(inputs, self.model), self.classes)
+        return self.classifier.predict(inputs)
 
     def encode(self, inputs):
-        return self.outputs(inputs, self.model.features)
+        return self.classifier(inputs, self.model.features)
 
     def export(self):
-        reader = self.facts["reader"]
-        shape = (reader["channels"], *reader["size"])
-        return classifier_export(self.preprocess, self.model, shape, reader, self.run.device)
+        return self.classifier.export()

@@ -84,8 +84,8 @@ from deepcanon.engine import Batch, raw_export
 from deepcanon.engine.errors import UsageError
 from deepcanon.parts.reconstruction import cross_entropy_of, squared_error_of
 from deepcanon.parts.schedules import one_cycle
-from deepcanon.parts.standardize import Standardize, channel_statistics
-from deepcanon.parts.tiles import signed_tiles
+from deepcanon.parts.standardize import Standardize, channel_statistics, unit_pixels
+from deepcanon.parts.tiles import side_by_side, signed_tiles
 from deepcanon.representation.denoising_autoencoder import (
     DenoisingAutoencoder,
     add_gaussian,
@@ -116,11 +116,8 @@ class Recipe:
         if kind == "task":  # orthonormal directions for the sines and cosines of the curve
             still = {"shape": [DIMENSIONS], "shift": torch.zeros(DIMENSIONS), "scale": torch.ones(DIMENSIONS)}
             return {**still, "axes": torch.linalg.qr(torch.randn(DIMENSIONS, 2 * WINDINGS)).Q}
-        train = data["train"]
-        if kind == "images":
-            shift, scale = torch.zeros(train.x.shape[1]), torch.full((train.x.shape[1],), 255.0)
-        else:
-            shift, scale = channel_statistics(part.x for part in train.chunks())
+        train, images = data["train"], kind == "images"
+        shift, scale = unit_pixels(train.x.shape[1]) if images else channel_statistics(p.x for p in train.chunks())
         return {"shape": list(train.x.shape[1:]), "shift": shift, "scale": scale}
 
     def __init__(self, config, facts, run):
@@ -132,8 +129,7 @@ class Recipe:
             torch.Size(facts["shape"]).numel(), config.hidden, activation=UNITS[config.activation],
             output="sigmoid" if self.kind == "images" else "linear", tied=config.tied,
         ).to(run.device)  # fmt: skip
-        scaled = Standardize(torch.as_tensor(facts["shift"]), torch.as_tensor(facts["scale"]))
-        self.preprocess = nn.Sequential(scaled, nn.Flatten()).to(run.device)
+        self.preprocess = nn.Sequential(Standardize(facts["shift"], facts["scale"]), nn.Flatten()).to(run.device)
         self.optimizer = torch.optim.Adam(self.model.parameters(), config.learning_rate, fused=True)
 
     def plan(self) -> int:
@@ -207,11 +203,9 @@ class Recipe:
         if self.kind == "tables":
             shown["columns"] = self.columns(*self.pairs(split, POINTS))
         else:
-            x, u = self.pairs(split, 24)
-            three = torch.stack([x, u.clamp(0, 1), self.model(u).float()], 1).flatten(0, 1)
-            # Clean, corrupted, reconstructed.
-            shown["denoised"] = (255 * three).round().to(torch.uint8).view(-1, *self.facts["shape"]).cpu().numpy()
-            shown["filters"] = signed_tiles(self.model.encoder.weight[:100], self.facts["shape"]).numpy()
+            (x, u), shape = self.pairs(split, 24), self.facts["shape"]
+            shown["denoised"] = side_by_side((x, u, self.model(u)), shape).numpy()
+            shown["filters"] = signed_tiles(self.model.encoder.weight[:100], shape).numpy()
         return shown
 
     def columns(self, x, u):

@@ -87,6 +87,7 @@ def verify():
 import torch
 from torch import nn
 
+from deepcanon.engine import require_classes
 from deepcanon.engine.comparison import Comparison
 from deepcanon.engine.errors import UsageError
 from deepcanon.foundations.depth_versus_width import (
@@ -98,6 +99,7 @@ from deepcanon.foundations.depth_versus_width import (
     parameters,
 )
 
+CLASSES = "classifiers are compared: images in CLASS/ folders, or a table whose target holds names"
 CHILD = ("epochs", "batch", "size", "channels", "target", "valid_share", "test_share")
 
 
@@ -110,9 +112,7 @@ class Recipe:
 
     @staticmethod
     def learn(config, data) -> dict:
-        classes = data.describe().get("classes")
-        if not classes:
-            raise UsageError("classifiers are compared: images in CLASS/ folders, or a table whose target holds names")
+        require_classes(data, CLASSES)
         if len(set(config.layers)) < 2 or min(config.layers) < 1 or config.tents > 12:
             raise UsageError("two different numbers of hidden layers at least, each 1 or more; at most 12 tents")
         return {"features": data["train"].x[0].numel()}

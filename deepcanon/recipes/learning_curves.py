@@ -80,11 +80,11 @@ import math
 import torch
 from torch import nn
 
-from deepcanon.engine import classifier_export
+from deepcanon.engine import Classifier, require_classes
 from deepcanon.engine.errors import UsageError
 from deepcanon.foundations.learning_curves import diagnose, range_rate, read_range, smooth
 from deepcanon.foundations.mlp import MLP
-from deepcanon.parts.classification import cross_entropy, measures, records
+from deepcanon.parts.classification import cross_entropy
 from deepcanon.parts.standardize import Standardize, channel_statistics
 
 
@@ -115,24 +115,20 @@ class Recipe:
 
     @staticmethod
     def learn(config, data) -> dict:
-        train, about = data["train"], data.describe()
-        if train.y is None or not about.get("classes"):
-            raise UsageError(
-                "a classifier needs classes: images in CLASS/ folders, or a table whose target holds names"
-            )
+        require_classes(data)
         if not (0 < config.lowest < config.highest and config.factor > 1 and config.stop_at > config.factor):
             raise UsageError("give 0 < --lowest < --highest and 1 < --factor < --stop-at")
+        train = data["train"]
         shift, scale = channel_statistics(part.x for part in train.chunks())
         return {"shape": list(train.x.shape[1:]), "shift": shift, "scale": scale}
 
     def __init__(self, config, facts, run):
         self.config, self.facts, self.run = config, facts, run
-        features, classes = torch.Size(facts["shape"]).numel(), len(facts["reader"]["classes"])
-        self.model = MLP(features, classes, hidden=config.hidden).to(run.device)
+        features, reader = torch.Size(facts["shape"]).numel(), facts["reader"]
+        self.model = MLP(features, len(reader["classes"]), hidden=config.hidden).to(run.device)
         self.kept = copy.deepcopy(self.model).requires_grad_(False)  # at the minimum of the smoothed loss
-        self.classes = facts["reader"]["classes"]
-        scaled = Standardize(torch.as_tensor(facts["shift"]), torch.as_tensor(facts["scale"]))
-        self.preprocess = nn.Sequential(scaled, nn.Flatten()).to(run.device)
+        self.preprocess = nn.Sequential(Standardize(facts["shift"], facts["scale"]), nn.Flatten()).to(run.device)
+        self.classifier = Classifier(run, self.kept, self.preprocess, facts["shape"], reader)
         if config.optimizer == "sgd":
             self.optimizer = torch.optim.SGD(self.model.parameters(), config.lowest, config.momentum)
         else:
@@ -166,12 +162,8 @@ class Recipe:
         rates, losses = self.curve.tensors()
         return read_range(rates, losses, self.config.keep, self.config.factor) if len(rates) >= 30 else None
 
-    def logits(self, x):
-        return torch.cat([self.kept(self.preprocess(part.to(self.run.device))) for part in x.split(2000)])
-
     def evaluate(self, split: str) -> dict:
-        data, found = self.run.data[split], self.reading()
-        result = measures(self.logits(data.x).cpu(), data.y)
+        result, found = self.classifier.measure(self.run.data[split]), self.reading()
         if found is None:
             return result
         rise = min(100.0, found.last / max(found.minimum, 1e-12))
@@ -217,8 +209,7 @@ class Recipe:
         return "\n".join(lines) + "\n"
 
     def predict(self, inputs) -> list[dict]:
-        return records(self.logits(inputs), self.classes)
+        return self.classifier.predict(inputs)
 
     def export(self):
-        shape, reader = self.facts["shape"], self.facts["reader"]
-        return classifier_export(self.preprocess, self.kept, shape, reader, self.run.device)
+        return self.classifier.export()

@@ -113,8 +113,7 @@ class Recipe:
         self.config, self.facts, self.run = config, facts, run
         self.classes = facts["reader"].get("classes")
         features, outputs, double = facts["features"], facts["outputs"], torch.float64
-        scaled = Standardize(torch.as_tensor(facts["shift"]), torch.as_tensor(facts["scale"]))
-        self.preprocess = scaled.double().to(run.device)
+        self.preprocess = Standardize(facts["shift"], facts["scale"]).double().to(run.device)
         self.model = LinearRegression(ridge=config.ridge).to(run.device)
         nothing = (torch.zeros(outputs, features, dtype=double), torch.zeros(outputs, dtype=double))
         self._keep(*nothing, torch.ones(outputs, dtype=double), torch.zeros((), dtype=double))

@@ -81,7 +81,7 @@ import torch
 from torch import nn
 
 from deepcanon.data.splits import Split
-from deepcanon.engine import classifier_export
+from deepcanon.engine import Classifier, require_classes
 from deepcanon.engine.errors import UsageError
 from deepcanon.foundations.logistic_regression import (
     LogisticRegression,
@@ -89,10 +89,11 @@ from deepcanon.foundations.logistic_regression import (
     logistic_objective,
     separates,
 )
-from deepcanon.parts.classification import confident_mistakes, confusion, measures, records
 from deepcanon.parts.schedules import one_cycle
-from deepcanon.parts.standardize import Standardize, channel_statistics
+from deepcanon.parts.standardize import Standardize, channel_statistics, unit_pixels
+from deepcanon.parts.tiles import signed_tiles
 
+CLASSES = "a classifier needs two classes: images in CLASS/ folders, or a table whose target holds names"
 SEPARATED = "a plane separates the classes: without a penalty the weights would grow for ever; give --penalty above 0"
 
 
@@ -115,12 +116,9 @@ class Recipe:
 
     @staticmethod
     def learn(config, data) -> dict:
-        train, about = data["train"], data.describe()
-        known = about.get("classes")
-        if train.y is None or not known or len(known) < 2:
-            raise UsageError(
-                "a classifier needs two classes: images in CLASS/ folders, or a table whose target holds names"
-            )
+        train, known = data["train"], require_classes(data, CLASSES)
+        if len(known) < 2:
+            raise UsageError(CLASSES)
         wanted = list(config.classes) or known[:2]
         if len(wanted) != 2 or len(set(wanted)) != 2 or not set(wanted) <= set(known):
             raise UsageError(f"--classes takes two of {', '.join(known[:20])}; got {' '.join(wanted)}")
@@ -130,26 +128,19 @@ class Recipe:
         if lacking:
             raise UsageError(f"no training examples of class {lacking[0]}")
         x = train.x[rows]
-        if about["kind"] == "images":  # pixels in [0, 1]
-            shift, scale = torch.zeros(x.shape[1]), torch.full((x.shape[1],), 255.0)
-        else:
-            shift, scale = channel_statistics([x])
-        return {
-            "shape": list(x.shape[1:]),
-            "shift": shift,
-            "scale": scale,
-            "classes": wanted,
-            "places": two,
-            "n": len(x),
-        }
+        images = data.describe()["kind"] == "images"
+        shift, scale = unit_pixels(x.shape[1]) if images else channel_statistics([x])
+        facts = {"shape": list(x.shape[1:]), "shift": shift, "scale": scale}
+        return {**facts, "classes": wanted, "places": two, "n": len(x)}
 
     def __init__(self, config, facts, run):
         self.config, self.facts, self.run = config, facts, run
         self.classes = facts["classes"]
         self.decay = config.penalty / facts["n"]
         self.model = LogisticRegression(torch.Size(facts["shape"]).numel()).to(run.device)
-        scaled = Standardize(torch.as_tensor(facts["shift"]), torch.as_tensor(facts["scale"]))
-        self.preprocess = nn.Sequential(scaled, nn.Flatten()).to(run.device)
+        self.preprocess = nn.Sequential(Standardize(facts["shift"], facts["scale"]), nn.Flatten()).to(run.device)
+        reader = {**facts["reader"], "classes": self.classes}
+        self.classifier = Classifier(run, Pair(self.model), self.preprocess, facts["shape"], reader, rows=5000)
         self.two = functools.cache(self.select)
         if config.optimizer == "sgd":
             self.optimizer = torch.optim.SGD(self.model.parameters(), config.learning_rate, config.momentum, fused=True)
@@ -209,14 +200,11 @@ class Recipe:
             parameter.grad = self.run.sum(gradient * share)
         return self.run.sum(logistic_objective(weight, bias, inputs, labels, decay=self.decay) * share)
 
-    def logits(self, x):
-        return torch.cat([self.model.pair(self.preprocess(part.to(self.run.device))) for part in x.split(5000)])
-
     def evaluate(self, split: str) -> dict:
         data = self.two(split)
         if not len(data):
             raise UsageError(f"the {split} split holds none of the classes {' and '.join(self.classes)}")
-        result = measures(self.logits(data.x).cpu(), data.y)
+        result = self.classifier.measure(data)
         result["objective"] = result["nll"] + 0.5 * self.decay * self.model.weight.square().sum().item()
         result["mistakes"] = result["error"] * len(data)
         return result
@@ -224,25 +212,19 @@ class Recipe:
     def figures(self) -> dict:
         from matplotlib.figure import Figure
 
-        data = self.two("valid" if "valid" in self.run.data else "train")
-        logits = self.logits(data.x).cpu()
-        counts = confusion(logits, data.y).double()
-        shown: dict = {"confusion": (counts / counts.sum(1, keepdim=True).clamp_min(1)).numpy()}
+        seen = self.classifier.look(data=self.two("valid" if "valid" in self.run.data else "train"))
+        shown = self.classifier.figures(seen)
         figure = Figure(figsize=(5, 3.2), layout="constrained")
         axes = figure.subplots()
         for label, name in enumerate(self.classes):
-            axes.hist(logits[data.y == label, 1].numpy(), bins=40, alpha=0.6, label=name)
+            axes.hist(seen.logits[seen.y == label, 1].numpy(), bins=40, alpha=0.6, label=name)
         axes.axvline(0, lw=1)
         axes.set(xlabel=f"logit of {self.classes[1]}", ylabel="examples")
         axes.legend()
         shown["logits"] = figure
-        weight = self.model.weight.detach().cpu()
-        if len(self.facts["shape"]) == 3:  # grey 0, white for the second class, black for the first
-            pixels = (255 * (0.5 + 0.5 * weight / weight.abs().max().clamp_min(1e-12))).round().to(torch.uint8)
-            shown["weights"] = pixels.reshape(1, *self.facts["shape"]).numpy()
-            wrong = confident_mistakes(logits, data.y)
-            if len(wrong):
-                shown["confident-mistakes"] = data.x[wrong].numpy()
+        weight, shape = self.model.weight.detach().cpu(), self.facts["shape"]
+        if len(shape) == 3:  # grey 0, white for the second class, black for the first
+            shown["weights"] = signed_tiles(weight[None], shape).numpy()
         else:
             largest = weight.abs().argsort(descending=True)[:25].flip(0)
             bars = Figure(figsize=(5, 3.6), layout="constrained")
@@ -254,8 +236,7 @@ class Recipe:
         return shown
 
     def predict(self, inputs) -> list[dict]:
-        return records(self.logits(inputs), self.classes)
+        return self.classifier.predict(inputs)
 
     def export(self):
-        shape, reader = self.facts["shape"], {**self.facts["reader"], "classes": self.classes}
-        return classifier_export(self.preprocess, Pair(self.model), shape, reader, self.run.device)
+        return self.classifier.export()

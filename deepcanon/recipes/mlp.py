@@ -88,13 +88,13 @@ def paper():
 
 def verify():
     chosen = Config(valid_share=0.0)
-    return {"mnist": (chosen, {"data": "mnist", "steps": 4680, "precision": "bf16", "threads": 1})}
+    return {"mnist": (chosen, {"data": "mnist", "steps": 4680, "threads": 1})}
 
 
 import torch
 from torch import nn
 
-from deepcanon.engine import Batch, classifier_export
+from deepcanon.engine import Batch, Classifier, require_classes
 from deepcanon.engine.errors import UsageError
 from deepcanon.foundations.adagrad import Adagrad
 from deepcanon.foundations.dropout import max_norm_
@@ -109,9 +109,10 @@ from deepcanon.foundations.mlp import (
     forward_cached,
 )
 from deepcanon.foundations.momentum import Momentum
-from deepcanon.parts.classification import confident_mistakes, confusion, cross_entropy, measures, records
+from deepcanon.foundations.weight_decay import decay_groups
+from deepcanon.parts.classification import cross_entropy
 from deepcanon.parts.schedules import one_cycle
-from deepcanon.parts.standardize import Standardize, channel_statistics
+from deepcanon.parts.standardize import Standardize, channel_statistics, unit_pixels
 
 UNITS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
@@ -124,11 +125,7 @@ class Recipe:
 
     @staticmethod
     def learn(config, data) -> dict:
-        train, about = data["train"], data.describe()
-        if train.y is None or not about.get("classes"):
-            raise UsageError(
-                "a classifier needs classes: images in CLASS/ folders, or a table whose target holds names"
-            )
+        train, names, images = data["train"], require_classes(data), data.describe()["kind"] == "images"
         for name, low, high in (("label_noise", 0, 1), ("dropout", 0, 1), ("input_dropout", 0, 1)):
             if not low <= getattr(config, name) < high:
                 raise UsageError(f"--{name.replace('_', '-')} {getattr(config, name)}: from 0 to below 1")
@@ -139,28 +136,25 @@ class Recipe:
         if config.standardize:
             shift, scale = channel_statistics(part.x for part in train.chunks())
         else:
-            shift = torch.zeros(train.x.shape[1])
-            scale = torch.full_like(shift, 255.0 if about["kind"] == "images" else 1.0)
+            shift, scale = unit_pixels(train.x.shape[1])
+            scale = scale if images else torch.ones_like(scale)
         facts = {"shape": list(train.x.shape[1:]), "shift": shift, "scale": scale}
         if config.train_examples or config.label_noise or config.order != "shuffled":
-            facts |= chosen_examples(train.y, len(about["classes"]), config)
+            facts |= chosen_examples(train.y, len(names), config)
         return facts
 
     def __init__(self, config, facts, run):
         self.config, self.facts, self.run = config, facts, run
-        self.classes = facts["reader"]["classes"]
-        features = torch.Size(facts["shape"]).numel()
+        features, reader = torch.Size(facts["shape"]).numel(), facts["reader"]
         self.model = MLP(
-            features, len(self.classes), hidden=config.hidden, dropout=config.dropout,
+            features, len(reader["classes"]), hidden=config.hidden, dropout=config.dropout,
             input_dropout=config.input_dropout, activation=UNITS[config.activation],
         ).to(run.device)  # fmt: skip
         if config.initialization != "he":  # which is the network's own
             initialize(self.model, config.initialization)
-        scaled = Standardize(torch.as_tensor(facts["shift"]), torch.as_tensor(facts["scale"]))
-        self.preprocess = nn.Sequential(scaled, nn.Flatten()).to(run.device)
-        weights = [p for p in self.model.parameters() if p.ndim > 1]
-        biases = [p for p in self.model.parameters() if p.ndim == 1]
-        groups = [{"params": weights, "weight_decay": config.weight_decay}, {"params": biases, "weight_decay": 0.0}]
+        self.preprocess = nn.Sequential(Standardize(facts["shift"], facts["scale"]), nn.Flatten()).to(run.device)
+        self.classifier = Classifier(run, self.model, self.preprocess, facts["shape"], reader)
+        groups = decay_groups(self.model, config.weight_decay)
         rate, kept = config.learning_rate, config.momentum
         self.optimizer = {
             "sgd": lambda: torch.optim.SGD(groups, rate, kept, nesterov=kept > 0, fused=True),
@@ -225,37 +219,25 @@ class Recipe:
             parameter.grad = run.sum(gradient.to(parameter.dtype)) / run.world
         return run.sum(loss) / run.world
 
-    def outputs(self, x, function):
-        return torch.cat([function(self.preprocess(part.to(self.run.device))) for part in x.split(2000)])
-
     def evaluate(self, split: str) -> dict:
-        data = self.run.data[split]
-        return measures(self.outputs(data.x, self.model).cpu(), data.y)
+        return self.classifier.measure(self.run.data[split])
 
     def figures(self) -> dict:
-        data = self.run.data["valid" if "valid" in self.run.data else "train"]
-        x, y = data.x[:10_000], data.y[:10_000]
-        logits = self.outputs(x, self.model).cpu()
-        counts = confusion(logits, y).double()
-        shown = {"confusion": (counts / counts.sum(1, keepdim=True).clamp_min(1)).numpy()}
+        shown = self.classifier.figures(self.classifier.look(10_000))
         if len(self.facts["shape"]) == 3:
             first = next(layer for layer in self.model.layers if isinstance(layer, nn.Linear))
             weight = first.weight.detach().cpu()[:64]
             shown["first-layer"] = weight.reshape(-1, *self.facts["shape"]).float().numpy()
-            wrong = confident_mistakes(logits, y)
-            if len(wrong):
-                shown["confident-mistakes"] = x[wrong].numpy()
         return shown
 
     def predict(self, inputs) -> list[dict]:
-        return records(self.outputs(inputs, self.model), self.classes)
+        return self.classifier.predict(inputs)
 
     def encode(self, inputs):
-        return self.outputs(inputs, self.model.features)
+        return self.classifier(inputs, self.model.features)
 
     def export(self):
-        shape, reader = self.facts["shape"], self.facts["reader"]
-        return classifier_export(self.preprocess, self.model, shape, reader, self.run.device)
+        return self.classifier.export()
 
 
 def chosen_examples(labels, classes, config) -> dict:

@@ -85,8 +85,8 @@ import torch
 from torch import nn
 
 from deepcanon.engine import raw_export
-from deepcanon.parts.standardize import Standardize
-from deepcanon.parts.tiles import signed_tiles
+from deepcanon.parts.standardize import Standardize, unit_pixels
+from deepcanon.parts.tiles import side_by_side, signed_tiles
 from deepcanon.representation.pca import PCA, Moments, merge, moments
 
 
@@ -99,13 +99,9 @@ class Recipe:
     @staticmethod
     def learn(config, data) -> dict:
         x = data["train"].x
-        if data.describe()["kind"] == "images":
-            scale = torch.full((x.shape[1],), 255.0)
-            shift = torch.zeros(x.shape[1])
-        else:
-            shift, scale = torch.zeros(x.shape[1]), torch.ones(x.shape[1])
-            if config.standardize:
-                scale = x.double().std(0, correction=0).float()
+        shift, scale = unit_pixels(x.shape[1])
+        if data.describe()["kind"] != "images":
+            scale = x.double().std(0, correction=0).float() if config.standardize else torch.ones_like(scale)
         return {"shape": list(x.shape[1:]), "shift": shift, "scale": scale}
 
     def __init__(self, config, facts, run):
@@ -113,8 +109,7 @@ class Recipe:
         features = torch.Size(facts["shape"]).numel()
         kept = min(config.components, features)
         self.model = PCA(kept, whiten=config.whiten, eps=config.eps).to(run.device)
-        scaled = Standardize(torch.as_tensor(facts["shift"]), torch.as_tensor(facts["scale"]))
-        self.preprocess = nn.Sequential(scaled, nn.Flatten()).to(run.device)
+        self.preprocess = nn.Sequential(Standardize(facts["shift"], facts["scale"]), nn.Flatten()).to(run.device)
         self.seen = tuple(moments(torch.zeros(0, features, device=run.device)))
 
     def plan(self) -> int:
@@ -171,11 +166,9 @@ class Recipe:
         if len(shape) == 3:
             shown["components"] = signed_tiles(self.model.components_[:64], shape).numpy()
             split = "valid" if "valid" in self.run.data.splits else "train"
-            raw = self.run.data[split].x[:32].to(self.run.device)
-            codes = self.model.transform(self.preprocess(raw))
-            again = (self.model.inverse_transform(codes).clamp(0, 1) * 255).round().to(torch.uint8).view(-1, *shape)
-            # Original and reconstruction side by side.
-            shown["reconstructions"] = torch.stack([raw, again], 1).flatten(0, 1).cpu().numpy()
+            x = self.preprocess(self.run.data[split].x[:32].to(self.run.device))
+            codes = self.model.transform(x)
+            shown["reconstructions"] = side_by_side((x, self.model.inverse_transform(codes)), shape).numpy()
             if self.config.whiten == "zca":
                 shown["whitened"] = signed_tiles(codes, shape).numpy()
         return shown

@@ -85,8 +85,7 @@ def verify():
 import torch
 from torch import nn
 
-from deepcanon.engine import classifier_export
-from deepcanon.engine.errors import UsageError
+from deepcanon.engine import Classifier, require_classes
 from deepcanon.foundations.softmax_regression import SoftmaxRegression, softmax_gradient, softmax_objective
 from deepcanon.foundations.softmax_temperature import (
     calibration_error,
@@ -96,9 +95,9 @@ from deepcanon.foundations.softmax_temperature import (
     reliability,
     softmax_temperature,
 )  # fmt: skip
-from deepcanon.parts.classification import confusion, measures, records
 from deepcanon.parts.schedules import one_cycle
-from deepcanon.parts.standardize import Standardize, channel_statistics
+from deepcanon.parts.standardize import Standardize, channel_statistics, unit_pixels
+from deepcanon.parts.tiles import signed_tiles
 
 
 class Recipe:
@@ -109,25 +108,18 @@ class Recipe:
 
     @staticmethod
     def learn(config, data) -> dict:
-        train, about = data["train"], data.describe()
-        if train.y is None or not about.get("classes"):
-            raise UsageError(
-                "a classifier needs classes: images in CLASS/ folders, or a table whose target holds names"
-            )
-        if about["kind"] == "images":  # pixels in [0, 1]
-            channels = train.x.shape[1]
-            shift, scale = torch.zeros(channels), torch.full((channels,), 255.0)
-        else:
-            shift, scale = channel_statistics(part.x for part in train.chunks())
+        require_classes(data)
+        train = data["train"]
+        images = data.describe()["kind"] == "images"
+        shift, scale = unit_pixels(train.x.shape[1]) if images else channel_statistics(p.x for p in train.chunks())
         return {"shape": list(train.x.shape[1:]), "shift": shift, "scale": scale}
 
     def __init__(self, config, facts, run):
         self.config, self.facts, self.run = config, facts, run
-        self.classes = facts["reader"]["classes"]
-        features = torch.Size(facts["shape"]).numel()
-        self.model = SoftmaxRegression(features, len(self.classes)).to(run.device)
-        scaled = Standardize(torch.as_tensor(facts["shift"]), torch.as_tensor(facts["scale"]))
-        self.preprocess = nn.Sequential(scaled, nn.Flatten()).to(run.device)
+        features, reader = torch.Size(facts["shape"]).numel(), facts["reader"]
+        self.model = SoftmaxRegression(features, len(reader["classes"])).to(run.device)
+        self.preprocess = nn.Sequential(Standardize(facts["shift"], facts["scale"]), nn.Flatten()).to(run.device)
+        self.classifier = Classifier(run, self.model, self.preprocess, facts["shape"], reader, rows=5000)
         if config.optimizer == "sgd":
             self.optimizer = torch.optim.SGD(self.model.parameters(), config.learning_rate, config.momentum, fused=True)
         else:  # one iteration per call, so that a checkpoint and a picture fit between any two
@@ -166,26 +158,17 @@ class Recipe:
             parameter.grad = self.run.sum(gradient * share)
         return self.run.sum(softmax_objective(weight, bias, inputs, labels, decay=decay) * share)
 
-    def logits(self, x):
-        return torch.cat([self.model(self.preprocess(part.to(self.run.device))) for part in x.split(5000)])
-
     def evaluate(self, split: str) -> dict:
-        data = self.run.data[split]
-        result = measures(self.logits(data.x).cpu(), data.y)
+        result = self.classifier.measure(self.run.data[split])
         result["objective"] = result["nll"] + 0.5 * self.config.decay * self.model.weight.square().sum().item()
         return result
 
     def figures(self) -> dict:
-        data = self.run.data["valid" if "valid" in self.run.data else "train"]
-        logits = self.logits(data.x).cpu()
-        counts = confusion(logits, data.y).double()
-        shown = {"confusion": (counts / counts.sum(1, keepdim=True).clamp_min(1)).numpy()}
-        shown["temperature"] = self.temperature(logits.double(), data.y)
-        if len(self.facts["shape"]) == 3:  # what each class looks for: grey 0, white for it, black against it
-            weight = self.model.weight.detach().cpu()
-            templates = 0.5 + 0.5 * weight / weight.abs().max().clamp_min(1e-12)
-            pixels = (255 * templates).round().to(torch.uint8)
-            shown["templates"] = pixels.reshape(-1, *self.facts["shape"]).numpy()
+        seen, shape = self.classifier.look(), self.facts["shape"]
+        shown: dict = {"confusion": self.classifier.confusion(seen)}
+        shown["temperature"] = self.temperature(seen.logits.double(), seen.y)
+        if len(shape) == 3:  # what each class looks for: grey 0, white for it, black against it
+            shown["templates"] = signed_tiles(self.model.weight, shape, together=True).numpy()
         return shown
 
     def temperature(self, logits, labels):
@@ -215,8 +198,7 @@ class Recipe:
         return figure
 
     def predict(self, inputs) -> list[dict]:
-        return records(self.logits(inputs), self.classes)
+        return self.classifier.predict(inputs)
 
     def export(self):
-        shape, reader = self.facts["shape"], self.facts["reader"]
-        return classifier_export(self.preprocess, self.model, shape, reader, self.run.device)
+        return self.classifier.export()

@@ -87,8 +87,8 @@ def verify():
         "mnist": (exercise, {**run, "steps": 240 * 40}),
         "labels-600": (few, {**run, "steps": 240 * 25}),
         "labels-600-random": (replace(few, pretrain=False), {**run, "steps": 240 * 10}),
-        "sdae-10k": (deep, {**run, "steps": 240 * 30, "precision": "bf16"}),
-        "sae-10k": (replace(deep, corruption=0.0), {**run, "steps": 240 * 30, "precision": "bf16"}),
+        "sdae-10k": (deep, {**run, "steps": 240 * 30}),
+        "sae-10k": (replace(deep, corruption=0.0), {**run, "steps": 240 * 30}),
     }
 
 
@@ -97,16 +97,17 @@ import copy
 import torch
 from torch import nn
 
-from deepcanon.engine import Batch, classifier_export
+from deepcanon.engine import Batch, Classifier, require_classes
 from deepcanon.engine.errors import UsageError
-from deepcanon.parts.classification import confusion, cross_entropy, measures, records
+from deepcanon.parts.classification import cross_entropy
 from deepcanon.parts.reconstruction import squared_error_of
 from deepcanon.parts.schedules import one_cycle
-from deepcanon.parts.standardize import Standardize, channel_statistics
+from deepcanon.parts.standardize import Standardize, channel_statistics, unit_pixels
 from deepcanon.parts.tiles import signed_tiles
 from deepcanon.representation.denoising_autoencoder import mask_inputs
 from deepcanon.representation.stacked_autoencoder import StackedAutoencoder
 
+CLASSES = "fine-tuning needs classes: images in CLASS/ folders, or a table whose target holds names"
 UNITS = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "tanh": nn.Tanh}
 
 
@@ -118,17 +119,14 @@ class Recipe:
 
     @staticmethod
     def learn(config, data) -> dict:
-        train, about = data["train"], data.describe()
-        if train.y is None or not about.get("classes"):
-            raise UsageError("fine-tuning needs classes: images in CLASS/ folders, or a table whose target holds names")
+        require_classes(data, CLASSES)
+        train = data["train"]
         if config.labels > len(train):
             raise UsageError(f"--labels {config.labels}: the training split has {len(train)}")
         if not 0 <= config.corruption < 1 or config.pretrain_share + config.classifier_share >= 1:
             raise UsageError("--corruption lies in [0, 1), --pretrain-share and --classifier-share below 1 together")
-        if about["kind"] == "images":
-            shift, scale = torch.zeros(train.x.shape[1]), torch.full((train.x.shape[1],), 255.0)
-        else:
-            shift, scale = channel_statistics(part.x for part in train.chunks())
+        images = data.describe()["kind"] == "images"
+        shift, scale = unit_pixels(train.x.shape[1]) if images else channel_statistics(p.x for p in train.chunks())
         facts = {"shape": list(train.x.shape[1:]), "shift": shift, "scale": scale}
         if config.labels:
             facts["labelled"] = torch.randperm(len(train))[: config.labels].sort().values
@@ -136,14 +134,14 @@ class Recipe:
 
     def __init__(self, config, facts, run):
         self.config, self.facts, self.run = config, facts, run
-        self.classes, images = facts["reader"]["classes"], facts["reader"]["kind"] == "images"
+        features, reader = torch.Size(facts["shape"]).numel(), facts["reader"]
         self.model = StackedAutoencoder(
-            torch.Size(facts["shape"]).numel(), len(self.classes), hidden=config.hidden,
-            activation=UNITS[config.activation], output="sigmoid" if images else "linear",
+            features, len(reader["classes"]), hidden=config.hidden, activation=UNITS[config.activation],
+            output="sigmoid" if reader["kind"] == "images" else "linear",
         ).to(run.device)  # fmt: skip
         self.before = copy.deepcopy(self.model)  # as it was when fine-tuning began
-        scaled = Standardize(torch.as_tensor(facts["shift"]), torch.as_tensor(facts["scale"]))
-        self.preprocess = nn.Sequential(scaled, nn.Flatten()).to(run.device)
+        self.preprocess = nn.Sequential(Standardize(facts["shift"], facts["scale"]), nn.Flatten()).to(run.device)
+        self.classifier = Classifier(run, self.model, self.preprocess, facts["shape"], reader)
         self.pretraining = torch.optim.Adam(self.model.pretrained(), config.pretrain_rate, fused=True)
         tuned = self.model.finetuned()
         decay = [{"params": [p for p in tuned if p.ndim > 1], "weight_decay": config.weight_decay},
@@ -218,30 +216,24 @@ class Recipe:
         for group in optimizer.param_groups:
             group["lr"] = peak * one_cycle(since, steps, 0.1)
 
-    def rows(self, x, function):
-        return torch.cat([function(self.preprocess(part.to(self.run.device))) for part in x.split(2000)])
-
     def evaluate(self, split: str) -> dict:
         data = self.run.data[split]
-        found = measures(self.rows(data.x, self.model).cpu(), data.y)
+        found = self.classifier.measure(data)
         if self.config.pretrain:
-            found["accuracy_before"] = measures(self.rows(data.x, self.before).cpu(), data.y)["accuracy"]
+            found["accuracy_before"] = self.classifier.measure(data, self.before)["accuracy"]
         return found
 
     def figures(self) -> dict:
-        data = self.run.data["valid" if "valid" in self.run.data else "train"]
-        counts = confusion(self.rows(data.x[:10_000], self.model).cpu(), data.y[:10_000]).double()
-        shown = {"confusion": (counts / counts.sum(1, keepdim=True).clamp_min(1)).numpy()}
+        shown = {"confusion": self.classifier.confusion(self.classifier.look(10_000))}
         if len(self.facts["shape"]) == 3:
             shown["filters"] = signed_tiles(self.model.layers[0].encoder.weight[:100], self.facts["shape"]).numpy()
         return shown
 
     def predict(self, inputs) -> list[dict]:
-        return records(self.rows(inputs, self.model), self.classes)
+        return self.classifier.predict(inputs)
 
     def encode(self, inputs):
-        return self.rows(inputs, self.model.codes)
+        return self.classifier(inputs, self.model.codes)
 
     def export(self):
-        shape, reader = self.facts["shape"], self.facts["reader"]
-        return classifier_export(self.preprocess, self.model, shape, reader, self.run.device)
+        return self.classifier.export()

@@ -120,8 +120,7 @@ class Recipe:
             exaggerated=config.exaggerated, learning_rate=config.learning_rate or None, init=config.init,
             seed=run.seed,
         ).to(run.device)  # fmt: skip
-        scaled = Standardize(torch.as_tensor(facts["shift"]), torch.as_tensor(facts["scale"]))
-        self.preprocess = nn.Sequential(scaled, nn.Flatten()).to(run.device)
+        self.preprocess = nn.Sequential(Standardize(facts["shift"], facts["scale"]), nn.Flatten()).to(run.device)
         start = self.model.begin(self.points())
         kind = torch.get_default_dtype()
         self.model.embedding_, self.move, self.gain = (part.to(kind) for part in start)

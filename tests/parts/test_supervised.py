@@ -6,7 +6,7 @@ import torch
 
 from deepcanon.parts.classification import confident_mistakes, confusion, cross_entropy, measures, records
 from deepcanon.parts.schedules import one_cycle
-from deepcanon.parts.standardize import Standardize, channel_statistics
+from deepcanon.parts.standardize import Standardize, channel_statistics, unit_pixels
 
 
 def test_channel_statistics_broadcast_over_pixels():
@@ -23,6 +23,12 @@ def test_constant_features_are_only_shifted_and_float64_stays():
     assert module.double()(torch.tensor([[3.0, 4.0]], dtype=torch.float64)).dtype == torch.float64
     assert set(module.state_dict()) == {"shift", "scale"}
     assert Standardize(0.0, 255.0)(torch.tensor([[255]], dtype=torch.uint8)).item() == 1.0
+
+
+def test_pixels_come_to_lie_between_0_and_1():
+    pixels = torch.tensor([0, 51, 255], dtype=torch.uint8).view(3, 1, 1, 1).expand(3, 2, 4, 4)
+    inputs = Standardize(*unit_pixels(2))(pixels)
+    assert inputs.shape == pixels.shape and torch.equal(inputs[:, 1, 0, 0], torch.tensor([0.0, 0.2, 1.0]))
 
 
 def test_statistics_that_do_not_fit_are_refused():

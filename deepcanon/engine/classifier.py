@@ -1,0 +1,107 @@
+"""What is done with a classifier apart from training it: measured, drawn, asked, taken out of its run.
+
+The update is the recipe's own and stands there. The rest is the same for every classifier of images or of the rows of a
+table: a recipe holds a `Classifier` and passes the verbs on to it.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from deepcanon.engine.errors import UsageError
+from deepcanon.engine.export import Export, classifier_export
+from deepcanon.engine.run import Run
+from deepcanon.parts.classification import confident_mistakes, confusion, measures, records
+
+__all__ = ["Classifier", "Seen", "require_classes"]
+
+CLASSES = "a classifier needs classes: images in CLASS/ folders, or a table whose target holds names"
+
+
+def require_classes(data: Any, otherwise: str = CLASSES) -> list[str]:
+    """The classes of a data set.
+
+    Raises:
+        UsageError: it has none; `otherwise` says what is needed.
+    """
+    names = data.describe().get("classes")
+    if data["train"].y is None or not names:
+        raise UsageError(otherwise)
+    return names
+
+
+class Seen(NamedTuple):
+    """Raw inputs, their labels, and the logits [N, K] that they were given."""
+
+    x: Any
+    y: Tensor
+    logits: Tensor
+
+
+class Classifier:
+    """Called with raw inputs it gives their logits, some rows at a time.
+
+    Args:
+        run: of the recipe.
+        model: from prepared inputs to logits [N, K].
+        preprocess: from raw inputs to prepared ones; it becomes part of the export.
+        shape: of one raw input, (C, H, W) or (F,).
+        reader: what the reader said of the data; it names the classes.
+        rows: computed at a time.
+        prepare: takes the place of `preprocess` in this process (a memory layout, say).
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        model: nn.Module,
+        preprocess: nn.Module,
+        shape: Sequence[int],
+        reader: dict[str, Any],
+        *,
+        rows: int = 2000,
+        prepare: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self.run, self.model, self.preprocess = run, model, preprocess
+        self.shape, self.reader = shape, reader
+        self.rows, self.prepare = rows, prepare or preprocess
+
+    def __call__(self, x: Any, function: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """The logits of raw inputs, or what another function makes of the prepared ones."""
+        function = function or self.model
+        return torch.cat([function(self.prepare(part.to(self.run.device))) for part in x.split(self.rows)])
+
+    def measure(self, data: Any, function: Callable[[Tensor], Tensor] | None = None) -> dict[str, float]:
+        """nll, accuracy and error on a split."""
+        return measures(self(data.x, function).cpu(), data.y)
+
+    def look(self, count: int | None = None, data: Any = None) -> Seen:
+        """The first `count` examples (all) of validation, of training where there is none, or of the split given."""
+        if data is None:
+            data = self.run.data["valid" if "valid" in self.run.data else "train"]
+        x, y = (data.x, data.y) if count is None else (data.x[:count], data.y[:count])
+        return Seen(x, y, self(x).cpu())
+
+    def confusion(self, seen: Seen) -> np.ndarray:
+        """Row = true class, column = guessed class, as shares of the row."""
+        counts = confusion(seen.logits, seen.y).double()
+        return (counts / counts.sum(1, keepdim=True).clamp_min(1)).numpy()
+
+    def figures(self, seen: Seen) -> dict[str, Any]:
+        """The confusion, and of images the most confident mistakes."""
+        shown = {"confusion": self.confusion(seen)}
+        wrong = confident_mistakes(seen.logits, seen.y) if len(self.shape) == 3 else ()
+        if len(wrong):
+            shown["confident-mistakes"] = seen.x[wrong].numpy()
+        return shown
+
+    def predict(self, inputs: Tensor) -> list[dict]:
+        """The most probable class of each raw input, and the probability of every class."""
+        return records(self(inputs), self.reader["classes"])
+
+    def export(self) -> Export:
+        """Raw values in, probabilities out."""
+        return classifier_export(self.preprocess, self.model, self.shape, self.reader, self.run.device)
