@@ -47,7 +47,8 @@ def gemm_rate(dtype: torch.dtype, n: int = 512, repeats: int = 30) -> float:
 def record(stem: str, rows: list[dict], results: Path = RESULTS) -> Path:
     """Prints the rows and merges them into docs/results/<stem>.json under "benchmark".
 
-    A row has peer, version, ours, peers, unit, ratio, target and quality; a row of the same peer and unit is replaced.
+    A row has peer, version, ours, peers, unit, ratio, target and quality; the processor's instructions are added, since
+    ratios differ between kinds of them. A row of the same peer and unit is replaced.
     """
     for row in rows:
         met = "met" if row["ratio"] >= row["target"] else "MISSED"
@@ -60,7 +61,8 @@ def record(stem: str, rows: list[dict], results: Path = RESULTS) -> Path:
     content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"name": stem.replace("_", "-")}
     named = {(row["peer"], row["unit"]) for row in rows}
     kept = [row for row in content.get("benchmark", []) if (row["peer"], row["unit"]) not in named]
-    content["benchmark"] = kept + rows
+    instructions = torch.backends.cpu.get_cpu_capability()
+    content["benchmark"] = kept + [{**row, "instructions": instructions} for row in rows]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return path

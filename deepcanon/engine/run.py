@@ -18,6 +18,7 @@ from deepcanon.data.batches import Order
 from deepcanon.data.seeds import stream_seed
 from deepcanon.engine import processes
 from deepcanon.engine.errors import UsageError
+from deepcanon.engine.precision import has_bf16
 from deepcanon.engine.settings import Settings
 
 __all__ = ["Batch", "Run"]
@@ -130,8 +131,8 @@ class Run:
     # The update
 
     def autocast(self) -> contextlib.AbstractContextManager:
-        """bf16 matrix products where the run's precision says so."""
-        if self.settings.precision == "bf16":
+        """bf16 matrix products where the run's precision says so and the device has them."""
+        if self.settings.precision == "bf16" and has_bf16(self.device.type):
             return torch.autocast(self.device.type, torch.bfloat16)
         return contextlib.nullcontext()
 

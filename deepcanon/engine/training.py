@@ -18,6 +18,7 @@ from deepcanon.engine.checkpoint import Checkpoints, read_folder, write_folder
 from deepcanon.engine.errors import CheckpointError, DeepcanonError, UsageError
 from deepcanon.engine.loop import Loop, Say
 from deepcanon.engine.metrics import plain
+from deepcanon.engine.precision import has_bf16
 from deepcanon.engine.recipe import evaluate, make, modules, seed_generators, splits
 from deepcanon.engine.run import Run
 from deepcanon.engine.settings import Settings, build_config, read_config
@@ -43,6 +44,12 @@ def settle_device(settings: Settings) -> Settings:
     if not there[settings.device]:
         raise UsageError(f"--device {settings.device}: there is none here")
     return settings
+
+
+def refuse_bf16_where_there_is_none(settings: Settings) -> None:
+    """Raises UsageError; what only reads a run computes in fp32 there."""
+    if settings.precision == "bf16" and not has_bf16(settings.device):
+        raise UsageError(f"this {settings.device} does not compute in bf16: --precision fp32, or auto")
 
 
 def train(
@@ -129,7 +136,7 @@ def resume(
 
     Raises:
         CheckpointError: there were checkpoints, and every one was refused.
-        UsageError: another number of processes than before.
+        UsageError: another number of processes than before, or a precision that this device lacks.
     """
     processes.join()
     content = read_config(folder)
@@ -147,7 +154,9 @@ def resume(
         return opened[0]
 
     batches = getattr(recipe_class, "batches_per_step", 1)
-    run = Run(settle_device(settings), folder, once, batches, child, say)
+    settings = settle_device(settings)
+    refuse_bf16_where_there_is_none(settings)
+    run = Run(settings, folder, once, batches, child, say)
     training = Loop(recipe_class, config, facts, run, say, quiet, plain)
     with training.lock():  # before anything is cleared away: the folder may be another process's
         if training.restore(asked=steps is not None):
@@ -200,13 +209,14 @@ def load(
 
 
 def environment() -> dict[str, Any]:
-    """Versions that a result may depend on."""
+    """Versions and hardware that a result may depend on."""
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
         "system": platform.system(),
         "machine": platform.machine(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "cores": calibrate.available_threads(),
         "processes": processes.world(),
     }
@@ -239,6 +249,9 @@ def _settle(recipe_class: Any, config: Any, facts: dict[str, Any], settings: Set
         precisions = getattr(recipe_class, "precisions", ("fp32",))
         if settings.precision == "bf16" and "bf16" not in precisions:
             raise UsageError("this recipe computes in fp32: bf16 makes it slower or wrong")
+        refuse_bf16_where_there_is_none(settings)
+        if not has_bf16(settings.device):
+            precisions = tuple(kind for kind in precisions if kind != "bf16") or ("fp32",)
         settings = calibrate.choose_threads_and_precision(build, settings, precisions)
         torch.set_num_threads(settings.threads)
         steps = settings.steps

@@ -29,8 +29,8 @@ Departures
     >>> from deepcanon.foundations import LinearRegression
     >>> x = torch.tensor([[0.0], [1.0], [2.0], [3.0]])
     >>> model = LinearRegression().fit(x, torch.tensor([1.0, 3.0, 5.0, 7.5]))
-    >>> [round(float(v), 4) for v in (model.coef_, model.intercept_, model.variance_)]
-    [2.15, 0.9, 0.0188]
+    >>> [round(float(v), 3) for v in (model.coef_, model.intercept_, model.variance_)]
+    [2.15, 0.9, 0.019]
 """
 
 import math

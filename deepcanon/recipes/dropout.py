@@ -71,7 +71,7 @@ def paper():
 
 
 def verify():
-    settings = {"data": "mnist", "precision": "bf16", "threads": 1}
+    settings = {"data": "mnist", "threads": 1}
     return {
         "mnist": (Config(epochs=40, batch=512), settings),
         "mnist-5000": (Config(train_examples=5000, epochs=100, batch=250), settings),

@@ -102,7 +102,7 @@ def paper():
 
 
 def verify():
-    mnist = {"data": "mnist", "precision": "bf16", "steps": 9_500, "evaluate_every": 2_000}
+    mnist = {"data": "mnist", "steps": 9_500, "evaluate_every": 2_000}
     points = Config(noise=2, batch=256, discriminator_rate=2.0, samples=2_500)
     return {
         "mnist": (Config(score=True), mnist),

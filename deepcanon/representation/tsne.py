@@ -26,8 +26,8 @@ Departures
     >>> import torch
     >>> from deepcanon.representation import TSNE, neighbour_accuracy
     >>> noise, cluster = torch.randn(60, 5, generator=torch.Generator().manual_seed(0)), torch.arange(60) % 3
-    >>> y = TSNE(perplexity=10.0, max_iter=100).fit_transform(noise + 5 * cluster[:, None])
-    >>> bool(neighbour_accuracy(y, cluster) > 0.95)
+    >>> y = TSNE(perplexity=10.0, max_iter=200).fit_transform(noise + 5 * cluster[:, None])
+    >>> bool(neighbour_accuracy(y, cluster) > 0.9)  # a third, were the points where they please
     True
 """
 

@@ -16,7 +16,7 @@ def test_a_linear_autoencoder_reaches_pca_and_spans_its_subspace():
     x = rng.normal(size=(200, 8)) @ np.diag([5, 4, 3, 1, 0.8, 0.5, 0.3, 0.2]) @ rng.normal(size=(8, 8)) + 2.0
     data = torch.from_numpy(x)
     model = Autoencoder(8, 3, hidden=(), output="linear", dtype=torch.float64)
-    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=600, history_size=30, tolerance_change=0,
+    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=4000, history_size=30, tolerance_change=0,
                                   tolerance_grad=1e-9, line_search_fn="strong_wolfe")  # fmt: skip
 
     def closure():

@@ -6,8 +6,11 @@ import torch
 from oracles import lstm as oracle
 from torch import nn
 
+from deepcanon.engine.precision import has_bf16
 from deepcanon.sequence import LSTM, LSTMCell, LSTMState, RecurrentLM, sequence_nll
 from deepcanon.sequence.lstm import lstm_bf16
+
+needs_bf16 = pytest.mark.skipif(not has_bf16("cpu"), reason="torch has no LSTM kernel in bf16 for this processor")
 
 
 @pytest.mark.parametrize("fast", [True, False])
@@ -125,6 +128,7 @@ def test_the_bf16_layer_is_the_exact_one_but_for_rounding(batch, time, inputs, h
         assert found.shape == true.shape and relative(found, true) < 0.02
 
 
+@needs_bf16
 @pytest.mark.parametrize("layers", [1, 2])
 def test_a_wide_model_takes_the_bf16_layer_and_learns_the_same(layers, monkeypatch):
     import deepcanon.sequence.rnn_lm as module
