@@ -57,6 +57,12 @@ class Config:
     """Decoupled decay of matrices."""
     clip: float = 1.0
     """Largest norm of all gradients together."""
+    samples: int = 0
+    """Words or characters drawn by frequency for the softmax of each step (sampled softmax); 0 takes all of them."""
+    correction: bool = True
+    """Sampled softmax: subtract the logarithms of the expected counts; without, frequent words come out unlikely."""
+    frequency_bias: bool = False
+    """Start the output biases at the logarithms of the frequencies: of words that saves about an epoch."""
     minimum_count: int = 1
     """Rarer tokens become the unknown one."""
     vocabulary: int = 0
@@ -85,7 +91,7 @@ def paper():
 
 
 def verify():
-    run = {"data": "tinyshakespeare", "precision": "bf16"}
+    run = {"data": "tinyshakespeare"}
     return {
         "short": (Config(dropout=0.2), {**run, "steps": 1800, "evaluate_every": 600}),
         "long": (Config(dropout=0.2), {**run, "steps": 4000, "evaluate_every": 1000}),
@@ -99,9 +105,11 @@ from torch import nn
 
 from deepcanon.data import DataError, Problem
 from deepcanon.engine import Export
+from deepcanon.engine.errors import UsageError
 from deepcanon.parts.clipping import clip_in_step
 from deepcanon.parts.schedules import one_cycle
 from deepcanon.parts.vocabulary import Vocabulary, encode_once
+from deepcanon.representation.sampled_softmax import draw_classes, proposal, sampled_softmax_loss
 from deepcanon.sequence.decoding import beam_search, sample_sequence, select_rows
 from deepcanon.sequence.rnn_lm import RecurrentLM, StepCell, detach, sequence_nll, streams, window
 
@@ -123,7 +131,13 @@ class Recipe:
             raise DataError(Problem("", "", f"the text has {tokens} {config.unit} to train on", "give a longer text"))
         # Short texts: fewer streams rather than windows that are mostly empty.
         count = min(config.batch, max(1, (tokens - 1) // config.window))
-        return {"vocabulary": vocabulary.to_json(), "streams": count}
+        facts = {"vocabulary": vocabulary.to_json(), "streams": count}
+        if config.samples < 0:
+            raise UsageError(f"--samples {config.samples}: 0 or more")
+        if config.samples or config.frequency_bias:
+            # One more of each: what never occurs may be asked for, and must have been drawn now and then.
+            facts["counts"] = encode_once(text, vocabulary).bincount(minlength=len(vocabulary)) + 1
+        return facts
 
     def __init__(self, config, facts, run):
         self.config, self.facts, self.run = config, facts, run
@@ -138,6 +152,14 @@ class Recipe:
         groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.99), fused=True)
         self.carry = None
+        self.source = None
+        counts = torch.as_tensor(facts.get("counts", ())).to(run.device)
+        if config.frequency_bias:
+            with torch.no_grad():
+                self.model.output.bias.copy_((counts / counts.sum()).log())
+        if config.samples:
+            source = proposal(counts, min(config.samples, len(counts)))
+            self.source = source if config.correction else source._replace(log_counts=0 * source.log_counts)
 
     @property
     def preprocess(self):
@@ -156,12 +178,22 @@ class Recipe:
         for group in self.optimizer.param_groups:
             group["lr"] = config.learning_rate * one_cycle(step, self.run.steps, config.warmup)
         with self.run.autocast():
-            logits, state = self.model(x, None if here.fresh else self.carry)
+            loss, state = self.loss(x, y, None if here.fresh else self.carry)
         self.carry = detach(state)
-        loss = self.run.backward(sequence_nll(logits, y), self.model)
+        loss = self.run.backward(loss, self.model)
         norm = clip_in_step(self.optimizer, config.clip)
         self.optimizer.zero_grad()
         return {"loss": loss, "gradient_norm": norm, "learning_rate": self.optimizer.param_groups[0]["lr"]}
+
+    def loss(self, x, y, state):
+        """Of the next tokens, by all of the vocabulary or by a sample of it; and the state."""
+        if self.source is None:
+            logits, state = self.model(x, state)
+            return sequence_nll(logits, y), state
+        h, state = self.model.features(x, state)
+        output, drawn = self.model.output, draw_classes(self.source, self.run.generator("samples"))
+        counts = self.source.log_counts
+        return sampled_softmax_loss(h.flatten(0, 1), output.weight, output.bias, y.flatten(), drawn, counts), state
 
     def evaluate(self, split: str) -> dict:
         nll = self._nll(encode_once(self.run.data[split].x, self.vocabulary).to(self.run.device))

@@ -50,6 +50,14 @@ from .rica import RICA as RICA
 from .rica import distinct_share as distinct_share
 from .rica import rica_gradient as rica_gradient
 from .rica import rica_objective as rica_objective
+from .sampled_softmax import Drawn as Drawn
+from .sampled_softmax import Proposal as Proposal
+from .sampled_softmax import SampledSoftmax as SampledSoftmax
+from .sampled_softmax import draw_classes as draw_classes
+from .sampled_softmax import log_uniform as log_uniform
+from .sampled_softmax import proposal as proposal
+from .sampled_softmax import sampled_logits as sampled_logits
+from .sampled_softmax import sampled_softmax_loss as sampled_softmax_loss
 from .sparse_autoencoder import SparseAutoencoder as SparseAutoencoder
 from .sparse_autoencoder import sparse_objective as sparse_objective
 from .sparse_autoencoder import sparsity_penalty as sparsity_penalty

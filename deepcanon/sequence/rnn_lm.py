@@ -198,6 +198,16 @@ class RecurrentLM(nn.Module):
     def forward(
         self, tokens: Int[Tensor, "batch time"], state: State | None = None
     ) -> tuple[Float[Tensor, "batch time vocabulary"], State]:
+        h, state = self.features(tokens, state)
+        # (3)
+        if h.dtype == torch.bfloat16:  # as a matrix: one product with the bias in it, where a view over time takes two
+            return self.output(h.flatten(0, 1)).unflatten(0, tokens.shape), state
+        return self.output(h), state
+
+    def features(
+        self, tokens: Int[Tensor, "batch time"], state: State | None = None
+    ) -> tuple[Float[Tensor, "batch time hidden"], State]:
+        """h_t of (2), dropout applied: what the output layer, or a loss in its place, reads; and the state."""
         if tokens.ndim != 2:
             raise ValueError(f"tokens {tuple(tokens.shape)} are not [batch, time]")
         state = self.start(len(tokens)) if state is None else state
@@ -211,13 +221,7 @@ class RecurrentLM(nn.Module):
             h, state = self._by_layers(x, state)
         else:
             h, state = self.recurrent(x, state if self.memory else state[0])
-        # (3)
-        h = self.dropout(h)
-        if h.dtype == torch.bfloat16:  # as a matrix: one product with the bias in it, where a view over time takes two
-            logits = self.output(h.flatten(0, 1)).unflatten(0, tokens.shape)
-        else:
-            logits = self.output(h)
-        return logits, tuple(state) if self.memory else (state,)
+        return self.dropout(h), tuple(state) if self.memory else (state,)
 
     def _wide_layers_in_bf16(self, x: Tensor) -> bool:
         """Whether `lstm_bf16` is quicker than torch's kernel, equal to it but for rounding."""

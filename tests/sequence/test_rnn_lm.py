@@ -7,7 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+import deepcanon
 from deepcanon.data import DataError, open_data
+from deepcanon.engine.errors import UsageError
+from deepcanon.engine.precision import has_bf16
 from deepcanon.engine.run import Run
 from deepcanon.engine.settings import Settings
 from deepcanon.parts.clipping import clip_in_step
@@ -111,6 +114,7 @@ def test_the_gradient_of_bf16_logits_is_scaled_by_what_comes_from_above_and_want
         torch.autograd.grad(sequence_nll(logits, targets), logits, create_graph=True)
 
 
+@pytest.mark.skipif(not has_bf16("cpu"), reason="torch has no LSTM kernel in bf16 for this processor")
 def test_under_bf16_the_logits_are_those_of_the_layer_applied_step_by_step():
     model = RecurrentLM(9, 8)
     tokens = torch.randint(0, 9, (3, 6))
@@ -238,3 +242,33 @@ def test_the_schedule_depends_on_step_and_steps_only(tmp_path):
     made = trainee(tmp_path, "abcabd" * 300)
     rates = [made.step(step)["learning_rate"] for step in (0, 20, 39, 20)]
     assert rates[1] == rates[3] > rates[2] > 0
+
+
+def test_biases_that_begin_at_the_frequencies_give_the_unigram_model(tmp_path):
+    """Before anything is learned from the words before: nearly the entropy of single words, far below log V."""
+    options = {"preset": "smoke", "unit": "words", "minimum_count": 20, "steps": 1, "learning_rate": 0.0, "quiet": True}
+    found = []
+    for start in (False, True):
+        run = deepcanon.train("rnn-lm", out=tmp_path / str(start), frequency_bias=start, **options)
+        found.append(run.evaluate("train")["nll"])
+    counts = run.preprocess(run.recipe.run.data["train"].x).bincount().double()
+    shares = counts[counts > 0] / counts.sum()
+    entropy = -float((shares * shares.log()).sum())
+    assert found[1] == pytest.approx(entropy, abs=0.05) and found[0] > entropy + 1
+
+
+def test_a_sample_of_all_words_is_the_full_softmax(tmp_path):
+    """With as many samples as words the same losses and weights, step by step; with fewer others, that fall too."""
+    options = {
+        "preset": "smoke", "unit": "words", "minimum_count": 20, "steps": 12, "evaluate_every": 12, "log_every": 1,
+        "quiet": True,
+    }  # fmt: skip
+    full = deepcanon.train("rnn-lm", out=tmp_path / "full", **options)
+    words = len(full.recipe.vocabulary)
+    every = deepcanon.train("rnn-lm", out=tmp_path / "all", samples=words, **options)
+    for ours, theirs in zip(every.module.parameters(), full.module.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=2e-4, rtol=0)
+    few = deepcanon.train("rnn-lm", out=tmp_path / "few", samples=words // 4, **options)
+    assert few.evaluate("valid")["nll"] < math.log(words)
+    with pytest.raises(UsageError, match="--samples -1: 0 or more"):
+        deepcanon.train("rnn-lm", out=tmp_path / "none", samples=-1, **options)
