@@ -36,7 +36,7 @@ class Config:
     """Units of each network."""
     limit: float = 0.5
     """Largest norm of the gradient in the clipped arm."""
-    learning_rates: tuple[float, ...] = (0.002, 0.005, 0.01, 0.06)
+    learning_rates: tuple[float, ...] = (0.002, 0.005, 0.01, 0.1)
     """Rates that both arms train with, side by side."""
     momentum: float = 0.9
     """Share of the last update that is kept."""
