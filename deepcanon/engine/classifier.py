@@ -25,11 +25,13 @@ def require_classes(data: Any, otherwise: str = CLASSES) -> list[str]:
     """The classes of a data set.
 
     Raises:
-        UsageError: it has none; `otherwise` says what is needed.
+        UsageError: it has none (`otherwise` says what is needed), or one.
     """
     names = data.describe().get("classes")
     if data["train"].y is None or not names:
         raise UsageError(otherwise)
+    if len(names) < 2:
+        raise UsageError(f"every example is of the class {names[0]}: a classifier needs two at least")
     return names
 
 

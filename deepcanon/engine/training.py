@@ -1,11 +1,12 @@
 """Begins a run, goes on with one, or loads one: what stands around the loop."""
 
+import contextlib
 import json
 import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 
 import deepcanon
+from deepcanon.data.errors import DataError
 from deepcanon.engine import calibrate, checkpoint, processes, state
 from deepcanon.engine.checkpoint import Checkpoints, read_folder, write_folder
 from deepcanon.engine.errors import CheckpointError, DeepcanonError, UsageError
@@ -89,9 +91,10 @@ def train(
     data = open_data(config, settings)
     for note in getattr(data, "notes", ()):
         say(note)
-    facts = dict(recipe_class.learn(config, data))
-    facts["reader"] = data.describe()
-    settings = _settle(recipe_class, config, facts, settings, data, say)
+    with _as_usage():
+        facts = dict(recipe_class.learn(config, data))
+        facts["reader"] = data.describe()
+        settings = _settle(recipe_class, config, facts, settings, data, say)
     torch.set_num_threads(settings.threads)
     run = Run(settings, folder, lambda: data, getattr(recipe_class, "batches_per_step", 1), child, say)
     if processes.rank() == 0:
@@ -220,6 +223,17 @@ def environment() -> dict[str, Any]:
         "cores": calibrate.available_threads(),
         "processes": processes.world(),
     }
+
+
+@contextlib.contextmanager
+def _as_usage() -> Iterator[None]:
+    """What a system refuses while it is fitted to the data and options is the caller's to mend: one line, exit code 2."""
+    try:
+        yield
+    except DataError:  # which knows the place too
+        raise
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def _settle(recipe_class: Any, config: Any, facts: dict[str, Any], settings: Settings, data: Any, say: Say) -> Settings:

@@ -67,6 +67,7 @@ def verify():
     return {"mnist": (Config(), {"data": "mnist", "threads": 1})}
 
 
+from deepcanon.engine import require_classes
 from deepcanon.engine.comparison import Comparison
 
 CHILD = (
@@ -85,6 +86,7 @@ class Recipe:
 
     @staticmethod
     def learn(config, data) -> dict:
+        require_classes(data)
         return {}
 
     def __init__(self, config, facts, run):

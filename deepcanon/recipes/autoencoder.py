@@ -115,6 +115,8 @@ class Recipe:
     @staticmethod
     def learn(config, data) -> dict:
         train, images = data["train"], data.describe()["kind"] == "images"
+        if len(train) < 2:
+            raise UsageError("the data have one example to train on: two at least")
         if config.objective == "cross-entropy" and not images:
             raise UsageError("--objective cross-entropy is for images: columns are not in [0, 1]")
         shift, scale = unit_pixels(train.x.shape[1]) if images else channel_statistics(p.x for p in train.chunks())

@@ -78,6 +78,7 @@ def verify():
     }
 
 
+from deepcanon.engine import require_classes
 from deepcanon.engine.comparison import Comparison
 
 CHILD = ("hidden", "optimizer", "epochs", "batch", "size", "channels", "target", "valid_share", "test_share")
@@ -92,6 +93,7 @@ class Recipe:
 
     @staticmethod
     def learn(config, data) -> dict:
+        require_classes(data)
         return {"examples": len(data["train"])}
 
     def __init__(self, config, facts, run):

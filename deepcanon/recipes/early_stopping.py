@@ -80,6 +80,7 @@ import statistics
 
 import torch
 
+from deepcanon.engine import require_classes
 from deepcanon.engine.comparison import Comparison
 from deepcanon.engine.errors import UsageError
 from deepcanon.foundations.early_stopping import (
@@ -103,6 +104,7 @@ class Recipe:
 
     @staticmethod
     def learn(config, data) -> dict:
+        require_classes(data)
         if "valid" not in data.splits:
             raise UsageError("early stopping needs a validation set: give --valid-share above 0")
         return {"examples": len(data["train"])}

@@ -64,6 +64,7 @@ def verify():
 
 import statistics
 
+from deepcanon.engine import require_classes
 from deepcanon.engine.comparison import Comparison
 
 CHILD = (
@@ -81,6 +82,7 @@ class Recipe:
 
     @staticmethod
     def learn(config, data) -> dict:
+        require_classes(data)
         return {}
 
     def __init__(self, config, facts, run):

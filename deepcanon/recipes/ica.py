@@ -122,7 +122,12 @@ class Recipe:
         images = kind == "images"
         if config.components > torch.Size(shape).numel():
             raise UsageError(f"--components {config.components}: ICA cannot be overcomplete; `train rica` can")
-        return {"shape": shape, "scale": 255.0 if images else 1.0, "patch": config.patch if images else 0}
+        facts = {"shape": shape, "scale": 255.0 if images else 1.0, "patch": config.patch if images else 0}
+        if kind != "task":
+            inputs = prepare(facts["scale"], facts["patch"])
+            if not any(bool(inputs(part.x).double().var(0, correction=0).any()) for part in data["train"].chunks()):
+                raise UsageError("the examples do not differ: there is nothing to separate")
+        return facts
 
     def __init__(self, config, facts, run):
         self.config, self.facts, self.run = config, facts, run
@@ -130,9 +135,7 @@ class Recipe:
             config.components or None, algorithm=config.algorithm, function=config.function, whiten=config.whiten,
             max_iter=config.iterations, tolerance=config.tolerance, learning_rate=config.learning_rate, seed=run.seed,
         ).to(run.device)  # fmt: skip
-        scaled = Standardize(torch.tensor(0.0), torch.tensor(facts["scale"]))
-        centred = [WithoutMean()] if facts["patch"] else []
-        self.preprocess = nn.Sequential(scaled, nn.Flatten(), *centred).to(run.device)
+        self.preprocess = prepare(facts["scale"], facts["patch"]).to(run.device)
         self.mixed = facts["reader"]["kind"] == "task"
         if self.mixed:
             self.splits = ("test",)
@@ -213,3 +216,9 @@ class Recipe:
     def export(self):
         module, reader = nn.Sequential(self.preprocess, self.model), self.facts["reader"]
         return raw_export(module, self.facts["shape"], reader, self.run.device, ("code",), {"task": "encode"})
+
+
+def prepare(scale, patch):
+    """Raw inputs to rows; a patch without its mean."""
+    centred = [WithoutMean()] if patch else []
+    return nn.Sequential(Standardize(torch.tensor(0.0), torch.tensor(scale)), nn.Flatten(), *centred)

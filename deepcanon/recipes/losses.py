@@ -74,6 +74,7 @@ import statistics
 
 import torch
 
+from deepcanon.engine import require_classes
 from deepcanon.engine.comparison import Comparison, interval
 from deepcanon.engine.errors import UsageError
 from deepcanon.foundations.losses import sigmoid_cross_entropy_gradient, sigmoid_squared_error_gradient
@@ -91,6 +92,7 @@ class Recipe:
 
     @staticmethod
     def learn(config, data) -> dict:
+        require_classes(data)
         if not 0 < config.threshold <= 1:
             raise UsageError(f"--threshold {config.threshold}: a share above 0, at most 1")
         if not 1 <= config.every <= config.train_steps:

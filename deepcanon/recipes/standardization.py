@@ -80,6 +80,7 @@ import statistics
 
 import torch
 
+from deepcanon.engine import require_classes
 from deepcanon.engine.comparison import Comparison
 from deepcanon.foundations.standardization import curvature_spread, fit_standardize, training_statistics
 
@@ -96,6 +97,7 @@ class Recipe:
     @staticmethod
     def learn(config, data) -> dict:
         """Statistics of the training examples: of all pixels together, or of each column."""
+        require_classes(data)
         train, images = data["train"], data.describe()["kind"] == "images"
         shift, scale = training_statistics((part.x for part in train.chunks()), "value" if images else "feature")
         facts = {"shift": shift, "scale": scale, "images": images, "examples": len(train)}

@@ -66,6 +66,7 @@ def verify():
 
 import statistics
 
+from deepcanon.engine import require_classes
 from deepcanon.engine.comparison import Comparison
 from deepcanon.engine.errors import UsageError
 
@@ -83,6 +84,7 @@ class Recipe:
 
     @staticmethod
     def learn(config, data) -> dict:
+        require_classes(data)
         if not config.strengths or min(config.strengths) <= 0:
             raise UsageError("--strengths are positive: no decay is there anyway")
         return {}
