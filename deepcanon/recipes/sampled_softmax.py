@@ -87,7 +87,8 @@ from deepcanon.engine.comparison import Comparison
 from deepcanon.engine.errors import UsageError
 from deepcanon.representation.sampled_softmax import draw_classes, log_uniform, proposal
 
-CHILD = ("hidden", "epochs", "batch", "window", "minimum_count", "vocabulary", "valid_share", "test_share")
+CHILD = ("hidden", "batch", "window", "minimum_count", "vocabulary", "valid_share", "test_share")
+LOOKS = 4  # at the validation loss in each trial
 FEATURES, ROWS, SPREAD = 16, 16, 0.3  # of the drawn task; SPREAD: of the scores around the logarithms of frequencies
 FIRST, MOST, NOTHING = 16, 4096, 1e-12  # samples at both ends of the curve; a bias that is rounding
 
@@ -103,7 +104,10 @@ class Recipe:
     def learn(config, data) -> dict:
         if config.samples < 1 or config.classes < 2 * FIRST or config.draws < 2:
             raise UsageError(f"--samples is 1 at least, --classes {2 * FIRST}, --draws 2")
-        return {}
+        lines = [line.split() for line in data["train"].x.split("\n") if line.strip()]
+        tokens = sum(len(words) + 1 for words in lines)  # with the ends of sentences
+        per_epoch = -(-tokens // (config.batch * config.window))
+        return {"steps": max(1, round(config.epochs * per_epoch))}
 
     def __init__(self, config, facts, run):
         self.config, self.facts, self.run = config, facts, run
@@ -116,6 +120,7 @@ class Recipe:
             tune={"learning_rate": config.learning_rates},
             seeds=config.seeds,
             metric="nll",
+            settings={"steps": facts["steps"], "evaluate_every": -(-facts["steps"] // LOOKS)},
         )  # fmt: skip
 
     def plan(self) -> int:
