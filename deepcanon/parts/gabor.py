@@ -7,21 +7,35 @@ filters follows Jones and Palmer 1987. Pixels (x, y) count from the patch's midd
     g = exp(-u^2 / (2 su^2) - v^2 / (2 sv^2)) (a cos(2 pi f u) + b sin(2 pi f u))                 (2)
     R2 = 1 - |p - g|^2 / |p|^2      for a patch p and a g whose means were taken off              (3)
 
+A filter is localised, oriented and band-pass, the claim of Olshausen and Field 1996, when its g says so. With the full
+widths at half height of the envelope, wu = 2 sqrt(2 ln 2) su and wv alike, on a patch of H x W pixels, and with the
+spectrum G(k) of g for waves of k cycles a pixel along u:
+
+    localised:   wu wv <= H W / 4           four of them side by side have room in the patch: it has a place      (4)
+    band-pass:   |G(0)| <= max_k |G(k)| / 2                                                                       (5)
+    |G(k)|^2 is in proportion to (a^2 + b^2) (p^2 + m^2) + 2 (a^2 - b^2) p m,
+                 p = exp(-2 (pi su (k - f))^2),   m = exp(-2 (pi su (k + f))^2)                                   (6)
+
+The area in (4) is the one by which Daugman 1985 measures localisation: an edge that runs through the whole patch passes
+if it is narrow. What is band-pass has a direction too: its response to the waves at right angles is at most |G(0)|. A
+grating over the whole patch or a slope is not localised, a blob or a bar without side lobes not band-pass.
+
 The fit starts at the peaks of the patch's spectrum, with a and b by linear least squares, and goes on by the method of
-Levenberg and Marquardt in all eight parameters, many patches and starts at once. Its bounds keep a grating local: the
-middle lies in the patch, su and sv between half a pixel and half the side, f between half a cycle a side and 1/2.
+Levenberg and Marquardt in all eight parameters, many patches and starts at once. Its bounds: the middle lies in the
+patch, su and sv are between half a pixel and half the side (wu = 1.2 sides), f between half a cycle a side and 1/2.
 """
 
 import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-__all__ = ["GaborFit", "fit_gabor", "gabor", "gabor_share"]
+__all__ = ["GaborFit", "GaborShares", "edge_like", "fit_gabor", "gabor", "gabor_shares"]
 
 PEAKS, WIDTHS = 2, (0.10, 0.18, 0.30)
+WAVES = 400  # at which a spectrum is looked at
 SCREEN, POLISH = 12, 100
 """Iterations of every start, and then of the best start of each patch."""
 
@@ -31,6 +45,13 @@ class GaborFit(NamedTuple):
 
     parameters: Float[Tensor, "patches 8"]
     r2: Float[Tensor, "patches"]
+
+
+class GaborShares(NamedTuple):
+    """The share of patches that a Gabor function fits, and the share that an edge-like one, by (4) and (5), fits."""
+
+    gabor: float
+    edge_like: float
 
 
 def _axes(height: int, width: int) -> tuple[Tensor, Tensor]:
@@ -178,6 +199,22 @@ def fit_gabor(patches: Float[Tensor, "patches height width"]) -> GaborFit:
     return GaborFit(torch.cat([chosen[:, :6], chosen[:, 6:] * scale], 1), r2)
 
 
-def gabor_share(patches: Float[Tensor, "patches height width"], at_least: float = 0.6) -> float:
-    """The share of patches of which a Gabor function explains R2 >= `at_least`."""
-    return float((fit_gabor(patches).r2 >= at_least).double().mean()) if len(patches) else 0.0
+def edge_like(parameters: Float[Tensor, "patches 8"], height: int, width: int) -> Bool[Tensor, "patches"]:
+    """Which functions are localised, band-pass and so oriented: equations (4) and (5)."""
+    f, su, sv, a, b = parameters[:, 3:, None].unbind(1)
+    area = 8 * math.log(2) * (su + sv).exp().squeeze(1)
+    turns = 2 * math.pi * su.exp()  # k and f are counted in half-widths 1 / turns of the spectrum of the envelope
+    k = torch.linspace(0, 1, WAVES, dtype=f.dtype, device=f.device) * (turns * f + 3)
+    p, m = torch.exp(-0.5 * (k - turns * f).square()), torch.exp(-0.5 * (k + turns * f).square())
+    power = (a.square() + b.square()) * (p.square() + m.square()) + 2 * (a.square() - b.square()) * p * m  # (6)
+    return (area <= height * width / 4) & (4 * power[:, 0] <= power.amax(1))  # (4), (5)
+
+
+def gabor_shares(patches: Float[Tensor, "patches height width"], at_least: float = 0.6) -> GaborShares:
+    """The shares of patches of which a Gabor function explains R2 >= `at_least`."""
+    if not len(patches):
+        return GaborShares(0.0, 0.0)
+    fit = fit_gabor(patches)
+    fitted = fit.r2 >= at_least
+    edges = fitted & edge_like(fit.parameters, *patches.shape[1:])
+    return GaborShares(float(fitted.double().mean()), float(edges.double().mean()))

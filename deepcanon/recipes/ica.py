@@ -97,7 +97,7 @@ from torch import nn
 
 from deepcanon.engine import raw_export
 from deepcanon.engine.errors import UsageError
-from deepcanon.parts.gabor import gabor_share
+from deepcanon.parts.gabor import gabor_shares
 from deepcanon.parts.patches import WithoutMean
 from deepcanon.parts.standardize import Standardize
 from deepcanon.parts.tiles import signed_tiles
@@ -186,7 +186,7 @@ class Recipe:
         result["bell"] = bell_sum(same, sources).mean() / len(sources)
         result["unidentifiable"] = float(model.unidentifiable_)
         if split == "test" and len(self.facts["shape"]) == 3 and min(self.facts["shape"][1:]) >= 4:
-            result["gabor"] = gabor_share(self._tiles(model.mixing_.mT).mean(1), 0.6)
+            result |= gabor_shares(self._tiles(model.mixing_.mT).mean(1))._asdict()
         return result
 
     def _tiles(self, rows):

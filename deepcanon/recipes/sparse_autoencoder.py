@@ -88,7 +88,7 @@ from torch import nn
 from deepcanon.engine import raw_export
 from deepcanon.engine.errors import UsageError
 from deepcanon.foundations.softmax_regression import softmax_gradient, softmax_objective
-from deepcanon.parts.gabor import gabor_share
+from deepcanon.parts.gabor import gabor_shares
 from deepcanon.parts.tiles import signed_tiles
 from deepcanon.representation.pca import PCA
 from deepcanon.representation.sparse_autoencoder import (
@@ -203,7 +203,7 @@ class Recipe:
             "activation": hidden.mean(),
         }
         if config.patch >= 4 and split == "test":
-            found["gabor"] = gabor_share(self.tiles().double().mean(1), 0.6)
+            found |= gabor_shares(self.tiles().double().mean(1))._asdict()
         if split == "test" and config.unlabelled:
             found |= self.probe()
         return found

@@ -4,7 +4,7 @@ import numpy as np
 from contract.cases import Case
 from oracles import gabor as oracle
 
-from deepcanon.parts.gabor import fit_gabor, gabor
+from deepcanon.parts.gabor import edge_like, fit_gabor, gabor
 
 
 def draw(rng, count=6):
@@ -29,6 +29,15 @@ FUNCTIONS = (
         inputs=draw,
         oracle=lambda params, p: np.ones(len(p)),
         covers=("fit_gabor",),
+        gradcheck=False,
+    ),
+    Case(
+        name="gabor_edge_like",
+        build=None,
+        call=lambda p: edge_like(p, 9, 11),
+        inputs=lambda rng: draw(rng, 40),
+        oracle=lambda params, p: oracle.edge_like(p, 9, 11),
+        covers=("edge_like",),
         gradcheck=False,
     ),
 )

@@ -4,7 +4,7 @@ import itertools
 import math
 
 import numpy as np
-from scipy.optimize import least_squares
+from scipy.optimize import brentq, least_squares
 
 
 def gabor(parameters, height, width):
@@ -54,3 +54,16 @@ def best_r2(patch, angles=4, frequencies=(0.12, 0.25)):
         ]
         errors.append(2 * least_squares(missed, np.clip(at, low, high), bounds=(low, high), max_nfev=80).cost)
     return 1 - min(errors) / (p**2).sum()
+
+
+def edge_like(parameters, height, width):
+    """Localised and band-pass: half heights of the envelope found by search, the spectrum by sums over fine samples."""
+    found = []
+    for _, _, _, f, su, sv, a, b in parameters:
+        full = [2 * brentq(lambda x, s=s: math.exp(-(x**2) / (2 * s**2)) - 0.5, 0, 5 * s) for s in np.exp([su, sv])]
+        u = np.linspace(-7, 7, 301) * math.exp(su)
+        g = np.exp(-(u**2) / (2 * math.exp(2 * su))) * (a * np.cos(2 * np.pi * f * u) + b * np.sin(2 * np.pi * f * u))
+        waves = np.linspace(0, f + 0.6 / math.exp(su), 300)
+        spectrum = np.abs(np.exp(-2j * np.pi * waves[:, None] * u) @ g)
+        found.append(height * width / (full[0] * full[1]) >= 4 and spectrum[0] <= spectrum.max() / 2)
+    return np.array(found)

@@ -8,7 +8,9 @@ import pytest
 import torch
 from oracles import sparse_coding as oracle
 
+from deepcanon.data import open_data
 from deepcanon.representation import (
+    PCA,
     SparseCoding,
     fista,
     infer_codes,
@@ -181,6 +183,36 @@ def test_objective_is_within_a_percent_of_scikit_learns():
     reached = float(sparse_coding_objective(infer_codes(d, rows, 0.3).codes, d, rows, 0.3).mean())
     ours = SparseCoding(15, penalty=0.3, first_atoms=first).fit(x)
     assert ours.objective_ <= 1.01 * reached
+
+
+def whitened_patches(count, side=5):
+    """Of scikit-learn's two photographs, as the recipe prepares them."""
+    options = {"patch": side, "patches": 2 * count, "channels": 1}
+    x = open_data(("images",), "photos", options=options)["train"].x[:count].flatten(1).double() / 255
+    x = x - x.mean(1, keepdim=True)
+    pca = PCA().fit(x)
+    variance = pca.explained_variance_
+    x = (x - pca.mean_) @ pca.components_.T * (variance + 0.1 * variance.mean()).rsqrt() @ pca.components_
+    return x / x.std()
+
+
+@pytest.mark.parametrize("peer", ["DictionaryLearning", "MiniBatchDictionaryLearning"])
+def test_objective_on_patches_is_within_a_percent_of_scikit_learns(peer):
+    """B02: the same patches of photographs and the same lambda, each from first atoms of its own choice."""
+    x = whitened_patches(200)
+    options = {"max_iter": 30, "batch_size": 50} if peer.startswith("Mini") else {"max_iter": 30}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        make = getattr(pytest.importorskip("sklearn.decomposition"), peer)
+        theirs = make(24, alpha=1.0, fit_algorithm="cd", transform_algorithm="lasso_cd", random_state=0, **options).fit(
+            x
+        )
+    d = torch.from_numpy(theirs.components_)
+    reached = float(sparse_coding_objective(infer_codes(d, x, 1.0).codes, d, x, 1.0).mean())
+    ours = SparseCoding(24, penalty=1.0, rounds=30).fit(x)
+    assert ours.objective_ <= 1.01 * reached
+    codes = torch.from_numpy(ours.transform(x.numpy()))
+    assert float(sparse_coding_objective(codes, ours.dictionary_, x, 1.0).mean()) == pytest.approx(ours.objective_)
 
 
 @pytest.mark.parametrize("online", [False, True])
