@@ -25,13 +25,16 @@ def resolve(name: str) -> tuple[heads.Head, Any]:
     return recipe, importlib.import_module(f"deepcanon.recipes.{recipe.stem}")
 
 
-def opener(recipe: heads.Head) -> training.Opener:
-    """How the engine opens a recipe's data: the reading options are the Config fields that bear their names."""
+def opener(recipe: heads.Head, data: Any = None) -> training.Opener:
+    """How the engine opens a recipe's data: the reading options are the Config fields that bear their names.
+
+    `data` takes the place of what the settings name: arrays of the caller, which settings cannot hold.
+    """
 
     def open_(config: Any, settings: Settings) -> Any:
         return open_data(
             recipe.data,
-            settings.data,
+            data or settings.data,
             seed=settings.seed,
             options=dict(vars(config)),
             skip_bad=settings.skip_bad,

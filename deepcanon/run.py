@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from deepcanon.data import open_data, read_inputs
+from deepcanon.data import as_inputs, in_memory, open_data, read_inputs
 from deepcanon.engine import training
 from deepcanon.engine.checkpoint import write_text
 from deepcanon.engine.errors import NonFiniteError, UsageError
@@ -31,7 +31,9 @@ def train(
     preset: str = "default",
     out: str | Path | None = None,
     config: str | Path | None = None,
+    data: Any = None,
     quiet: bool = False,
+    plain: bool = False,
     say: Callable[[str], None] = lambda line: None,
     **options: Any,
 ) -> "Trained":
@@ -42,12 +44,20 @@ def train(
         preset: "default", "smoke", "paper", "verify:RUN".
         out: the run's folder; runs/NAME-1, -2, ... if none is given.
         config: the `config.json` of another run to begin with.
-        options: data, seed, steps, minutes, device, threads, precision ... and the recipe's own.
+        data: a name of the catalogue, a path, or arrays X or (X, y): rows [N, F] or pictures, which the run does not
+            keep. Targets of whole numbers or text are classes.
+        plain: without pictures and report.
+        options: seed, steps, minutes, device, threads, precision ... and the recipe's own.
 
     Raises:
         UsageError, DataError: an option or the data do not fit.
     """
     recipe, module = resolve(name)
+    if data is not None:
+        data = in_memory(data)
+        options["data"] = str(data)
+    if not isinstance(data, str | None) and getattr(module.Recipe, "parallel", "") == "trials":
+        raise UsageError(f"{recipe.name} trains others, which read the data themselves: give a name or a path")
     base = None
     if config is not None:
         path = Path(config)
@@ -58,8 +68,9 @@ def train(
     folder = Path(out) if out else next_folder(recipe.name)
     say(f"{folder}")
     about = introduction(recipe, module, preset)
-    training.train(module.Recipe, recipe.name, chosen, settings, folder, opener(recipe), say, quiet, about, child)
-    return load(folder)
+    open_ = opener(recipe, data)
+    training.train(module.Recipe, recipe.name, chosen, settings, folder, open_, say, quiet, about, child, plain)
+    return load(folder, data=None if isinstance(data, str) else data)
 
 
 def child(
@@ -105,26 +116,28 @@ def resume(
     folder: str | Path,
     *,
     steps: int | None = None,
+    data: Any = None,
     quiet: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
-    """Goes on with a run, or goes further; returns its final status."""
+    """Goes on with a run, or goes further; returns its final status. A run on arrays needs them again as `data`."""
     folder = Path(folder)
     recipe, module = resolve(read_config(folder)["name"])
-    return training.resume(module.Recipe, folder, opener(recipe), steps, say, quiet, child)
+    open_ = opener(recipe, None if data is None else in_memory(data))
+    return training.resume(module.Recipe, folder, open_, steps, say, quiet, child)
 
 
 def load(
     folder: str | Path,
     checkpoint: str = "auto",
     device: str = "auto",
-    data: str | None = None,
+    data: Any = None,
 ) -> "Trained":
     """A trained run; its data may be gone, and its folder may have been moved.
 
     Args:
         checkpoint: "best", "last" or "auto" (best, else last).
-        data: another data set to evaluate on.
+        data: another data set to evaluate on: a name, a path, or arrays (X, y).
     """
     return Trained(Path(folder), checkpoint, device, data)
 
@@ -132,8 +145,9 @@ def load(
 class Trained:
     """A trained run and its verbs. `module` is the plain `nn.Module`, `preprocess` its input transform."""
 
-    def __init__(self, folder: Path, checkpoint: str = "auto", device: str = "auto", data: str | None = None):
+    def __init__(self, folder: Path, checkpoint: str = "auto", device: str = "auto", data: Any = None):
         self.folder = folder
+        data = None if data is None else in_memory(data)
         content = read_config(folder)
         self.head, module = resolve(content["name"])
         if data and (self.head.data == ("task",) or getattr(module.Recipe, "parallel", "") == "trials"):
@@ -158,7 +172,7 @@ class Trained:
 
         self.recipe, self.step, self.content = training.load(module.Recipe, folder, checkpoint, device, open_)
         self.config = self.recipe.config
-        self.data = data or content["settings"].data
+        self.data = str(data or content["settings"].data)
 
     @property
     def name(self) -> str:
@@ -190,7 +204,7 @@ class Trained:
         if isinstance(inputs, list | tuple) and all(isinstance(i, str | os.PathLike) for i in inputs):
             facts = self.recipe.facts["reader"]
             return read_inputs(facts["kind"], facts, [str(path) for path in inputs])
-        return [str(i) for i in range(len(inputs))], inputs
+        return [str(i) for i in range(len(inputs))], as_inputs(self.recipe.facts["reader"], inputs)
 
     def evaluate(self, split: str | None = None) -> dict[str, Any]:
         """Metrics of a split (test, else valid, else train), named without the split; with `split` among them."""
@@ -202,7 +216,7 @@ class Trained:
         return {"split": split, **{name.split("/", 1)[1]: value for name, value in values.items()}}
 
     def predict(self, inputs: Any) -> list[dict[str, Any]]:
-        """One record per input, in their order. Inputs are paths (files, folders, "-") or raw values as a tensor."""
+        """One record per input, in their order. Inputs are paths (files, folders, "-") or raw values."""
         import torch
 
         self.can("predict")

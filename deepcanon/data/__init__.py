@@ -17,9 +17,13 @@ from .errors import DataError, Problem, Problems
 if TYPE_CHECKING:
     from .splits import Dataset
 
-__all__ = ["KINDS", "DataError", "Problem", "Report", "check", "open_data", "read_inputs"]
+__all__ = [
+    "IN_MEMORY", "KINDS", "DataError", "Problem", "Report", "as_inputs", "check", "in_memory", "open_data",
+    "read_inputs",
+]  # fmt: skip
 
 KINDS = ("images", "tables", "text", "documents", "environment", "points", "task")
+IN_MEMORY = "arrays in memory"
 
 
 def _reader(kind: str) -> Any:
@@ -37,12 +41,20 @@ def _accepted(kinds: Sequence[str]) -> str:
 def _open(kinds: Sequence[str], spec: str, seed: int, options: dict[str, Any] | None, problems: Problems) -> "Dataset":
     if tuple(kinds) == ("task",) or ("task" in kinds and not spec):
         return _reader("task").read(spec)
-    entry = catalogue.ENTRIES.get(spec)
-    if entry is not None:
-        if entry.kind not in kinds:
-            what = f"is a set of {entry.kind}, wanted is {' or '.join(kinds)}"
-            raise problems.fail(spec, "", what, _accepted(kinds))
-        return _reader(entry.kind).read_named(spec, seed, options)
+    if spec == IN_MEMORY:
+        raise problems.fail(
+            spec, "", "were given by the caller, and the run does not keep them", "give data=(x, y) again"
+        )
+    names = spec.split("+")  # several texts may be joined
+    if all(name in catalogue.ENTRIES for name in names):
+        for name in names:
+            kind = catalogue.ENTRIES[name].kind
+            if kind not in kinds:
+                what = f"is a set of {kind}, wanted is {' or '.join(kinds)}"
+                raise problems.fail(name, "", what, _accepted(kinds))
+        if len(names) > 1 and any(catalogue.ENTRIES[name].kind != "text" for name in names):
+            raise problems.fail(spec, "", "joins sets that are no texts", "give one of them")
+        return _reader(catalogue.ENTRIES[names[0]].kind).read_named(spec, seed, options)
     if "\0" in spec or not spec:
         raise problems.fail(spec, "", "is no name or path", _accepted(kinds))
     path = Path(os.path.expanduser(spec))  # unlike Path's, it takes an unknown ~user as it stands
@@ -63,9 +75,21 @@ def _open(kinds: Sequence[str], spec: str, seed: int, options: dict[str, Any] | 
     return _reader((fitting or paths)[0]).read(path, seed, options, problems)
 
 
+def in_memory(data: Any) -> Any:
+    """The caller's arrays, X or (X, y), as `open_data` takes them; a name or a path as text.
+
+    Raises:
+        DataError: the shapes do not fit.
+    """
+    if isinstance(data, str | os.PathLike):
+        return str(data)
+    held = importlib.import_module(".memory", __name__).Held
+    return data if isinstance(data, held) else held(data)
+
+
 def open_data(
     kinds: tuple[str, ...],
-    spec: str,
+    spec: Any,
     *,
     seed: int = 0,
     options: dict[str, Any] | None = None,
@@ -73,10 +97,15 @@ def open_data(
 ) -> "Dataset":
     """Opens a data set by its name in the catalogue or by its path, with the reader among `kinds` that it fits.
 
+    `spec` may be arrays too (see `in_memory`).
+
     `options` are the reading options of a recipe's Config (size, channels, target, valid_share, test_share); those
     that a reader does not know are left to others. `skip_bad` leaves out bad files and rows, and records their names.
     """
-    return _open(kinds, str(spec), seed, options, Problems(skip_bad=skip_bad))
+    given, problems = in_memory(spec), Problems(skip_bad=skip_bad)
+    if not isinstance(given, str):
+        return given.read(kinds, seed, options, problems)
+    return _open(kinds, given, seed, options, problems)
 
 
 def read_inputs(kind: str, describe: dict[str, Any], paths: list[str]) -> tuple[list[str], Any]:
@@ -89,6 +118,11 @@ def read_inputs(kind: str, describe: dict[str, Any], paths: list[str]) -> tuple[
     if not paths:
         raise DataError("no input: give a file, a folder or -")
     return _reader(kind).inputs(describe, paths)
+
+
+def as_inputs(describe: dict[str, Any], values: Any) -> Any:
+    """Raw values for `predict` and `encode`: a tensor as it is, arrays checked against the training data."""
+    return importlib.import_module(".memory", __name__).inputs(describe, values)
 
 
 @dataclass

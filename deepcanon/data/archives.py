@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import tarfile
 import zipfile
 import zlib
@@ -10,7 +11,7 @@ from typing import BinaryIO
 
 from .errors import DataError, Problem
 
-__all__ = ["MAX_BYTES", "MAX_MEMBERS", "member_names", "read_bytes", "read_member"]
+__all__ = ["MAX_BYTES", "MAX_MEMBERS", "member_names", "read_bytes", "read_member", "read_members"]
 
 MAX_BYTES = 8 << 30
 """No file or member is read beyond this many bytes."""
@@ -108,6 +109,26 @@ def read_member(path: Path, name: str, limit: int | None = None) -> bytes:
     except _BROKEN as error:
         raise _problem(path, name, f"cannot be read from the archive ({_reason(error)})", "get it again") from None
     raise _problem(path, "", f"has no member {name}", "get it again")
+
+
+def read_members(path: Path, pattern: str, limit: int | None = None) -> dict[str, bytes]:
+    """The members of a .zip whose whole names match a regular expression, sorted by name; the limit is of them all."""
+    left = MAX_BYTES if limit is None else limit
+    found: dict[str, bytes] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in sorted(_zip_members(path, archive), key=lambda m: m.filename):
+                if re.fullmatch(pattern, member.filename):
+                    with archive.open(member) as stream:
+                        found[member.filename] = _Limited(stream, left, path).read()  # type: ignore[arg-type]
+                    left -= len(found[member.filename])
+    except DataError:
+        raise
+    except _BROKEN as error:
+        raise _problem(path, "", f"is not a whole archive ({_reason(error)})", "get it again") from None
+    if not found:
+        raise _problem(path, "", f"has no member {pattern}", "get it again")
+    return found
 
 
 def _tar_member(path: Path, name: str, limit: int) -> bytes:

@@ -14,7 +14,7 @@ from .idx import IDX_NAMES, is_idx, read_idx, read_npz
 from .image_sets import finish, image_options
 from .splits import Dataset, Split
 
-__all__ = ["Arrays", "from_arrays", "idx_files", "idx_folder", "npz"]
+__all__ = ["Arrays", "from_arrays", "held", "idx_files", "idx_folder", "npz"]
 
 Arrays = dict[str, tuple[np.ndarray, np.ndarray | None]]
 
@@ -28,6 +28,11 @@ def npz(path: Path) -> Arrays:
         raise DataError(Problem(str(path), "", f"has neither x nor x_train, only {have}", "name the arrays x and y"))
     arrays = {s: (found[f"x{e}"], found.get(f"y{e}")) for s, e in keys.items() if e is not None}
     return _agreed({split: (_as_images(path, split, x), y) for split, (x, y) in arrays.items()}, path)
+
+
+def held(x: np.ndarray, y: np.ndarray | None, path: Path) -> Arrays:
+    """Pictures and labels that the caller holds; `path` names them in messages."""
+    return _agreed({"train": (_as_images(path, "", x), y)}, path)
 
 
 def idx_files(path: Path) -> tuple[Arrays, list[Path]]:

@@ -27,13 +27,17 @@ class File:
 
 @dataclass(frozen=True)
 class Entry:
-    """One data set: its name, the reader it is for, what it is, its licence and its files (none if embedded)."""
+    """One data set: its name, the reader it is for, what it is, its licence and its files (none if embedded).
+
+    `folder` is where the files lie if sets share one; otherwise it bears the name.
+    """
 
     name: str
     kind: str
     summary: str
     licence: str
     files: tuple[File, ...] = ()
+    folder: str = ""
 
     @property
     def embedded(self) -> bool:
@@ -113,6 +117,48 @@ ENTRIES: dict[str, Entry] = {
             ),
         ),
         Entry(
+            "brown", "text", "the Brown corpus: 500 American texts of 1961, 1,161,192 words, a sentence a line",
+            "for non-commercial use (Francis and Kucera 1964); its README allows redistribution",
+            _files(
+                "https://raw.githubusercontent.com/nltk/nltk_data/gh-pages/packages/corpora/",
+                ("brown.zip", 3314357,
+                 "9b275f9b3b95d7bd66ccfb7cd259f445a13bbe5d1f4107aba09fd3e8364bafa6"),
+            ),
+            "nltk",
+        ),
+        Entry("planted-grammar", "text", "20,000 sentences of a drawn grammar: gender, role, number", "none needed"),
+        Entry("planted-analogies", "queries", "1,440 analogies that hold in the planted grammar", "none needed"),
+        Entry(
+            "questions-words", "queries", "19,544 analogies of words in 14 sections", "Apache-2.0",
+            _files(
+                "https://raw.githubusercontent.com/tmikolov/word2vec/master/",
+                ("questions-words.txt", 603955,
+                 "8c29b3332afc46f3fb8be04cb5297bf96f39aa7131272dff57869b4485b22a36"),
+            ),
+            "word2vec",
+        ),
+        Entry(
+            "questions-phrases", "queries", "3,218 analogies of phrases in 5 sections", "Apache-2.0",
+            _files(
+                "https://raw.githubusercontent.com/tmikolov/word2vec/master/",
+                ("questions-phrases.txt", 168209,
+                 "55cfc0894d0fe6cf974d106da3e09b5fb2fa6125b6ddc633d06e298dc5aa7901"),
+            ),
+            "word2vec",
+        ),
+        Entry(
+            "wordsim353", "queries", "353 pairs of words with the mean of people's scores of their likeness",
+            "not stated (Finkelstein et al. 2001)",
+            (
+                File(
+                    "wordsim353_combined.csv",
+                    "https://raw.githubusercontent.com/fanglanting/skip-gram-pytorch/master/wordsim353/combined.csv",
+                    "49ff6433ae68abe716fb66433fd870483e289a7a8c74531f59eca847d103fff3", 7433,
+                ),
+            ),
+            "word2vec",
+        ),
+        Entry(
             "rt-polarity", "documents", "10,662 sentences of film reviews, half of them positive",
             "CC BY 4.0 as listed by NLTK (Pang and Lee 2005)",
             _files(
@@ -122,6 +168,16 @@ ENTRIES: dict[str, Entry] = {
                 ("rt-polarity.pos", 626139,
                  "2da124ec187a9d5a29c9f04e91c540e02baed5af8868f550a26bd6fd4dbf8bf0"),
             ),
+        ),
+        Entry(
+            "movie-reviews", "documents", "2,000 whole film reviews of about 750 words, half of them positive",
+            "CC BY 4.0 as listed by NLTK (Pang and Lee 2004)",
+            _files(
+                "https://raw.githubusercontent.com/nltk/nltk_data/gh-pages/packages/corpora/",
+                ("movie_reviews.zip", 4004848,
+                 "a41211ae685019137410268134db6a1a14428c89b671eb83056151a878539008"),
+            ),
+            "nltk",
         ),
         Entry("iris", "tables", "150 flowers by 4 measures, 3 classes", _BUNDLED),
         Entry("wine", "tables", "178 wines by 13 measures, 3 classes", _BUNDLED),
@@ -156,8 +212,9 @@ def search_folders() -> list[Path]:
 def where(name: str) -> dict[File, Path | None]:
     """For each file of the set where it is found, or None; reads nothing of it."""
     found: dict[File, Path | None] = {}
+    inner = entry(name).folder or name
     for file in entry(name).files:
-        places = (folder / name / file.name for folder in search_folders())
+        places = (folder / inner / file.name for folder in search_folders())
         # a file that is published plain may lie there gzipped
         candidates = (c for place in places for c in (place, place.with_name(place.name + ".gz")))
         found[file] = next((c for c in candidates if c.is_file()), None)
@@ -180,11 +237,12 @@ def entry(name: str) -> Entry:
 def get(name: str) -> dict[str, Path]:
     """The files of the set by published name: found and checked, or downloaded."""
     paths: dict[str, Path] = {}
+    inner = entry(name).folder or name
     for file, path in where(name).items():
         if path is None:
             from .download import fetch
 
-            path = fetch(file.url, cache_folder() / name / file.name, file.sha256, file.size)
+            path = fetch(file.url, cache_folder() / inner / file.name, file.sha256, file.size)
         _check(file, path)
         paths[file.name] = path
     return paths

@@ -1,4 +1,4 @@
-"""The documents reader: many short texts, with or without a class, as a list of strings for each split."""
+"""The documents reader: many texts, with or without a class, as a list of strings for each split, or as word counts."""
 
 import csv
 import io
@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from . import catalogue
-from .archives import read_bytes
+from .archives import read_bytes, read_members
 from .errors import DataError, Problem, Problems, one_line
 from .folders import list_folder
 from .splits import Dataset, Split, draw_splits, shares
 from .text import decode
 
-__all__ = ["ACCEPTS", "DocumentSplit", "fits", "inputs", "read", "read_named"]
+__all__ = ["ACCEPTS", "CountedSplit", "DocumentSplit", "fits", "inputs", "read", "read_named"]
 
 ACCEPTS = (
     "documents: a folder CLASS/*.txt (or train/CLASS/*.txt with valid/ and test/, or .txt files alone: no classes), "
@@ -38,12 +38,46 @@ class DocumentSplit(Split):
         x = [self.x[i] for i in indices.tolist()]
         return DocumentSplit(x, None if self.y is None else self.y.index_select(0, indices))
 
+    def counted(self, bag: Any) -> "CountedSplit":
+        """The same documents as counts of the words of a `BagOfWords`."""
+        return CountedSplit(bag, bag.pack(self.x), self.y)
+
+
+class CountedSplit(Split):
+    """Documents of which only their known words are kept, by number; what is taken of them are rows of counts."""
+
+    def __init__(self, bag: Any, packed: Any, y: Tensor | None = None) -> None:
+        super().__init__(packed, y)
+        self.bag = bag
+
+    def __len__(self) -> int:
+        return len(self.x.ends)
+
+    def take(self, indices: Tensor) -> Split:
+        return Split(self.bag.counts(self.x, indices), None if self.y is None else self.y.index_select(0, indices))
+
 
 def fits(path: Path) -> bool:
     """Whether the path looks like documents."""
     if path.is_dir():
         return any(True for p in path.rglob("*") if p.name.lower().endswith(LINES))
-    return path.name.lower().endswith(LINES + TABLES + OBJECTS)
+    if path.name.lower().endswith(TABLES):
+        return "text" in _header(path)
+    return path.name.lower().endswith(LINES + OBJECTS)
+
+
+def _header(path: Path) -> list[str]:
+    """The names of a table's columns; none if it cannot be read: a reader will say why."""
+    try:
+        with open(path, "rb") as file:
+            line = file.readline(100_000).decode("utf-8-sig", "replace")
+        return [name.strip().lower() for name in next(csv.reader([line], delimiter=_delimiter(path)), [])]
+    except (OSError, csv.Error):
+        return []
+
+
+def _delimiter(path: Path) -> str:
+    return "\t" if path.name.lower().endswith(".tsv") else ","
 
 
 def _text(path: Path, problems: Problems) -> str | None:
@@ -58,19 +92,19 @@ def _text(path: Path, problems: Problems) -> str | None:
 
 def _files(folder: Path, label: str | None, problems: Problems) -> Rows:
     """One document for each .txt file of a folder."""
-    rows: Rows = []
     folders, files = list_folder(folder)
     for inner in folders:
         problems.add(inner, "", "is a folder among documents", "keep only .txt files there")
-    for path in files:
-        if not path.name.lower().endswith(LINES):
-            continue
-        text = _text(path, problems)
-        if text is not None and not text.strip():
-            problems.add(path, "", "is empty", REMEDY)
-        elif text is not None:
-            rows.append((text, label))
-    return rows
+    return [row for path in files if path.name.lower().endswith(LINES) for row in _one(path, label, problems)]
+
+
+def _one(path: Path, label: str | None, problems: Problems) -> Rows:
+    """A whole file as a document; none after a problem."""
+    text = _text(path, problems)
+    if text is not None and not text.strip():
+        problems.add(path, "", "is empty", REMEDY)
+        return []
+    return [] if text is None else [(text, label)]
 
 
 def _classes(folder: Path, problems: Problems) -> Rows:
@@ -96,7 +130,7 @@ def _table(path: Path, problems: Problems) -> Rows:
     text = _text(path, problems)
     if text is None:
         return []
-    delimiter = "\t" if path.name.lower().endswith(".tsv") else ","
+    delimiter = _delimiter(path)
     if delimiter == "\t":  # where a quotation mark is a character as any other
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=csv.QUOTE_NONE)
     else:
@@ -172,11 +206,16 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
 
 
 def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) -> Dataset:
-    """`rt-polarity`: sentences of film reviews; test and valid are drawn by seed and class."""
-    if name != "rt-polarity":
+    """`rt-polarity`: sentences of film reviews; `movie-reviews`: whole ones. Test and valid are drawn by class."""
+    if name not in ("rt-polarity", "movie-reviews"):
         raise ValueError(f"no documents are called {name}")
     problems = Problems()
     rows: Rows = []
+    if name == "movie-reviews":
+        (path,) = catalogue.get(name).values()
+        for member, data in read_members(path, r"movie_reviews/(neg|pos)/.+\.txt").items():
+            rows.append((data.decode("latin-1"), "positive" if "/pos/" in member else "negative"))
+        return _dataset({"train": rows}, seed, options, problems, Path(name), "files")
     for file, path in catalogue.get(name).items():
         # Published in Latin-1; a line may hold the control character NEL, which is no line end there.
         text = read_bytes(path).decode("latin-1")
@@ -227,24 +266,36 @@ def _dataset(
 
 
 def inputs(describe: dict[str, Any], paths: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The documents of files and folders, in the unit of the training data: whole .txt files, or their lines."""
-    problems, names, texts = Problems(), [], []
+    """The documents of files and folders: of tables and .jsonl their rows, of .txt what it was in training, the whole
+    file or each line."""
+    problems, found = Problems(), []
     for given in paths:
         if given == "-":
             text = decode(sys.stdin.buffer.read(), "standard input", problems)
-            found = [(f"stdin:{n}", line) for n, line in enumerate((text or "").split("\n"), 1) if line.strip()]
+            found += _numbered("stdin", text or "")
         elif Path(given).is_dir():
-            files = [p for p in list_folder(Path(given))[1] if p.name.lower().endswith(LINES)]
-            found = [(str(p), text) for p in files if (text := _text(p, problems)) and text.strip()]
+            folders, files = list_folder(Path(given))
+            files = [p for inner in folders for p in list_folder(inner)[1]] + files  # CLASS/*.txt, or .txt alone
+            found += [pair for p in files if p.name.lower().endswith(LINES) for pair in _whole(p, problems)]
+        elif given.lower().endswith(TABLES + OBJECTS):
+            rows = (_table if given.lower().endswith(TABLES) else _objects)(Path(given), problems)
+            found += [(f"{given}:{n}", text) for n, (text, _) in enumerate(rows, 1)]
         elif not given.lower().endswith(LINES):
-            raise problems.fail(given, "", "is not a .txt file", "give .txt files, a folder of them, or - for stdin")
+            remedy = "give .txt, .csv, .tsv or .jsonl files, folders of .txt files, or - for stdin"
+            raise problems.fail(given, "", "is no file of documents", remedy)
+        elif describe.get("unit") == "files":
+            found += _whole(Path(given), problems)
         else:
-            text = _text(Path(given), problems) or ""
-            lines = [(f"{given}:{n}", line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
-            found = [(given, text)] if describe.get("unit") == "files" and text.strip() else lines
-        names += [name for name, _ in found]
-        texts += [text for _, text in found]
+            found += _numbered(given, _text(Path(given), problems) or "")
     problems.settle()
-    if not texts:
+    if not found:
         raise DataError(Problem(", ".join(paths), "", "holds no document", "give .txt files", skippable=False))
-    return names, texts
+    return [name for name, _ in found], [text for _, text in found]
+
+
+def _whole(path: Path, problems: Problems) -> list[tuple[str, str]]:
+    return [(str(path), text) for text, _ in _one(path, None, problems)]
+
+
+def _numbered(name: str, text: str) -> list[tuple[str, str]]:
+    return [(f"{name}:{n}", line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]

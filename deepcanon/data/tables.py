@@ -17,7 +17,7 @@ from .cells import ACCEPTS, SUFFIXES, Cell, Table, from_bytes, is_missing, load,
 from .errors import DataError, Problem, Problems, one_line
 from .splits import Dataset, Split, draw_splits, shares
 
-__all__ = ["ACCEPTS", "fits", "inputs", "read", "read_named"]
+__all__ = ["ACCEPTS", "finish", "fits", "inputs", "read", "read_named"]
 
 MOST_CATEGORIES = 20
 """A feature of text with at most this many different values is one-hot encoded; whole numbers with at most this
@@ -197,7 +197,7 @@ def _dataset(
 ) -> Dataset:
     x, y, facts, rows = _encode(table, options, problems)
     told = [f"{table.places[row]}: {_shown(table, row)}" for row in rows[:3]]
-    return _finish(x, y, facts, seed, wanted, problems, name, told, table.left_out)
+    return finish(x, y, facts, seed, wanted, problems, name, told, table.left_out)
 
 
 def _shown(table: Table, row: int) -> str:
@@ -205,15 +205,17 @@ def _shown(table: Table, row: int) -> str:
     return one_line(", ".join(cells) + (", ..." if len(table.columns) > 8 else ""), 160)
 
 
-def _finish(
-    x: np.ndarray, y: np.ndarray, facts: dict[str, Any], seed: int, wanted: tuple[float, float], problems: Problems,
-    name: str, examples: list[str], left_out: int = 0,
+def finish(
+    x: np.ndarray, y: np.ndarray | None, facts: dict[str, Any], seed: int, wanted: tuple[float, float],
+    problems: Problems, name: str, examples: list[str], left_out: int = 0,
 ) -> Dataset:  # fmt: skip
+    """Draws the splits and puts the data set together; y may be missing, then there is nothing to predict."""
     classes = facts["classes"]
-    inputs_, targets = torch.from_numpy(np.ascontiguousarray(x)), torch.from_numpy(np.ascontiguousarray(y))
+    inputs_ = torch.from_numpy(np.ascontiguousarray(x))
+    targets = None if y is None else torch.from_numpy(np.ascontiguousarray(y))
     missing = [(split, share) for split, share in zip(("valid", "test"), wanted, strict=True) if share > 0]
     drawn = draw_splits(len(inputs_), targets if classes else None, missing, seed)
-    splits = {split: Split(inputs_[rows], targets[rows]) for split, rows in drawn.items()}
+    splits = {s: Split(inputs_[rows], None if targets is None else targets[rows]) for s, rows in drawn.items()}
     counts = {split: len(rows) for split, rows in drawn.items()}
     listed = ", ".join(f"{split} {n:,}" for split, n in counts.items())
     kind = f"{len(classes)} classes" if classes else "a number"
@@ -223,7 +225,8 @@ def _finish(
         else ""
     )
     notes = [
-        f"table: {x.shape[1]} features, target {one_line(facts['target'], 60)} as {kind}",
+        f"table: {x.shape[1]} features, "
+        + ("no target" if y is None else f"target {one_line(facts['target'], 60)} as {kind}"),
         f"rows: {listed}{how}",
     ]
     hot = [s["name"] for s in facts["sources"] if "categories" in s]
@@ -260,7 +263,7 @@ def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) 
                  "sources": [{"name": column} for column in columns]}  # fmt: skip
         y = y.astype(np.int64 if classes else np.float32)
         told = [f"row {r + 1}: {columns[0]}={x[r, 0]:g}, ..., {classes[y[r]] if classes else y[r]}" for r in range(3)]
-        return _finish(x.astype(np.float32), y, facts, seed, wanted, Problems(), name, told)
+        return finish(x.astype(np.float32), y, facts, seed, wanted, Problems(), name, told)
     path = catalogue.get(name)["housing.tgz"]
     problems = Problems()
     table = from_bytes(read_member(path, "housing/housing.csv"), f"{path}: housing/housing.csv", ".csv", problems)

@@ -1,11 +1,12 @@
 """The text reader: one .txt file or a folder of them, UTF-8, gzipped or not, as one string for each split."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from . import catalogue
-from .archives import read_bytes
+from .archives import read_bytes, read_members
 from .errors import DataError, Problem, Problems, one_line
 from .splits import Dataset, Split, shares
 
@@ -108,21 +109,73 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
 
 
 def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) -> Dataset:
-    """A text of the catalogue."""
+    """A text of the catalogue, or several with a + between their names: joined split by split."""
     problems = Problems()
+    names = name.split("+")
+    pieces: dict[str, str] = {}
+    texts: dict[Path, str] = {}
+    cut: list[tuple[str, float]] = []
+    notes: list[str] = []
+    for one in names:
+        more, cut, found = _named(one, seed, options, problems)
+        for split, text in more.items():
+            before = pieces.get(split, "")
+            pieces[split] = before + "\n" * (before[-1:] not in ("", "\n")) + text
+        texts |= found
+        if len(names) > 1:
+            notes.append(f"text: {one}, characters: {_sizes(more)}{_drawn(cut)}")
+    data = _dataset(pieces, cut if len(names) == 1 else [], texts, problems)
+    return replace(data, notes=notes + data.notes)
+
+
+def _named(
+    name: str, seed: int, options: dict[str, Any] | None, problems: Problems
+) -> tuple[dict[str, str], list[tuple[str, float]], dict[Path, str]]:
+    """(text of each split, the splits that were cut off and their shares, text of each file) of one set."""
     valid, test = shares(options, test=0.0) if name == "tinyshakespeare" else shares(options)
+    missing = [(split, share) for split, share in (("valid", valid), ("test", test)) if share > 0]
     if name == "pydoc":
         from pydoc_data.topics import topics
 
-        text = "\n\n".join(topics[key].strip() for key in sorted(topics)) + "\n"
-        missing = [(s, share) for s, share in (("valid", valid), ("test", test)) if share > 0]
-        return _dataset(_cut(text, missing), missing, {Path("pydoc_data.topics"): text}, problems)
-    texts = {path: _load(path, problems) or "" for path in catalogue.get(name).values()}
+        texts = {Path("pydoc_data.topics"): "\n\n".join(topics[key].strip() for key in sorted(topics)) + "\n"}
+    elif name == "planted-grammar":
+        from .grammar import draw
+
+        texts = {Path(name): draw(seed)}
+    elif name == "brown":
+        (path,) = catalogue.get(name).values()
+        texts = {path: _without_tags(path)}
+    else:
+        texts = {path: _load(path, problems) or "" for path in catalogue.get(name).values()}
+        problems.settle()
+        if name == "ptb":
+            return dict(zip(SPLITS, texts.values(), strict=True)), [], texts
+        missing = missing[:1] if valid > 0 else []
+    return _cut("".join(texts.values()), missing), missing, texts
+
+
+def _without_tags(path: Path) -> str:
+    """The words of the Brown corpus, a sentence a line; the files hold word/tag."""
+    lines = (line.split() for data in read_members(path, r"brown/c[a-r]\d\d").values() for line in _lines(data, path))
+    return "".join(" ".join(token.rpartition("/")[0] for token in tokens) + "\n" for tokens in lines if tokens)
+
+
+def _lines(data: bytes, path: Path) -> list[str]:
+    problems = Problems()
+    text = decode(data, path, problems)
     problems.settle()
-    if name == "ptb":
-        return _dataset(dict(zip(SPLITS, texts.values(), strict=True)), [], texts, problems)
-    missing = [("valid", valid)] if valid > 0 else []
-    return _dataset(_cut("".join(texts.values()), missing), missing, texts, problems)
+    return (text or "").split("\n")
+
+
+def _sizes(pieces: dict[str, str]) -> str:
+    return ", ".join(f"{split} {len(pieces[split]):,}" for split in SPLITS if split in pieces)
+
+
+def _drawn(missing: list[tuple[str, float]]) -> str:
+    """How the splits that were not given came about."""
+    if len(missing) == 2:
+        return f" (the end is cut off: {missing[0][1]:.0%} valid, then {missing[1][1]:.0%} test)"
+    return "".join(f" ({split} is the last {share:.0%})" for split, share in missing)
 
 
 def _dataset(
@@ -131,13 +184,7 @@ def _dataset(
     pieces = {split: pieces[split] for split in SPLITS if split in pieces}
     if "train" not in pieces:
         raise problems.fail(next(iter(texts)), "", "is too short to be split", "give a longer text")
-    sizes = ", ".join(f"{split} {len(text):,}" for split, text in pieces.items())
-    drawn = "; ".join(f"{split} is the last {share:.0%}" for split, share in missing[-1:])
-    if len(missing) == 2:
-        drawn = f"the end is cut off: {missing[0][1]:.0%} valid, then {missing[1][1]:.0%} test"
-    notes = [
-        f"text: {len(texts)} file{'s' * (len(texts) != 1)}, characters: {sizes}" + (f" ({drawn})" if drawn else "")
-    ]
+    notes = [f"text: {len(texts)} file{'s' * (len(texts) != 1)}, characters: {_sizes(pieces)}{_drawn(missing)}"]
     skipped = problems.skipped()
     if skipped:
         notes.append(f"left out: {len(skipped)} ({one_line(skipped[0])}{', ...' if len(skipped) > 1 else ''})")

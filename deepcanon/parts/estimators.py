@@ -63,8 +63,8 @@ class Estimator(nn.Module):
         if any(getattr(self, name) is None for name in self.LEARNED):
             raise NotFitted(f"this {type(self).__name__} instance is not fitted yet: call fit with data first")
         if features is not None and (len(given) != 2 or given[1] != features):
-            what = f"X has shape {tuple(given)}, but {type(self).__name__} is expecting {features} features as input"
-            raise ValueError(what)
+            has = f"{given[1]} features" if len(given) == 2 else f"the shape {tuple(given)}"
+            raise ValueError(f"X has {has}, but {type(self).__name__} is expecting {features} features as input")
 
     def extra_repr(self) -> str:
         return ", ".join(f"{name}={value!r}" for name, value in self.get_params().items())

@@ -95,6 +95,8 @@ class Recipe:
     @staticmethod
     def learn(config, data) -> dict:
         train = data["train"]
+        if train.y is None:
+            raise UsageError("linear regression needs targets: give data=(x, y)")
         if not bool(torch.isfinite(train.x).all()):
             raise UsageError("the table holds values that are not finite")
         shift, scale = torch.zeros(train.x.shape[1]), torch.ones(train.x.shape[1])

@@ -303,9 +303,7 @@ class ICA(Estimator):
 
     def forward(self, inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch components"]:
         self.check_fitted()
-        if inputs.ndim != 2 or inputs.shape[1] != self.mean_.shape[0]:
-            wanted = self.mean_.shape[0]
-            raise ValueError(f"X has shape {tuple(inputs.shape)}, but ICA is expecting {wanted} features as input")
+        self.check_fitted(self.mean_.shape[0], inputs.shape)
         return (inputs.to(self.mean_.dtype) - self.mean_) @ self.components_.mT  # (1), (2)
 
     def transform(self, X):

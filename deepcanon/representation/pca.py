@@ -227,8 +227,8 @@ class PCA(nn.Module):
     def _check(self, inputs: Tensor) -> None:
         self._fitted()
         if inputs.ndim != 2 or inputs.shape[1] != self.mean_.shape[0]:
-            wanted = self.mean_.shape[0]
-            raise ValueError(f"X has shape {tuple(inputs.shape)}, but PCA is expecting {wanted} features as input")
+            has = f"{inputs.shape[1]} features" if inputs.ndim == 2 else f"the shape {tuple(inputs.shape)}"
+            raise ValueError(f"X has {has}, but PCA is expecting {self.mean_.shape[0]} features as input")
 
     def _read(self, X, at_least: int = 1) -> Float[Tensor, "batch features"]:
         if hasattr(X, "toarray"):

@@ -1,0 +1,109 @@
+"""Arrays that the caller holds, in the place of a name or path: rows [N, F] as a table, pictures [N, H, W] as images.
+
+`data=X` or `data=(X, y)`, of NumPy, torch or pandas. Labels of whole numbers, truth values or text are classes;
+floating point numbers are numbers. The run keeps of them only what a model must know.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import IN_MEMORY, arrays, tables
+from .errors import DataError, Problem, Problems, one_line
+from .splits import Dataset, shares
+
+__all__ = ["Held", "inputs"]
+
+
+def _wrong(place: str, what: str, remedy: str) -> DataError:
+    return DataError(Problem(IN_MEMORY, place, what, remedy, skippable=False))
+
+
+def _array(values: Any, place: str) -> np.ndarray:
+    if hasattr(values, "toarray"):
+        raise _wrong(place, "is a sparse matrix", "make it dense with .toarray()")
+    found = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    if found.dtype.kind == "c":
+        raise _wrong(place, "holds complex numbers", "give real ones")
+    return found
+
+
+def _rows(values: np.ndarray) -> np.ndarray:
+    """float32 [N, F]; what is no finite number is named by its place."""
+    try:
+        wide = values.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise _wrong("x", f"holds what is no number ({one_line(error, 80)})", "give numbers, one column each") from None
+    bad = np.argwhere(~(np.abs(wide) <= np.finfo(np.float32).max))
+    if len(bad):
+        row, column = bad[0]
+        what = f"is {wide[row, column]:g}, not finite in single precision"
+        raise _wrong(f"x[{row}, {column}]", what + (f", and {len(bad) - 1} more" if len(bad) > 1 else ""), "correct it")
+    return wide.astype(np.float32)
+
+
+def _targets(values: np.ndarray) -> tuple[np.ndarray, list[str] | None]:
+    """Numbers as float32, or places in the sorted classes and their names."""
+    if values.dtype.kind == "f":
+        if not np.isfinite(values).all():
+            raise _wrong("y", "holds NaN or infinity", "correct it")
+        return values.astype(np.float32), None
+    try:
+        classes, places = np.unique(values, return_inverse=True)
+    except TypeError:
+        raise _wrong("y", "mixes labels of different kinds", "give whole numbers, or text") from None
+    return places.astype(np.int64), [str(c) for c in classes.tolist()]
+
+
+class Held:
+    """Arrays of the caller; in words they are `arrays in memory`, and so the run's settings name them."""
+
+    def __init__(self, data: Any) -> None:
+        x, y = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
+        self.names = [str(name) for name in getattr(x, "columns", ())]
+        self.x, self.y = _array(x, "x"), None if y is None else _array(y, "y")
+        if self.y is not None and self.y.ndim == 2 and self.y.shape[1] == 1:
+            self.y = self.y[:, 0]
+        if self.x.ndim < 2 or self.x.size == 0:
+            raise _wrong("x", f"has shape {self.x.shape}", "give rows [N, F], or pictures [N, H, W] or [N, C, H, W]")
+        if self.y is not None and self.y.shape != (len(self.x),):
+            raise _wrong("y", f"has shape {self.y.shape}", f"give one label for each of {len(self.x)} rows")
+
+    def __str__(self) -> str:
+        return IN_MEMORY
+
+    def read(self, kinds: tuple[str, ...], seed: int, options: dict[str, Any] | None, problems: Problems) -> Dataset:
+        """The data set, for a recipe that reads these kinds; splits are drawn as from a file.
+
+        Raises:
+            DataError: the arrays do not fit.
+        """
+        kind = "tables" if self.x.ndim == 2 else "images"
+        if kind not in kinds:
+            what = f"has shape {self.x.shape}, so that it is a set of {kind}; wanted is {' or '.join(kinds)}"
+            raise _wrong("x", what, "give other data, or train another recipe")
+        wanted = shares(options)
+        if kind == "images":
+            held = arrays.held(self.x, self.y, Path(IN_MEMORY))
+            return arrays.from_arrays(held, [Path(IN_MEMORY)], None, seed, options, wanted, problems)
+        columns = self.names or [f"x{number}" for number in range(self.x.shape[1])]
+        y, classes = (None, None) if self.y is None else _targets(self.y)
+        facts = {"columns": columns, "target": "" if y is None else "y", "classes": classes,
+                 "sources": [{"name": column} for column in columns]}  # fmt: skip
+        return tables.finish(_rows(self.x), y, facts, seed, wanted, problems, IN_MEMORY, [])
+
+
+def inputs(describe: dict[str, Any], values: Any) -> Any:
+    """Arrays as a tensor of raw values, checked against what the training data were; what is none stays as it is."""
+    if isinstance(values, Tensor) or describe.get("kind") not in ("tables", "images"):
+        return values
+    x = _array(values, "x")
+    if describe["kind"] == "images":
+        return torch.from_numpy(arrays.held(x, None, Path(IN_MEMORY))["train"][0].copy())
+    count = len(describe["columns"])
+    if x.ndim != 2 or x.shape[1] != count:
+        raise _wrong("x", f"has shape {x.shape}", f"give rows of {count} columns as in training")
+    return torch.from_numpy(_rows(x))

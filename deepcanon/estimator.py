@@ -1,0 +1,187 @@
+"""A recipe as a scikit-learn estimator: for pipelines, searches and cross-validation, on arrays in memory.
+
+    codes = make_pipeline(StandardScaler(), deepcanon.Estimator("rica", overcomplete=2.0)).fit_transform(X)
+    search = GridSearchCV(deepcanon.Estimator("mlp", epochs=20), {"learning_rate": [1e-3, 1e-2]}).fit(X, y)
+
+What it can do follows from the recipe: one that needs classes is a classifier (predict, predict_proba, score), one that
+encodes a transformer (transform), one that only predicts numbers a regressor (predict, score).
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils import ClassifierTags, RegressorTags, TransformerTags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from deepcanon import heads
+from deepcanon.engine.errors import UsageError
+from deepcanon.resolving import resolve
+from deepcanon.run import load, train
+
+__all__ = ["Estimator"]
+
+
+def _has(verb: str):
+    return lambda self: hasattr(self._recipe()[1].Recipe, verb)
+
+
+def _is(*kinds: str):
+    return lambda self: self._kind() in kinds
+
+
+class Estimator(BaseEstimator):
+    """A recipe that is trained by `fit`.
+
+    All rows train it (`valid_share` and `test_share` are 0), in fp32 on as many threads as torch has, unless the
+    options say otherwise. The run's folder is deleted when it is trained; the weights stay with the estimator, which
+    can be copied and pickled.
+
+    Args:
+        name: of a recipe that reads tables, as `deepcanon list` shows it.
+        preset: the options to begin with.
+        out: a new folder that keeps the run, for one fit.
+        options: the recipe's own (as `deepcanon show NAME` lists them), and seed, steps, minutes, threads ...
+    """
+
+    run_: Any
+    files_: dict[str, bytes]
+
+    def __init__(self, name: str, *, preset: str = "default", out: str | Path | None = None, **options: Any) -> None:
+        self.name, self.preset, self.out = name, preset, out
+        self._options = options
+
+    # The manners of scikit-learn
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The recipe's name, preset and folder, and the options that were given."""
+        return {"name": self.name, "preset": self.preset, "out": self.out, **self._options}
+
+    def set_params(self, **params: Any) -> "Estimator":
+        """An option that the recipe does not have is refused by `fit`, as one that was given at the beginning."""
+        for name, value in params.items():
+            if name in ("name", "preset", "out"):
+                setattr(self, name, value)
+            else:
+                self._options[name] = value
+        return self
+
+    def _recipe(self) -> tuple[heads.Head, Any]:
+        try:
+            return resolve(str(self.name))
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+
+    def _kind(self) -> str:
+        recipe, module = self._recipe()
+        verbs = [verb for verb in ("encode", "predict") if hasattr(module.Recipe, verb)]
+        if "tables" not in recipe.data or not verbs:
+            reads = f"reads {' or '.join(recipe.data)}" if "tables" not in recipe.data else "compares others"
+            raise ValueError(f"{recipe.name} {reads}: an estimator needs a recipe that learns from rows of numbers")
+        if hasattr(module, "require_classes"):
+            return "classifier"
+        return "transformer" if "encode" in verbs else "regressor"
+
+    def __sklearn_tags__(self):
+        tags, kind = super().__sklearn_tags__(), self._kind()
+        tags.estimator_type = kind
+        tags.target_tags.required = kind != "transformer"
+        tags.classifier_tags = ClassifierTags() if kind == "classifier" else None
+        tags.regressor_tags = RegressorTags() if kind == "regressor" else None
+        tags.transformer_tags = TransformerTags(preserves_dtype=[]) if hasattr(self, "transform") else None
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "run_")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name != "run_"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if hasattr(self, "files_"):
+            with tempfile.TemporaryDirectory(prefix="deepcanon-") as folder:
+                for name, content in self.files_.items():
+                    path = Path(folder, name)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(content)
+                self.run_ = load(folder)
+
+    # The verbs
+
+    def fit(self, X: Any, y: Any = None) -> "Estimator":
+        """Trains the recipe.
+
+        Raises:
+            ValueError: the rows, the targets or an option do not fit.
+        """
+        kind = self._kind()
+        data: Any = self._checked(X, y, kind)
+        options: dict[str, Any] = {"threads": torch.get_num_threads(), "precision": "fp32"}
+        options |= {"valid_share": 0.0, "test_share": 0.0, **self._options}
+        with tempfile.TemporaryDirectory(prefix="deepcanon-") as scratch:
+            folder = Path(self.out or Path(scratch) / "run")
+            try:
+                self.run_ = train(
+                    self.name, preset=self.preset, out=folder, data=data, quiet=True, plain=not self.out, **options
+                )
+            except UsageError as error:
+                raise ValueError(str(error)) from error
+            kept = [folder / "config.json", *folder.glob("facts/*"), *folder.glob("checkpoints/*/*")]
+            self.files_ = {str(path.relative_to(folder)): path.read_bytes() for path in kept}
+        return self
+
+    def _checked(self, X: Any, y: Any, kind: str) -> Any:
+        """Arrays that `train` understands: targets as places in `classes_`, or as floating point numbers."""
+        how: dict[str, Any] = {"dtype": np.float64, "ensure_min_samples": 2}
+        if kind == "transformer":
+            return validate_data(self, X, **how)
+        X, y = validate_data(self, X, y, y_numeric=kind == "regressor", **how)
+        if kind == "regressor":
+            return X, y.astype(np.float64)
+        check_classification_targets(y)
+        self.classes_, places = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"{self.name} tells classes apart: y holds one class, two at least are needed")
+        return X, places
+
+    def _rows(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        return validate_data(self, X, reset=False, dtype=np.float64)
+
+    @available_if(_has("encode"))
+    def transform(self, X: Any) -> np.ndarray:
+        """The representation [N, K] of the rows."""
+        rows = self._rows(X)
+        return self.run_.encode(rows).cpu().numpy()
+
+    @available_if(_has("encode"))
+    def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
+        return self.fit(X, y).transform(X)
+
+    @available_if(_has("predict"))
+    def predict(self, X: Any) -> np.ndarray:
+        """Classes, or the number that the recipe predicts of each row."""
+        rows = self._rows(X)
+        records = self.run_.predict(rows)
+        if self._kind() == "classifier":
+            return self.classes_[[int(record["label"]) for record in records]]
+        return np.array([record["value"] for record in records])
+
+    @available_if(_is("classifier"))
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """The probability of every class, in the order of `classes_`."""
+        rows = self._rows(X)
+        names = [str(place) for place in range(len(self.classes_))]
+        return np.array([[record["probabilities"][name] for name in names] for record in self.run_.predict(rows)])
+
+    @available_if(_is("classifier", "regressor"))
+    def score(self, X: Any, y: Any) -> float:
+        """Accuracy, or R2."""
+        return float((accuracy_score if self._kind() == "classifier" else r2_score)(y, self.predict(X)))

@@ -1,0 +1,163 @@
+"""Recipes on arrays in memory: by `train`, and as scikit-learn's estimators (its own checks: tests/contract)."""
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.datasets import load_diabetes, load_digits
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import deepcanon
+from deepcanon import Estimator, heads
+from deepcanon.cli import main
+from deepcanon.data import DataError
+from deepcanon.engine.errors import UsageError
+from deepcanon.run import resume
+
+X, Y = load_digits(return_X_y=True)
+NAMES = np.array(list("abcdefghij"))[Y]
+QUICK = {"threads": 1, "quiet": True, "plain": True}
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+# train, load and resume
+
+
+def test_a_run_on_arrays_answers_without_them_and_says_so_where_it_cannot(tmp_path, capsys):
+    run = deepcanon.train("softmax-regression", data=(X, NAMES), steps=20, out="run", **QUICK)
+    assert run.data == "arrays in memory" and run.evaluate("test")["accuracy"] > 0.9
+    (tmp_path / "run").rename(tmp_path / "moved")
+    again = deepcanon.load("moved")
+    assert [r["label"] for r in again.predict(X[:50])] == [r["label"] for r in run.predict(X[:50])]
+    with pytest.raises(DataError, match=r"^arrays in memory: were given by the caller.*; give data=\(x, y\) again$"):
+        again.evaluate("test")
+    assert deepcanon.load("moved", data=(X, NAMES)).evaluate("test") == run.evaluate("test")
+    with pytest.raises(UsageError, match="arrays in memory has the classes 0"):
+        deepcanon.load("moved", data=(X, Y)).evaluate("test")
+    assert main(["eval", "moved"]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1 and "again" in said.err
+
+
+def test_resume_needs_the_arrays_again_and_goes_on_with_them():
+    whole = deepcanon.train("rica", data=X[:, 20:26], steps=12, out="whole", **QUICK)
+    deepcanon.train("rica", data=X[:, 20:26], steps=6, out="half", **QUICK)
+    with pytest.raises(DataError, match="again"):
+        resume("half", steps=12, quiet=True)
+    assert resume("half", steps=12, data=X[:, 20:26], quiet=True)["step"] == 12
+    assert torch.equal(deepcanon.load("half").module.weight, whole.module.weight)
+
+
+def test_pictures_and_what_compares_runs():
+    run = deepcanon.train("convnet", preset="smoke", data=(X.reshape(-1, 8, 8) / 16, Y), steps=3, out="run", **QUICK)
+    assert len(run.predict(X[:4].reshape(-1, 8, 8) / 16)) == 4
+    with pytest.raises(UsageError, match="dropout trains others"):
+        deepcanon.train("dropout", data=(X, Y))
+    with pytest.raises(DataError, match="set of tables; wanted is images"):
+        deepcanon.train("convnet", data=(X, Y))
+    with pytest.raises(DataError, match="set of tables; wanted is task"):
+        deepcanon.train("holdout", data=X)
+    with pytest.raises(UsageError, match="needs targets"):
+        deepcanon.train("linear-regression", data=X)
+
+
+# The estimator
+
+
+def test_equals_the_field_s_own(tmp_path):
+    ours, theirs = Estimator("pca", components=5).fit(X), PCA(5).fit(X)
+    np.testing.assert_allclose(np.abs(ours.transform(X)), np.abs(theirs.transform(X)), atol=1e-3)
+    a, b = load_diabetes(return_X_y=True)
+    line = Estimator("linear-regression").fit(a, b)
+    np.testing.assert_allclose(line.predict(a), LinearRegression().fit(a, b).predict(a), rtol=1e-4)
+    assert line.score(a, b) == pytest.approx(0.51775, abs=1e-4)
+    assert list(tmp_path.iterdir()) == []  # nothing is left behind
+
+
+def test_is_a_link_of_pipelines_and_searches():
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), Estimator("pca", components=2), Estimator("softmax-regression", steps=10)),
+        {"estimator-1__components": [2, 20]},
+        cv=2,
+    )
+    search.fit(X[:600], NAMES[:600])
+    assert search.best_params_ == {"estimator-1__components": 20} and search.best_score_ > 0.8
+    assert (search.predict(X[600:]) == NAMES[600:]).mean() > 0.8
+    probabilities = search.predict_proba(X[600:610])
+    assert probabilities.shape == (10, 10) and np.allclose(probabilities.sum(1), 1)
+    assert (search.classes_[probabilities.argmax(1)] == search.predict(X[600:610])).all()
+    assert cross_val_score(Estimator("naive-bayes", repeats=0), X, Y, cv=2).min() > 0.7
+
+
+def test_a_copy_of_a_fitted_one_answers_the_same_elsewhere(tmp_path):
+    model = Estimator("mlp", steps=30, hidden=(16,)).fit(X, NAMES)
+    assert (pickle.loads(pickle.dumps(model)).predict(X) == model.predict(X)).all()
+    (tmp_path / "model").write_bytes(pickle.dumps(model))
+    np.save(tmp_path / "rows.npy", X[:100])
+    code = (
+        "import pickle, numpy; m = pickle.load(open('model', 'rb'));"
+        "print(''.join(m.predict(numpy.load('rows.npy'))), m.transform(numpy.load('rows.npy')).shape)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said == "".join(model.predict(X[:100])) + " (100, 16)\n"
+    fresh = clone(model)
+    assert fresh.get_params() == model.get_params() and not hasattr(fresh, "run_")
+
+
+def test_out_keeps_the_run(tmp_path):
+    model = Estimator("ica", out=tmp_path / "kept").fit(X[:, 20:24])
+    assert (tmp_path / "kept" / "report.html").is_file()
+    np.testing.assert_array_equal(deepcanon.load("kept").encode(X[:9, 20:24]).numpy(), model.transform(X[:9, 20:24]))
+    with pytest.raises(ValueError, match="holds something already"):
+        model.fit(X)
+
+
+def test_what_a_recipe_is_follows_from_what_it_offers():
+    kinds = {}
+    for stem in heads.stems():
+        try:
+            model = Estimator(stem)
+            kinds[stem] = (
+                "classifier" if is_classifier(model) else "regressor" if is_regressor(model) else "transformer"
+            )
+            assert hasattr(model, "predict_proba") == is_classifier(model)
+            assert hasattr(model, "score") == (kinds[stem] != "transformer")
+        except ValueError as error:
+            assert "an estimator needs a recipe that learns from rows of numbers" in str(error)
+    classifiers = ["learning_curves", "logistic_regression", "mlp", "naive_bayes", "softmax_regression"]
+    assert [s for s, kind in kinds.items() if kind == "classifier"] == [*classifiers, "stacked_autoencoder"]
+    assert [s for s, kind in kinds.items() if kind == "regressor"] == ["linear_regression"]
+    transformers = ["autoencoder", "denoising_autoencoder", "ica", "pca", "rbm", "rica", "tsne"]
+    assert [s for s, kind in kinds.items() if kind == "transformer"] == transformers
+
+
+@pytest.mark.parametrize(
+    ("model", "y", "said"),
+    [
+        (Estimator("nonsense"), Y, "there is no recipe 'nonsense'"),
+        (Estimator("dropout"), Y, "dropout compares others"),
+        (Estimator("convnet"), Y, "convnet reads images"),
+        (Estimator("pca", componens=3), Y, "unknown option 'componens'"),
+        (Estimator("pca", components="3"), Y, "components is '3', not of type int"),
+        (Estimator("pca", preset="huge"), Y, "no preset 'huge'"),
+        (Estimator("mlp"), None, "requires y to be passed"),
+        (Estimator("mlp"), Y + 0.5, "continuous"),
+        (Estimator("mlp"), 0 * Y, "one class"),
+    ],
+)
+def test_what_does_not_fit_is_a_value_error_and_leaves_nothing(tmp_path, model, y, said):
+    with pytest.raises(ValueError, match=said):
+        model.fit(X, y)
+    assert list(tmp_path.iterdir()) == [] and not hasattr(model, "run_")
