@@ -36,6 +36,7 @@ FILES = {  # what must lie in $DEEPCANON_DATA for a set of the catalogue to coun
     "fashion-mnist": "fashion-mnist",
     "tinyshakespeare": "tinyshakespeare",
     "ptb": "ptb",
+    "movie-reviews": "nltk",
 }
 
 

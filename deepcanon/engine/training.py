@@ -227,7 +227,7 @@ def environment() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _as_usage() -> Iterator[None]:
-    """What a system refuses while it is fitted to the data and options is the caller's to mend: one line, exit code 2."""
+    """What a system refuses of data and options is the caller's to mend: one line, exit code 2."""
     try:
         yield
     except DataError:  # which knows the place too

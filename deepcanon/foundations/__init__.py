@@ -139,6 +139,7 @@ from .planted_bugs import explicit as explicit
 from .primitives import PRIMITIVES as PRIMITIVES
 from .primitives import Primitive as Primitive
 from .softmax_regression import SoftmaxRegression as SoftmaxRegression
+from .softmax_regression import fit_softmax as fit_softmax
 from .softmax_regression import softmax_gradient as softmax_gradient
 from .softmax_regression import softmax_objective as softmax_objective
 from .softmax_temperature import calibration_error as calibration_error

@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-__all__ = ["SoftmaxRegression", "softmax_gradient", "softmax_objective"]
+__all__ = ["SoftmaxRegression", "fit_softmax", "softmax_gradient", "softmax_objective"]
 
 
 def _check(weight: Tensor, bias: Tensor, inputs: Tensor, labels: Tensor) -> None:
@@ -95,3 +95,28 @@ class SoftmaxRegression(nn.Module):
     def objective(self, inputs: Tensor, labels: Tensor, *, decay: float = 0.0) -> Tensor:
         """Equation (3) at the present parameters."""
         return softmax_objective(self.weight, self.bias, inputs, labels, decay=decay)
+
+
+def fit_softmax(
+    inputs: Float[Tensor, "batch features"],
+    labels: Int[Tensor, "batch"],
+    classes: int,
+    *,
+    decay: float = 0.0,
+    iterations: int = 100,
+) -> SoftmaxRegression:
+    """The minimum of (3) by L-BFGS from zero, on all rows at once."""
+    model = SoftmaxRegression(inputs.shape[1], classes, device=inputs.device, dtype=inputs.dtype)
+    model.requires_grad_(False)
+    weight, bias = model.weight, model.bias
+    optimizer = torch.optim.LBFGS(
+        [weight, bias], max_iter=iterations, tolerance_grad=1e-6, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> Tensor:
+        weight.grad, bias.grad = softmax_gradient(weight, bias, inputs, labels, decay=decay)  # (4), (5)
+        return softmax_objective(weight, bias, inputs, labels, decay=decay)
+
+    optimizer.step(closure)
+    weight.grad = bias.grad = None
+    return model

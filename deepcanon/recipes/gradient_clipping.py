@@ -34,7 +34,7 @@ class Config:
     """Numbers in a sequence."""
     hidden: int = 32
     """Units of each network."""
-    limit: float = 0.5
+    limit: float = 0.25
     """Largest norm of the gradient in the clipped arm."""
     learning_rates: tuple[float, ...] = (0.002, 0.005, 0.01, 0.1)
     """Rates that both arms train with, side by side."""

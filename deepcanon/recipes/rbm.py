@@ -3,8 +3,7 @@
 Task: a density of the data, by CD or PCD. Data: images (a pixel is the probability of a 1), the number columns of a
 table (standardised, Gaussian units), or none (`--data ""`): bars and stripes of 4 x 4 pixels, whose entropy is 3.379
 nats, or with `--visible gaussian` eight Gaussians on a circle. Metrics: exact negative log-likelihood where a layer has
-at most 20 units; on the test split also that by AIS, with three standard errors to each side. MNIST, 500 hidden units:
-91 nats by AIS of one seed, whose weights vary so much that the error is open to one side; three minutes on one core.
+at most 20 units; on the test split also that by AIS, with three standard errors to each side (MNIST: docs/results).
 
     deepcanon train rbm --data mnist
 """
@@ -99,7 +98,7 @@ from torch import nn
 from deepcanon.engine import raw_export
 from deepcanon.engine.errors import UsageError
 from deepcanon.parts.standardize import Standardize, channel_statistics
-from deepcanon.parts.tiles import signed_tiles
+from deepcanon.parts.tiles import side_by_side, signed_tiles
 from deepcanon.representation.rbm import ENUMERABLE, RBM, annealed_log_partition
 
 SIDE, PATTERNS = 4, 32  # of bars and stripes: pixels of a side; patterns, all equally likely, two of them twice
@@ -152,8 +151,8 @@ class Recipe:
         self.splits = ("valid", "test") if self.task else None
         self.mean, self.pictures = torch.as_tensor(facts["mean"]), len(facts["shape"]) == 3
         self.base = self.mean if self.gaussian else self.mean.clamp(0.01, 0.99).logit()
-        kinds = {"units": "gaussian", "sigma": config.sigma} if self.gaussian else {}
-        self.model = RBM(len(self.mean), config.hidden, **kinds).to(run.device)
+        units = {"units": "gaussian", "sigma": config.sigma} if self.gaussian else {}
+        self.model = RBM(len(self.mean), config.hidden, **units).to(run.device)
         with torch.no_grad():
             self.model.visible_bias.copy_(self.base)
         scaled = Standardize(torch.as_tensor(facts["shift"]), torch.as_tensor(facts["scale"]))
@@ -162,7 +161,7 @@ class Recipe:
         others = [p for name, p in self.model.named_parameters() if name != "weight"]
         groups = [{"params": [self.model.weight], "weight_decay": config.decay}, {"params": others}]
         self.rate = config.learning_rate * (config.gaussian_factor if self.gaussian else 1)
-        self.optimizer = torch.optim.SGD(groups, self.rate, config.momentum)
+        self.optimizer = torch.optim.SGD(groups, self.rate, config.momentum, fused=True)
 
     def plan(self) -> int:
         count = POINTS if self.task else len(self.run.data["train"])
@@ -182,27 +181,30 @@ class Recipe:
         return bars_and_stripes()[(PATTERNS * chosen).long()]
 
     def units(self, raw, uniform):
-        """Raw values to visible units; `uniform` noise draws binary ones."""
-        x = self.preprocess(raw.to(self.run.device))
-        if self.gaussian or self.config.binarize == "none":
+        """Raw values to visible units; `uniform` gives the noise that draws binary ones."""
+        x, how = self.preprocess(raw.to(self.run.device)), self.config.binarize
+        if self.gaussian or how == "none":
             return x
-        return (x > (0.5 if self.config.binarize == "threshold" else uniform.to(x.device))).to(x)
+        return (x > (0.5 if how == "threshold" else uniform().to(x.device))).to(x)
 
+    @torch.no_grad()
     def step(self, step: int) -> dict:
-        config, run = self.config, self.run
-        data = self.units(self.batch(run, config.batch), run.rand("pixels", (config.batch, len(self.mean))))
-        cd = config.method == "cd"
+        config, run, model = self.config, self.run, self.model
+        data = self.units(self.batch(run, config.batch), lambda: run.rand("pixels", (config.batch, len(self.mean))))
+        cd, share, random = config.method == "cd", (run.rank, run.world), run.generator("gibbs")
         start = data if cd else self.chains.to(data)
-        share, random = (run.rank, run.world), run.generator("gibbs")
-        samples = self.model.gibbs(start, config.gibbs, random, mean=cd and self.gaussian, share=share)
+        chain = model.chain(start, config.gibbs, random, mean=cd and self.gaussian, share=share)
+        hidden = chain.hidden if cd else model(data)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate * (1 - step / max(run.steps, step + 1))
-        self.optimizer.zero_grad()
-        loss = run.backward(self.model.contrast(data, samples), self.model)
+        slopes = model.slope(data, chain.visible, hidden)
+        for parameter, slope in zip((model.weight, model.visible_bias, model.hidden_bias), slopes, strict=True):
+            parameter.grad = slope if run.world == 1 else run.sum(slope) / run.world
         self.optimizer.step()
         if not cd:
-            self.chains = samples
-        return {"loss": loss, "error": run.sum((data - self.reconstruct(data)).square().sum()) / config.batch}
+            self.chains = chain.visible
+        error = {"error": run.sum((data - chain.mean).square().sum()) / config.batch} if cd else {}
+        return {"active": run.sum(hidden.mean()) / run.world} | error
 
     @torch.no_grad()
     def reconstruct(self, x):
@@ -210,14 +212,14 @@ class Recipe:
 
     def rows(self, split, count=None):
         """Visible units of a split, with the same noise at each call; of bars and stripes every pattern."""
-        random = torch.Generator().manual_seed({"train": 0, "valid": 1, "test": 2}[split])
+        random = torch.Generator().manual_seed(("train", "valid", "test").index(split))
         if not self.task:
             raw = self.run.data[split].x[slice(count)]
         elif self.gaussian:
             raw = on_the_circle(torch.rand(POINTS, generator=random), torch.randn(POINTS, 2, generator=random))
         else:
             raw = bars_and_stripes()
-        return self.units(raw, torch.rand(len(raw), len(self.mean), generator=random))
+        return self.units(raw, lambda: torch.rand(len(raw), len(self.mean), generator=random))
 
     def energies(self, x):
         return torch.cat([self.model.free_energy(part) for part in x.split(2000)])
@@ -254,11 +256,13 @@ class Recipe:
         return values.round().clamp(0, 255).to(torch.uint8) if self.pictures else values
 
     def figures(self) -> dict:
+        from matplotlib.figure import Figure
+
         shown: dict = {}
         if self.pictures:
             shown["filters"] = signed_tiles(self.model.weight.T[:100], self.facts["shape"]).numpy()
-            start = self.chains[:100] if self.config.method == "pcd" else None
-            shown["chains"] = self.raw(self.sample(100, torch.Generator().manual_seed(0), start)).cpu().numpy()
+            start, random = self.chains[:100] if self.config.method == "pcd" else None, torch.Generator().manual_seed(0)
+            shown["chains"] = self.raw(self.sample(100, random, start)).cpu().numpy()
         if self.task and self.gaussian:  # the density over the plane
             line = torch.linspace(-2.2, 2.2, 111)
             energy = self.energies(torch.cartesian_prod(-line, line).flip(1).to(self.model.weight))
@@ -268,16 +272,12 @@ class Recipe:
         sets = {name: self.rows(name, 2000) for name in ("train", "valid") if name in self.run.data}
         if self.pictures:
             x = sets.get("valid", sets["train"])[:24]
-            pairs = torch.stack([x, self.reconstruct(x)], 1).flatten(0, 1)
-            shown["reconstructions"] = self.raw(pairs).cpu().numpy()
-        from matplotlib.figure import Figure
-
-        # Those of validation run away from those of training when the machine learns by heart.
-        shown["free-energy"] = Figure(figsize=(5, 3.2), layout="constrained")
-        axes = shown["free-energy"].subplots()
+            shown["reconstructions"] = side_by_side((x, self.reconstruct(x)), self.facts["shape"]).numpy()
+        shown["free-energy"] = figure = Figure(figsize=(5, 3.2), layout="constrained")
+        axes = figure.subplots()
         energies = [self.energies(rows).cpu().numpy() for rows in sets.values()]
         axes.hist(energies, 40, density=True, histtype="step", label=list(sets))
-        axes.legend(title="free energy, nats")
+        axes.legend(title="free energy, nats")  # those of validation run away where it learns by heart
         return shown
 
     def encode(self, inputs):

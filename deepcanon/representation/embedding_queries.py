@@ -1,7 +1,8 @@
-"""Nearest words by cosine, and analogies by 3CosAdd and 3CosMul, over an embedding of any size.
+"""Nearest words by cosine, analogies by 3CosAdd and 3CosMul, likeness of pairs, over an embedding of any size.
 
 Papers: Mikolov et al. 2013, "Efficient estimation of word representations in vector space" (arXiv:1301.3781); Levy and
-Goldberg 2014, "Linguistic regularities in sparse and explicit word representations" (CoNLL: the names and 3CosMul).
+Goldberg 2014, "Linguistic regularities in sparse and explicit word representations" (CoNLL: the names and 3CosMul);
+Finkelstein et al. 2001, "Placing search in context" (WWW: pairs of words with people's scores, compared by rank).
 
 V words, rows e_w of D numbers. "a is to b as c is to ?":
 
@@ -10,14 +11,15 @@ V words, rows e_w of D numbers. "a is to b as c is to ?":
     3CosAdd:           argmax_{w not in {a, b, c}} u_w . (u_b - u_a + u_c)                            (3)
     3CosMul:           argmax_{w not in {a, b, c}} s(w, b) s(w, c) / (s(w, a) + eps)                  (4)
                        s(w, v) = (u_w . u_v + 1) / 2                                                  (5)
+    likeness:          the correlation of the ranks of u_a . u_b and of a score of each pair (a, b)   (6)
 
 On unit vectors |u - v|^2 = 2 - 2 u . v, so that the nearest by distance are the nearest by cosine.
 
 Departures
 - Ties go to the word of the smaller index (the more frequent one in a vocabulary sorted by frequency); the papers do
   not say.
-- Questions with a word outside the vocabulary are counted, and named as `skipped`; the accuracy over all questions
-  counts them as missed, that over the known ones leaves them out. The C tool drops them without a word.
+- Questions and pairs with a word outside the vocabulary are counted, and named as `skipped`; the accuracy over all
+  questions counts them as missed, that over the known ones leaves them out. The C tool drops them without a word.
 
 Shown by: word2vec
 
@@ -38,7 +40,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 __all__ = [
-    "AnalogyScore", "EmbeddingQueries", "Neighbours", "analogies", "cosine_neighbours", "score_analogies", "unit_rows",
+    "AnalogyScore", "EmbeddingQueries", "Neighbours", "SimilarityScore", "analogies", "cosine_neighbours",
+    "rank_correlation", "score_analogies", "unit_rows",
 ]  # fmt: skip
 
 ROWS = 1 << 15
@@ -68,8 +71,36 @@ class AnalogyScore(NamedTuple):
     @property
     def accuracy_of_all(self) -> float:
         """With the skipped ones counted as missed."""
-        total = self.known + self.skipped
-        return self.right / total if total else 0.0
+        return self.accuracy * self.coverage
+
+    @property
+    def coverage(self) -> float:
+        """The share of the questions whose words are known."""
+        return self.known / max(1, self.known + self.skipped)
+
+
+class SimilarityScore(NamedTuple):
+    """Counts of pairs of words, both known or skipped, and Spearman's correlation over the known ones, equation (6)."""
+
+    known: int
+    skipped: int
+    correlation: float
+
+    @property
+    def coverage(self) -> float:
+        """The share of the pairs that are known."""
+        return self.known / max(1, self.known + self.skipped)
+
+
+def rank_correlation(x: Float[Tensor, "n"], y: Float[Tensor, "n"]) -> float:
+    """Spearman's: the correlation of the ranks, equal values sharing their mean rank."""
+    if x.ndim != 1 or x.shape != y.shape or len(x) < 2:
+        raise ValueError(f"expected two vectors of one length above 1, got {tuple(x.shape)} and {tuple(y.shape)}")
+    ranks = []
+    for values in (x, y):
+        _, where, many = values.unique(return_inverse=True, return_counts=True)
+        ranks.append((many.cumsum(0) - (many - 1) / 2)[where].double())
+    return float(torch.corrcoef(torch.stack(ranks))[0, 1].nan_to_num())
 
 
 def unit_rows(vectors: Float[Tensor, "words dims"]) -> Float[Tensor, "words dims"]:
@@ -92,10 +123,14 @@ class _Best:
     def add(self, scores: Tensor, first: int) -> None:
         words = torch.arange(first, first + scores.shape[1], device=scores.device).expand_as(scores)
         scores, words = torch.cat([self.scores, scores], 1), torch.cat([self.words, words], 1)
-        # All that reach the last kept score stay in play, in the order of their index: a stable sort then breaks ties.
-        floor = scores.topk(min(self.kept, scores.shape[1]), 1).values[:, -1:]
-        width = int((scores >= floor).sum(1).max())
-        order = (scores >= floor).int().argsort(dim=1, descending=True, stable=True)[:, :width]
+        best = scores.topk(min(self.kept, scores.shape[1]), 1)
+        reach = scores >= best.values[:, -1:]
+        width = int(reach.sum(1).max())
+        if width > best.indices.shape[1]:  # ties: all that reach the last kept score stay in play
+            order = reach.int().argsort(dim=1, descending=True, stable=True)[:, :width]
+        else:
+            order = best.indices.sort(dim=1).values
+        # In the order of their index, so that a stable sort breaks ties.
         scores, words = scores.gather(1, order), words.gather(1, order)
         order = scores.argsort(dim=1, descending=True, stable=True)[:, : self.kept]
         self.scores, self.words = scores.gather(1, order), words.gather(1, order)
@@ -203,6 +238,15 @@ class EmbeddingQueries:
         place = torch.tensor([self._place(word)], device=self.unit.device)
         return self._named(cosine_neighbours(self.unit, self.unit[place], kept, place[:, None]))
 
+    def nearest(self, vector: Float[Tensor, "dims"], kept: int = 10, without: Sequence[str] = ()) -> list:
+        """The words nearest to a vector and their cosines, `kept` at most; none for a vector of zeros."""
+        places = [self.index[word] for word in dict.fromkeys(without) if word in self.index]
+        kept = min(kept, len(self.words) - len(places))
+        if kept < 1 or not bool(vector.any()):
+            return []
+        excluded = torch.tensor([places], dtype=torch.long, device=self.unit.device)
+        return self._named(cosine_neighbours(self.unit, vector[None], kept, excluded))
+
     def analogy(
         self, a: str, b: str, c: str, kept: int = 5, method: Literal["3cosadd", "3cosmul"] = "3cosadd"
     ) -> list[tuple[str, float]]:
@@ -217,3 +261,13 @@ class EmbeddingQueries:
         rows = [[self.index.get(word, -1) for word in question] for question in questions]
         places = torch.tensor(rows, dtype=torch.long, device=self.unit.device).reshape(-1, 4)
         return score_analogies(self.unit, places, method)
+
+    def similarity(self, pairs: Sequence[tuple[str, str, float]]) -> SimilarityScore:
+        """How the cosines of pairs (a, b, score) rank against the scores; 0 with fewer than two known pairs."""
+        known = [(self.index[a], self.index[b], score) for a, b, score in pairs if a in self.index and b in self.index]
+        if len(known) < 2:
+            return SimilarityScore(len(known), len(pairs) - len(known), 0.0)
+        left, right = (torch.tensor([row[place] for row in known], device=self.unit.device) for place in (0, 1))
+        cosines = (self.unit[left] * self.unit[right]).sum(1)
+        scores = torch.tensor([score for _, _, score in known], dtype=torch.float64, device=self.unit.device)
+        return SimilarityScore(len(known), len(pairs) - len(known), rank_correlation(cosines, scores))  # (6)

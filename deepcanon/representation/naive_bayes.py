@@ -14,6 +14,8 @@ N examples x with F features and class c of K; N_c examples, sums s_c and square
     log p(c | x) = log p(x, c) - log p(x),   log p(x) = logsumexp_c log p(x, c)                  (5)
     bits per dimension = -log p(x) / (F ln 2)                                                    (6)
     merge: s = s1 + s2,   S = S1 + S2 + (N1 N2 / N)(mu1 - mu2)^2, class by class                  (7)
+    telling: theta_cf log(theta_cf / mean_{d != c} theta_df), f's share of the KL of c from the others     (8)
+    z_cf = (mean of n samples of class c - theta_cf) / sqrt(v_cf / n), of the size 1 for a right sampler   (9)
 
 With (2') and with (3) the log odds of two classes are linear in x: these are the generative twins of logistic
 regression. What is maximised is the likelihood of x and c together (the logarithm of the product of p is the sum of
@@ -47,7 +49,10 @@ from torch import Tensor
 
 from deepcanon.parts.estimators import Estimator, labels_of, rows_of
 
-__all__ = ["ClassMoments", "NaiveBayes", "bits_per_dimension", "class_moments", "merge_classes"]
+__all__ = [
+    "ClassMoments", "NaiveBayes", "bits_per_dimension", "class_moments", "merge_classes", "sample_z",
+    "telling_features",
+]  # fmt: skip
 
 DEFAULT_SMOOTHING = {"gaussian": 1e-9, "bernoulli": 1.0, "multinomial": 1.0}
 
@@ -87,6 +92,14 @@ def bits_per_dimension(log_likelihood: Float[Tensor, "batch"], features: int) ->
     if features < 1:
         raise ValueError(f"{features} features have no likelihood per dimension")
     return -log_likelihood / (features * math.log(2))  # (6)
+
+
+def telling_features(theta: Float[Tensor, "classes features"]) -> Float[Tensor, "classes features"]:
+    """Equation (8), of probabilities: large where a feature is frequent in a class and rarer in the others."""
+    if theta.ndim != 2 or len(theta) < 2:
+        raise ValueError(f"probabilities {tuple(theta.shape)}: two classes at least")
+    others, floor = (theta.sum(0) - theta) / (len(theta) - 1), torch.finfo(theta.dtype).tiny
+    return theta * (theta.clamp_min(floor) / others.clamp_min(floor)).log()  # (8)
 
 
 class NaiveBayes(Estimator):
@@ -236,6 +249,17 @@ class NaiveBayes(Estimator):
     def n_features_in_(self) -> int:
         self.check_fitted()
         return self.theta_.shape[1]
+
+
+def sample_z(
+    model: NaiveBayes, *, samples: int = 200, draws: int = 1, generator: torch.Generator | None = None
+) -> Float[Tensor, ""]:
+    """Root mean square of equation (9) over classes and features that vary; `draws` as in `NaiveBayes.sample`."""
+    labels = torch.arange(len(model.theta_), device=model.theta_.device).repeat_interleave(samples)
+    drawn = model.sample(labels, draws=draws, generator=generator).view(len(model.theta_), samples, -1)
+    error = (model.variance_ / (samples * draws)).sqrt()
+    gap = drawn.mean(1) / draws - model.theta_
+    return (gap[error > 0] / error[error > 0]).square().mean().sqrt()  # (9)
 
 
 def _times_log(counts: Float[Tensor, "batch features"], theta: Float[Tensor, "classes features"]) -> Tensor:

@@ -14,19 +14,22 @@ v [N, D] visible, h [N, H] in {0, 1}; W [D, H], b [D], c [H]; sigma [D] of Gauss
     log Z = log sum_h exp(c.h) prod_d (1 + exp(b_d + (W h)_d)),   or of Gaussian units                     (6)
             log sum_h exp(c.h + sum_d b_d m_d / sigma_d + m_d^2 / 2) + sum_d log(sqrt(2 pi) sigma_d),  m = W h
     -log p(v) = F(v) + log Z,   its slope that of  mean F(data) - mean F(samples of the model)             (7)
+    dW = mean u'^T p(h|v') - mean u^T p(h|v),   dc = mean p(h|v') - mean p(h|v),   db = mean v' - mean v
+            (Gaussian: over sigma^2),   the slope of (7) with data v and samples v'                         (8)
     CD-k takes for the samples k steps of (3), (4) from the data; PCD goes on from its chains of the last update
-    AIS: W, c times beta, b from a base to its own; w = prod_k exp(F_k(v_k) - F_{k+1}(v_k)),  Z = Z_0 E[w]   (8)
+    AIS: W, c times beta, b from a base to its own; w = prod_k exp(F_k(v_k) - F_{k+1}(v_k)),  Z = Z_0 E[w]   (9)
 
-By (5) the slope of F holds the probabilities of h, not samples of it, as the guide asks of the last statistics; what
-drives a reconstruction are sampled states. A Gaussian reconstruction of CD is the mean of (4), without noise.
+(8) holds the probabilities of h, not samples of it, as the guide asks of the last statistics; what drives a
+reconstruction are sampled states. A Gaussian reconstruction of CD is the mean of (4), without noise.
 
 Departures: binary reconstructions are sampled (the guide allows probabilities). Log sigma may be learned, by PCD.
 
     >>> import torch
     >>> from deepcanon.representation import RBM
     >>> model, data = RBM(6, 4), torch.eye(6)
-    >>> model.contrast(data, model.gibbs(data, 1)).backward()  # the gradient of CD-1
-    >>> tuple(model(data).shape), tuple(model.weight.grad.shape)
+    >>> samples, hidden, _ = model.chain(data, 1)
+    >>> weight, _, _ = model.slope(data, samples, hidden)  # of CD-1
+    >>> tuple(model(data).shape), tuple(weight.shape)
     ((6, 4), (6, 4))
 """
 
@@ -38,7 +41,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-__all__ = ["RBM", "Annealed", "annealed_log_partition", "free_energy", "log_partition"]
+__all__ = ["RBM", "Annealed", "Chain", "annealed_log_partition", "free_energy", "log_partition"]
 
 ENUMERABLE = 20  # units of the smaller layer whose states are summed over
 STATES = 4096  # at a time
@@ -50,6 +53,14 @@ class Annealed(NamedTuple):
     log_z: Tensor
     low: Tensor
     high: Tensor
+
+
+class Chain(NamedTuple):
+    """Visible units after some steps, the hidden probabilities of the first step, the visible means of the last."""
+
+    visible: Float[Tensor, "batch visible"]
+    hidden: Float[Tensor, "batch hidden"]
+    mean: Float[Tensor, "batch visible"]
 
 
 def _check(weight: Tensor, visible_bias: Tensor, hidden_bias: Tensor, sigma: Tensor | None) -> None:
@@ -117,7 +128,7 @@ def annealed_log_partition(
     chains: int = 100,
     generator: torch.Generator | None = None,
 ) -> Annealed:
-    """Equation (8): annealed importance sampling.
+    """Equation (9): annealed importance sampling.
 
     Args:
         base: visible biases at beta = 0, such as the log odds of the data's means; None takes `visible_bias`.
@@ -146,7 +157,7 @@ def annealed_log_partition(
             alone = v @ (b_new - b_old)
         else:
             alone = (((v - b_old) / sigma).square() - ((v - b_new) / sigma).square()).sum(1) / 2
-        log_w += alone + (F.softplus(new * a) - F.softplus(old * a)).sum(1)  # (8)
+        log_w += alone + (F.softplus(new * a) - F.softplus(old * a)).sum(1)  # (9)
         h = (torch.rand(a.shape, **make).to(a.device) < torch.sigmoid(new * a)).to(a)  # (3)
         v = draw(b_new + unit * (new * h @ weight.T))  # (4)
     start = log_partition(torch.zeros_like(weight[:, :1]), base, torch.zeros_like(hidden_bias[:1]), sigma)
@@ -213,15 +224,16 @@ class RBM(nn.Module):
         if visible.ndim != 2 or visible.shape[1] != len(self.weight):
             raise ValueError(f"visible units {tuple(visible.shape)} are not [batch, {len(self.weight)}]")
         scaled = visible if self.sigma is None else visible / self.sigma
-        return torch.sigmoid(self.hidden_bias + scaled @ self.weight)  # (3)
+        return torch.addmm(self.hidden_bias, scaled, self.weight).sigmoid()  # (3)
 
     def visible_mean(self, hidden: Float[Tensor, "batch hidden"]) -> Float[Tensor, "batch visible"]:
         """Equation (4): probabilities or means of the visible units."""
-        m = hidden @ self.weight.T
-        return torch.sigmoid(self.visible_bias + m) if self.sigma is None else self.visible_bias + self.sigma * m  # (4)
+        if self.sigma is None:
+            return torch.addmm(self.visible_bias, hidden, self.weight.T).sigmoid()  # (4)
+        return self.visible_bias + self.sigma * (hidden @ self.weight.T)
 
     @torch.no_grad()
-    def gibbs(
+    def chain(
         self,
         visible: Float[Tensor, "batch visible"],
         steps: int,
@@ -229,8 +241,8 @@ class RBM(nn.Module):
         *,
         mean: bool = False,
         share: tuple[int, int] = (0, 1),
-    ) -> Float[Tensor, "batch visible"]:
-        """The visible units after so many steps of (3) and (4).
+    ) -> Chain:
+        """So many steps of (3) and (4), one at least.
 
         Args:
             mean: Gaussian units take their mean, as CD's reconstructions do; binary ones are sampled all the same.
@@ -242,14 +254,34 @@ class RBM(nn.Module):
             whole = kind(world * len(visible), units, generator=generator, dtype=self.weight.dtype)
             return whole[rank::world].to(visible.device)
 
-        for _ in range(steps):
-            p = self(visible)
-            m = self.visible_mean((noise(torch.rand, p.shape[1]) < p).to(p))
+        first = p = self(visible)
+        for step in range(steps):
+            p = self(visible) if step else p
+            m = self.visible_mean(noise(torch.rand, p.shape[1]).lt_(p))
             if self.sigma is None:
-                visible = (noise(torch.rand, m.shape[1]) < m).to(m)
+                visible = noise(torch.rand, m.shape[1]).lt_(m)
             else:
                 visible = m if mean else m + self.sigma * noise(torch.randn, m.shape[1])
-        return visible
+        return Chain(visible, first, m)
+
+    def gibbs(self, visible: Float[Tensor, "batch visible"], steps: int, *given, **options) -> Tensor:
+        """The visible units after so many steps; arguments as those of `chain`."""
+        return self.chain(visible, steps, *given, **options).visible
+
+    @torch.no_grad()
+    def slope(
+        self,
+        data: Float[Tensor, "n visible"],
+        samples: Float[Tensor, "m visible"],
+        hidden: Float[Tensor, "n hidden"] | None = None,
+    ) -> tuple[Float[Tensor, "visible hidden"], Float[Tensor, "visible"], Float[Tensor, "hidden"]]:
+        """Equation (8) for W, b and c: the gradient of `contrast`; `hidden` are p(h|data) where they are known."""
+        hidden, last = self(data) if hidden is None else hidden, self(samples)
+        u, again = (data, samples) if self.sigma is None else (data / self.sigma, samples / self.sigma)
+        weight = torch.addmm(self.weight, again.T, last, beta=0, alpha=1 / len(samples))
+        weight.addmm_(u.T, hidden, alpha=-1 / len(data))
+        visible = samples.mean(0) - data.mean(0)
+        return weight, visible if self.sigma is None else visible / self.sigma**2, last.mean(0) - hidden.mean(0)
 
     def free_energy(self, visible: Float[Tensor, "batch visible"]) -> Float[Tensor, "batch"]:
         return free_energy(visible, *self.parts())

@@ -1,6 +1,7 @@
 """The replicated softmax: a Boltzmann machine of word counts, whose hidden units are topics that multiply.
 
-Paper: Salakhutdinov and Hinton 2009, "Replicated Softmax: an undirected topic model" (NIPS).
+Papers: Salakhutdinov and Hinton 2009, "Replicated Softmax: an undirected topic model" (NIPS), for (1) to (8); Wallach,
+Murray, Salakhutdinov and Mimno 2009, "Evaluation methods for topic models" (ICML), for (10).
 
 v [N, K] word counts of documents of D = sum_k v_k words, h [N, J] in {0, 1}; W [K, J], b [K], c [J].
 
@@ -13,10 +14,17 @@ v [N, K] word counts of documents of D = sum_k v_k words, h [N, J] in {0, 1}; W 
     AIS for each length: W, c times beta from 0 to 1, b all the way, so that the base is softmax(b)            (7)
     perplexity = exp(mean over documents of -log p / D)                                                   (8)
 
+The directed model it is compared with, latent Dirichlet allocation: T topics phi [T, K], concentration a.
+
+    p(words) = integral of Dirichlet(theta; a) prod_n sum_t theta_t phi_t,w(n)                              (9)
+    p(w(n) | words before) ~ mean over particles of sum_t phi_t,w(n) (a + n_t) / (T a + n - 1), where n_t counts the
+    topics of the words before; each of these is drawn anew given the others, then comes n               (10)
+
 Merging two copies of a document doubles v and D: F becomes that of W, b, c doubled.
 
 Departures: the base of AIS is the words' frequencies by b, not the uniform one. Documents weigh alike in the gradient,
-however long, as in the paper; weights 1 / D can be given.
+however long, as in the paper; weights 1 / D can be given. The particles of (10) are drawn again by how well each
+foretold the word: the product over n is then an unbiased estimate of p(words), which without that it is not.
 
     >>> import torch
     >>> from deepcanon.representation import ReplicatedSoftmax
@@ -33,7 +41,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-__all__ = ["ReplicatedSoftmax", "annealed_log_z", "draw_words", "exact_log_z"]
+__all__ = ["ReplicatedSoftmax", "annealed_log_z", "draw_words", "exact_log_z", "left_to_right"]
 
 ENUMERABLE = 16  # hidden units whose states are summed over
 
@@ -101,6 +109,57 @@ def annealed_log_z(
     start = lengths * torch.logsumexp(word_bias.double(), 0) + len(hidden_bias) * math.log(2)
     w = (log_w - log_w.amax(1, keepdim=True)).exp()
     return start + torch.logsumexp(log_w, 1) - math.log(chains), w.std(1) / w.mean(1) / math.sqrt(chains)
+
+
+@torch.no_grad()
+def left_to_right(
+    counts: Float[Tensor, "batch words"],
+    topics: Float[Tensor, "topics words"],
+    concentration: float,
+    *,
+    particles: int = 10,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "batch"]:
+    """Equation (10): log p of the words of each document under latent Dirichlet allocation, in a drawn order."""
+    if topics.ndim != 2 or counts.ndim != 2 or counts.shape[1] != topics.shape[1]:
+        raise ValueError(f"word counts {tuple(counts.shape)} and topics {tuple(topics.shape)} do not fit")
+    if particles < 1 or not concentration > 0:
+        raise ValueError(f"{particles} particles and concentration {concentration}: at least 1, and above 0")
+    lengths, order = torch.sort(counts.sum(1).long(), descending=True)  # those with an n-th word are the first rows
+    document, word = counts[order].nonzero(as_tuple=True)
+    many = counts[order][document, word].long()
+    document, word = document.repeat_interleave(many), word.repeat_interleave(many)
+    noise = torch.rand(len(document), generator=generator, dtype=torch.float64).to(counts.device)
+    place = torch.arange(len(document), device=counts.device) - (lengths.cumsum(0) - lengths)[document]
+    words = torch.zeros(len(counts), int(lengths.max()), dtype=torch.long, device=counts.device)
+    words[document, place] = word[(document + noise).argsort()]
+    given = topics.T.contiguous()  # [words, topics]
+    assigned = torch.zeros(len(counts), particles, words.shape[1], 1, dtype=torch.long, device=counts.device)
+    total = torch.zeros(len(counts), dtype=torch.float64, device=counts.device)
+    held = torch.full((len(counts), particles, len(topics)), concentration, dtype=topics.dtype, device=topics.device)
+
+    steps = torch.arange(particles, dtype=topics.dtype, device=topics.device)
+
+    def draw(p: Tensor, shift: Tensor | float = 0.0, scale: float = 1.0) -> Tensor:
+        ends = p.cumsum(-1)
+        uniform = (torch.rand(*p.shape[:-1], 1, generator=generator, dtype=p.dtype).to(p.device) + shift) * scale
+        return torch.searchsorted(ends, uniform * ends[..., -1:]).clamp_max_(p.shape[-1] - 1)
+
+    for n in range(words.shape[1]):
+        rows = int((lengths > n).sum())
+        a_plus, z, one = held[:rows], assigned[:rows], torch.ones(rows, particles, 1, dtype=topics.dtype).to(held)
+        for m in range(n):
+            a_plus.scatter_add_(2, z[:, :, m], -one)
+            z[:, :, m] = draw(a_plus * given[words[:rows, m], None])
+            a_plus.scatter_add_(2, z[:, :, m], one)
+        fit = (a_plus * given[words[:rows, n], None]).sum(2) / (len(topics) * concentration + n)
+        total[:rows] += fit.mean(1).double().log()  # (10)
+        chosen = draw(fit, steps, 1 / particles)[..., None]  # at even distances
+        z.copy_(z.gather(1, chosen[..., None].expand_as(z)))
+        a_plus.copy_(a_plus.gather(1, chosen.expand_as(a_plus)))
+        z[:, :, n] = draw(a_plus * given[words[:rows, n], None])
+        a_plus.scatter_add_(2, z[:, :, n], one)
+    return torch.empty_like(total).scatter_(0, order, total)
 
 
 class ReplicatedSoftmax(nn.Module):
@@ -173,4 +232,4 @@ class ReplicatedSoftmax(nn.Module):
     ) -> Float[Tensor, ""]:
         """mean F(data) - mean F(samples): its gradient is that of CD. `by_length` divides each document by its D."""
         gap = self.free_energy(data) - self.free_energy(samples)
-        return (gap / data.sum(1) if by_length else gap).mean()
+        return (gap / data.sum(1).clamp_min(1) if by_length else gap).mean()  # of an empty document it is 0

@@ -2,7 +2,8 @@
 
 Papers: Mikolov et al. 2013, "Efficient estimation of word representations in vector space" (arXiv:1301.3781) and
 "Distributed representations of words and phrases and their compositionality" (arXiv:1310.4546); Levy and Goldberg 2014,
-"Neural word embedding as implicit matrix factorization" (NIPS), for (7) and (8).
+"Neural word embedding as implicit matrix factorization" (NIPS), for (7) and (8); Duchi, Hazan and Singer 2011,
+"Adaptive subgradient methods" (JMLR), for (10).
 
 V words with counts n_w and frequencies f_w = n_w / sum n; v_w the input, u_w the output vector of D numbers; c the
 largest window; k noise words; #(w, c) how often c stands near w, #(w) = sum_c #(w, c).
@@ -16,13 +17,26 @@ largest window; k noise words; #(w, c) how often c stands near w, #(w) = sum_c #
     all #(w, c) pairs at once, per pair:  -#(w, c) log sigmoid(s) - k #(w) P(c) log sigmoid(-s)     (7)
     whose minimum is  s = u_c . v_w = log #(w, c) / (k #(w) P(c)),  PMI - log k for P = #(c) / #    (8)
 
-`Word2Vec.update` computes (6) without autograd and without the [pairs, 1 + k, D] array of the vectors: the products
-with `embedding_bag`, the sums over equal words by sorting the pairs by word.
+Skip-gram is fast where a row of neighbouring words shares N noise words m, and no window is drawn: with
+a_ij = (c + 1 - |i - j|) / c, the probability that (3) has j near i,
+
+    loss_i = sum_j a_ij (-log sigmoid(u_j . v_i) - (k / N) sum_{m != j} log sigmoid(-u_m . v_i))    (9)
+
+has the expectation of (5) over the windows, the noise and all pairs of i, and is a few products of matrices.
+
+A step on a batch moves the vector e_w of a word by its summed gradient d_w, with AdaGrad's slowing by the word:
+
+    s_w <- s_w + |d_w|^2 / D;     e_w <- e_w - rate d_w / s_w^p                                     (10)
+
+`Word2Vec.update` computes (6) for given pairs and noise without autograd and without the [pairs, 1 + k, D] array of the
+vectors: the products with `embedding_bag`, the sums over equal words by sorting the pairs by word.
+`Word2Vec.update_shared` does so for (9).
 
 Departures
-- The pairs of a batch share the parameters from before it; the C tool updates after each pair. A word that stands in a
-  batch n times moves by the sum of its gradients, times limit / n where n is above `limit`: without that the most
-  frequent words of a large batch overshoot.
+- The pairs of a batch share the parameters from before it, and a word moves once, by (10); the C tool updates after
+  each pair, at one rate for all words. p = 1/2 is AdaGrad, p = 0 plain descent, under which the most frequent words of
+  a large batch overshoot.
+- (9) is ours: fewer noise words, which are not independent between the pairs of a row; no gradient differs in mean.
 - The gradient of CBOW's mean (4) is divided by the number of near words, as the derivative says; the C tool adds the
   undivided dh to each of them.
 - The C tool keeps with probability sqrt(t / f) + t / f; (1) is the paper's.
@@ -39,7 +53,6 @@ Departures
     torch.Size([5, 1])
 """
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -48,18 +61,22 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 __all__ = [
-    "CooccurrenceCounts", "Word2Vec", "cbow_windows", "cooccurrences", "draw_noise", "keep_probabilities",
-    "negative_sampling_loss", "noise_distribution", "noise_weights", "rank_correlation", "shifted_pmi",
-    "skip_gram_pairs",
+    "SharedRows", "Word2Vec", "cbow_windows", "draw_noise", "keep_probabilities", "negative_sampling_loss",
+    "noise_distribution", "noise_weights", "shared_noise_loss", "shared_rows", "skip_gram_pairs",
 ]  # fmt: skip
 
 
-class CooccurrenceCounts(NamedTuple):
-    """The pairs of words that stand near each other, and the expectation of #(w, c) over the windows drawn."""
+class SharedRows(NamedTuple):
+    """Rows of a text whose words share noise words, and what each pair of a word and a target weighs in (9)."""
 
-    words: Int[Tensor, "pairs"]
-    near: Int[Tensor, "pairs"]
-    counts: Float[Tensor, "pairs"]
+    words: Int[Tensor, "rows width"]
+    near: Int[Tensor, "rows around"]
+    """The words of the row and `window` more on either side."""
+    noise: Int[Tensor, "rows shared"]
+    right: Float[Tensor, "rows width around"]
+    """a_ij; 0 for words that are not near."""
+    wrong: Float[Tensor, "rows width shared"]
+    """The weights of the noise words."""
 
 
 def keep_probabilities(counts: Tensor, threshold: float) -> Float[Tensor, "words"]:
@@ -151,41 +168,6 @@ def negative_sampling_loss(
     return (terms if weights is None else terms * weights).sum(1)
 
 
-def cooccurrences(
-    words: Int[Tensor, "tokens"], sentences: Int[Tensor, "tokens"], window: int, vocabulary_size: int
-) -> CooccurrenceCounts:
-    """#(w, c) in expectation: at distance d a pair is seen with probability (window - d + 1) / window, equation (3)."""
-    _fit(words, sentences, words)
-    keys, weights = [words[:0]], [torch.zeros(0, dtype=torch.float64, device=words.device)]
-    for gap in range(1, min(window, len(words) - 1) + 1):
-        together = sentences[gap:] == sentences[:-gap]
-        left, right = words[:-gap][together], words[gap:][together]
-        keys += [left * vocabulary_size + right, right * vocabulary_size + left]
-        weights.append(weights[0].new_full((2 * len(left),), (window - gap + 1) / window))
-    found, where = torch.cat(keys).unique(return_inverse=True)
-    counts = torch.zeros(len(found), dtype=torch.float64, device=words.device).index_add_(0, where, torch.cat(weights))
-    return CooccurrenceCounts(found // vocabulary_size, found % vocabulary_size, counts)
-
-
-def shifted_pmi(
-    pairs: CooccurrenceCounts, noise: Float[Tensor, "words"], negatives: float = 1.0
-) -> Float[Tensor, "pairs"]:
-    """The scores at which (7) is least, equation (8): of each pair log #(w, c) / (k #(w) P(c))."""
-    totals = torch.zeros_like(noise, dtype=torch.float64).index_add_(0, pairs.words, pairs.counts)
-    return (pairs.counts / (negatives * totals[pairs.words] * noise[pairs.near])).log()  # (8)
-
-
-def rank_correlation(x: Float[Tensor, "n"], y: Float[Tensor, "n"]) -> float:
-    """Spearman's: the correlation of the ranks, equal values sharing their mean rank."""
-    if x.ndim != 1 or x.shape != y.shape or len(x) < 2:
-        raise ValueError(f"expected two vectors of one length above 1, got {tuple(x.shape)} and {tuple(y.shape)}")
-    ranks = []
-    for values in (x, y):
-        _, where, many = values.unique(return_inverse=True, return_counts=True)
-        ranks.append((many.cumsum(0) - (many - 1) / 2)[where].double())
-    return float(torch.corrcoef(torch.stack(ranks))[0, 1].nan_to_num())
-
-
 def _products(table: Tensor, places: Tensor, rows: Tensor) -> Float[Tensor, "rows places"]:
     """table[places[b, t]] . rows[b] without an array [rows, places, dims]: a weighted sum's slope in its weights."""
     with torch.enable_grad():
@@ -194,20 +176,78 @@ def _products(table: Tensor, places: Tensor, rows: Tensor) -> Float[Tensor, "row
         return torch.autograd.grad(sums, weights, rows)[0]
 
 
-def _add(table: Tensor, places: Tensor, weights: Tensor, rows: Tensor, rate: float, limit: float) -> None:
-    """table[places[b, t]] += rate weights[b, t] rows[b], word by word; see the docstring for `limit`."""
+def shared_rows(
+    words: Int[Tensor, "tokens"],
+    sentences: Int[Tensor, "tokens"],
+    noise: Int[Tensor, "rows shared"],
+    window: int,
+    negatives: int,
+    *,
+    dtype: torch.dtype | None = None,
+) -> SharedRows:
+    """A text in as many rows as there are rows of noise words, with the weights of equation (9).
+
+    Args:
+        sentences: the number of each token's sentence, from 0; no window leaves its own.
+        noise: of each row, drawn from (2).
+        negatives: k.
+    """
+    _fit(words, sentences, words)
+    if noise.ndim != 2 or not noise.numel() or window < 1:
+        raise ValueError(
+            f"expected noise [rows, shared] and a window of 1 at least, got {tuple(noise.shape)}, {window}"
+        )
+    rows, shared = noise.shape
+    width = max(1, -(-len(words) // rows))
+    around, empty = width + 2 * window, rows * width - len(words)
+    padded, inside = F.pad(words, (window, window + empty)), F.pad(sentences, (window, window + empty), value=-1)
+    own = F.pad(sentences, (0, empty), value=-2)  # unlike the -1 beside it, so that no word is near an empty place
+    chances = [(window + 1 - abs(gap)) / window if gap else 0.0 for gap in range(-window, window + 1)]
+    chance = torch.tensor(chances, dtype=dtype or torch.get_default_dtype(), device=words.device)
+    together = (inside.unfold(0, len(chances), 1) == own[:, None]).view(rows, width, -1)
+    right = chance.new_zeros(rows, width, around)
+    diagonals = right.as_strided(together.shape, (width * around, around + 1, 1))
+    torch.mul(together, chance, out=diagonals)  # a_ij
+    near = padded.unfold(0, around, width)
+    same = (near.int()[:, :, None] == noise.int()[:, None, :]).to(right)
+    # (9): the weight of a noise word, without the near words that it is itself.
+    wrong = torch.baddbmm(right.sum(2, keepdim=True).expand(-1, -1, shared), right, same, alpha=-1)
+    own_words = padded[window : window + rows * width].view(rows, width)
+    return SharedRows(own_words, near, noise, right, wrong.mul_(negatives / shared))
+
+
+def shared_noise_loss(
+    scores: Float[Tensor, "rows width targets"],
+    right: Float[Tensor, "rows width around"],
+    wrong: Float[Tensor, "rows width shared"],
+) -> Float[Tensor, "rows width"]:
+    """Equation (9) of each word of the rows; its scores with the words around come first, then those with the noise."""
+    around = right.shape[-1]
+    if scores.ndim != 3 or scores.shape[:2] != right.shape[:2] or scores.shape[2] != around + wrong.shape[-1]:
+        shapes = ", ".join(str(tuple(x.shape)) for x in (scores, right, wrong))
+        raise ValueError(f"expected scores [rows, width, around + shared] and their weights, got {shapes}")
+    near, noise = scores.split([around, wrong.shape[-1]], 2)
+    return (right * F.softplus(-near)).sum(2) + (wrong * F.softplus(noise)).sum(2)  # (9)
+
+
+def _descend(
+    table: Tensor, squares: Tensor, places: Tensor, weights: Tensor | None, rows: Tensor, rate: float, power: float
+) -> None:
+    """Equation (10) with d_w the sum of weights[b, t] rows[b] over the places[b, t] = w."""
     flat, order = places.flatten().sort()
     words, many = flat.unique_consecutive(return_counts=True)
-    of_row = order // places.shape[1]
+    weights = None if weights is None else weights.flatten()[order]
     begin = many.cumsum(0) - many
-    sums = F.embedding_bag(of_row, rows, begin, per_sample_weights=weights.flatten()[order], mode="sum")
-    if limit < math.inf:
-        sums *= (limit / many.to(sums)).clamp(max=1.0)[:, None]
-    table.index_add_(0, words, sums, alpha=rate)
+    sums = F.embedding_bag(order // places.shape[1], rows, begin, per_sample_weights=weights, mode="sum")
+    if power:
+        grown = squares[words] + torch.linalg.vector_norm(sums, dim=1).square() / sums.shape[1]
+        squares[words] = grown
+        sums *= grown.clamp(min=torch.finfo(sums.dtype).tiny).pow(-power)[:, None]
+    table.scatter_add_(0, words[:, None].expand_as(sums), sums.mul_(-rate))  # (10)
 
 
 class Word2Vec(nn.Module):
-    """Two tables of vectors: of the words that predict, and of the words that are predicted.
+    """Two tables of vectors: of the words that predict, and of the words that are predicted; and the s_w of each.
 
     Args:
         vocabulary_size: V.
@@ -222,6 +262,10 @@ class Word2Vec(nn.Module):
         # As in the C tool: small inputs, outputs of zero.
         self.input_vectors = nn.Parameter((torch.rand(size, **kind) - 0.5) / dimensions)
         self.output_vectors = nn.Parameter(torch.zeros(size, **kind))
+        self.input_squares: Tensor
+        self.output_squares: Tensor
+        self.register_buffer("input_squares", torch.zeros(vocabulary_size, **kind))
+        self.register_buffer("output_squares", torch.zeros(vocabulary_size, **kind))
 
     def forward(
         self,
@@ -252,14 +296,14 @@ class Word2Vec(nn.Module):
         *,
         shares: Float[Tensor, "rows near"] | None = None,
         weights: Float[Tensor, "rows targets"] | None = None,
-        limit: float = math.inf,
+        power: float = 0.0,
     ) -> Tensor:
-        """One step of gradient descent on the SUM of (5) over the rows; returns its mean before the step.
+        """One step (10) on the SUM of (5) over the rows; returns its mean before the step.
 
         Args:
             targets: the true word first, then the noise words.
             weights: of the terms of (5); the default leaves out noise words that are the true one.
-            limit: occurrences of a word in the batch that count in full.
+            power: p of (10).
         """
         self._check(inputs, targets, shares)
         table = self.output_vectors
@@ -274,6 +318,30 @@ class Word2Vec(nn.Module):
         slopes[:, 0] -= 1
         slopes *= weights  # (6): g
         back = F.embedding_bag(targets, table, per_sample_weights=slopes, mode="sum")  # (6): dh
-        _add(table, targets, slopes, hidden, -learning_rate, limit)  # (6): du
-        _add(self.input_vectors, inputs, shares, back, -learning_rate, limit)
+        _descend(table, self.output_squares, targets, slopes, hidden, learning_rate, power)  # (6): du
+        _descend(self.input_vectors, self.input_squares, inputs, shares, back, learning_rate, power)
         return negative_sampling_loss(scores, weights).mean()
+
+    @torch.no_grad()
+    def update_shared(self, rows: SharedRows, learning_rate: float, *, power: float = 0.0) -> Tensor:
+        """One step (10) on the SUM of (9); returns its mean per pair before the step, of every sixteenth row."""
+        table, right, wrong = (
+            self.output_vectors,
+            rows.right.to(self.output_vectors),
+            rows.wrong.to(self.output_vectors),
+        )
+        targets = torch.cat([rows.near, rows.noise], 1)
+        hidden, outputs = F.embedding(rows.words, self.input_vectors), F.embedding(targets, table)
+        scores = torch.bmm(hidden, outputs.mT)
+        few = slice(None, None, 16)  # the logarithms of all would cost a tenth of the step
+        loss = shared_noise_loss(scores[few], right[few], wrong[few]).sum() / right[few].sum().clamp(min=1e-12)
+        slopes, around = scores.sigmoid_(), right.shape[2]
+        slopes[:, :, :around].sub_(1).mul_(right)
+        slopes[:, :, around:].mul_(wrong)  # (6): g, of (9)
+        back, onward = torch.bmm(slopes, outputs), torch.bmm(slopes.mT, hidden)
+        for vectors, squares, words, sums in (
+            (table, self.output_squares, targets, onward),
+            (self.input_vectors, self.input_squares, rows.words, back),
+        ):
+            _descend(vectors, squares, words.view(-1, 1), None, sums.flatten(0, 1), learning_rate, power)
+        return loss

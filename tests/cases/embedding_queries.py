@@ -7,6 +7,7 @@ from deepcanon.representation.embedding_queries import (
     EmbeddingQueries,
     analogies,
     cosine_neighbours,
+    rank_correlation,
     score_analogies,
     unit_rows,
 )
@@ -29,6 +30,19 @@ def asked(params, vectors):
     words, scores = oracle.analogies(vectors, [(0, 1, 2)], 4, "3cosadd")
     score = oracle.score(vectors, [(0, 1, 2, 3), (0, 1, 2, -1)], "3cosadd")
     return np.array([near, words[0]], float), np.array([cosines[near], scores[0]]), np.array(score, float)
+
+
+def likeness(vectors, scores):
+    """Of four known pairs, and of one with an unknown word."""
+    queries = EmbeddingQueries([f"w{place}" for place in range(len(vectors))], vectors)
+    pairs = [(f"w{n}", f"w{n + 1}", score) for n, score in enumerate(scores.tolist())]
+    return torch.tensor(queries.similarity([*pairs, ("w0", "no such word", 1.0)]), dtype=torch.float64)
+
+
+def likeness_oracle(params, vectors, scores):
+    u = oracle.unit(vectors)
+    cosines = np.array([u[n] @ u[n + 1] for n in range(len(scores))])
+    return np.array([len(scores), 1, oracle.rank_correlation(cosines, scores)])
 
 
 def draw(rng):
@@ -76,6 +90,22 @@ FUNCTIONS = (
         inputs=lambda rng: (rng.normal(size=(20, 4)),),
         oracle=asked,
         covers=("EmbeddingQueries",),
+        gradcheck=False,
+    ),
+    Case(
+        name="embedding_similarity",
+        build=None,
+        call=likeness,
+        inputs=lambda rng: (rng.normal(size=(9, 4)), rng.integers(0, 4, 8).astype(float)),
+        oracle=likeness_oracle,
+        gradcheck=False,
+    ),
+    Case(
+        name="rank_correlation",
+        build=None,
+        call=lambda x, y: torch.tensor(rank_correlation(x, y), dtype=torch.float64),
+        inputs=lambda rng: (rng.integers(0, 9, 30).astype(float), rng.normal(size=30)),
+        oracle=lambda params, x, y: np.array(oracle.rank_correlation(x, y)),
         gradcheck=False,
     ),
 )

@@ -2,7 +2,7 @@ import numpy as np
 from contract.cases import Case
 from oracles import naive_bayes as oracle
 
-from deepcanon.representation import NaiveBayes, bits_per_dimension, class_moments, merge_classes
+from deepcanon.representation import NaiveBayes, bits_per_dimension, class_moments, merge_classes, telling_features
 
 KINDS = ("gaussian", "bernoulli", "multinomial")
 
@@ -70,5 +70,13 @@ FUNCTIONS = (
         inputs=lambda rng: (-5 * rng.random(6),),
         oracle=lambda params, log: oracle.bits(log, 7),
         covers=("bits_per_dimension",),
+    ),
+    Case(
+        name="telling_features",
+        build=None,
+        call=lambda theta: telling_features(theta),
+        inputs=lambda rng: (rng.random((3, 6)),),
+        oracle=lambda params, theta: oracle.telling(theta),
+        rows=False,
     ),
 )

@@ -1,6 +1,7 @@
 """Documents in every accepted form, and what is said of those that are not."""
 
 import pytest
+import torch
 
 from deepcanon.data import check, open_data, read_inputs
 from deepcanon.data.errors import DataError
@@ -85,7 +86,7 @@ def test_inputs_come_in_the_unit_of_the_training_data(tmp_path):
     assert read_inputs("documents", {"unit": "lines"}, [str(path)])[1] == ["first", "second"]
     assert read_inputs("documents", {"unit": "files"}, [str(path)])[1] == ["first\n\nsecond\n"]
     assert read_inputs("documents", {"unit": "files"}, [str(tmp_path)]) == ([str(path)], ["first\n\nsecond\n"])
-    with pytest.raises(DataError, match="is not a"):
+    with pytest.raises(DataError, match="is no file of"):
         read_inputs("documents", {"unit": "lines"}, [str(write(tmp_path / "d.pdf", "x"))])
 
 
@@ -93,3 +94,49 @@ def test_inputs_come_in_the_unit_of_the_training_data(tmp_path):
 def test_film_reviews_are_all_there():
     report = check(("documents",), "rt-polarity")
     assert report.ok and sum(report.counts.values()) == 10_662 and report.facts["classes"] == ["negative", "positive"]
+
+
+@pytest.mark.real_data("movie-reviews")
+def test_whole_reviews_are_all_there():
+    data = open_data(("documents",), "movie-reviews")
+    assert sum(data.counts().values()) == 2000 and data.facts == {"unit": "files", "classes": ["negative", "positive"]}
+    words = sum(len(text.split()) for split in data.splits.values() for text in split.x)
+    assert words == 1_492_681, "between blanks"
+
+
+def test_a_table_is_documents_if_it_has_a_column_of_texts(tmp_path):
+    texts = write(tmp_path / "a.csv", "label,Text\nx,one two\ny,three\n")
+    numbers = write(tmp_path / "b.csv", "length,label\n1,x\n2,y\n3,x\n")
+    kinds = ("images", "documents", "tables")
+    for path, kind in ((texts, "documents"), (numbers, "tables")):
+        assert open_data(kinds, str(path), options={"valid_share": 0, "test_share": 0}).kind == kind
+    broken = tmp_path / "c.csv"
+    broken.write_bytes(b"\xff\xfet\0")
+    with pytest.raises(DataError, match="UTF-16"):
+        open_data(kinds, str(broken))
+
+
+def test_inputs_may_be_tables_objects_and_folders_of_classes(tmp_path):
+    table = write(tmp_path / "t.csv", 'text,label\n"a, b",x\nc,y\n')
+    assert read_inputs("documents", {"unit": "lines"}, [str(table)]) == ([f"{table}:1", f"{table}:2"], ["a, b", "c"])
+    objects = write(tmp_path / "t.jsonl", '{"text": "d"}\n')
+    assert read_inputs("documents", {}, [str(objects)])[1] == ["d"]
+    for label, text in (("y", "two"), ("x", "one")):
+        write(tmp_path / "tree" / label / "1.txt", text)
+    assert read_inputs("documents", {"unit": "files"}, [str(tmp_path / "tree")])[1] == ["one", "two"]
+    write(tmp_path / "tree" / "x" / "2.txt", " \n")
+    with pytest.raises(DataError, match=r"2\.txt: is empty"):
+        read_inputs("documents", {"unit": "files"}, [str(tmp_path / "tree")])
+    with pytest.raises(DataError, match='no column "text"'):
+        read_inputs("documents", {}, [str(write(tmp_path / "u.csv", "a,b\n1,2\n"))])
+
+
+def test_counted_documents_are_taken_as_rows_of_counts(tmp_path):
+    from deepcanon.parts.bag_of_words import BagOfWords
+
+    rows = "".join(f"{text}\t{label}\n" for text, label in (("a b a", "x"), ("c", "y"), ("b", "x")))
+    train = opened(write(tmp_path / "t.tsv", "text\tlabel\n" + rows))["train"]
+    counted = train.counted(BagOfWords(["a", "b"]))
+    some = counted.take(torch.tensor([2, 0]))
+    assert some.x.tolist() == [[0, 1], [2, 1]] and some.y.tolist() == [0, 0] and len(counted) == 3
+    assert [chunk.x.tolist() for chunk in counted.chunks(2)] == [[[2, 1], [0, 0]], [[0, 1]]]

@@ -230,7 +230,7 @@ def test_the_catalogue_is_whole():
     for name, entry in catalogue.ENTRIES.items():
         assert name == entry.name and entry.summary and entry.licence
         for file in entry.files:
-            assert file.url.startswith("https://") and file.url.endswith(file.name)
+            assert file.url.startswith("https://") and file.name.endswith(file.url.rsplit("/", 1)[1])
             assert len(file.sha256) == 64 and file.size > 0
     with pytest.raises(DataError, match="no data set is called nothing"):
         catalogue.get("nothing")

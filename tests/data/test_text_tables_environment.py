@@ -119,6 +119,34 @@ def test_penn_treebank():
     assert len(set(words["train"])) == 9_999
 
 
+@pytest.mark.real_data("nltk")
+def test_the_brown_corpus():
+    whole = text("brown", valid_share=0, test_share=0)["train"].x
+    words = whole.split()
+    assert len(words) == 1_161_192 and len(set(words)) == 56_057 and whole.count("\n") == 57_340
+    assert whole.startswith("The Fulton County Grand Jury said Friday an investigation of Atlanta's recent primary")
+    assert text("brown").counts().keys() == {"train", "valid", "test"}
+
+
+def test_texts_are_joined_split_by_split():
+    """Each set keeps its own splits, and ends a line before the next begins."""
+    both, first, second = text("pydoc+planted-grammar"), text("pydoc"), text("planted-grammar")
+    for name in ("train", "valid", "test"):
+        pieces = both[name].x.partition("\n" + second[name].x)
+        assert pieces[0].strip("\n") == first[name].x.strip("\n") and pieces[1] and not pieces[2]
+    assert [note.split(",")[0] for note in both.notes] == ["text: pydoc", "text: planted-grammar", "text: 2 files"]
+    assert "10% valid, then 10% test" in both.notes[0] and "%" not in both.notes[2]
+    for wrong, said in (
+        ("pydoc+digits", "digits: is a set of images, wanted is text"),
+        ("pydoc+nothing", "is neither a data set's name nor a path"),
+        ("pydoc+", "is neither a data set's name nor a path"),
+    ):
+        with pytest.raises(DataError, match=said):
+            text(wrong)
+    with pytest.raises(DataError, match="joins sets that are no texts"):
+        open_data(("images", "text"), "pydoc+digits")
+
+
 # ------------------------------------------------------------------------------------------------------- tables
 
 FLOWERS = "width,colour,kind\n1.5,red,a\n2.5,blue,b\n-3e2,red,a\n0,blue,b\n"

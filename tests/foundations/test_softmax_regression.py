@@ -6,7 +6,7 @@ import pytest
 import torch
 from oracles import softmax_regression as oracle
 
-from deepcanon.foundations import SoftmaxRegression, softmax_gradient, softmax_objective
+from deepcanon.foundations import SoftmaxRegression, fit_softmax, softmax_gradient, softmax_objective
 
 
 def problem(rng, n=12, features=5, classes=4):
@@ -89,3 +89,14 @@ def test_wrong_shapes_are_named(monkeypatch):
         model.objective(torch.zeros(4, 6), torch.zeros(4, dtype=torch.int64))
     with pytest.raises(ValueError, match=r"labels \(4, 1\)"):
         model.objective(torch.zeros(4, 5), torch.zeros(4, 1, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("decay", [1e-3, 0.3])
+def test_the_fit_is_the_minimum(decay):
+    _, _, x, y = tensors(*problem(np.random.default_rng(4), n=40))
+    model = fit_softmax(x, y, 4, decay=decay, iterations=400)
+    for gradient in softmax_gradient(model.weight, model.bias, x, y, decay=decay):
+        assert gradient.abs().max() < 1e-5
+    assert not model.weight.requires_grad and model.weight.dtype == x.dtype
+    best = model.objective(x, y, decay=decay)
+    assert best < fit_softmax(x, y, 4, decay=decay, iterations=2).objective(x, y, decay=decay)

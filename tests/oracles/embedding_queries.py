@@ -41,3 +41,9 @@ def score(vectors, questions, method):
     known = [q for q in questions if min(q) >= 0]
     right = sum(analogies(vectors, [q[:3]], 1, method)[0][0, 0] == q[3] for q in known)
     return len(known), right, len(questions) - len(known)
+
+
+def rank_correlation(x, y):
+    """Spearman's; equal values have the mean of their ranks."""
+    ranks = [np.array([np.mean(np.flatnonzero(np.sort(v) == value)) for value in v]) for v in (x, y)]
+    return np.corrcoef(*ranks)[0, 1]

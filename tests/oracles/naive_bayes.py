@@ -43,3 +43,12 @@ def joint(x, prior, theta, variance, kind):
 
 def bits(log_likelihood, features):
     return np.array([-math.log2(math.exp(value / features)) for value in log_likelihood])
+
+
+def telling(theta):
+    """Of each class and feature p log(p / q), where q is the mean probability in the other classes."""
+    rows = []
+    for c in range(len(theta)):
+        other = [theta[d] for d in range(len(theta)) if d != c]
+        rows.append([p * math.log(p / (sum(o[f] for o in other) / len(other))) for f, p in enumerate(theta[c])])
+    return np.array(rows)

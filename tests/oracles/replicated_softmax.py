@@ -64,3 +64,22 @@ def nll_gradient(counts, weight, b, c):
         total[1] += p @ every - v
         total[2] += length * (p @ model - given)
     return [value / len(counts) for value in total]
+
+
+def dirichlet_log_likelihood(counts, topics, concentration):
+    """Latent Dirichlet allocation: log p of the words of each document, by a sum over all topics of all its words.
+
+    The topics alone come from an urn: the next is t with probability (a + n_t) / (T a + n).
+    """
+    found = []
+    for v in counts:
+        words = np.repeat(np.arange(len(v)), v.astype(int))
+        total = 0.0
+        for chosen in itertools.product(range(len(topics)), repeat=len(words)):
+            p = 1.0
+            for n, (topic, word) in enumerate(zip(chosen, words)):
+                before = chosen[:n].count(topic)
+                p *= (concentration + before) / (len(topics) * concentration + n) * topics[topic, word]
+            total += p
+        found.append(np.log(total))
+    return np.array(found)

@@ -54,35 +54,68 @@ def loss(values, weights):
     return np.array(rows)
 
 
-def updated(v, u, inputs, targets, rate, shares, limit):
-    """Both tables after one step on a batch, noise words that are the true one left out."""
-    dv, du, seen_v, seen_u = np.zeros_like(v), np.zeros_like(u), np.zeros(len(v)), np.zeros(len(u))
+def chance(words, sentences, window, i, j):
+    """That a window drawn for place i from 1..window reaches place j."""
+    reached = [j in near(i, sentences, [reach] * len(words)) for reach in range(1, window + 1)]
+    return sum(reached) / window
+
+
+def shared_pairs(words, sentences, noise_words, window, negatives):
+    """[(word, target, weight as a true word, weight as noise)] of rows that share noise words."""
+    width = -(-len(words) // len(noise_words))
+    terms = []
+    for i, word in enumerate(words):
+        row = noise_words[i // width]
+        for j, other in enumerate(words):
+            a = chance(words, sentences, window, i, j)
+            if a:
+                terms.append((word, other, a, 0.0))
+                terms += [(word, m, 0.0, a * negatives / len(row)) for m in row if m != other]
+    return terms
+
+
+def shared_loss(v, u, terms):
+    """Of all pairs together."""
+    total = 0.0
+    for word, target, right, wrong in terms:
+        s = u[target] @ v[word]
+        total -= right * math.log(sigmoid(s)) + wrong * math.log(sigmoid(-s))
+    return total
+
+
+def descended(table, slopes, squares, rate, power):
+    """Each row moved by its summed slope, and the sums of squares that slow it."""
+    table, squares = table.copy(), squares.copy()
+    for word, slope in enumerate(slopes):
+        if slope.any():
+            squares[word] += np.mean(slope**2)
+            table[word] -= rate * slope / squares[word] ** power
+    return table, squares
+
+
+def shared_updated(v, u, squares_v, squares_u, terms, rate, power):
+    """Both tables and their sums of squares after one step."""
+    dv, du = np.zeros_like(v), np.zeros_like(u)
+    for word, target, right, wrong in terms:
+        s = u[target] @ v[word]
+        g = (right + wrong) * sigmoid(s) - right
+        dv[word] += g * u[target]
+        du[target] += g * v[word]
+    return *descended(v, dv, squares_v, rate, power), *descended(u, du, squares_u, rate, power)
+
+
+def updated(v, u, squares_v, squares_u, inputs, targets, rate, shares, power):
+    """The same for given pairs, noise words that are the true one left out."""
+    dv, du = np.zeros_like(v), np.zeros_like(u)
     for row, aims, parts in zip(inputs, targets, shares, strict=True):
         hidden = sum(share * v[word] for share, word in zip(parts, row, strict=True))
         back = np.zeros(v.shape[1])
         for place, word in enumerate(aims):
-            seen_u[word] += 1
             if place and word == aims[0]:
                 continue
             g = sigmoid(u[word] @ hidden) - (place == 0)
             back += g * u[word]
             du[word] += g * hidden
         for share, word in zip(parts, row, strict=True):
-            seen_v[word] += 1
             dv[word] += share * back
-    scale_v, scale_u = (np.minimum(1, limit / np.maximum(seen, 1))[:, None] for seen in (seen_v, seen_u))
-    return v - rate * scale_v * dv, u - rate * scale_u * du
-
-
-def cooccurrence(words, sentences, window, size):
-    """#(w, c) in expectation over windows drawn uniformly from 1..window."""
-    table = np.zeros((size, size))
-    for reach in range(1, window + 1):
-        for centre, other in pairs(words, sentences, [reach] * len(words)):
-            table[centre, other] += 1 / window
-    return table
-
-
-def optimum(table, probabilities, negatives):
-    with np.errstate(divide="ignore"):
-        return np.log(table / (negatives * table.sum(1, keepdims=True) * probabilities))
+    return *descended(v, dv, squares_v, rate, power), *descended(u, du, squares_u, rate, power)

@@ -1,9 +1,17 @@
 import numpy as np
 import pytest
 import torch
+from jaxtyping import TypeCheckError
 from oracles import embedding_queries as oracle
 
-from deepcanon.representation import EmbeddingQueries, analogies, cosine_neighbours, score_analogies, unit_rows
+from deepcanon.representation import (
+    EmbeddingQueries,
+    analogies,
+    cosine_neighbours,
+    rank_correlation,
+    score_analogies,
+    unit_rows,
+)
 from deepcanon.representation import embedding_queries as system_file
 
 
@@ -64,7 +72,7 @@ def test_unknown_words_are_counted():
     words = EmbeddingQueries(["a", "b", "c", "d"], torch.eye(4) + 0.1)
     score = words.score([("a", "b", "c", "d"), ("a", "b", "c", "x"), ("y", "b", "c", "d")])
     assert tuple(score) == (1, 1, 2)
-    assert score.accuracy == 1 and score.accuracy_of_all == pytest.approx(1 / 3)
+    assert score.accuracy == 1 and score.accuracy_of_all == pytest.approx(1 / 3) == score.coverage
     empty = words.score([])
     assert tuple(empty) == (0, 0, 0) and empty.accuracy == 0 == empty.accuracy_of_all
     with pytest.raises(ValueError, match="does not hold 'x'"):
@@ -79,6 +87,32 @@ def test_two_methods_differ_where_one_term_dominates():
     by_sum, by_product = (analogies(u, question, 2, method).scores[0] for method in ("3cosadd", "3cosmul"))
     assert not torch.allclose(by_sum, by_product)
     assert analogies(u, question, 1, "3cosmul").words.item() == 4
+
+
+def test_likeness_counts_pairs_with_unknown_words():
+    words = EmbeddingQueries(["a", "b", "c"], torch.tensor([[1.0, 0], [1, 1], [0, 1]]))
+    score = words.similarity([("a", "b", 7.0), ("a", "c", 1.0), ("a", "x", 3.0), ("y", "z", 2.0)])
+    assert tuple(score) == (2, 2, pytest.approx(1.0)) and score.coverage == 0.5
+    few = words.similarity([("a", "b", 7.0), ("a", "x", 3.0)])
+    assert tuple(few) == (1, 1, 0.0)
+    assert words.similarity([]).coverage == 0
+
+
+def test_ranks():
+    x = torch.tensor([1.0, 2.0, 2.0, 5.0])
+    assert rank_correlation(x, x.exp()) == pytest.approx(1)
+    assert rank_correlation(x, -x) == pytest.approx(-1)
+    assert rank_correlation(x, torch.ones(4)) == 0
+    with pytest.raises((ValueError, TypeCheckError)):
+        rank_correlation(torch.zeros(3), torch.zeros(4))
+
+
+def test_the_words_nearest_to_a_vector():
+    words = EmbeddingQueries(["a", "b", "c"], torch.tensor([[1.0, 0], [1, 1], [0, 1]]))
+    near = torch.tensor([2.0, 0.1])
+    assert [word for word, _ in words.nearest(near, 5)] == ["a", "b", "c"]
+    assert [word for word, _ in words.nearest(near, 1, ["a", "a", "unknown"])] == ["b"]
+    assert words.nearest(near, 5, ["a", "b", "c"]) == [] == words.nearest(torch.zeros(2))
 
 
 def test_bad_input():

@@ -66,6 +66,21 @@ def test_contrastive_gradient_holds_probabilities_not_samples():
     np.testing.assert_allclose(slope, (samples.numpy().T @ last - v.numpy().T @ first) / 20, atol=1e-12)
 
 
+@pytest.mark.parametrize("options", [{}, {"units": "gaussian", "sigma": 0.7}])
+def test_the_closed_form_of_the_gradient_is_that_of_autograd(options):
+    model, random = machine(6, 4, **options), generator()
+    v, samples = data(20, 6) + (0.1 if options else 0), data(15, 6).flip(0)
+    ours = model.slope(v, samples)
+    parameters = [model.weight, model.visible_bias, model.hidden_bias]
+    for mine, theirs in zip(ours, torch.autograd.grad(model.contrast(v, samples), parameters), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-12, atol=1e-14)
+    chain = model.chain(v, 3, random)
+    torch.testing.assert_close(chain.hidden, model(v))
+    assert torch.equal(chain.visible, model.gibbs(v, 3, generator()))
+    for mine, known in zip(model.slope(v, samples), model.slope(v, samples, chain.hidden), strict=True):
+        torch.testing.assert_close(mine, known)
+
+
 def test_long_chains_give_the_exact_gradient_and_one_step_does_not():
     model, v = machine(8, 6), data(8000)[:, torch.tensor([0, 0, 0, 1, 2, 3, 4, 4])]  # 1,000s of chains, little noise
     exact = gradient(model, model.free_energy(v).mean() + model.log_partition())

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import TypeCheckError
 from oracles import replicated_softmax as oracle
 
-from deepcanon.representation import ReplicatedSoftmax, annealed_log_z, draw_words, exact_log_z
+from deepcanon.representation import ReplicatedSoftmax, annealed_log_z, draw_words, exact_log_z, left_to_right
 
 
 def generator(seed=0):
@@ -102,6 +102,38 @@ def test_weighting_by_length_divides_each_document():
     torch.testing.assert_close(model.contrast(counts, samples, by_length=True), (gap / counts.sum(1)).mean())
 
 
+TOPICS = np.array([[0.7, 0.2, 0.1, 0.0], [0.1, 0.3, 0.2, 0.4]])
+COUNTS = np.array([[3.0, 1, 0, 0], [0, 1, 2, 4], [1, 0, 0, 0], [0, 0, 0, 0], [2, 2, 2, 2]])
+
+
+def by_integration(counts, concentration, points=200_001):
+    """Equation (9) with two topics: theta = (x, 1 - x), and x = sin^2 u takes the infinite ends out of the density."""
+    u = np.linspace(0, np.pi / 2, points)
+    x = np.sin(u) ** 2
+    density = (x * (1 - x)) ** (concentration - 0.5)  # Beta(a, a) dx/du, up to a factor
+    words = x[:, None] * TOPICS[0] + (1 - x[:, None]) * TOPICS[1]
+    return np.array([np.log((density * np.prod(words**v, 1)).sum() / density.sum()) for v in counts])
+
+
+@pytest.mark.parametrize("concentration", [0.7, 2.0])
+def test_left_to_right_agrees_with_integration_and_with_a_sum_over_all_topics(concentration):
+    exact = oracle.dirichlet_log_likelihood(COUNTS, TOPICS, concentration)
+    np.testing.assert_allclose(by_integration(COUNTS, concentration), exact, atol=1e-4)
+    tensors = torch.from_numpy(COUNTS), torch.from_numpy(TOPICS)
+    found = left_to_right(*tensors, concentration, particles=4000, generator=generator())
+    np.testing.assert_allclose(found, exact, atol=0.02)
+    assert found[3] == 0, "an empty document"
+    few = left_to_right(tensors[0][4].expand(8000, -1), tensors[1], concentration, particles=2, generator=generator())
+    assert few.exp().mean().log().item() == pytest.approx(exact[4], abs=0.02), "unbiased with few particles too"
+    assert np.abs(left_to_right(*tensors, 20.0, particles=4000, generator=generator()) - exact).max() > 0.2
+
+
+def test_left_to_right_of_one_topic_is_that_of_single_words():
+    topic, counts = torch.tensor([[0.5, 0.3, 0.2]]), torch.tensor([[2.0, 0, 1], [0, 3, 0]])
+    found = left_to_right(counts, topic, 0.1, particles=1)
+    torch.testing.assert_close(found, (counts @ topic[0].log()).double())
+
+
 def test_errors_name_the_shapes():
     w, b, c = torch.zeros(5, 17), torch.zeros(5), torch.zeros(17)
     with pytest.raises(ValueError, match="2\\^17"):
@@ -112,5 +144,9 @@ def test_errors_name_the_shapes():
         draw_words(torch.full((1, 5), 0.2), torch.tensor([3.0]), torch.rand(1, 2))
     with pytest.raises(ValueError, match="at least 1"):
         ReplicatedSoftmax(0, 2)
+    with pytest.raises((ValueError, TypeCheckError), match=r"do not fit|topics"):
+        left_to_right(torch.ones(2, 3), torch.ones(2, 4), 1.0)
+    with pytest.raises(ValueError, match="concentration 0"):
+        left_to_right(torch.ones(2, 3), torch.ones(2, 3), 0.0)
     with pytest.raises((ValueError, TypeCheckError), match=r"words|counts"):
         ReplicatedSoftmax(5, 2)(torch.zeros(2))

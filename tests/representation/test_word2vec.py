@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -6,21 +7,22 @@ import torch
 from jaxtyping import TypeCheckError
 from oracles import word2vec as oracle
 
-from deepcanon.recipes import word2vec as recipe
+from deepcanon.data import grammar
+from deepcanon.parts.vocabulary import Vocabulary
 from deepcanon.representation import (
+    CooccurrenceCounts,
     EmbeddingQueries,
     Word2Vec,
     cbow_windows,
-    cooccurrences,
     draw_noise,
     keep_probabilities,
     negative_sampling_loss,
     noise_distribution,
-    rank_correlation,
+    shared_noise_loss,
+    shared_rows,
     shifted_pmi,
     skip_gram_pairs,
 )
-from deepcanon.representation.word2vec import CooccurrenceCounts
 
 
 def random_model(words=9, dimensions=5, seed=0):
@@ -85,18 +87,6 @@ def test_update_is_the_gradient(near):
     assert float(model.update(inputs[:0], targets[:0], 0.1)) == 0
 
 
-def test_limit_slows_frequent_words_only():
-    inputs, targets = torch.tensor([[0], [0], [0], [0], [1]]), torch.tensor([[2, 3], [2, 4], [2, 5], [2, 6], [7, 8]])
-    steps = []
-    for limit in (math.inf, 2.0):
-        model = random_model()
-        before = model.output_vectors.detach().clone()
-        model.update(inputs, targets, 0.1, limit=limit)
-        steps.append(model.output_vectors.detach() - before)
-    torch.testing.assert_close(steps[1][2], steps[0][2] / 2)
-    torch.testing.assert_close(steps[1][3:], steps[0][3:])
-
-
 def test_windows_of_any_size_and_their_ends():
     rng = np.random.default_rng(3)
     words, sentences = rng.integers(0, 9, 40), np.repeat(np.arange(8), 5)
@@ -114,18 +104,6 @@ def test_windows_of_any_size_and_their_ends():
     assert not len(skip_gram_pairs(nothing, nothing, nothing)[0])
     alone = torch.zeros(1, dtype=torch.long)
     assert not len(cbow_windows(alone, alone, alone + 3)[0])
-    assert not len(cooccurrences(alone, alone, 3, 1).counts)
-
-
-def test_drawn_windows_have_the_expected_counts():
-    words, sentences = torch.arange(30) % 7, torch.arange(30) // 10
-    expected = cooccurrences(words, sentences, 4, 7)
-    table = torch.zeros(7, 7, dtype=torch.float64)
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(2000):
-        pairs = skip_gram_pairs(words, sentences, torch.randint(1, 5, (30,), generator=generator))
-        table += torch.bincount(pairs[0] * 7 + pairs[1], minlength=49).view(7, 7)
-    torch.testing.assert_close(table[expected.words, expected.near] / 2000, expected.counts, rtol=0.1, atol=0.03)
 
 
 def test_noise_and_subsampling():
@@ -148,41 +126,119 @@ def test_noise_words_that_are_the_true_one_are_left_out():
     torch.testing.assert_close(model.output_vectors.detach(), before + 0.1 * own.grad)
 
 
-def test_ranks():
-    x = torch.tensor([1.0, 2.0, 2.0, 5.0])
-    assert rank_correlation(x, x.exp()) == pytest.approx(1)
-    assert rank_correlation(x, -x) == pytest.approx(-1)
-    assert rank_correlation(x, torch.ones(4)) == 0
+def shared_pairs(rows):
+    """The pairs of a text as `update` takes them: the same weights, and the same noise of each row."""
+    where = rows.right.nonzero()
+    row, place = where[:, 0], where[:, 1]
+    weight = rows.right[where.unbind(1)]
+    true = rows.near[row, where[:, 2]]
+    targets = torch.cat([true[:, None], rows.noise[row]], 1)
+    weights = torch.cat([weight[:, None], (rows.noise[row] != true[:, None]) * weight[:, None]], 1)
+    return rows.words[row, place][:, None], targets, weights
 
 
-def grammar(architecture, steps):
-    """The recipe's planted grammar, learned by hand."""
-    config = recipe.Config(architecture=architecture, dimensions=30, batch=2_000, learning_rate=0.1)
-    corpus = torch.from_numpy(recipe.draw_grammar(8_000, np.random.default_rng(0)))
-    size, generator = len(recipe.grammar_words()), torch.Generator().manual_seed(0)
+@pytest.mark.parametrize(("size", "many"), [(30, 4), (7, 7), (3, 5), (1, 1), (0, 2)])
+def test_shared_noise_gives_the_gradient_of_its_pairs(size, many):
+    """The fast path against the plain formula of the same pairs and noise, word by word, AdaGrad or not."""
+    random, negatives = torch.Generator().manual_seed(2), 5
+    words = torch.randint(6, (size,), generator=random)
+    sentences = torch.randint(4, (size,), generator=random).sort().values
+    noise = torch.randint(9, (many, 3), generator=random)
+    rows = shared_rows(words, sentences, noise, 4, negatives, dtype=torch.float64)
+    inputs, targets, weights = shared_pairs(rows)
+    assert len(inputs) == len(skip_gram_pairs(words, sentences, torch.full((size,), 4))[0])
+    weights[:, 1:] *= negatives / noise.shape[1]
+    for power in (0.0, 0.5):
+        fast, plain = random_model(), random_model()
+        fast.update_shared(rows, 0.1, power=power)
+        plain.update(inputs, targets, 0.1, weights=weights, power=power)
+        for name, tensor in plain.state_dict().items():
+            torch.testing.assert_close(fast.state_dict()[name], tensor, rtol=1e-12, atol=1e-13)
+        assert bool((fast.input_vectors == random_model().input_vectors).all()) == (len(inputs) == 0)
+
+
+def test_shared_noise_has_the_expectation_of_noise_of_its_own():
+    """Every window and every noise word with its probability: both losses and their gradients in mean."""
+    words, sentences, window, negatives = torch.tensor([0, 3, 1, 0, 2]), torch.tensor([0, 0, 0, 0, 1]), 2, 5
+    probabilities = noise_distribution(torch.tensor([3.0, 1, 4, 1, 5]))
+    model = random_model(5, 3)
+
+    def gradients(loss):
+        return [loss.detach(), *torch.autograd.grad(loss, list(model.parameters()))]
+
+    plain = torch.zeros((), dtype=torch.float64)
+    every = torch.arange(5)
+    for reach in itertools.product((1, 2), repeat=len(words)):
+        centres, near = skip_gram_pairs(words, sentences, torch.tensor(reach))
+        targets = torch.cat([near[:, None], every.expand(len(near), 5)], 1)
+        weights = torch.cat([torch.ones(len(near), 1), negatives * probabilities * (every != near[:, None])], 1)
+        plain = plain + negative_sampling_loss(model(centres[:, None], targets), weights).sum() / 2 ** len(words)
+    shared = torch.zeros((), dtype=torch.float64)
+    for word, probability in enumerate(probabilities):
+        rows = shared_rows(words, sentences, torch.full((2, 1), word), window, negatives, dtype=torch.float64)
+        outputs = model.output_vectors[torch.cat([rows.near, rows.noise], 1)]
+        scores = model.input_vectors[rows.words] @ outputs.mT
+        shared = shared + probability * shared_noise_loss(scores, rows.right, rows.wrong).sum()
+    for one, other in zip(gradients(plain), gradients(shared), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+
+
+def test_the_loss_that_an_update_returns_is_that_of_some_rows():
+    words, sentences = torch.arange(40) % 9, torch.zeros(40, dtype=torch.long)
+    rows = shared_rows(words, sentences, torch.arange(40).view(20, 2) % 9, 2, 3, dtype=torch.float64)
+    model = random_model()
+    outputs = model.output_vectors[torch.cat([rows.near, rows.noise], 1)]
+    losses = shared_noise_loss(model.input_vectors[rows.words] @ outputs.mT, rows.right, rows.wrong)
+    expected = (losses[0].sum() + losses[16].sum()) / (rows.right[0].sum() + rows.right[16].sum())
+    torch.testing.assert_close(model.update_shared(rows, 0.1), expected.detach())
+
+
+def test_adagrad_slows_each_word_by_its_own_gradients():
+    """Equal gradients at every step: the k-th step of AdaGrad is 1 / sqrt(k) of the first; plain descent keeps on."""
+    inputs, targets = torch.tensor([[0]]), torch.tensor([[1]])
+    for power, ratio in ((0.5, 0.5), (0.0, 1.0)):
+        model = random_model()
+        moves = []
+        for _ in range(4):
+            model.load_state_dict(random_model().state_dict() | {"output_squares": model.output_squares})
+            start = model.output_vectors[1].detach().clone()
+            model.update(inputs, targets, 0.1, power=power)
+            moves.append(model.output_vectors[1].detach() - start)
+        torch.testing.assert_close(moves[3], moves[0] * ratio)
+        assert int((model.output_squares > 0).sum()) == (1 if power else 0)
+
+
+def planted(architecture, shared, steps):
+    """The scores of the planted grammar's analogies before and after learning by hand."""
+    text = grammar.draw(0, 8_000)
+    vocabulary = Vocabulary.build(text, "words")
+    tokens = vocabulary.encode(text)
+    corpus, size, generator = tokens.view(-1, 6)[:, :5], len(vocabulary), torch.Generator().manual_seed(0)
     torch.manual_seed(0)
-    model, noise = Word2Vec(size, config.dimensions), noise_distribution(corpus.flatten().bincount())
-    sentences = torch.arange(400).repeat_interleave(5)
-    scores = []
+    model, noise = Word2Vec(size, 30), noise_distribution(corpus.flatten().bincount(minlength=size))
+    sentences, scores = torch.arange(400).repeat_interleave(5), []
     for step in range(steps + 1):
         if step in (0, steps):
-            queries = EmbeddingQueries(recipe.grammar_words(), model.input_vectors.detach())
-            scores.append(queries.score(recipe.grammar_questions()))
-        words = corpus[torch.randint(len(corpus), (400,), generator=generator)].flatten()
+            scores.append(EmbeddingQueries(vocabulary.symbols, model.input_vectors.detach()).score(grammar.questions()))
+        words, rate = corpus[torch.randint(len(corpus), (400,), generator=generator)].flatten(), 1 - step / (steps + 1)
         reach = torch.randint(1, 6, words.shape, generator=generator)
+        if shared:
+            rows = shared_rows(words, sentences, draw_noise(noise, (63, 32), generator), 5, 5)
+            model.update_shared(rows, 0.5 * rate, power=0.5)
+            continue
         if architecture == "cbow":
             true, inputs, shares = cbow_windows(words, sentences, reach)
         else:
             centres, true = skip_gram_pairs(words, sentences, reach)
             inputs, shares = centres[:, None], None
         targets = torch.cat([true[:, None], draw_noise(noise, (len(true), 5), generator)], 1)
-        model.update(inputs, targets, 0.1 * (1 - step / (steps + 1)), shares=shares, limit=8.0)
+        model.update(inputs, targets, 0.5 * rate, shares=shares, power=0.5)
     return scores
 
 
-@pytest.mark.parametrize("architecture", ["skip-gram", "cbow"])
-def test_a_planted_grammar_answers_its_analogies(architecture):
-    before, after = grammar(architecture, 150 if architecture == "skip-gram" else 300)
+@pytest.mark.parametrize(("architecture", "shared"), [("skip-gram", False), ("skip-gram", True), ("cbow", False)])
+def test_a_planted_grammar_answers_its_analogies(architecture, shared):
+    before, after = planted(architecture, shared, 60)
     assert after.known == 90 * 16 and after.skipped == 0
     assert before.accuracy < 0.2
     assert after.accuracy >= 0.95
@@ -196,8 +252,6 @@ def test_refusals():
     for function in (skip_gram_pairs, cbow_windows):
         with pytest.raises(REFUSED):
             function(one, one[:2], one)
-    with pytest.raises(REFUSED):
-        cooccurrences(one, one[:2], 3, 4)
     for function in (noise_distribution, lambda x: keep_probabilities(x, 0.1)):
         for bad in (torch.zeros(3), torch.tensor([1.0, -1.0]), torch.ones(2, 2)):
             with pytest.raises(REFUSED):
@@ -206,10 +260,15 @@ def test_refusals():
         negative_sampling_loss(torch.zeros(3))
     with pytest.raises(REFUSED):
         negative_sampling_loss(torch.zeros(3, 2), torch.zeros(3, 1))
-    with pytest.raises(REFUSED):
-        rank_correlation(torch.zeros(3), torch.zeros(4))
     with pytest.raises(ValueError, match="1 at least"):
         Word2Vec(0, 3)
+    with pytest.raises(REFUSED):
+        shared_rows(one, one[:2], one[:, None], 2, 5)
+    for noise, window in ((one[:0, None], 2), (one[:, None], 0)):
+        with pytest.raises(ValueError, match="noise"):
+            shared_rows(one, one, noise, window, 5)
+    with pytest.raises(REFUSED):
+        shared_noise_loss(torch.zeros(1, 2, 5), torch.zeros(1, 2, 3), torch.zeros(1, 2, 3))
     model = random_model()
     with pytest.raises(REFUSED):
         model(one, one[:, None])

@@ -1,0 +1,87 @@
+"""Documents as word counts: what a word is, which words are counted, and how often each stands in a document.
+
+A word is a run of letters, in lower case, perhaps with an apostrophe and letters after it. Counted are the most
+frequent words of the training documents, in this order (equally frequent ones by the alphabet); others are left out.
+
+    >>> bag = BagOfWords.build(["A rose is a rose.", "The rose!"], 3)
+    >>> bag.words, bag.counts(bag.pack(["a ROSE, that's a rose", "tulips"])).tolist()
+    (('rose', 'a', 'is'), [[2.0, 2.0, 0.0], [0.0, 0.0, 0.0]])
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+__all__ = ["BagOfWords", "Packed", "words_of"]
+
+WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
+
+
+def words_of(text: str, longest: int = 0) -> list[str]:
+    """The words of a text, the first `longest` of them if that is not 0."""
+    words = WORD.findall(text.lower())
+    return words[:longest] if longest else words
+
+
+class Packed(NamedTuple):
+    """Documents as numbers of their known words, one after the other; document i ends before `ends[i]`."""
+
+    numbers: Int[Tensor, "words"]
+    ends: Int[Tensor, "documents"]
+
+
+class BagOfWords:
+    """Turns texts into counts.
+
+    Args:
+        words: the words that are counted, each once.
+        longest: words of a document after so many are left out; 0 takes all.
+    """
+
+    def __init__(self, words: Sequence[str], longest: int = 0) -> None:
+        self.words, self.longest = tuple(words), longest
+        self.number = {word: place for place, word in enumerate(self.words)}
+        if len(self.number) < len(self.words):
+            raise ValueError(f"{len(self.words)} words, but only {len(self.number)} different ones")
+
+    @classmethod
+    def build(cls, texts: Iterable[str], most: int, longest: int = 0) -> "BagOfWords":
+        """With the `most` most frequent words of some texts."""
+        found: Counter[str] = Counter()
+        for text in texts:
+            found.update(words_of(text, longest))
+        if not found or most < 1:
+            raise ValueError("no word is left to count: the documents hold none, or none are to be kept")
+        return cls([word for word, _ in sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))[:most]], longest)
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def pack(self, texts: Iterable[str]) -> Packed:
+        """The known words of texts by their numbers: what `counts` takes, many times if need be."""
+        get, numbers, ends = self.number.get, [], []
+        for text in texts:
+            numbers += [number for word in words_of(text, self.longest) if (number := get(word)) is not None]
+            ends.append(len(numbers))
+        return Packed(torch.tensor(numbers, dtype=torch.int64), torch.tensor(ends, dtype=torch.int64))
+
+    def counts(self, packed: Packed, rows: Int[Tensor, "rows"] | None = None) -> Float[Tensor, "rows words"]:
+        """How often each word stands in some documents (all)."""
+        rows = torch.arange(len(packed.ends)) if rows is None else rows
+        starts = torch.cat([packed.ends.new_zeros(1), packed.ends])[rows]
+        lengths = packed.ends[rows] - starts
+        document = torch.arange(len(rows)).repeat_interleave(lengths)
+        before = (lengths.cumsum(0) - lengths)[document]  # words of the documents before, among these rows
+        numbers = packed.numbers[starts[document] + torch.arange(len(document)) - before]
+        flat = torch.bincount(document * len(self) + numbers, minlength=len(rows) * len(self))
+        return flat.view(len(rows), len(self)).to(torch.get_default_dtype())
+
+    def texts(self, counts: Float[Tensor, "rows words"]) -> list[str]:
+        """Documents with such counts, the frequent words first."""
+        rows = counts.long().tolist()
+        return [" ".join(w for w, n in zip(self.words, row, strict=True) for _ in range(n)) for row in rows]
