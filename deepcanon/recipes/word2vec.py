@@ -204,8 +204,8 @@ class Recipe:
         return {"loss": loss, "learning_rate": rate}
 
     def evaluate(self, split: str) -> dict:
-        generator = self.run.generator("examples")
-        words, sentences = self._thinned(*self.text(split), generator=generator)
+        generator, (words, sentences) = self.run.generator("examples"), self.text(split)
+        words, sentences = self._thinned(words, sentences, generator)
         examples, total = self._examples(words, sentences, generator), 0.0
         for inputs, shares, targets in zip(*(x.split(ROWS) for x in examples), strict=True):
             losses = w2v.negative_sampling_loss(self.model(inputs, targets, shares), w2v.noise_weights(targets))
