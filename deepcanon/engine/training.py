@@ -122,7 +122,12 @@ def train(
             shutil.rmtree(folder, ignore_errors=True)
             raise
     processes.barrier()
-    return Loop(recipe_class, config, facts, run, say, quiet, plain).go()
+    try:
+        return Loop(recipe_class, config, facts, run, say, quiet, plain).go()
+    except UsageError:
+        if run.step == 0 and processes.rank() == 0:  # nothing was learned: the way is free for a call that is mended
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def resume(

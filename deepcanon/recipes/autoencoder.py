@@ -199,7 +199,7 @@ class Recipe:
             shown["reconstructions"] = side_by_side((x, self.model(x)), shape).numpy()
             shown["filters"] = signed_tiles(self.model.encoder[0].weight[:100], shape).numpy()
         codes = self.rows(split.x[:3000], self.model.encode).float().cpu()
-        if codes.shape[1] > 1:
+        if min(codes.shape) > 1:
             shown["codes"] = self.map(codes, None if split.y is None else split.y[: len(codes)])
         if self.config.hidden:
             shown["units"] = self.units(split.x[:EXAMPLES])

@@ -85,6 +85,7 @@ import torch
 from torch import nn
 
 from deepcanon.engine import raw_export
+from deepcanon.engine.errors import UsageError
 from deepcanon.parts.standardize import Standardize, unit_pixels
 from deepcanon.parts.tiles import side_by_side, signed_tiles
 from deepcanon.representation.pca import PCA, Moments, merge, moments
@@ -99,6 +100,8 @@ class Recipe:
     @staticmethod
     def learn(config, data) -> dict:
         x = data["train"].x
+        if len(x) < 2:
+            raise UsageError("PCA needs two training examples at least")
         shift, scale = unit_pixels(x.shape[1])
         if data.describe()["kind"] != "images":
             scale = x.double().std(0, correction=0).float() if config.standardize else torch.ones_like(scale)

@@ -90,7 +90,7 @@ from deepcanon.engine.errors import UsageError
 from deepcanon.foundations.softmax_regression import softmax_gradient, softmax_objective
 from deepcanon.parts.gabor import gabor_shares
 from deepcanon.parts.tiles import signed_tiles
-from deepcanon.representation.pca import PCA
+from deepcanon.representation.pca import PCA, zca_matrix
 from deepcanon.representation.sparse_autoencoder import (
     SparseAutoencoder,
     sparse_objective,
@@ -140,9 +140,7 @@ class Recipe:
             x = torch.cat([part.x.flatten(1).float() / 255 for part in train.chunks()]).double()
             x = x - x.mean(1, keepdim=True)
             pca = PCA().fit(x)
-            variance = pca.explained_variance_
-            scale = (variance + config.eps * variance.mean()).rsqrt()
-            zca = pca.components_.T @ (scale[:, None] * pca.components_)
+            zca = zca_matrix(pca, config.eps)
             facts |= {"centre": pca.mean_.float(), "zca": zca.float()}
             facts["deviation"] = ((x - pca.mean_) @ zca).std().float()
         return facts

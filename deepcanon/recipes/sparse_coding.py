@@ -91,7 +91,7 @@ from torch import nn
 from deepcanon.engine import raw_export
 from deepcanon.parts.gabor import gabor_shares
 from deepcanon.parts.tiles import signed_tiles
-from deepcanon.representation.pca import PCA
+from deepcanon.representation.pca import PCA, zca_matrix
 from deepcanon.representation.sparse_coding import SparseCoding, kkt_violation, sparse_coding_objective
 
 ROWS = 10_000
@@ -122,9 +122,7 @@ class Recipe:
         x = torch.cat([part.x.flatten(1).float() / 255 for part in train.chunks()]).double()
         x = x - x.mean(1, keepdim=True)
         pca = PCA().fit(x)
-        variance = pca.explained_variance_
-        scale = (variance + config.eps * variance.mean()).rsqrt()
-        zca = pca.components_.T @ (scale[:, None] * pca.components_)
+        zca = zca_matrix(pca, config.eps)
         zca = zca / ((x - pca.mean_) @ zca).std().clamp_min(1e-12)
         return {"shape": list(train.x.shape[1:]), "centre": pca.mean_, "zca": zca, "components": pca.components_}
 

@@ -82,6 +82,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from deepcanon.engine.errors import UsageError
 from deepcanon.parts.standardize import Standardize, channel_statistics
 from deepcanon.representation.tsne import (
     TSNE,
@@ -107,6 +108,8 @@ class Recipe:
         train = data["train"]
         chosen = torch.randperm(len(train))[: config.points].sort().values  # torch is seeded by the run here
         x = train.x[chosen]
+        if len(x) < 3 or not 1 <= config.perplexity <= len(x) - 1:
+            raise UsageError(f"{len(x)} points: t-SNE needs three, and a --perplexity from 1 to one less than they are")
         facts = {"points": x, "labels": None if train.y is None else train.y[chosen], "rows": chosen}
         if data.describe()["kind"] == "images":
             return facts | {"shift": torch.tensor(0.0), "scale": torch.tensor(255.0)}

@@ -45,6 +45,7 @@ from .pca import Moments as Moments
 from .pca import decompose as decompose
 from .pca import merge as merge
 from .pca import moments as moments
+from .pca import zca_matrix as zca_matrix
 from .rbm import RBM as RBM
 from .rbm import Annealed as Annealed
 from .rbm import Chain as Chain

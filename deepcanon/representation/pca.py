@@ -39,7 +39,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-__all__ = ["PCA", "Moments", "decompose", "merge", "moments"]
+__all__ = ["PCA", "Moments", "decompose", "merge", "moments", "zca_matrix"]
 
 NO_VARIANCE = 1e-12
 ROWS = 2048
@@ -98,6 +98,19 @@ def decompose(
     values, rows = values[first:].flip(0).clamp_min(0), vectors[:, first:].flip(1).T.contiguous()
     largest = rows.gather(1, rows.abs().argmax(1, keepdim=True))
     return values, rows * torch.where(largest < 0, -1.0, 1.0)
+
+
+def zca_matrix(pca: "PCA", eps: float = 0.0) -> Float[Tensor, "features features"]:
+    """U diag(lambda + eps m)^(-1/2) U^T of (5) from all components; m is the mean eigenvalue, so `eps` has no unit.
+
+    Raises:
+        ValueError: the data do not vary.
+    """
+    values, rows = pca.explained_variance_, pca.components_
+    if not bool(values.max() > 0):
+        raise ValueError("the inputs do not vary: there is nothing to whiten")
+    scales = torch.where(values > NO_VARIANCE * values.max(), (values + eps * values.mean()).rsqrt(), 0.0)
+    return rows.T @ (scales[:, None] * rows)
 
 
 class NotFitted(ValueError, AttributeError):

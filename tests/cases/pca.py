@@ -2,7 +2,7 @@ import numpy as np
 from contract.cases import Case
 from oracles import pca as oracle
 
-from deepcanon.representation import PCA, merge, moments
+from deepcanon.representation import PCA, merge, moments, zca_matrix
 from deepcanon.representation.pca import Moments, decompose
 
 
@@ -54,5 +54,13 @@ FUNCTIONS = (
         inputs=lambda rng: (rng.normal(size=(30, 5)) * np.arange(1, 6),),
         oracle=lambda params, x: tuple(reversed(oracle.fit(x, 5)[1:])),
         covers=("decompose",),
+    ),
+    Case(
+        name="pca_zca_matrix",
+        build=None,
+        call=lambda x: zca_matrix(PCA().fit(x - x.mean(1, keepdim=True)), 0.1),
+        inputs=lambda rng: (rng.normal(size=(30, 5)) * np.arange(1, 6),),
+        oracle=lambda params, x: oracle.zca_matrix(x - x.mean(1, keepdims=True), 0.1),
+        covers=("zca_matrix",),
     ),
 )

@@ -21,6 +21,14 @@ def transform(x, mean, components, variance, whiten="none", eps=0.0):
     return codes
 
 
+def zca_matrix(x, eps):
+    """The inverse root of the covariance, whose eigenvalues are raised by eps times their mean; none without variance."""
+    _, singular, rows = np.linalg.svd(x - x.mean(0), full_matrices=False)
+    variance = singular**2 / len(x)
+    some = variance > 1e-12 * variance[0]
+    return np.einsum("k,kd,ke->de", (variance + eps * variance.mean())[some] ** -0.5, rows[some], rows[some])
+
+
 def squared_errors(x, mean, components):
     """|x - x_hat|^2 per row for 0..K kept components, by reconstruction."""
     columns = []
