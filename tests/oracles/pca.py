@@ -22,7 +22,7 @@ def transform(x, mean, components, variance, whiten="none", eps=0.0):
 
 
 def zca_matrix(x, eps):
-    """The inverse root of the covariance, whose eigenvalues are raised by eps times their mean; none without variance."""
+    """The inverse root of the covariance, with eps times their mean added to the eigenvalues; 0 where these are 0."""
     _, singular, rows = np.linalg.svd(x - x.mean(0), full_matrices=False)
     variance = singular**2 / len(x)
     some = variance > 1e-12 * variance[0]
