@@ -123,6 +123,7 @@ class Recipe:
     state = ("model", "optimizer", "chains")
     monitor = None  # what can be measured cheaply does not say which weights are best: the last are taken
     parallel = "gradients"
+    precisions = ("fp32", "bf16")
     splits = None
 
     @staticmethod
@@ -164,8 +165,7 @@ class Recipe:
         self.optimizer = torch.optim.SGD(groups, self.rate, config.momentum, fused=True)
 
     def plan(self) -> int:
-        count = POINTS if self.task else len(self.run.data["train"])
-        return self.config.epochs * max(1, count // self.config.batch)
+        return self.config.epochs * max(1, (POINTS if self.task else len(self.run.data["train"])) // self.config.batch)
 
     def independent(self, count, generator):
         """Visible units that know nothing of each other: where chains begin."""
@@ -193,18 +193,18 @@ class Recipe:
         data = self.units(self.batch(run, config.batch), lambda: run.rand("pixels", (config.batch, len(self.mean))))
         cd, share, random = config.method == "cd", (run.rank, run.world), run.generator("gibbs")
         start = data if cd else self.chains.to(data)
-        chain = model.chain(start, config.gibbs, random, mean=cd and self.gaussian, share=share)
-        hidden = chain.hidden if cd else model(data)
+        with run.autocast():
+            chain = model.chain(start, config.gibbs, random, mean=cd and self.gaussian, share=share)
+            hidden = chain.hidden if cd else model(data)
+            slopes = model.slope(data, chain.visible, hidden)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate * (1 - step / max(run.steps, step + 1))
-        slopes = model.slope(data, chain.visible, hidden)
         for parameter, slope in zip((model.weight, model.visible_bias, model.hidden_bias), slopes, strict=True):
             parameter.grad = slope if run.world == 1 else run.sum(slope) / run.world
         self.optimizer.step()
-        if not cd:
-            self.chains = chain.visible
+        self.chains = self.chains if cd else chain.visible
         error = {"error": run.sum((data - chain.mean).square().sum()) / config.batch} if cd else {}
-        return {"active": run.sum(hidden.mean()) / run.world} | error
+        return {"active": run.sum(hidden.float().mean()) / run.world} | error
 
     @torch.no_grad()
     def reconstruct(self, x):

@@ -278,10 +278,11 @@ class RBM(nn.Module):
         """Equation (8) for W, b and c: the gradient of `contrast`; `hidden` are p(h|data) where they are known."""
         hidden, last = self(data) if hidden is None else hidden, self(samples)
         u, again = (data, samples) if self.sigma is None else (data / self.sigma, samples / self.sigma)
-        weight = torch.addmm(self.weight, again.T, last, beta=0, alpha=1 / len(samples))
-        weight.addmm_(u.T, hidden, alpha=-1 / len(data))
+        # One product, so that in bf16 the two terms, which nearly cancel, are rounded once and together.
+        each = torch.cat([last / len(samples), hidden / -len(data)])
+        weight = (torch.cat([again, u]).T @ each).to(self.weight)
         visible = samples.mean(0) - data.mean(0)
-        return weight, visible if self.sigma is None else visible / self.sigma**2, last.mean(0) - hidden.mean(0)
+        return weight, visible if self.sigma is None else visible / self.sigma**2, each.to(weight).sum(0)
 
     def free_energy(self, visible: Float[Tensor, "batch visible"]) -> Float[Tensor, "batch"]:
         return free_energy(visible, *self.parts())
