@@ -3,7 +3,7 @@
 Task: fit p(x, class) by counting; classify, sample, measure log p(x). Beside it the experiment of Ng and Jordan (2002):
 on small tasks drawn from the data, with ever more examples, naive Bayes against softmax regression at the best of some
 penalties. Metric: less error with few examples, more with many (validation split): digits in pairs cross near ten
-examples, sentences of film reviews later (docs/results). Independent pixels of MNIST: 205.8 nats. Minutes on one core.
+examples, sentences of film reviews not up to 7,400. Independent pixels of MNIST: 205.8 nats. Two minutes on one core.
 
     deepcanon train naive-bayes --data digits
 """
@@ -23,9 +23,9 @@ TARGETS = (
     {"run": "digits", "metric": "test/many_low", "relation": ">=", "value": 0.0,
      "mark": "P", "source": "B17: discriminative better at many samples (95 % interval)", "statistic": "worst"},
     {"run": "reviews", "metric": "test/few_high", "relation": "<=", "value": 0.0,
-     "mark": "P", "source": "B17: the same on sentences of film reviews", "statistic": "worst"},
-    {"run": "reviews", "metric": "test/many_low", "relation": ">=", "value": 0.0,
-     "mark": "P", "source": "B17: the same on sentences of film reviews", "statistic": "worst"},
+     "mark": "P", "source": "B17: the same on sentences of film reviews, from 128 of them", "statistic": "worst"},
+    {"run": "reviews-all", "metric": "test/many_low", "relation": ">=", "value": 0.0,
+     "mark": "P", "source": "B17: the same on all sentences of film reviews", "statistic": "worst"},
 )  # fmt: skip
 
 
@@ -79,7 +79,8 @@ def verify():
     return {
         "mnist": (Config(distribution="bernoulli", repeats=0, valid_share=0.0), {"data": "mnist", "threads": 1}),
         "digits": (Config(), {"data": "digits", "threads": 1}),
-        "reviews": (Config(), {"data": "rt-polarity", "threads": 1}),
+        "reviews": (Config(examples=(128, 256)), {"data": "rt-polarity", "threads": 1}),
+        "reviews-all": (Config(repeats=10, examples=(1024, 7400), penalties=(10.0, 3.0, 1.0)), {"data": "rt-polarity"}),
     }
 
 
