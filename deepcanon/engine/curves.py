@@ -71,4 +71,7 @@ class LearningCurves(nn.Module):
         place = self.verdict().get("crossing")
         title = f"they cross at {place:.0f} examples" if place else "they do not cross from below"
         right.set(xscale="log", xlabel="training examples", ylabel=f"{self.arms[0]} minus the best other", title=title)
+        for axes in (left, right):
+            axes.set_xticks(sizes, [f"{n:,}" for n in sizes], fontsize=8)
+            axes.minorticks_off()
         return {"learning-curves": figure}
