@@ -26,8 +26,12 @@ TARGETS = (
      "mark": "P", "source": "B06"},
     {"run": "mnist", "metric": "test/pca_error", "relation": "==", "value": 13.866, "tolerance": 0.0005,
      "mark": "R", "source": "B06: what PCA leaves with as many numbers"},
-    {"run": "mnist", "metric": "test/ablation_worst", "relation": "<=", "value": 0.15,
-     "mark": "P", "source": "B16: removing any one of 64 units"},
+    {"run": "mnist", "metric": "test/ablation_1", "relation": "<=", "value": 0.15, "statistic": "worst",
+     "mark": "P", "source": "B16: removing any one of 64 units of hidden layer 1"},
+    {"run": "mnist", "metric": "test/ablation_2", "relation": "<=", "value": 0.15, "statistic": "worst",
+     "mark": "P", "source": "B16: removing any one of 64 units of hidden layer 2"},
+    {"run": "mnist", "metric": "test/ablation_3", "relation": "<=", "value": 0.15, "statistic": "worst",
+     "mark": "P", "source": "B16: removing any one of 64 units of hidden layer 3"},
     {"run": "mnist-zero", "metric": "test/collapsed", "relation": "==", "value": 1, "tolerance": 0.0,
      "mark": "X", "source": "B16: units that begin equal stay equal"},
 )
@@ -103,7 +107,7 @@ from deepcanon.representation.diversity import ablation, collapsed, effective_ra
 from deepcanon.representation.pca import PCA
 
 UNITS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
-ABLATED, EXAMPLES = 64, 2000  # hidden units that are taken away one by one, and examples on which
+ABLATED, EXAMPLES = 64, 1000  # units of each hidden layer that are taken away one by one, and examples on which
 
 
 class Recipe:
@@ -180,16 +184,18 @@ class Recipe:
         if split == "test" and self.config.hidden:
             found |= {"filter_cosine": mean_absolute_cosine(first), "effective_rank": effective_rank(first)}
             found["collapsed"] = float(collapsed(first))
-            found["ablation_worst"] = self.ablations(x).max()
+            found |= {f"ablation_{layer + 1}": rises.max() for layer, rises in enumerate(self.ablations(x))}
         return found
 
     def ablations(self, x):
-        """Relative rise of the error for each of the last hidden layer's units (the first 64) that is taken away."""
+        """Relative rise of the error for each of up to 64 units that is taken away, of each layer before the code."""
         inputs = self.preprocess(x[:EXAMPLES].to(self.run.device))
-        units = range(min(ABLATED, self.config.hidden[-1]))
-        return ablation(
-            self.model, self.model.encoder[-2], lambda model: squared_error_of(model(inputs), inputs), units
-        )
+        layers = self.model.encoder[1::2]  # what follows the linear maps
+        spread = (range(0, width, -(-width // ABLATED)) for width in self.config.hidden)
+        return [
+            ablation(self.model, layer, lambda model: squared_error_of(model(inputs), inputs), units)
+            for layer, units in zip(layers, spread, strict=True)
+        ]
 
     def figures(self) -> dict:
         split = self.run.data["valid" if "valid" in self.run.data else "train"]
@@ -224,7 +230,7 @@ class Recipe:
         return figure
 
     def units(self, x):
-        """How the last hidden layer shares the work: selectivity of each unit, and what its removal costs."""
+        """How the units share the work: selectivity of those before the code, and what a removal costs in each."""
         from matplotlib.figure import Figure
 
         active = self.rows(x, self.model.encoder[:-1]).float()

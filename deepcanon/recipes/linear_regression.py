@@ -156,10 +156,13 @@ class Recipe:
         if config.solver == "normal-equations":
             self.factor(train, step)
         else:
+            before = self.linear.weight.detach().clone()
             steepest = self.descend(train, config)
             self.first = self.first or steepest
             if steepest <= config.tolerance * self.first:
                 run.stop(f"the gradient vanishes: its largest entry is {steepest:.1e}")
+            elif torch.equal(before, self.linear.weight):
+                run.stop(f"no step is seen to go down in float64: the gradient's largest entry is {steepest:.1e}")
             inputs, targets = self.rows(train)
             residual = targets - self.linear(inputs)
             count = torch.tensor(float(len(train)), dtype=torch.float64)

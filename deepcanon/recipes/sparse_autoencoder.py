@@ -36,8 +36,8 @@ class Config:
     """Weight decay lambda; biases are free."""
     whiten: bool = True
     """Take each input's mean off, whiten and squash into [0.1, 0.9]; without, pixels in [0, 1]."""
-    eps: float = 0.1
-    """Added to the variances before whitening, as a share of their mean."""
+    eps: float = 1.0
+    """Added to the variances before whitening, as a share of their mean: it keeps fine detail low."""
     iterations: int = 400
     """Steps of L-BFGS."""
     history: int = 20
@@ -75,7 +75,7 @@ def verify():
         hidden=200, rho=0.1, decay=3e-3, whiten=False, valid_share=0.0, unlabelled=("5", "6", "7", "8", "9")
     )
     return {
-        "bsds500": (Config(patch=8), {"data": "bsds500", "threads": 1}),
+        "bsds500": (Config(patch=8, iterations=2000), {"data": "bsds500", "threads": 1}),
         "self-taught": (digits, {"data": "mnist", "threads": 1}),
     }
 
@@ -177,8 +177,9 @@ class Recipe:
         self.optimizer.zero_grad()
         with torch.enable_grad():
             hidden = model.encode(x)
-            total = hidden.sum(0)
-            error = 0.5 * (model.decode(hidden) - x).square().sum() / count
+            # Sums in float64: the line search compares objectives that differ by less than single precision sees.
+            total = hidden.sum(0, dtype=torch.float64)
+            error = 0.5 * (model.decode(hidden) - x).square().sum(dtype=torch.float64) / count
             mean = (run.sum(total.detach()) / count).requires_grad_()
             penalty = config.beta * sparsity_penalty(mean, config.rho)
             (slope,) = torch.autograd.grad(penalty, mean)
@@ -189,7 +190,7 @@ class Recipe:
         weights = (model.encoder.weight, model.decoder.weight)
         for weight in weights:
             weight.grad += config.decay * weight.detach()
-        decay = 0.5 * config.decay * sum(weight.detach().square().sum() for weight in weights)
+        decay = 0.5 * config.decay * sum(weight.detach().double().square().sum() for weight in weights)
         return run.sum(error.detach()) + penalty.detach() + decay
 
     def evaluate(self, split: str) -> dict:
@@ -207,11 +208,9 @@ class Recipe:
         return found
 
     def tiles(self):
-        """The best input of each unit as pixels [H, C, s, s]: through the whitening, where there is one."""
-        best = self.model.best_inputs().cpu()
-        if self.preprocess.whiten:
-            best = best @ self.preprocess.zca.cpu().T
-        return best.view(-1, *self.facts["shape"])
+        """The best input of each unit [H, C, s, s], whitened where the inputs are, as UFLDL shows it. Back in pixels
+        nearly every direction would look like a smooth grating, a random one too."""
+        return self.model.best_inputs().cpu().view(-1, *self.facts["shape"])
 
     def probe(self):
         """Accuracy of softmax regression on the classes that were left out, from the codes and from raw pixels."""

@@ -162,8 +162,9 @@ def test_the_table_says_never():
     [({"threshold": 1.5}, "threshold"), ({"every": 1700}, "every"), ({"valid_share": 0.0}, "valid-share")],
 )
 def test_options_that_do_not_fit_are_named(options, words):
+    from deepcanon.data import open_data
     from deepcanon.engine.errors import UsageError
     from deepcanon.recipes import losses as recipe
 
     with pytest.raises(UsageError, match=words):
-        recipe.Recipe.learn(recipe.Config(**options), None)
+        recipe.Recipe.learn(recipe.Config(**options), open_data(("images",), "digits"))
