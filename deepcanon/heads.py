@@ -113,7 +113,8 @@ def _belongs_to_head(node: ast.stmt) -> bool:
         return node.module in ("dataclasses", "typing")
     if isinstance(node, ast.Assign):
         named = all(isinstance(target, ast.Name) and target.id.isupper() for target in node.targets)
-        return named and _is_literal(node.value)
+        own = any(isinstance(target, ast.Name) and target.id == "TARGETS" for target in node.targets)
+        return named and (own or _is_literal(node.value))  # what TARGETS is made of is the head's too
     if isinstance(node, ast.FunctionDef):
         return node.name in PRESETS
     return isinstance(node, ast.ClassDef) and node.name == "Config"
