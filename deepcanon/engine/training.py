@@ -122,12 +122,14 @@ def train(
             shutil.rmtree(folder, ignore_errors=True)
             raise
     processes.barrier()
-    try:
-        return Loop(recipe_class, config, facts, run, say, quiet, plain).go()
-    except UsageError:
-        if run.step == 0 and processes.rank() == 0:  # nothing was learned: the way is free for a call that is mended
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
+    training = Loop(recipe_class, config, facts, run, say, quiet, plain)
+    with training.lock():  # whoever does not hold it removes nothing
+        try:
+            return training.go()
+        except UsageError:
+            if training.done == 0 and run.rank == 0:  # nothing was learned: the way is free for a call that is mended
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
 
 
 def resume(

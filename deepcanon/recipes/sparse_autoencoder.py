@@ -87,7 +87,7 @@ from torch import nn
 
 from deepcanon.engine import raw_export
 from deepcanon.engine.errors import UsageError
-from deepcanon.foundations.softmax_regression import softmax_gradient, softmax_objective
+from deepcanon.foundations.softmax_regression import fit_softmax
 from deepcanon.parts.gabor import gabor_shares
 from deepcanon.parts.tiles import signed_tiles
 from deepcanon.representation.pca import PCA, zca_matrix
@@ -226,8 +226,8 @@ class Recipe:
                 x = torch.cat([function(self.preprocess(p.to(self.run.device))) for p in data.x[rows].split(10_000)])
                 sets.append((x.cpu().double(), y))
             (x, y), (unseen, wanted) = sets
-            weight, bias = fit_linear(x, y, len(kept))
-            accuracy[name] = ((unseen @ weight.T + bias).argmax(1) == wanted).double().mean()
+            linear = fit_softmax(x, y, len(kept), decay=PROBE_DECAY, iterations=PROBE_STEPS)
+            accuracy[name] = (linear(unseen).argmax(1) == wanted).double().mean()
         return {**accuracy, "probe_gain": accuracy["probe"] - accuracy["probe_raw"]}
 
     def figures(self) -> dict:
@@ -257,16 +257,3 @@ class Codes(nn.Module):
 
     def forward(self, inputs):
         return self.model.encode(self.preprocess(inputs))
-
-
-def fit_linear(x, y, classes):
-    """Softmax regression from zero by L-BFGS."""
-    weight, bias = torch.zeros(classes, x.shape[1], dtype=x.dtype), torch.zeros(classes, dtype=x.dtype)
-    optimizer = torch.optim.LBFGS([weight, bias], max_iter=PROBE_STEPS, line_search_fn="strong_wolfe")
-
-    def closure():
-        weight.grad, bias.grad = softmax_gradient(weight, bias, x, y, decay=PROBE_DECAY)
-        return softmax_objective(weight, bias, x, y, decay=PROBE_DECAY)
-
-    optimizer.step(closure)
-    return weight, bias

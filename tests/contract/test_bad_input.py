@@ -1,5 +1,6 @@
 """What nothing can be learned from: one line that says why, exit code 2, and no folder left behind."""
 
+import fcntl
 import json
 import re
 
@@ -9,8 +10,7 @@ from PIL import Image
 
 from deepcanon import cli
 
-RANDOM = np.random.default_rng(0)
-ROWS = RANDOM.normal(size=(40, 3))
+ROWS = np.random.default_rng(0).normal(size=(40, 3))
 
 
 def table(folder, rows):
@@ -128,25 +128,33 @@ def test_it_is_refused_and_nothing_stays(name, make, said, tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_folder_that_another_process_trains_in_is_not_removed(tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    with open(tmp_path / "run" / ".lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        code, lines = train(capsys, "pca", "--data", str(numbers(lambda x: x)(tmp_path)))
+    assert code == 2 and "another process is training" in lines[-1]
+    assert (tmp_path / "run" / ".lock").exists()
+
+
 ACCEPTED = [
-    ("pca", numbers(constant), {}),  # a direction without variance
-    ("pca", numbers(lambda x: x[:5]), {}),  # fewer samples than components
-    ("pca", numbers(doubled), {}),  # a singular covariance
-    ("ica", numbers(doubled), {}),
-    ("rica", numbers(doubled), {}),
-    ("naive-bayes", classes(constant), {}),  # the smoothing gives it a variance
-    ("replicated-softmax", documents(*10 * ["a good film", "a bad film"], *(5 * ["."])), {}),  # no word is known
-    ("naive-bayes", documents(*10 * ["a good film", "a bad film"], *(5 * ["."])), {}),
+    ("pca", numbers(constant)),  # a direction without variance
+    ("pca", numbers(lambda x: x[:5])),  # fewer samples than components
+    ("pca", numbers(doubled)),  # a singular covariance
+    ("ica", numbers(doubled)),
+    ("rica", numbers(doubled)),
+    ("naive-bayes", classes(constant)),  # the smoothing gives it a variance
+    ("replicated-softmax", documents(*10 * ["a good film", "a bad film"], *(5 * ["."]))),  # no word is known
+    ("naive-bayes", documents(*10 * ["a good film", "a bad film"], *(5 * ["."]))),
 ]
 
 
-@pytest.mark.parametrize(("name", "make", "expected"), ACCEPTED)
-def test_it_trains_and_all_figures_are_finite(name, make, expected, tmp_path, capsys):
+@pytest.mark.parametrize(("name", "make"), ACCEPTED)
+def test_it_trains_and_all_figures_are_finite(name, make, tmp_path, capsys):
     code, lines = train(capsys, name, "--data", str(make(tmp_path)))
     assert code == 0, lines
     metrics = json.loads((tmp_path / "run" / "status.json").read_text())["metrics"]
     assert np.isfinite(list(metrics.values())).all(), metrics
-    assert {key: metrics[key] for key in expected} == pytest.approx(expected)
 
 
 def test_a_word_that_never_occurs_counts_in_the_coverage_only(tmp_path, capsys):
