@@ -27,10 +27,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from deepcanon.data import open_data
 from deepcanon.engine.run import Run
-from deepcanon.engine.settings import Settings
 from deepcanon.engine.training import make, seed_generators
 from deepcanon.parts.schedules import one_cycle
 from deepcanon.recipes import convnet
+from deepcanon.settings import Settings
 from deepcanon.vision import ConvNet
 
 BATCH, IMAGES, SEEDS, ROUNDS, STEPS = 64, 12_000, (0, 1, 2), 7, 60
@@ -42,7 +42,7 @@ SHAPES = {
 
 torch.set_num_threads(1)
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-data = open_data(("images",), "mnist", seed=0, options={"valid_share": 0.0})
+data = open_data(("images",), "mnist", seed=0, options={"images": {"valid_share": 0.0}})
 facts = {**convnet.Recipe.learn(convnet.Config(), data), "reader": data.describe()}
 shift, scale = facts["shift"].view(1, 1, 1), facts["scale"].view(1, 1, 1)
 

@@ -29,10 +29,10 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 
 from deepcanon.data.seeds import stream_seed
-from deepcanon.engine.environments import SCALES, Environments
 from deepcanon.engine.run import Run
-from deepcanon.engine.settings import Settings
+from deepcanon.environments.vector import SCALES, Environments
 from deepcanon.recipes.dqn import Config, Recipe
+from deepcanon.settings import Settings
 
 ENVIRONMENT, PASS, EVERY, STEPS, SEEDS = "CartPole-v1", 475.0, 100, 5_000, 7
 CONFIG = Config(anneal=False)

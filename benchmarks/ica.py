@@ -24,7 +24,8 @@ from sklearn.decomposition import FastICA
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.record import cpu_seconds, record
-from deepcanon.representation import ICA, amari_index
+from deepcanon.representation import ICA
+from deepcanon.representation.ica import amari_index
 
 ROUNDS = 15
 

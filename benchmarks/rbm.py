@@ -28,9 +28,9 @@ from sklearn.neural_network import BernoulliRBM
 from deepcanon.data import open_data
 from deepcanon.engine.precision import has_bf16
 from deepcanon.engine.run import Run
-from deepcanon.engine.settings import Settings
 from deepcanon.engine.training import make, seed_generators
 from deepcanon.recipes import rbm
+from deepcanon.settings import Settings
 
 VISIBLE, HIDDEN, BATCH, IMAGES, SEEDS, PASSES = 784, 500, 128, 12_800, (0, 1, 2), 4
 PRODUCTS = {"cd": 5, "pcd": 6}  # of a batch with the weights: the least that each method can do with
@@ -38,7 +38,7 @@ PRODUCTS = {"cd": 5, "pcd": 6}  # of a batch with the weights: the least that ea
 PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32} if has_bf16("cpu") else {"fp32": torch.float32}
 
 torch.set_num_threads(1)
-data = open_data(("images",), "mnist", seed=0, options={"valid_share": 0.0})
+data = open_data(("images",), "mnist", seed=0, options={"images": {"valid_share": 0.0}})
 data["train"].x, data["train"].y = data["train"].x[:IMAGES], data["train"].y[:IMAGES]
 facts = {**rbm.Recipe.learn(rbm.Config(), data), "reader": data.describe()}
 binary = {split: (data[split].x.flatten(1) > 127).float() for split in ("train", "test")}

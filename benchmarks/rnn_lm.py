@@ -21,8 +21,11 @@ from torch import nn
 
 from deepcanon.data import DataError, open_data
 from deepcanon.parts.clipping import clip_in_step
+from deepcanon.parts.decoding import beam_search
+from deepcanon.parts.recurrence import detach, streams, window
 from deepcanon.parts.vocabulary import Vocabulary
-from deepcanon.sequence import RecurrentLM, beam_search, detach, sequence_nll, streams, window
+from deepcanon.sequence import RecurrentLM
+from deepcanon.sequence.rnn_lm import sequence_nll
 
 SIZES = {  # data, hidden, layers, batch, window, steps a round, optimizer
     "small": ("ptb", 200, 2, 20, 20, 6, "sgd"),

@@ -22,8 +22,8 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.record import RESULTS, cpu_seconds, interleaved, ratio, record
-from deepcanon.recipes.sampled_softmax import bias_of_a_task
-from deepcanon.representation import SampledSoftmax
+from deepcanon.sequence import SampledSoftmax
+from deepcanon.sequence.sampled_softmax import bias_of_a_task
 
 CLASSES, SAMPLES = (10_000, 100_000, 1_000_000), 1000
 ROWS, FEATURES, ROUNDS, SECONDS = 128, 128, 7, 0.3

@@ -26,7 +26,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.record import cpu_seconds, gemm_rate, interleaved, ratio, record
 from deepcanon.data import DataError, open_data
-from deepcanon.representation import PCA, SparseCoding, infer_codes, sparse_coding_objective
+from deepcanon.representation import PCA, SparseCoding
+from deepcanon.representation.sparse_coding import infer_codes, sparse_coding_objective
 
 PATCHES, ATOMS, ROUNDS = 2_000, 192, 7
 
@@ -35,10 +36,10 @@ def patches():
     """Whitened as the recipe does: without their means, ZCA with a tenth of the mean variance added."""
     options = {"patch": 12, "patches": 20_000, "channels": 1}
     try:
-        data, name = open_data(("images",), "bsds500", options=options), "BSDS500"
+        data, name = open_data(("images",), "bsds500", options={"images": options}), "BSDS500"
     except DataError as error:
         print(f"no BSDS500 ({error}): the two photographs of scikit-learn instead")
-        data, name = open_data(("images",), "photos", options=options), "photos"
+        data, name = open_data(("images",), "photos", options={"images": options}), "photos"
     x = data["train"].x.flatten(1).double() / 255
     x = x - x.mean(1, keepdim=True)
     pca = PCA().fit(x)

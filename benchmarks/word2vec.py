@@ -32,11 +32,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.record import cpu_seconds, interleaved, ratio, record
 from deepcanon.data import open_data
 from deepcanon.parts.vocabulary import Vocabulary
-from deepcanon.representation import (
-    Word2Vec,
+from deepcanon.representation import Word2Vec, negative_sampling_loss
+from deepcanon.representation.word2vec import (
     draw_noise,
     keep_probabilities,
-    negative_sampling_loss,
     noise_distribution,
     noise_weights,
     shared_rows,

@@ -5,19 +5,25 @@ The verbs of the command line are functions here too (imported on first use, so 
     run = deepcanon.train("convnet", data="digits", steps=200)
     run = deepcanon.load("runs/convnet-1")
     run.predict("images/")
-    run = deepcanon.train("pca", data=X)  # or (X, y): arrays in the place of a name or path
+    run = deepcanon.train("pca", data=X)  # or (X, y): arrays instead of a name or path
     codes = deepcanon.Estimator("pca", components=5).fit_transform(X)  # in scikit-learn's pipelines and searches
 """
 
 import importlib
+from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from deepcanon.estimator import Estimator as Estimator
+    from deepcanon.verbs import load as load
+    from deepcanon.verbs import train as train
+
+__version__ = "0.2.0.dev0"
 __all__ = ["Estimator", "__version__", "load", "train"]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name in ("train", "load"):
-        return getattr(importlib.import_module("deepcanon.run"), name)
+        return getattr(importlib.import_module("deepcanon.verbs"), name)
     if name == "Estimator":
         return importlib.import_module("deepcanon.estimator").Estimator
     raise AttributeError(f"module 'deepcanon' has no attribute {name!r}")

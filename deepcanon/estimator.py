@@ -3,36 +3,47 @@
     codes = make_pipeline(StandardScaler(), deepcanon.Estimator("rica", overcomplete=2.0)).fit_transform(X)
     search = GridSearchCV(deepcanon.Estimator("mlp", epochs=20), {"learning_rate": [1e-3, 1e-2]}).fit(X, y)
 
-What it can do follows from the recipe: one that needs classes is a classifier (predict, predict_proba, score), one that
-encodes a transformer (transform), one that only predicts numbers a regressor (predict, score).
+What it can do follows from what the recipe declares: one that wants classes is a classifier (predict, predict_proba,
+score), one that encodes is a transformer (transform), one that wants numbers is a regressor (predict, score).
 """
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.metrics import accuracy_score, r2_score
-from sklearn.utils import ClassifierTags, RegressorTags, TransformerTags
-from sklearn.utils.metaestimators import available_if
+from sklearn.utils import ClassifierTags, RegressorTags, Tags, TransformerTags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from deepcanon import heads
-from deepcanon.engine.errors import UsageError
+from deepcanon.engine.contract import Encodes, Predicts, Recipe
+from deepcanon.errors import UsageError
 from deepcanon.resolving import resolve
-from deepcanon.run import load, train
+from deepcanon.verbs import Trained, load, train
+
+if TYPE_CHECKING:  # scikit-learn's own has no types: every method under it would be Any
+    M = TypeVar("M", bound=Callable[..., Any])
+
+    def available_if(check: Callable[["Estimator"], bool]) -> Callable[[M], M]: ...
+
+else:
+    from sklearn.utils.metaestimators import available_if
 
 __all__ = ["Estimator"]
 
-
-def _has(verb: str):
-    return lambda self: hasattr(self._recipe()[1].Recipe, verb)
+NEEDED = "an estimator needs a recipe that learns from rows of numbers"
 
 
-def _is(*kinds: str):
+def _has(mixin: type) -> Callable[["Estimator"], bool]:
+    return lambda self: issubclass(self._recipe()[1], mixin)
+
+
+def _is(*kinds: str) -> Callable[["Estimator"], bool]:
     return lambda self: self._kind() in kinds
 
 
@@ -50,14 +61,14 @@ class Estimator(BaseEstimator):
         options: the recipe's own (as `deepcanon show NAME` lists them), and seed, steps, minutes, threads ...
     """
 
-    run_: Any
+    run_: Trained
     files_: dict[str, bytes]
 
     def __init__(self, name: str, *, preset: str = "default", out: str | Path | None = None, **options: Any) -> None:
         self.name, self.preset, self.out = name, preset, out
         self._options = options
 
-    # The manners of scikit-learn
+    # scikit-learn's API
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The recipe's name, preset and folder, and the options that were given."""
@@ -72,29 +83,32 @@ class Estimator(BaseEstimator):
                 self._options[name] = value
         return self
 
-    def _recipe(self) -> tuple[heads.Head, Any]:
+    def _recipe(self) -> tuple[heads.Head, type[Recipe[Any]]]:
         try:
-            return resolve(str(self.name))
+            head, module = resolve(str(self.name))
         except UsageError as error:
             raise ValueError(str(error)) from None
+        return head, module.Recipe
 
     def _kind(self) -> str:
-        recipe, module = self._recipe()
-        verbs = [verb for verb in ("encode", "predict") if hasattr(module.Recipe, verb)]
-        if "tables" not in recipe.data or not verbs:
-            reads = f"reads {' or '.join(recipe.data)}" if "tables" not in recipe.data else "compares others"
-            raise ValueError(f"{recipe.name} {reads}: an estimator needs a recipe that learns from rows of numbers")
-        if hasattr(module, "require_classes"):
+        head, recipe = self._recipe()
+        if "tables" not in head.data:
+            raise ValueError(f"{head.name} reads {' or '.join(head.data)}: {NEEDED}")
+        if issubclass(recipe, Predicts) and recipe.wants == "classes":
             return "classifier"
-        return "transformer" if "encode" in verbs else "regressor"
+        if issubclass(recipe, Encodes):
+            return "transformer"
+        if issubclass(recipe, Predicts):
+            return "regressor"
+        raise ValueError(f"{head.name} compares others: {NEEDED}")
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags, kind = super().__sklearn_tags__(), self._kind()
         tags.estimator_type = kind
         tags.target_tags.required = kind != "transformer"
         tags.classifier_tags = ClassifierTags() if kind == "classifier" else None
         tags.regressor_tags = RegressorTags() if kind == "regressor" else None
-        tags.transformer_tags = TransformerTags(preserves_dtype=[]) if hasattr(self, "transform") else None
+        tags.transformer_tags = TransformerTags(preserves_dtype=[]) if issubclass(self._recipe()[1], Encodes) else None
         return tags
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -124,7 +138,8 @@ class Estimator(BaseEstimator):
         kind = self._kind()
         data: Any = self._checked(X, y, kind)
         options: dict[str, Any] = {"threads": torch.get_num_threads(), "precision": "fp32"}
-        options |= {"valid_share": 0.0, "test_share": 0.0, **self._options}
+        splits = {o.name: 0.0 for o in self._recipe()[0].options if o.name in ("valid_share", "test_share")}
+        options |= {**splits, **self._options}
         with tempfile.TemporaryDirectory(prefix="deepcanon-") as scratch:
             folder = Path(self.out or Path(scratch) / "run")
             try:
@@ -155,17 +170,17 @@ class Estimator(BaseEstimator):
         check_is_fitted(self)
         return validate_data(self, X, reset=False, dtype=np.float64)
 
-    @available_if(_has("encode"))
+    @available_if(_has(Encodes))
     def transform(self, X: Any) -> np.ndarray:
         """The representation [N, K] of the rows."""
         rows = self._rows(X)
         return self.run_.encode(rows).cpu().numpy()
 
-    @available_if(_has("encode"))
+    @available_if(_has(Encodes))
     def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
         return self.fit(X, y).transform(X)
 
-    @available_if(_has("predict"))
+    @available_if(_has(Predicts))
     def predict(self, X: Any) -> np.ndarray:
         """Classes, or the number that the recipe predicts of each row."""
         rows = self._rows(X)

@@ -1,7 +1,7 @@
 """The heads of the recipe files: docstring, Config, presets and targets, read without importing torch.
 
-A recipe's head uses only dataclasses, typing and literals. It is cut out of the file's syntax tree and run by
-itself, so that `list`, `show` and `--help` answer at once.
+A recipe's head, all that stands above its other imports, uses only dataclasses, typing, `deepcanon.options` and
+`deepcanon.targets`. It is run by itself, so that `list`, `show` and `--help` answer at once.
 """
 
 import ast
@@ -9,13 +9,26 @@ import dataclasses
 import difflib
 import inspect
 import re
-import typing
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PRESETS", "Head", "Option", "UnknownRecipe", "head", "preset", "stems", "summary", "system_path"]
+from deepcanon import options
+from deepcanon.targets import Metric, Target
+
+__all__ = [
+    "PRESETS",
+    "Head",
+    "Option",
+    "UnknownRecipe",
+    "fields_of",
+    "head",
+    "preset",
+    "stems",
+    "summary",
+    "system_path",
+]
 
 PACKAGE = Path(__file__).parent
 PRESETS = ("smoke", "default", "paper", "verify")
@@ -27,12 +40,13 @@ class UnknownRecipe(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-    """A field of a recipe's Config."""
+    """A field of a recipe's Config, or of the settings of a run."""
 
     name: str
     annotation: Any
     default: Any
     help: str
+    group: str = ""  # of the help: "data", "training", or "" for the recipe's own
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,10 +58,15 @@ class Head:
     doc: str
     system: str  # subject.stem of the system file
     data: tuple[str, ...]  # kinds of data it reads
-    targets: tuple[dict[str, Any], ...]
+    targets: tuple[Target, ...]
+    metrics: dict[str, Metric]
     config: type
-    options: tuple[Option, ...]
     presets: dict[str, Callable[[], Any]]
+
+    @cached_property
+    def options(self) -> tuple[Option, ...]:
+        """The fields of the recipe's Config."""
+        return fields_of(self.config, self.path)
 
     @property
     def name(self) -> str:
@@ -78,11 +97,8 @@ def head(name: str) -> Head:
     path = PACKAGE / "recipes" / f"{stem}.py"
     tree = ast.parse(_head_text(path.read_text(encoding="utf-8")))
     space: dict[str, Any] = {"__name__": f"deepcanon.recipes.{stem}"}
-    module = ast.Module([node for node in tree.body if _belongs_to_head(node)], [])
     # The package's own source, not data: the one place where code is run that was not imported.
-    exec(compile(module, str(path), "exec"), space)  # noqa: S102
-    config = space["Config"]
-    node = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Config")
+    exec(compile(tree, str(path), "exec"), space)  # noqa: S102
     return Head(
         stem,
         path,
@@ -90,15 +106,17 @@ def head(name: str) -> Head:
         space["SYSTEM"],
         tuple(space["DATA"]),
         tuple(space.get("TARGETS", ())),
-        config,
-        _options(config, node),
+        dict(space.get("METRICS", {})),
+        space["Config"],
         {kind: space[kind] for kind in PRESETS if kind in space},
     )
 
 
 def _head_text(text: str) -> str:
     """The file up to the imports behind its head: to parse the rest would take most of the time of `list`."""
-    found = re.compile(r"^(?:import|from) (?!dataclasses|typing)", re.M).search(text, len(_doc_text(text)))
+    found = re.compile(r"^(?:import|from) (?!dataclasses|typing|deepcanon\.options|deepcanon\.targets)", re.M).search(
+        text, len(_doc_text(text))
+    )
     return text[: found.start()] if found else text
 
 
@@ -108,40 +126,45 @@ def _doc_text(text: str) -> str:
     return found[0] if found else ""
 
 
-def _belongs_to_head(node: ast.stmt) -> bool:
-    if isinstance(node, ast.ImportFrom):
-        return node.module in ("dataclasses", "typing")
-    if isinstance(node, ast.Assign):
-        named = all(isinstance(target, ast.Name) and target.id.isupper() for target in node.targets)
-        own = any(isinstance(target, ast.Name) and target.id == "TARGETS" for target in node.targets)
-        return named and (own or _is_literal(node.value))  # what TARGETS is made of is the head's too
-    if isinstance(node, ast.FunctionDef):
-        return node.name in PRESETS
-    return isinstance(node, ast.ClassDef) and node.name == "Config"
+@cache
+def _field_texts(path: Path) -> dict[str, dict[str, str]]:
+    """The help texts of a file's dataclasses, class by class: the string under a field."""
+    text = path.read_text(encoding="utf-8")
+    found: dict[str, dict[str, str]] = {}
+    for node in ast.parse(_head_text(text) if path.parent.name == "recipes" else text).body:
+        if isinstance(node, ast.ClassDef):
+            texts, field = found.setdefault(node.name, {}), None
+            for statement in node.body:
+                if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+                    field = statement.target.id
+                elif field and isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+                    texts[field], field = " ".join(str(statement.value.value).split()), None
+    return found
 
 
-def _is_literal(node: ast.expr) -> bool:
-    try:
-        ast.literal_eval(node)
-    except ValueError:
-        return False
-    return True
+def fields_of(config: type, path: Path) -> tuple[Option, ...]:
+    """The fields of a dataclass from `path`, which may inherit option groups: own fields first, then group by group.
+
+    The help of a field is that of the nearest class that gives one: a default can be changed without its text.
+    """
+    shared = Path(options.__file__)
+    texts: dict[str, str] = {}
+    for base in reversed(config.__mro__):
+        if dataclasses.is_dataclass(base):
+            texts |= _field_texts(path if base is config else shared).get(base.__name__, {})
+    hints = options.types_of(config)
+    found = [
+        Option(f.name, hints[f.name], f.default, texts.get(f.name, ""), options.group_of(config, f.name))
+        for f in dataclasses.fields(config)
+    ]
+    return tuple(sorted(found, key=lambda option: ("", "training", "data").index(option.group)))
 
 
-def _options(config: type, node: ast.ClassDef) -> tuple[Option, ...]:
-    """The fields of a Config; the string under a field is its help text."""
-    texts, field = {}, None
-    for statement in node.body:
-        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            field = statement.target.id
-        elif field and isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
-            texts[field], field = " ".join(str(statement.value.value).split()), None
-    hints = typing.get_type_hints(config)
-    return tuple(Option(f.name, hints[f.name], f.default, texts.get(f.name, "")) for f in dataclasses.fields(config))
-
-
-def preset(recipe: Head, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def preset(recipe: Head, kind: str, data: str | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
     """(options, run settings) of a preset; `verify:RUN` names one of the runs that `verify` trains.
+
+    Options that stand among the run settings (`{"data": "digits", "options": {"classes": ("3", "8")}}`) belong to that
+    data set: with other `data` they are left out.
 
     Raises:
         UnknownRecipe: the recipe has no such preset.
@@ -155,7 +178,9 @@ def preset(recipe: Head, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
     else:
         known = [k for k in recipe.presets if k != "verify"] + [f"verify:{run}" for run in runs]
         raise UnknownRecipe(f"{recipe.name} has no preset {kind!r}; it has {', '.join(known)}")
-    return dict(vars(config)), dict(settings)
+    settings = dict(settings)
+    own = settings.pop("options", {})
+    return {**vars(config), **(own if data in (None, settings.get("data")) else {})}, settings
 
 
 def system_path(recipe: Head) -> Path:

@@ -1,56 +1,81 @@
 """From a name and what was given to a recipe, its options and settings, the way to its data, and a folder."""
 
 import importlib
+import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from deepcanon import heads
 from deepcanon.data import open_data
+from deepcanon.data.splits import Dataset
 from deepcanon.engine import training
-from deepcanon.engine.errors import UsageError
-from deepcanon.engine.settings import Settings, build_config
+from deepcanon.engine.contract import verbs_of
+from deepcanon.errors import UsageError
+from deepcanon.options import reading_options
+from deepcanon.settings import Settings, build_config
 
-__all__ = ["VERBS", "introduction", "last_folder", "next_folder", "opener", "resolve", "settle"]
-
-VERBS = ("predict", "encode", "generate", "play", "export")
+__all__ = ["introduction", "last_folder", "moved_data", "next_folder", "opener", "resolve", "settle"]
 
 
 def resolve(name: str) -> tuple[heads.Head, Any]:
     """(head, module) of a recipe."""
     try:
-        recipe = heads.head(name)
+        head = heads.head(name)
     except heads.UnknownRecipe as error:
         raise UsageError(str(error)) from None
-    return recipe, importlib.import_module(f"deepcanon.recipes.{recipe.stem}")
+    return head, importlib.import_module(f"deepcanon.recipes.{head.stem}")
 
 
-def opener(recipe: heads.Head, data: Any = None) -> training.Opener:
-    """How the engine opens a recipe's data: the reading options are the Config fields that bear their names.
+def moved_data(folder: Path) -> str:
+    """Where the data of a run lay, as a full path, if they were a path."""
+    try:
+        return str(json.loads((folder / "data.json").read_text(encoding="utf-8")).get("path", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
 
-    `data` takes the place of what the settings name: arrays of the caller, which settings cannot hold.
+
+def opener(
+    head: heads.Head, data: Any = None, facts: Callable[[], dict[str, Any]] | None = None, moved: str = ""
+) -> training.Opener:
+    """How the engine opens a recipe's data.
+
+    Args:
+        data: other data than the settings name: a name, a path, or arrays of the caller, which settings cannot hold.
+        facts: of a trained run whose way of reading binds: pictures are read at the size of its training data, and
+            other data must have its classes.
+        moved: the full path of the data, for a working directory from which the settings' own does not lead there.
     """
 
-    def open_(config: Any, settings: Settings) -> Any:
-        return open_data(
-            recipe.data,
-            data or settings.data,
-            seed=settings.seed,
-            options=dict(vars(config)),
-            skip_bad=settings.skip_bad,
-        )
+    def open_(config: Any, settings: Settings) -> Dataset:
+        options = reading_options(config, head.data)
+        if "tables" in options and options["tables"]["target_kind"] == "auto":
+            wants = importlib.import_module(f"deepcanon.recipes.{head.stem}").Recipe.wants
+            options["tables"]["target_kind"] = {"classes": "labels"}.get(wants, wants).replace("anything", "auto")
+        known = facts()["reader"] if facts else {}
+        if known.get("kind") == "images" and not options["images"]["patch"]:
+            options["images"] |= {"size": known["size"][0], "channels": known["channels"]}
+        own = settings.data
+        if moved and not data and not Path(own).exists() and Path(moved).exists():
+            own = moved
+        opened = open_data(head.data, data or own, seed=settings.seed, options=options, skip_bad=settings.skip_bad)
+        mine, theirs = known.get("classes"), opened.describe().get("classes")
+        if data and mine and theirs and list(mine) != list(theirs):
+            raise UsageError(f"{data} has the classes {', '.join(theirs)}; the run knows {', '.join(mine)}")
+        return opened
 
     return open_
 
 
-def introduction(recipe: heads.Head, module: Any, preset: str) -> dict[str, Any]:
+def introduction(head: heads.Head, module: Any, preset: str) -> dict[str, Any]:
     """What `config.json` says of the recipe itself, for the report: it reads files only."""
     return {
         "preset": preset,
-        "kinds": list(recipe.data),
-        "summary": heads.summary(recipe),
+        "kinds": list(head.data),
+        "summary": heads.summary(head),
         "defaults": training.plain_config(module.Config()),
-        "verbs": ["resume", "eval", *(verb for verb in VERBS if hasattr(module.Recipe, verb))],
+        "verbs": ["resume", "eval", *verbs_of(module.Recipe)],
     }
 
 
@@ -62,17 +87,18 @@ def settle(
 ) -> tuple[Any, Settings]:
     """(config, settings) from a preset, then a `config.json` (base), then what was given; the last wins.
 
-    Steps and minutes of a preset belong to its data: with other data the recipe's own plan takes their place.
+    Steps and minutes of a preset belong to its data: other data get the recipe's own plan instead.
     """
-    recipe, module = resolve(name)
+    head, module = resolve(name)
     try:
-        options, run_settings = heads.preset(recipe, preset)
+        options, run_settings = heads.preset(head, preset, None if base else (given or {}).get("data"))
     except heads.UnknownRecipe as error:
         raise UsageError(str(error)) from None
     given = dict(given or {})
     if base:
-        if base["name"] != recipe.name:
-            raise UsageError(f"that config.json is one of {base['name']}, not of {recipe.name}")
+        if base["name"] != head.name:
+            raise UsageError(f"that config.json is one of {base['name']}, not of {head.name}")
+        build_config(module.Config, base["config"], base.get("version", ""))
         options.update(base["config"])
         run_settings = {k: v for k, v in vars(base["settings"]).items() if v is not None}
     data = given.get("data", run_settings.get("data"))
@@ -86,10 +112,6 @@ def settle(
     settings = build_config(Settings, run_settings)
     if settings.steps is not None and settings.minutes is not None:
         raise UsageError("give --steps or --minutes, not both")
-    if settings.steps is not None and settings.steps < 1:
-        raise UsageError(f"--steps {settings.steps}: at least 1")
-    if settings.minutes is not None and settings.minutes <= 0:
-        raise UsageError(f"--minutes {settings.minutes}: more than 0")
     return config, settings
 
 

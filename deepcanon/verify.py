@@ -16,10 +16,11 @@ import deepcanon
 from deepcanon import heads
 from deepcanon.engine import training
 from deepcanon.engine.checkpoint import write_text
-from deepcanon.engine.errors import UsageError
-from deepcanon.engine.settings import Settings, build_config, read_config
+from deepcanon.errors import UsageError
 from deepcanon.resolving import introduction, opener, resolve
-from deepcanon.run import Trained, child, resume
+from deepcanon.settings import Settings, build_config, read_config
+from deepcanon.targets import Target
+from deepcanon.verbs import Trained, child, load, resume
 
 __all__ = ["results_folder", "usual_seeds", "verdict", "verify"]
 
@@ -53,12 +54,12 @@ def verify(
     Returns:
         {name, targets: [{run, metric, relation, target, value, source, passed, ...}], seeds, seconds, runs, verdict}
     """
-    recipe, module = resolve(name)
-    presets = recipe.presets["verify"]()
+    head, module = resolve(name)
+    presets = head.presets["verify"]()
     if only is not None and only not in presets:
-        raise UsageError(f"{recipe.name} verifies {', '.join(presets)}; there is no {only!r}")
+        raise UsageError(f"{head.name} verifies {', '.join(presets)}; there is no {only!r}")
     numbers = [first_seed] if quick else list(range(first_seed, first_seed + seeds))
-    digest = _digest(recipe)
+    digest = _digest(head)
     began = time.monotonic()
     measured: dict[str, list[dict[str, Any]]] = {}
     for run in [only] if only else list(presets):
@@ -66,21 +67,31 @@ def verify(
         config = build_config(module.Config, vars(config))
         for seed in numbers:
             settings = build_config(Settings, {"threads": threads, **run_settings, "seed": seed})
-            folder = out / f"{recipe.name}-{run}-{seed}"
-            say(f"{recipe.name}, {run}, seed {seed}: {folder}")
-            about = {**introduction(recipe, module, f"verify:{run}"), "digest": digest}
+            folder = out / f"{head.name}-{run}-{seed}"
+            say(f"{head.name}, {run}, seed {seed}: {folder}")
+            about = {**introduction(head, module, f"verify:{run}"), "digest": digest}
             if _is_of(folder, digest, config, settings):
                 resume(folder, say=say, quiet=quiet)
             else:
                 if folder.exists():
-                    raise UsageError(f"{folder} is of another version of {recipe.name}: remove it, or give --out")
+                    raise UsageError(f"{folder} is of another version of {head.name}: remove it, or give --out")
                 training.train(
-                    module.Recipe, recipe.name, config, settings, folder, opener(recipe), say, quiet, about, child
+                    module.Recipe,
+                    head.name,
+                    config,
+                    settings,
+                    folder,
+                    opener(head),
+                    say,
+                    quiet,
+                    about,
+                    child,
+                    lend=load,
                 )
             measured.setdefault(run, []).append(_measure(folder, seed))
-    rows = [row for target in recipe.targets if (row := verdict(target, measured)) is not None]
+    rows = [row for target in head.targets if (row := verdict(target, measured)) is not None]
     return {
-        "name": recipe.name,
+        "name": head.name,
         "version": deepcanon.__version__,
         "targets": rows,
         "seeds": numbers,
@@ -93,51 +104,47 @@ def verify(
 
 def usual_seeds(name: str) -> int:
     """Three; one for a comparison, whose trials have seeds of their own."""
-    return 1 if getattr(resolve(name)[1].Recipe, "parallel", "") == "trials" else 3
+    return 1 if resolve(name)[1].Recipe.parallel == "trials" else 3
 
 
-def expected_minutes(recipe: heads.Head, seeds: int, only: str | None = None) -> float | None:
+def expected_minutes(head: heads.Head, seeds: int, only: str | None = None) -> float | None:
     """Minutes that the recorded results took, per seed, times the seeds; None without a record."""
-    record = read_record(recipe.stem)
+    record = read_record(head.stem)
     runs = record.get("verify", {}).get("runs", {})
     wanted = [rows for run, rows in runs.items() if only in (None, run)]
     seconds = [statistics.mean(seed["metrics"]["seconds"] for seed in rows) for rows in wanted]
     return sum(seconds) * seeds / 60 if seconds else None
 
 
-def verdict(target: dict[str, Any], measured: dict[str, list[dict[str, Any]]]) -> dict[str, Any] | None:
-    """A target beside what was measured; None if its run was not trained.
-
-    A target with "minus", the name of another run, is about the difference between the two, seed by seed.
-    """
-    runs = [run for run in (target["run"], target.get("minus")) if run]
+def verdict(target: Target, measured: dict[str, list[dict[str, Any]]]) -> dict[str, Any] | None:
+    """A target beside what was measured; None if its run was not trained."""
+    runs = [run for run in (target.run, target.minus) if run]
     if any(run not in measured for run in runs):
         return None
-    first, *other = ([float(seed["metrics"].get(target["metric"], "nan")) for seed in measured[run]] for run in runs)
+    first, *other = ([float(seed["metrics"].get(target.metric, "nan")) for seed in measured[run]] for run in runs)
     values = [a - b for a, b in zip(first, other[0], strict=True)] if other else first
-    relation, goal = target["relation"], target["value"]
-    statistic = target.get("statistic", "mean")
-    if statistic == "mean":
+    relation, goal = target.relation, target.value
+    if target.statistic == "mean":
         value = statistics.fmean(values)
     else:  # the worst seed: the one farthest on the wrong side
         value = {"<=": max, ">=": min}.get(relation, lambda v: max(v, key=lambda x: abs(x - goal)))(values)
     passed = {
         "<=": value <= goal,
         ">=": value >= goal,
-        "==": abs(value - goal) <= target.get("tolerance", 0.0),
+        "==": abs(value - goal) <= (target.tolerance or 0.0),
     }[relation]
     return {
         "run": " - ".join(runs),
-        "metric": target["metric"],
+        "metric": target.metric,
         "relation": relation,
         "target": goal,
-        **({"tolerance": target["tolerance"]} if "tolerance" in target else {}),
-        "statistic": statistic,
+        **({} if target.tolerance is None else {"tolerance": target.tolerance}),
+        "statistic": target.statistic,
         "value": value,
         "values": values,
         "worst": {"<=": max(values), ">=": min(values)}.get(relation, value),
-        "mark": target.get("mark", ""),
-        "source": target.get("source", ""),
+        "mark": target.mark,
+        "source": target.source,
         "passed": passed,
     }
 
@@ -182,7 +189,7 @@ def _measure(folder: Path, seed: int) -> dict[str, Any]:
     """Metrics of the chosen weights (best, else last) and of the last ones, and what they cost."""
     chosen = Trained(folder)
     split = next((s for s in ("test", "valid", "train") if s in training.splits(chosen.recipe)), "test")
-    named = (target["metric"].split("/")[0] for target in chosen.head.targets)  # a target may be of another split
+    named = (target.metric.split("/")[0] for target in chosen.head.targets)  # a target may be of another split
     others = [s for s in dict.fromkeys(named) if s != split and s in training.splits(chosen.recipe)]
     values = {k: v for s in (split, *others) for k, v in training.evaluate(chosen.recipe, s).items()}
     status = chosen.status()
@@ -205,10 +212,10 @@ def _measure(folder: Path, seed: int) -> dict[str, Any]:
     return {"seed": seed, "metrics": result, **about, "data": settings.data}
 
 
-def _digest(recipe: heads.Head) -> str:
+def _digest(head: heads.Head) -> str:
     """Of the code of recipe and system, without texts and targets: a run of other code is not used again."""
     dumps = []
-    for path in (recipe.path, heads.system_path(recipe)):
+    for path in (head.path, heads.system_path(head)):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
@@ -222,7 +229,7 @@ def _says_only(node: ast.stmt) -> bool:
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant)
     if isinstance(node, ast.Assign):
-        return getattr(node.targets[0], "id", None) == "TARGETS"
+        return getattr(node.targets[0], "id", None) in ("TARGETS", "METRICS")
     return isinstance(node, ast.FunctionDef) and node.name in heads.PRESETS
 
 

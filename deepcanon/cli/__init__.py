@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import difflib
+import io
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,9 @@ __all__ = ["main"]
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; returns its exit code: 0 done, 1 failure, 2 usage or input, 3 a check failed, 130/143 signals."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a character shows its code
+        if isinstance(stream, io.TextIOWrapper) and (stream.encoding or "").lower().replace("-", "") != "utf8":
+            stream.reconfigure(errors="backslashreplace")
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     arguments = [a for a in arguments if a != "--debug"]
@@ -50,7 +54,7 @@ def _exit_code(error: Exception) -> int | None:
     # The classes are looked up, not imported: a command that needed neither engine nor data cannot have raised them.
     for module, name, code in (
         ("deepcanon.data", "DataError", USAGE),
-        ("deepcanon.engine.errors", "DeepcanonError", 0),
+        ("deepcanon.errors", "DeepcanonError", 0),
     ):
         known = getattr(sys.modules.get(module), name, None)
         if known and isinstance(error, known):

@@ -6,24 +6,29 @@ Nothing here imports torch.
 import argparse
 import contextlib
 import difflib
+import importlib
 import os
+import sys
+import types
 import typing
+from pathlib import Path
 from typing import Any
 
-from deepcanon import heads
+from deepcanon import heads, settings
+from deepcanon.ranges import plain_type
 
 __all__ = [
     "DIR_HELP",
-    "SETTINGS",
     "Parser",
     "Usage",
     "add_field",
-    "add_setting",
+    "environment_option",
+    "import_environment",
     "json_option",
     "number",
     "peek",
-    "preset_says",
     "run_options",
+    "settings_options",
     "shown",
 ]
 
@@ -67,23 +72,14 @@ class Formatter(argparse.HelpFormatter):
         return f"{text} (default: {shown(action.default)})".replace("%", "%%")
 
 
-SETTINGS = {  # name -> (type, metavar, help); the same fields as engine.settings.Settings
-    "data": (str, "D", "a name of `deepcanon data list`, or the path of your own data"),
-    "seed": (int, "N", "everything random follows from it (default: 0)"),
-    "steps": (int, "N", "training steps (default: the preset's, or the recipe's plan for other data)"),
-    "minutes": (float, "M", "train for about so long; the number of steps is measured and printed"),
-    "device": (("auto", "cpu", "cuda", "mps"), None, "where to compute (default: auto)"),
-    "threads": (int, "N", "CPU threads; 0 measures one against all (default: 0)"),
-    "precision": (("auto", "fp32", "bf16"), None, "of matrix products; auto measures (default: auto)"),
-    "compile": ("flag", None, "compile the modules; slower for small ones"),
-    "evaluate_every": (int, "N", "steps between evaluations (default: 20 evaluations in a run)"),
-    "checkpoint_every": (float, "S", "seconds between checkpoints, at most 2 %% of the time (default: 30)"),
-    "patience": (int, "N", "stop after N evaluations without a better value; 0 never (default: 0)"),
-    "skip_bad": ("flag", None, "leave out unreadable examples, count them and record their names"),
-}
+def settings_options() -> tuple[heads.Option, ...]:
+    """The settings that every run has, as the dataclass has them."""
+    return heads.fields_of(settings.Settings, Path(settings.__file__))
 
 
 def number(kind: type) -> Any:
+    """A parser of words as `kind`, with an error in words."""
+
     def parse(text: str) -> Any:
         try:
             return kind(text)
@@ -102,38 +98,50 @@ def truth(text: str) -> bool:
     raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
 
 
-def add_setting(group: Any, name: str, kind: Any, metavar: str | None, text: str) -> None:
-    option = f"--{name.replace('_', '-')}"
-    if kind == "flag":
-        group.add_argument(option, dest=name, nargs="?", const=True, type=truth, metavar="BOOL", help=text)
-    elif isinstance(kind, tuple):
-        group.add_argument(option, dest=name, choices=kind, help=text)
-    else:
-        group.add_argument(option, dest=name, type=str if kind is str else number(kind), metavar=metavar, help=text)
-
-
 def add_field(group: Any, option: heads.Option, default: Any) -> None:
-    """A Config field as an option; None means that it was not given, so that --config can come in between."""
-    annotation: Any = option.annotation
-    keywords: dict[str, Any] = {"dest": option.name}
-    inner = [a for a in typing.get_args(annotation) if a is not type(None)]
-    optional = type(None) in typing.get_args(annotation) and typing.get_origin(annotation) is not tuple
-    if optional:
-        annotation = inner[0]
-    text = f"{option.help} (default: {shown(default)})".replace("%", "%%")
+    """A field of a dataclass as an option; None means that it was not given, so that --config can come in between."""
+    annotation, keywords = option.annotation, dict[str, Any](dest=option.name)
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        annotation = next(a for a in typing.get_args(annotation) if a is not type(None))
+    annotation = plain_type(annotation)
+    text = option.help if default is None else f"{option.help} (default: {shown(default)})"
     if typing.get_origin(annotation) is typing.Literal:
         choices = typing.get_args(annotation)
-        keywords |= {"choices": choices, "type": type(choices[0])}
+        keywords |= {"choices": choices, "type": number(type(choices[0]))}
     elif typing.get_origin(annotation) is tuple:
-        keywords |= {"nargs": "*", "type": number(typing.get_args(annotation)[0]), "metavar": "N"}
+        inner = plain_type(typing.get_args(annotation)[0])
+        named = typing.get_args(inner) if typing.get_origin(inner) is typing.Literal else ()
+        kind, name = (type(named[0]), None) if named else (inner, "NAME" if inner is str else "N")
+        keywords |= {"nargs": "*", "type": number(kind), "metavar": name, "choices": named or None}
     elif annotation is bool:
         keywords |= {"nargs": "?", "const": True, "type": truth, "metavar": "BOOL"}
     elif annotation is str:
         keywords |= {"type": str, "metavar": "TEXT"}
     else:
         keywords |= {"type": number(annotation), "metavar": "N" if annotation is int else "X"}
-    keywords["help"] = text
+    keywords["help"] = text.replace("%", "%%")
     group.add_argument("--" + option.name.replace("_", "-"), **keywords)
+
+
+def environment_option(parser: Parser) -> None:
+    """For environments of one's own: code runs only if the command itself names it, never because a run did."""
+    text = "module to import first, which registers an environment of your own; every command on such a run needs it"
+    parser.add_argument("--environment-module", metavar="MODULE", help=text)
+
+
+def import_environment(given: argparse.Namespace) -> None:
+    """Imports the module that --environment-module names, also from the working directory."""
+    name = given.environment_module
+    if not name:
+        return
+    sys.path.insert(0, os.getcwd())
+    try:
+        importlib.import_module(name)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise Usage(f"--environment-module {name} cannot be imported ({reason})") from error
+    finally:
+        sys.path.remove(os.getcwd())
 
 
 def json_option(parser: Parser) -> None:
@@ -144,10 +152,7 @@ def run_options(parser: Parser) -> None:
     parser.add_argument("dir", metavar="DIR", help=DIR_HELP)
     parser.add_argument("--checkpoint", choices=("auto", "best", "last"), default="auto", help="auto: best, else last")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
-
-
-def preset_says(text: str, value: Any) -> str:
-    return text if value is None else f"{text.split(' (default')[0]} (default: {shown(value)})".replace(" % ", " %% ")
+    environment_option(parser)
 
 
 def shown(value: Any) -> str:

@@ -10,6 +10,7 @@ import deepcanon
 from deepcanon import heads
 from deepcanon.cli.arguments import Parser, json_option, shown
 from deepcanon.cli.output import print_json
+from deepcanon.targets import MARKS
 
 __all__ = ["list_command", "show_command"]
 
@@ -20,13 +21,8 @@ def list_command(parser: Parser, arguments: list[str]) -> int:
     given = parser.parse_all(arguments)
     rows = []
     for stem in heads.stems():
-        recipe = heads.head(stem)
-        row = {
-            "name": recipe.name,
-            "subject": recipe.subject,
-            "summary": heads.summary(recipe),
-            "data": list(recipe.data),
-        }
+        head = heads.head(stem)
+        row = {"name": head.name, "subject": head.subject, "summary": heads.summary(head), "data": list(head.data)}
         if not given.word or given.word.lower() in " ".join([*map(str, row.values())]).lower():
             rows.append(row)
     if given.json:
@@ -44,24 +40,31 @@ def show_command(parser: Parser, arguments: list[str]) -> int:
     parser.add_argument("name", metavar="NAME", help="of a recipe")
     parser.add_argument("--source", action="store_true", help="print the system file itself")
     given = parser.parse_all(arguments)
-    recipe = heads.head(given.name)
+    head = heads.head(given.name)
     if given.source:
-        print(heads.system_path(recipe).read_text(encoding="utf-8"), end="")
+        print(heads.system_path(head).read_text(encoding="utf-8"), end="")
         return 0
-    print(f"{recipe.name} ({recipe.subject}): {recipe.doc}\n\noptions:")
-    for option in recipe.options:
-        print(f"  --{option.name.replace('_', '-')} {shown(option.default)}\n      {option.help}")
+    print(f"{head.name} ({head.subject}): {head.doc}")
+    for group, title in (("", "options"), ("training", "training options"), ("data", "options of the data")):
+        if some := [option for option in head.options if option.group == group]:
+            print(f"\n{title}:")
+        for option in some:
+            print(f"  --{option.name.replace('_', '-')} {shown(option.default)}\n      {option.help}")
+    print("\nmetrics:")
+    for name, metric in head.metrics.items():
+        more = [metric.unit, {"min": "less is better", "max": "more is better", "": ""}[metric.better]]
+        more += [f"measured on {metric.split}"] if metric.split else []
+        print(f"  {name}: {'; '.join([metric.sentence, *filter(None, more)])}")
     print("\ntargets:")
-    results = _results(recipe.stem)
-    for target in recipe.targets:
-        run = " - ".join(name for name in (target["run"], target.get("minus")) if name)
-        rows = results.get("targets", [])
-        measured = next((r for r in rows if (r["run"], r["metric"]) == (run, target["metric"])), None)
+    rows = _results(head.stem).get("targets", [])
+    for target in head.targets:
+        run = " - ".join(filter(None, (target.run, target.minus)))
+        same = (run, target.metric, target.relation, target.value)
+        measured = next((r for r in rows if (r["run"], r["metric"], r["relation"], r["target"]) == same), None)
         seen = "not measured yet"
         if measured:
             seen = f"measured {measured['value']:.6g} ({'reached' if measured['passed'] else 'missed'})"
-        tolerance = f" +- {target['tolerance']}" if "tolerance" in target else ""
-        print(f"  {run}: {target['metric']} {target['relation']} {target['value']}{tolerance}; {seen}")
+        print(f"  {run}: {target.condition}; {seen}\n      {MARKS[target.mark].split(':')[0]}: {target.source}")
     return 0
 
 

@@ -3,6 +3,8 @@
 from deepcanon import heads
 from deepcanon.cli.arguments import Parser, add_field, json_option
 from deepcanon.cli.output import USAGE, print_json
+from deepcanon.options import reading_options
+from deepcanon.settings import build_config
 
 __all__ = ["data_command"]
 
@@ -33,11 +35,13 @@ def data_command(parser: Parser, arguments: list[str]) -> int:
         for e in rows:
             print(f"{e.name:20} {e.kind:12} {e.summary} ({e.licence})")
         return 0
+    from deepcanon.data import published
+
     if given.what == "get":
-        paths = catalogue.get(given.words[0])
+        paths = published.get(given.words[0])
         where = {name: str(path) for name, path in paths.items()}
     else:
-        found = catalogue.where(given.words[0])
+        found = published.where(given.words[0])
         where = {file.name: str(path) if path else "" for file, path in found.items()}
     if given.json:
         return print_json(where)
@@ -49,15 +53,17 @@ def data_command(parser: Parser, arguments: list[str]) -> int:
 
 
 def _check(parser: Parser, words: list[str], rest: list[str], as_json: bool) -> int:
-    recipe = heads.head(words[0])
-    options, _ = heads.preset(recipe, "default")
+    head = heads.head(words[0])
+    values, _ = heads.preset(head, "default")
     sub = Parser(prog=parser.prog + " check")
-    for option in recipe.options:
-        add_field(sub, option, options[option.name])
-    options.update({k: v for k, v in vars(sub.parse_all(rest)).items() if v is not None})
+    for option in head.options:
+        if option.group == "data":
+            add_field(sub, option, values[option.name])
+    values.update({k: v for k, v in vars(sub.parse_all(rest)).items() if v is not None})
+    options = reading_options(build_config(head.config, values), head.data)
     from deepcanon.data import check
 
-    report = check(recipe.data, words[1], options)
+    report = check(head.data, words[1], options)
     if as_json:
         print_json(report.as_json())
     else:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,8 @@ USAGE = 2
 
 
 def print_json(value: Any) -> int:
-    print(json.dumps(value, indent=1, ensure_ascii=False))
+    narrow = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") != "utf8"
+    print(json.dumps(value, indent=1, ensure_ascii=narrow))
     return 0
 
 

@@ -1,10 +1,11 @@
 """Where the run lies that a command means, and where its file may go."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
-from deepcanon.cli.arguments import Usage
+from deepcanon.cli.arguments import Usage, import_environment
 
 __all__ = ["folder_of", "load_run", "place_of"]
 
@@ -25,6 +26,9 @@ def place_of(name: str) -> Path:
 
 
 def load_run(given: argparse.Namespace, data: str | None = None) -> Any:
-    from deepcanon.run import load
+    from deepcanon.verbs import load
 
-    return load(folder_of(given.dir), given.checkpoint, given.device, data)
+    import_environment(given)
+
+    say = lambda line: print(f"deepcanon: {line}", file=sys.stderr)  # noqa: E731
+    return load(folder_of(given.dir), given.checkpoint, given.device, data, say)

@@ -1,9 +1,18 @@
-"""Training: the options of a recipe on the command line, a new run, and going on with one."""
+"""Training: the options of a recipe on the command line, a new run, and resuming one."""
 
 from typing import Any
 
 from deepcanon import heads
-from deepcanon.cli.arguments import DIR_HELP, SETTINGS, Parser, add_field, add_setting, number, peek, preset_says
+from deepcanon.cli.arguments import (
+    DIR_HELP,
+    Parser,
+    add_field,
+    environment_option,
+    import_environment,
+    number,
+    peek,
+    settings_options,
+)
 from deepcanon.cli.output import printer
 from deepcanon.cli.places import folder_of
 
@@ -19,29 +28,35 @@ def train_command(parser: Parser, arguments: list[str]) -> int:
         )
         parser.usage = "deepcanon train NAME [options]; `deepcanon train NAME --help` lists the options of a recipe"
         parser.parse_all(arguments)
-    recipe = heads.head(arguments[0])
+    head = heads.head(arguments[0])
     kind = peek(arguments, "--preset") or "default"
-    options, run_settings = heads.preset(recipe, kind)
-    parser.prog = f"deepcanon train {recipe.name}"
-    parser.description = recipe.doc.split("\n")[0]
-    known = ", ".join(k for k in recipe.presets if k != "verify")
-    runs = ", ".join(f"verify:{run}" for run in recipe.presets["verify"]())
+    options, run_settings = heads.preset(head, kind, peek(arguments, "--data"))
+    parser.prog = f"deepcanon train {head.name}"
+    parser.description = head.doc.split("\n")[0]
+    known = ", ".join(k for k in head.presets if k != "verify")
+    runs = ", ".join(f"verify:{run}" for run in head.presets["verify"]())
     parser.add_argument("--preset", metavar="P", default="default", help=f"{known}, {runs}")
     parser.add_argument("--out", metavar="DIR", help="folder of the run (default: runs/NAME-1, -2, ...)")
     parser.add_argument("--config", metavar="FILE", help="the config.json of another run to begin with")
+    if "environment" in head.data:
+        environment_option(parser)
+    titles = {"": f"options of {head.name}", "training": "training", "data": "reading the data"}
+    groups = {name: parser.add_argument_group(title) for name, title in titles.items()}
+    for option in head.options:
+        add_field(groups[option.group], option, options[option.name])
     group = parser.add_argument_group("run")
-    for name, (kind_of, metavar, text) in SETTINGS.items():
-        add_setting(group, name, kind_of, metavar, preset_says(text, run_settings.get(name)))
-    group = parser.add_argument_group(f"options of {recipe.name}")
-    for option in recipe.options:
-        add_field(group, option, options[option.name])
-    given = {k: v for k, v in vars(parser.parse_all(arguments[1:])).items() if v is not None}
-    from deepcanon.run import train
+    for option in settings_options():
+        add_field(group, option, run_settings.get(option.name, option.default))
+    found = parser.parse_all(arguments[1:])
+    if "environment" in head.data:
+        import_environment(found)
+    given = {k: v for k, v in vars(found).items() if v is not None}
+    from deepcanon.verbs import train
 
     say = printer()
-    chosen = {k: v for k, v in given.items() if k not in ("preset", "out", "config")}
+    chosen = {k: v for k, v in given.items() if k not in ("preset", "out", "config", "environment_module")}
     trained = train(
-        recipe.name,
+        head.name,
         preset=given["preset"],
         out=given.get("out"),
         config=given.get("config"),
@@ -53,26 +68,29 @@ def train_command(parser: Parser, arguments: list[str]) -> int:
 
 
 def _next_command(trained: Any) -> str:
-    for verb, more in (
-        ("generate", ""),
-        ("play", ""),
-        ("predict", " INPUT"),
-        ("encode", " INPUT --to codes.npz"),
-    ):
-        if hasattr(trained.recipe, verb):
-            return f"next: deepcanon {verb} {trained.folder}{more}"
-    return f"next: deepcanon eval {trained.folder}"
+    from deepcanon.engine.contract import verbs_of
+
+    inputs = {"generate": "", "play": "", "predict": " INPUT", "encode": " INPUT --to codes.npz"}
+    there = verbs_of(type(trained.recipe))
+    verb = next((verb for verb in inputs if verb in there), "eval")
+    return f"next: deepcanon {verb} {trained.folder}{inputs.get(verb, '')}"
 
 
 def resume_command(parser: Parser, arguments: list[str]) -> int:
     parser.add_argument("dir", metavar="DIR", help=DIR_HELP)
     parser.add_argument("--steps", type=number(int), metavar="N", help="go further, to so many steps in all")
+    parser.add_argument("--data", metavar="D", help="where the data lie now, if they moved")
+    parser.add_argument(
+        "--changed-data", action="store_true", help="train on with data that are not those the run was trained on"
+    )
+    environment_option(parser)
     given = parser.parse_all(arguments)
-    from deepcanon.run import load, resume
+    import_environment(given)
+    from deepcanon.verbs import load, resume
 
     folder, say = folder_of(given.dir), printer()
     say(str(folder))
-    status = resume(folder, steps=given.steps, say=say)
+    status = resume(folder, steps=given.steps, data=given.data, changed_data=given.changed_data, say=say)
     if status["state"] == "done":
         reason = f" ({status['reason']})" if status["reason"] else ""
         say(f"done: step {status['step']} of {status['steps']}{reason}; `--steps N` goes further")

@@ -1,11 +1,17 @@
 """Using a run: measuring it, asking it, drawing from it, playing, taking its module out, its page."""
 
+import csv
 import os
+import sys
 from pathlib import Path
+from typing import Any
 
-from deepcanon.cli.arguments import DIR_HELP, Parser, json_option, number, run_options
-from deepcanon.cli.output import print_json
+from deepcanon import options
+from deepcanon.cli.arguments import DIR_HELP, Parser, add_field, json_option, number, run_options
+from deepcanon.cli.output import USAGE, print_json
 from deepcanon.cli.places import folder_of, load_run, place_of
+from deepcanon.heads import fields_of
+from deepcanon.options import TextSampling
 
 __all__ = [
     "encode_command",
@@ -46,58 +52,55 @@ def eval_command(parser: Parser, arguments: list[str]) -> int:
 def predict_command(parser: Parser, arguments: list[str]) -> int:
     run_options(parser)
     parser.add_argument("input", metavar="INPUT", nargs="+", help="files, folders, or - for standard input")
+    parser.add_argument("--to", metavar="FILE.csv", help="write the answers as a table, the rows' own cells first")
     json_option(parser)
     given = parser.parse_all(arguments)
+    to = place_of(given.to) if given.to else None
     trained = load_run(given)
-    trained.can("predict")
-    records = trained.predict(given.input)
+    found = trained.read(given.input)
+    records = trained.answer(found)
+    if to:
+        _write_answers(to, records, found.rows)
     if given.json:
-        return print_json(records)
-    for record in records:
+        print_json(records)
+    for record in [] if given.json else records:
+        if "error" in record:
+            print(f"deepcanon: {record['input']}: {record['error']}", file=sys.stderr)
+            continue
         chances = sorted(record.get("probabilities", {}).items(), key=lambda item: -item[1])[:3]
         words = ", ".join(f"{name} {chance:.3f}" for name, chance in chances)
-        print(f"{record['input']}: {record.get('label', record.get('value'))}{f'  ({words})' if words else ''}")
-    return 0
+        note = f"  [{record['note']}]" if "note" in record else ""
+        print(f"{record['input']}: {record.get('label', record.get('value'))}{f'  ({words})' if words else ''}{note}")
+    return USAGE if found.refused else 0
+
+
+def _write_answers(to: Path, records: list[dict[str, Any]], rows: list[dict[str, str]]) -> None:
+    """A CSV file with one line for each answer: the cells of the row, if it came from a table, then what was found."""
+    lines = []
+    for place, record in enumerate(records):
+        chances = {f"p({name})": chance for name, chance in record.get("probabilities", {}).items()}
+        cells = rows[place] if place < len(rows) else {}
+        answer = {key: value for key, value in record.items() if key != "probabilities"}
+        lines.append({**cells, **{f"predicted {k}" if k in cells else k: v for k, v in answer.items()}, **chances})
+    names = list(dict.fromkeys(name for line in lines for name in line))
+    with open(to, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(lines)
 
 
 def generate_command(parser: Parser, arguments: list[str]) -> int:
     run_options(parser)
-    parser.add_argument("--prompt", metavar="T", default="", help="text to go on from")
-    parser.add_argument("--count", type=number(int), metavar="N", default=1, help="samples")
-    parser.add_argument(
-        "--temperature", type=number(float), metavar="T", default=1.0, help="1 as trained, less is safer"
-    )
-    parser.add_argument("--beam", type=number(int), metavar="K", default=0, help="beam search of that width; 0 samples")
-    parser.add_argument("--length", type=number(int), metavar="N", help="symbols of a text sample")
-    parser.add_argument("--top-k", type=number(int), metavar="K", help="only the K likeliest symbols")
-    parser.add_argument(
-        "--top-p", type=number(float), metavar="P", help="only the likeliest symbols of that total mass"
-    )
+    asked = fields_of(TextSampling, Path(options.__file__))  # the fullest: what a system does not have is refused
+    for option in asked:
+        add_field(parser, option, option.default)
     parser.add_argument("--seed", type=number(int), metavar="N", default=0, help="of the samples")
     parser.add_argument("--to", metavar="FILE.png", help="where pictures go (default: into the run's samples/)")
     json_option(parser)
     given = parser.parse_all(arguments)
-    for name, low in (
-        ("count", 1),
-        ("temperature", 0.0),
-        ("beam", 0),
-        ("length", 1),
-        ("top_k", 1),
-        ("top_p", 0.0),
-    ):
-        value = getattr(given, name)
-        if value is not None and value < low:
-            parser.error(f"--{name.replace('_', '-')} {value}: at least {low}")
     trained = load_run(given)
-    trained.can("generate")
-    import inspect
-
-    options = {k: getattr(given, k) for k in ("length", "top_k", "top_p") if getattr(given, k) is not None}
-    taken = inspect.signature(trained.recipe.generate).parameters
-    for name in options:
-        if name not in taken:
-            parser.error(f"{trained.name} has no option --{name.replace('_', '-')}")
-    samples = trained.generate(given.prompt, given.count, given.temperature, given.beam, given.seed, **options)
+    wanted = {o.name: value for o in asked if (value := getattr(given, o.name)) is not None}
+    samples = trained.generate(seed=given.seed, **wanted)
     if not isinstance(samples, list):
         from deepcanon.engine.pictures import tiles
 
@@ -120,36 +123,39 @@ def encode_command(parser: Parser, arguments: list[str]) -> int:
     given = parser.parse_all(arguments)
     to = place_of(given.to)
     trained = load_run(given)
-    trained.can("encode")
-    names, values = trained._inputs(given.input)
     import numpy as np
     import torch
 
+    from deepcanon.engine.contract import Encodes
+
+    recipe = trained.offers(Encodes)  # type: ignore[type-abstract]
+    found = trained.read(given.input)
+    for problem in found.refused:
+        print(f"deepcanon: {problem}", file=sys.stderr)
     with torch.no_grad():
         # Not trained.encode: texts already read would be taken for paths.
-        codes = trained.recipe.encode(values)
+        codes = recipe.encode(found.values)
 
     temporary = to.with_name(f".tmp-{to.name}")
     try:
         with open(temporary, "wb") as file:
-            np.savez(file, codes=codes.float().cpu().numpy(), inputs=np.array(names))
+            np.savez(file, codes=codes.float().cpu().numpy(), inputs=np.array(found.names))
         os.replace(temporary, to)
     finally:
         temporary.unlink(missing_ok=True)
     print(f"{given.to}: {codes.shape[0]} codes of {codes.shape[1]} numbers")
-    return 0
+    return USAGE if found.refused else 0
 
 
 def play_command(parser: Parser, arguments: list[str]) -> int:
     run_options(parser)
-    parser.add_argument("--episodes", type=number(int), metavar="N", default=5, help="how many")
-    parser.add_argument("--seed", type=number(int), metavar="N", default=0, help="of the episodes")
-    parser.add_argument("--to", metavar="FILE.gif", help="draw the first episode")
+    parser.add_argument("--episodes", type=number(int), metavar="N", default=5, help="how many (default: 5)")
+    parser.add_argument("--seed", type=number(int), metavar="N", default=0, help="of the episodes (default: 0)")
+    parser.add_argument("--to", metavar="FILE.gif", help="a film of the first episode")
     json_option(parser)
     given = parser.parse_all(arguments)
-    trained = load_run(given)
-    trained.can("play")
-    records = trained.play(given.episodes, given.seed, **({"gif": place_of(given.to)} if given.to else {}))
+    to = place_of(given.to) if given.to else ""
+    records = load_run(given).play(episodes=given.episodes, seed=given.seed, to=to)
     if given.json:
         return print_json(records)
     for i, record in enumerate(records):
@@ -166,7 +172,6 @@ def export_command(parser: Parser, arguments: list[str]) -> int:
     )
     given = parser.parse_all(arguments)
     trained = load_run(given)
-    trained.can("export")
     for path in trained.export(given.format, given.to):
         print(path)
     return 0
@@ -178,7 +183,7 @@ def report_command(parser: Parser, arguments: list[str]) -> int:
     given = parser.parse_all(arguments)
     folders = [folder_of(name) for name in given.dir]
     from deepcanon.engine.report import write_report
-    from deepcanon.engine.settings import read_config
+    from deepcanon.settings import read_config
 
     for folder in folders:
         read_config(folder)

@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 from . import catalogue
 from .errors import DataError, Problem, Problems
+from .inputs import Inputs
 
 if TYPE_CHECKING:
     from .splits import Dataset
 
 __all__ = [
-    "IN_MEMORY", "KINDS", "DataError", "Problem", "Report", "as_inputs", "check", "in_memory", "open_data",
+    "IN_MEMORY", "KINDS", "DataError", "Inputs", "Problem", "Report", "as_inputs", "check", "in_memory", "open_data",
     "read_inputs",
 ]  # fmt: skip
 
 KINDS = ("images", "tables", "text", "documents", "environment", "points", "task")
 IN_MEMORY = "arrays in memory"
+Options = dict[str, dict[str, Any]]  # kind of reader -> its options
 
 
 def _reader(kind: str) -> Any:
@@ -38,7 +40,7 @@ def _accepted(kinds: Sequence[str]) -> str:
     return "accepted are " + "; or ".join([*known, *(_reader(kind).ACCEPTS for kind in kinds)])
 
 
-def _open(kinds: Sequence[str], spec: str, seed: int, options: dict[str, Any] | None, problems: Problems) -> "Dataset":
+def _open(kinds: Sequence[str], spec: str, seed: int, options: Options, problems: Problems) -> "Dataset":
     if tuple(kinds) == ("task",) or ("task" in kinds and not spec):
         return _reader("task").read(spec)
     if spec == IN_MEMORY:
@@ -54,7 +56,8 @@ def _open(kinds: Sequence[str], spec: str, seed: int, options: dict[str, Any] | 
                 raise problems.fail(name, "", what, _accepted(kinds))
         if len(names) > 1 and any(catalogue.ENTRIES[name].kind != "text" for name in names):
             raise problems.fail(spec, "", "joins sets that are no texts", "give one of them")
-        return _reader(catalogue.ENTRIES[names[0]].kind).read_named(spec, seed, options)
+        kind = catalogue.ENTRIES[names[0]].kind
+        return _chosen(_reader(kind).read_named(spec, seed, options.get(kind)), options.get(kind), seed)
     if "\0" in spec or not spec:
         raise problems.fail(spec, "", "is no name or path", _accepted(kinds))
     path = Path(os.path.expanduser(spec))  # unlike Path's, it takes an unknown ~user as it stands
@@ -72,7 +75,12 @@ def _open(kinds: Sequence[str], spec: str, seed: int, options: dict[str, Any] | 
     fitting = [kind for kind in paths if _reader(kind).fits(path)]
     if not fitting and len(paths) != 1:
         raise problems.fail(path, "", f"is not {' or '.join(paths) or 'an environment'}", _accepted(kinds))
-    return _reader((fitting or paths)[0]).read(path, seed, options, problems)
+    kind = (fitting or paths)[0]
+    return _chosen(_reader(kind).read(path, seed, options.get(kind), problems), options.get(kind), seed)
+
+
+def _chosen(data: "Dataset", options: dict[str, Any] | None, seed: int) -> "Dataset":
+    return importlib.import_module(".examples", __name__).choose_examples(data, options or {}, seed)
 
 
 def in_memory(data: Any) -> Any:
@@ -92,24 +100,24 @@ def open_data(
     spec: Any,
     *,
     seed: int = 0,
-    options: dict[str, Any] | None = None,
+    options: Options | None = None,
     skip_bad: bool = False,
 ) -> "Dataset":
     """Opens a data set by its name in the catalogue or by its path, with the reader among `kinds` that it fits.
 
     `spec` may be arrays too (see `in_memory`).
 
-    `options` are the reading options of a recipe's Config (size, channels, target, valid_share, test_share); those
-    that a reader does not know are left to others. `skip_bad` leaves out bad files and rows, and records their names.
+    `options` are the reading options of each kind (see `deepcanon.options.reading_options`). `skip_bad` leaves out bad
+    files and rows, and records their names.
     """
     given, problems = in_memory(spec), Problems(skip_bad=skip_bad)
     if not isinstance(given, str):
-        return given.read(kinds, seed, options, problems)
-    return _open(kinds, given, seed, options, problems)
+        return _chosen(given.read(kinds, seed, options or {}, problems), (options or {}).get(given.kind), seed)
+    return _open(kinds, given, seed, options or {}, problems)
 
 
-def read_inputs(kind: str, describe: dict[str, Any], paths: list[str]) -> tuple[list[str], Any]:
-    """Names and inputs from the INPUT arguments of `predict` and `encode`: files, folders, or "-" (standard input)."""
+def read_inputs(kind: str, describe: dict[str, Any], paths: list[str]) -> Inputs:
+    """What is read from the INPUT arguments of `predict` and `encode`: files, folders, or "-" (standard input)."""
     missing = [p for p in paths if p != "-" and ("\0" in p or not Path(p).exists())]
     if missing:
         raise DataError(
@@ -117,7 +125,8 @@ def read_inputs(kind: str, describe: dict[str, Any], paths: list[str]) -> tuple[
         )
     if not paths:
         raise DataError("no input: give a file, a folder or -")
-    return _reader(kind).inputs(describe, paths)
+    found = _reader(kind).inputs(describe, paths)
+    return found if isinstance(found, Inputs) else Inputs(*found)
 
 
 def as_inputs(describe: dict[str, Any], values: Any) -> Any:
@@ -163,11 +172,11 @@ class Report:
         }  # fmt: skip
 
 
-def check(kinds: tuple[str, ...], path: str, options: dict[str, Any] | None = None) -> Report:
+def check(kinds: tuple[str, ...], path: str, options: Options | None = None) -> Report:
     """Reads all of a path (or a named set), trains nothing, and reports what was understood and every problem."""
     problems = Problems(keep_going=True)
     try:
-        data = _open(kinds, str(path), 0, options, problems)
+        data = _open(kinds, str(path), 0, options or {}, problems)
     except DataError as error:
         return Report(" or ".join(kinds), str(path), problems=list(dict.fromkeys([*problems.found, *error.problems])))
     return Report(

@@ -16,6 +16,9 @@ __all__ = ["MAX_BYTES", "MAX_MEMBERS", "member_names", "read_bytes", "read_membe
 MAX_BYTES = 8 << 30
 """No file or member is read beyond this many bytes."""
 MAX_MEMBERS = 100_000
+PIECE = 1 << 24
+MAX_RATIO, FREE_BYTES = 200, 32 << 20
+"""A member that is packed more tightly than this is refused if it unpacks to more than so many bytes."""
 """No archive with more members is searched."""
 
 _BROKEN = (
@@ -38,7 +41,10 @@ class _Limited(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        data = self.stream.read(self.left + 1 if size < 0 else min(size, self.left + 1))
+        if size < 0:  # in pieces: to ask for all of the limit at once would ask for that much memory
+            pieces = iter(lambda: self.read(PIECE), b"")
+            return b"".join(pieces)
+        data = self.stream.read(min(size, self.left + 1))
         self.left -= len(data)
         if self.left < 0:
             raise _problem(self.path, "", "unpacks to more than the limit", "give a smaller file")
@@ -73,6 +79,16 @@ def _reason(error: BaseException) -> str:
     return text or type(error).__name__
 
 
+def _check_size(path: Path, member: zipfile.ZipInfo, limit: int) -> None:
+    """Refuses what unpacks to more than the limit, or so far beyond its size that it must be a mistake or an attack."""
+    size, packed = member.file_size, max(1, member.compress_size)
+    if size > limit:
+        raise _problem(path, member.filename, f"unpacks to {size} bytes", "give a smaller file")
+    if size > FREE_BYTES and size > MAX_RATIO * packed:
+        what = f"unpacks from {packed:,} to {size:,} bytes, {size // packed} times its size"
+        raise _problem(path, member.filename, what, "save it without compression if it is yours")
+
+
 def _zip_members(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     members = archive.infolist()
     if len(members) > MAX_MEMBERS:
@@ -100,8 +116,7 @@ def read_member(path: Path, name: str, limit: int | None = None) -> bytes:
         with zipfile.ZipFile(path) as archive:
             for member in _zip_members(path, archive):
                 if member.filename == name:
-                    if member.file_size > limit:
-                        raise _problem(path, name, f"unpacks to {member.file_size} bytes", "give a smaller file")
+                    _check_size(path, member, limit)
                     with archive.open(member) as stream:
                         return _Limited(stream, limit, path).read()  # type: ignore[arg-type]
     except DataError:
@@ -119,6 +134,7 @@ def read_members(path: Path, pattern: str, limit: int | None = None) -> dict[str
         with zipfile.ZipFile(path) as archive:
             for member in sorted(_zip_members(path, archive), key=lambda m: m.filename):
                 if re.fullmatch(pattern, member.filename):
+                    _check_size(path, member, left)
                     with archive.open(member) as stream:
                         found[member.filename] = _Limited(stream, left, path).read()  # type: ignore[arg-type]
                     left -= len(found[member.filename])

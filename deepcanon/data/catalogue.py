@@ -1,18 +1,13 @@
-"""The public and the embedded data sets by name: files, checksums, licence, and where they are found.
+"""The public and the embedded data sets by name: what they are, their licence, and the files with their checksums.
 
-Imports neither torch nor numpy, so that `deepcanon data list` and `data where` answer at once.
+Imports nothing that takes time, so that `deepcanon data list` answers at once; `published` finds the files of an entry.
 """
 
-import gzip
-import hashlib
-import os
-import zlib
 from dataclasses import dataclass
-from pathlib import Path
 
 from .errors import DataError, Problem
 
-__all__ = ["ENTRIES", "Entry", "File", "cache_folder", "digest", "entry", "get", "names", "search_folders", "where"]
+__all__ = ["ENTRIES", "Entry", "File", "entry", "names"]
 
 
 @dataclass(frozen=True)
@@ -196,31 +191,6 @@ ENTRIES: dict[str, Entry] = {
 }  # fmt: skip
 
 
-def cache_folder() -> Path:
-    """Where downloads go: the XDG cache."""
-    root = os.environ.get("XDG_CACHE_HOME") or ""
-    # the XDG rules: a relative path there is to be ignored
-    return (Path(root) if os.path.isabs(root) else Path.home() / ".cache") / "deepcanon"
-
-
-def search_folders() -> list[Path]:
-    """The folders that are searched, in order: those of DEEPCANON_DATA, then the cache."""
-    named = [Path(os.path.expanduser(part)) for part in os.environ.get("DEEPCANON_DATA", "").split(os.pathsep) if part]
-    return [*named, cache_folder()]
-
-
-def where(name: str) -> dict[File, Path | None]:
-    """For each file of the set where it is found, or None; reads nothing of it."""
-    found: dict[File, Path | None] = {}
-    inner = entry(name).folder or name
-    for file in entry(name).files:
-        places = (folder / inner / file.name for folder in search_folders())
-        # a file that is published plain may lie there gzipped
-        candidates = (c for place in places for c in (place, place.with_name(place.name + ".gz")))
-        found[file] = next((c for c in candidates if c.is_file()), None)
-    return found
-
-
 def names() -> list[str]:
     """The names of all data sets."""
     return list(ENTRIES)
@@ -232,49 +202,3 @@ def entry(name: str) -> Entry:
         problem = Problem("", "", f"no data set is called {name}", f"known are {', '.join(ENTRIES)}", skippable=False)
         raise DataError(problem)
     return ENTRIES[name]
-
-
-def get(name: str) -> dict[str, Path]:
-    """The files of the set by published name: found and checked, or downloaded."""
-    paths: dict[str, Path] = {}
-    inner = entry(name).folder or name
-    for file, path in where(name).items():
-        if path is None:
-            from .download import fetch
-
-            path = fetch(file.url, cache_folder() / inner / file.name, file.sha256, file.size)
-        _check(file, path)
-        paths[file.name] = path
-    return paths
-
-
-def digest(path: Path, *, unpack: bool = False, limit: int | None = None) -> str:
-    """The SHA-256 of the file, or of what it unpacks to; stops past `limit` bytes."""
-    state, left = hashlib.sha256(), limit
-    with gzip.open(path, "rb") if unpack else open(path, "rb") as stream:
-        while block := stream.read(1 << 20):
-            state.update(block)
-            if left is not None and (left := left - len(block)) < 0:
-                break
-    return state.hexdigest()
-
-
-_checked: set[tuple[str, int, int, str]] = set()
-
-
-def _check(file: File, path: Path) -> None:
-    """Refuses a file with other bytes than the published one; checks each file once in a process."""
-    unpack = path.name != file.name
-    try:
-        status = path.stat()
-        key = (str(path), status.st_size, status.st_mtime_ns, file.sha256)
-        if key in _checked:
-            return
-        found = digest(path, unpack=unpack, limit=file.size)
-    except (OSError, EOFError, zlib.error) as error:
-        what, remedy = f"cannot be read ({error})", "remove it, so that it is got again"
-        raise DataError(Problem(str(path), "", what, remedy, skippable=False)) from None
-    if found != file.sha256:
-        what = f"is not the published file: SHA-256 {found[:12]}... instead of {file.sha256[:12]}..."
-        raise DataError(Problem(str(path), "", what, f"remove it and get {file.url}", skippable=False))
-    _checked.add(key)

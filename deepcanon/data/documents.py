@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import catalogue
+from . import published
 from .archives import read_bytes, read_members
 from .errors import DataError, Problem, Problems, one_line
 from .folders import list_folder
@@ -212,11 +212,11 @@ def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) 
     problems = Problems()
     rows: Rows = []
     if name == "movie-reviews":
-        (path,) = catalogue.get(name).values()
+        (path,) = published.get(name).values()
         for member, data in read_members(path, r"movie_reviews/(neg|pos)/.+\.txt").items():
             rows.append((data.decode("latin-1"), "positive" if "/pos/" in member else "negative"))
         return _dataset({"train": rows}, seed, options, problems, Path(name), "files")
-    for file, path in catalogue.get(name).items():
+    for file, path in published.get(name).items():
         # Published in Latin-1; a line may hold the control character NEL, which is no line end there.
         text = read_bytes(path).decode("latin-1")
         label = "positive" if file.endswith(".pos") else "negative"

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from .catalogue import digest
+from .checksums import digest
 from .errors import DataError, Problem
 
 __all__ = ["fetch"]
@@ -33,7 +33,7 @@ class _Refused(Exception):
 def fetch(url: str, target: Path, sha256: str, size: int) -> Path:
     """Downloads `url` to `target`; under the final name there is never anything but the whole, checked file.
 
-    What a broken download has brought stays beside the target as `.part` and is gone on with by an HTTP range.
+    What a broken download has received stays next to the target as `.part` and is resumed by an HTTP range.
     """
     name = f"{target.parent.name}/{target.name}"
     remedy = f"get {url} and put it at {target}, or set DEEPCANON_DATA to a folder that holds {name}"
@@ -47,7 +47,7 @@ def fetch(url: str, target: Path, sha256: str, size: int) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(target.name + ".part")
         with _locked(target.parent):
-            if not target.is_file():  # another process may have brought it meanwhile
+            if not target.is_file():  # another process may have downloaded it meanwhile
                 _download(url, part, sha256, size)
                 os.replace(part, target)
                 _sync(target.parent)
@@ -63,7 +63,7 @@ def fetch(url: str, target: Path, sha256: str, size: int) -> Path:
 
 
 def _download(url: str, part: Path, sha256: str, size: int) -> None:
-    """Brings the whole, checked file to `part`."""
+    """Downloads the whole, checked file to `part`."""
     resumed = part.is_file() and part.stat().st_size > 0
     for fresh in (not resumed, True):
         if fresh:
@@ -79,7 +79,7 @@ def _download(url: str, part: Path, sha256: str, size: int) -> None:
 
 
 def _bring(url: str, part: Path, size: int, advance: Callable[[int], None]) -> None:
-    """Attempts until the server has no more to give; progress starts the count of attempts anew."""
+    """Attempts until the server has no more to give; each that makes progress resets the count of failures."""
     failed, have = 0, -1
     while True:
         before = max(have, part.stat().st_size if part.is_file() else 0)
@@ -112,7 +112,7 @@ def _attempt(url: str, part: Path, size: int, advance: Callable[[int], None]) ->
         ranged = answer.status == 206 and str(answer.headers.get("Content-Range", "")).startswith(f"bytes {start}-")
         if answer.status == 206 and not ranged:
             raise http.client.HTTPException("the server gave another range than asked")
-        start = start if ranged else 0  # a server without ranges begins anew
+        start = start if ranged else 0  # a server without ranges starts over
         promised = answer.headers.get("Content-Length", "")
         end = start + int(promised) if promised.isdigit() else None
         advance(start)

@@ -1,5 +1,6 @@
 """Folders of image files: which file belongs to which split and class, and what size they are given."""
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +12,7 @@ from torch import Tensor
 from . import pixels
 from .errors import DataError, Problem, Problems, one_line
 from .image_sets import REMEDY, THREADS, StreamedPixels, StreamedSplit, finish, image_options
+from .label_files import LABELS, label_file
 from .splits import Dataset, Split
 
 __all__ = ["MEMORY_LIMIT", "is_image_folder", "list_folder", "read_folder", "walk"]
@@ -19,7 +21,10 @@ MEMORY_LIMIT = 2 << 30
 """Folders that need more bytes than this as pixels are decoded batch by batch."""
 LARGEST_CHOSEN, SMALLEST_CHOSEN = 128, 16
 """A size that the user did not choose is kept between these."""
-_SPLITS = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
+SPLITS = {
+    "train": "train", "training": "train", "valid": "valid", "val": "valid", "validation": "valid", "dev": "valid",
+    "test": "test", "testing": "test",
+}  # fmt: skip
 _IGNORED = ("thumbs.db", "desktop.ini", "__macosx")
 
 
@@ -43,18 +48,33 @@ def is_image_folder(path: Path) -> bool:
     return bool(walk(path, []))
 
 
-def walk(folder: Path, strange: list[str]) -> list[Path]:
-    """All image files below a folder, sorted; the names of others go to `strange`."""
+def walk(folder: Path, strange: list[str], seen: set[Path] | None = None, links: list[str] | None = None) -> list[Path]:
+    """All image files below a folder, sorted; the names of others go to `strange`.
+
+    Linked folders are followed, but no folder is read twice.
+
+    Args:
+        seen: folders that are read already, or will be under another name.
+        links: takes the names of links that are not followed for that reason.
+    """
     waiting, found = [folder], []
+    start, seen = folder.resolve(), set() if seen is None else seen
     while waiting:
-        folders, files = list_folder(waiting.pop())
-        waiting += [inner for inner in folders if not inner.is_symlink()]  # a link may lead round in a circle
+        place = waiting.pop()
+        real = place.resolve() if place.is_symlink() or place == folder else place
+        if place.is_symlink() and place != folder and (real in seen or real == start or real in start.parents):
+            if links is not None:
+                links.append(str(place))
+            continue
+        seen.add(real)
+        folders, files = list_folder(place)
+        waiting += folders
         strange += [str(p) for p in files if not _is_image(p)]
         found += [p for p in files if _is_image(p)]
     return sorted(found)
 
 
-def _classes(folder: Path, strange: list[str], problems: Problems) -> list[tuple[Path, str | None]]:
+def _classes(folder: Path, strange: list[str], problems: Problems, links: list[str]) -> list[tuple[Path, str | None]]:
     """The images of one split with their class, or None in a flat folder."""
     folders, files = list_folder(folder)
     if not folders:
@@ -62,8 +82,9 @@ def _classes(folder: Path, strange: list[str], problems: Problems) -> list[tuple
         return [(p, None) for p in files if _is_image(p)]
     strange += [str(p) for p in files if not _is_image(p)]
     found: list[tuple[Path, str | None]] = []
+    seen = {inner.resolve() for inner in folders}
     for inner in folders:
-        images = walk(inner, strange)
+        images = walk(inner, strange, seen, links)
         if not images:
             problems.add(inner, "", "is a class folder without images", "remove it or put images in it")
         found += [(p, inner.name) for p in images]
@@ -76,18 +97,23 @@ def _classes(folder: Path, strange: list[str], problems: Problems) -> list[tuple
 def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems: Problems) -> Dataset:
     """The data set of a folder; every file that cannot be used becomes a problem."""
     strange: list[str] = []
+    links: list[str] = []
+    outer, path = path, _inner(path)
+    labelled = next((path / name for name in LABELS if (path / name).is_file()), None)
     folders, files = list_folder(path)
     tree = _split_folders(path, folders, problems)
-    if tree:
+    if labelled is not None and not tree:
+        listed = label_file(path, labelled, problems)
+    elif tree:
         for p in files:
             if _is_image(p):
                 problems.add(p, "", "lies beside train/", "move it into the folder of its split and class")
-        listed = {split: _classes(folder, strange, problems) for split, folder in tree.items()}
+        listed = {split: _classes(folder, strange, problems, links) for split, folder in tree.items()}
     else:
-        listed = {"train": _classes(path, strange, problems)}
+        listed = {"train": _classes(path, strange, problems, links)}
     if not listed["train"]:
         if not problems.found:
-            what = "holds no images" + (f", only other files such as {Path(strange[0]).name}" if strange else "")
+            what = "holds no images" + (f", only other files: {_by_ending(strange)}" if strange else "")
             remedy = "give folders CLASS/*.{jpg,png,webp,bmp}, train/CLASS/..., or images without classes"
             raise problems.fail(tree.get("train", path), "", what, remedy)
         raise DataError(problems.found)
@@ -105,13 +131,15 @@ def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems:
     if not listed["train"]:
         raise DataError(problems.found)
     size, channels, how = _choose(list(heads.values()), options)
+    deep = [p for p, _ in listed["train"] if heads[p][3]]
+    levels = _levels(deep, options, problems)
     count = sum(map(len, listed.values()))
     streamed = count * channels * size[0] * size[1] > MEMORY_LIMIT
     decoded: dict[str, Tensor] = {}
     if not streamed or problems.skip_bad or problems.keep_going:
         # bad files must be known now where they are to be left out; otherwise a streamed one is met on its way
         for split, rows in listed.items():
-            decoded[split], bad = _decode_all([p for p, _ in rows], size, channels, not streamed)
+            decoded[split], bad = _decode_all([p for p, _ in rows], size, channels, levels, not streamed)
             for p, reason in bad.items():
                 problems.add(p, "", reason, REMEDY)
             listed[split] = [(p, label) for p, label in rows if p not in bad]
@@ -124,36 +152,55 @@ def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems:
         if rows:
             y = torch.tensor([numbers[label] for _, label in rows if label is not None]) if names else None
             if streamed:
-                splits[split] = StreamedSplit(StreamedPixels([p for p, _ in rows], size, channels), y)
+                splits[split] = StreamedSplit(StreamedPixels([p for p, _ in rows], size, channels, levels), y)
             else:
                 splits[split] = Split(decoded[split], y)
     notes = [how]
+    if path != outer:
+        notes.append(f"read from {path.relative_to(outer)}, the only folder in {outer.name}")
+    if labelled is not None and not tree:
+        notes.append(f"labels: as {labelled.name} says")
+    if deep:
+        low, high = levels
+        notes.append(
+            f"{len(deep)} files of 16 bits: grey levels {low:,g} to {high:,g} become black to white (--levels LOW HIGH)"
+        )
     if streamed:
         notes.append(
             f"{count:,} images are decoded batch by batch: together they exceed {MEMORY_LIMIT / 2**30:.3g} GiB"
         )
     if strange:
-        notes.append(f"not read, since no images: {len(strange)} files, such as {one_line(Path(strange[0]).name, 60)}")
+        notes.append(f"not read: {_by_ending(strange)}")
+    if links:
+        notes.append(f"links not followed, since they lead to folders that are read already: {one_line(links[0], 100)}"
+                     f"{f' and {len(links) - 1} more' if links[1:] else ''}")  # fmt: skip
+    nested = [p for p, label in listed["train"] if label is not None and p.parent.name != label] if not labelled else []
+    if nested:
+        notes.append(f"images in folders below a class folder are of that class: {len(nested)}, such as "
+                     f"{one_line(nested[0].relative_to(path), 100)}")  # fmt: skip
     examples = [
         f"{p.relative_to(path)}: {label or 'no label'}, {heads[p][0]}x{heads[p][1]}" for p, label in listed["train"][:3]
     ]
     record = {"path": path.name, "files": count, "ignored": len(strange)}
-    return finish(splits, tuple(names), size, channels, seed, options, problems, notes, record, examples)
+    return finish(
+        splits, tuple(names), size, channels, seed, options, problems, notes, record, examples,
+        levels=levels if deep else None,
+    )  # fmt: skip
 
 
 def _split_folders(path: Path, folders: list[Path], problems: Problems) -> dict[str, Path]:
     """The folders of the splits, if this is a tree with train/; else {}."""
     tree: dict[str, Path] = {}
-    known = [p for p in folders if p.name.lower() in _SPLITS]
-    train = next((p for p in known if p.name.lower() == "train"), None)
+    known = [p for p in folders if p.name.lower() in SPLITS]
+    train = next((p for p in known if SPLITS[p.name.lower()] == "train"), None)
     if train is None:
         return {}
     if len(known) < len(folders) and not list_folder(train)[0]:
         return {}  # a class that is called train, among other classes
     for p in folders:
-        split = _SPLITS.get(p.name.lower())
+        split = SPLITS.get(p.name.lower())
         if split is None:
-            problems.add(p, "", "lies beside train/ but is no split", "keep only train/, valid/ and test/ there")
+            problems.add(p, "", "lies beside train/ but is not a split", "keep only train/, valid/ and test/ there")
         elif split in tree:
             raise problems.fail(p, "", f"is a second folder for {split}", "keep one of them")
         else:
@@ -168,8 +215,11 @@ def _parallel(function: Any, items: Sequence[Any]) -> list[Any]:
         return list(pool.map(function, items, chunksize=16))
 
 
-def _heads(paths: list[Path], problems: Problems) -> dict[Path, tuple[int, int, bool]]:
-    def look(path: Path) -> tuple[int, int, bool] | str:
+Head = tuple[int, int, bool, bool]
+
+
+def _heads(paths: list[Path], problems: Problems) -> dict[Path, Head]:
+    def look(path: Path) -> Head | str:
         try:
             return pixels.header(path)
         except pixels.BadImage as error:
@@ -184,13 +234,56 @@ def _heads(paths: list[Path], problems: Problems) -> dict[Path, tuple[int, int, 
     return heads
 
 
-def _decode_all(paths: list[Path], size: tuple[int, int], channels: int, keep: bool) -> tuple[Tensor, dict[Path, str]]:
+def _levels(deep: list[Path], options: dict[str, Any] | None, problems: Problems) -> pixels.Levels:
+    """The grey levels of deep files that become black and white: as asked, or those of the training images."""
+    asked = tuple((options or {}).get("levels", ()))
+    if asked:
+        if len(asked) != 2 or not asked[0] < asked[1]:
+            raise DataError("--levels takes two grey levels, the darker one first")
+        return float(asked[0]), float(asked[1])
+
+    def look(path: Path) -> pixels.Levels | None:
+        try:
+            return pixels.levels(path)
+        except pixels.BadImage:  # named when it is decoded
+            return None
+
+    found = [levels for levels in _parallel(look, deep) if levels is not None]
+    if not found:
+        return pixels.WHOLE
+    low, high = min(low for low, _ in found), max(high for _, high in found)
+    return (low, high) if high > low else pixels.WHOLE
+
+
+def _inner(path: Path) -> Path:
+    """The folder itself, or the one inside it if there is nothing but that, and classes or splits are below that."""
+    while True:
+        folders, files = list_folder(path)
+        below = list_folder(folders[0])[0] if len(folders) == 1 and not any(map(_is_image, files)) else []
+        if not below or not any(walk(inner, []) for inner in below):
+            return path
+        path = folders[0]
+
+
+def _by_ending(files: list[str]) -> str:
+    """Files that are not read, counted by their endings; pictures of other formats are said to be that."""
+    counts = Counter(Path(name).suffix.lower() or "no ending" for name in files)
+    words = [
+        f"{count} {ending}{' (a picture, but not of a format that is read)' if ending in pixels.OTHER_FORMATS else ''}"
+        for ending, count in counts.most_common(5)
+    ]
+    return ", ".join(words) + (", ..." if len(counts) > 5 else "")
+
+
+def _decode_all(
+    paths: list[Path], size: tuple[int, int], channels: int, levels: pixels.Levels, keep: bool
+) -> tuple[Tensor, dict[Path, str]]:
     """The images that can be decoded (none unless `keep`), and why the others cannot."""
     images = torch.empty((len(paths) if keep else 0, channels, *size), dtype=torch.uint8)
 
     def one(row: int) -> str | None:
         try:
-            image = pixels.decode(paths[row], size, channels)
+            image = pixels.decode(paths[row], size, channels, levels)
         except pixels.BadImage as error:
             return str(error)
         if keep:
@@ -204,12 +297,12 @@ def _decode_all(paths: list[Path], size: tuple[int, int], channels: int, keep: b
     return images, bad
 
 
-def _choose(heads: list[tuple[int, int, bool]], options: dict[str, Any] | None) -> tuple[tuple[int, int], int, str]:
+def _choose(heads: list[Head], options: dict[str, Any] | None) -> tuple[tuple[int, int], int, str]:
     """Height and width, channels, and the line that says so."""
     size, channels = image_options(options)
-    channels = channels or (1 if all(grey for _, _, grey in heads) else 3)
+    channels = channels or (1 if all(grey for _, _, grey, _ in heads) else 3)
     colour = "grey" if channels == 1 else "colour"
-    sizes = {(height, width) for width, height, _ in heads}
+    sizes = {(height, width) for width, height, _, _ in heads}
     if size:
         return (size, size), channels, f"images: {size}x{size} {colour}, as asked (resized and centre-cropped)"
     height, width = next(iter(sizes))

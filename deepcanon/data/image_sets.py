@@ -13,7 +13,7 @@ from .errors import DataError, Problem, Problems, one_line
 from .patches import cut_splits, patch_options
 from .splits import Dataset, Split, draw_splits, shares
 
-__all__ = ["REMEDY", "THREADS", "StreamedPixels", "StreamedSplit", "finish", "image_options"]
+__all__ = ["REMEDY", "THREADS", "StreamedPixels", "StreamedSplit", "finish", "image_options", "part"]
 
 REMEDY = "replace or remove it, or leave bad files out with --skip-bad"
 THREADS = 4
@@ -33,8 +33,10 @@ def image_options(options: dict[str, Any] | None) -> tuple[int, int]:
 class StreamedPixels:
     """Images that are decoded when they are indexed, with the same result as a tensor of all of them."""
 
-    def __init__(self, paths: list[Path], size: tuple[int, int], channels: int) -> None:
-        self.paths, self.size, self.channels = paths, size, channels
+    def __init__(
+        self, paths: list[Path], size: tuple[int, int], channels: int, levels: pixels.Levels = pixels.WHOLE
+    ) -> None:
+        self.paths, self.size, self.channels, self.levels = paths, size, channels, levels
         self.dtype = torch.uint8
         self._pool: ThreadPoolExecutor | None = None
         self._coming: dict[int, Future[Tensor]] = {}
@@ -49,7 +51,7 @@ class StreamedPixels:
     def _decode(self, row: int) -> Tensor:
         path = self.paths[row]
         try:
-            return torch.from_numpy(pixels.decode(path, self.size, self.channels).copy())
+            return torch.from_numpy(pixels.decode(path, self.size, self.channels, self.levels).copy())
         except pixels.BadImage as error:
             raise DataError(Problem(str(path), "", str(error), REMEDY)) from None
 
@@ -90,11 +92,13 @@ class StreamedSplit(Split):
         self.x.prefetch(indices)
 
 
-def _part(split: Split, rows: Tensor) -> Split:
+def part(split: Split, rows: Tensor) -> Split:
+    """These rows of a split, in this order."""
     y = None if split.y is None else split.y[rows]
     if isinstance(split.x, StreamedPixels):
         return StreamedSplit(
-            StreamedPixels([split.x.paths[i] for i in rows.tolist()], split.x.size, split.x.channels), y
+            StreamedPixels([split.x.paths[i] for i in rows.tolist()], split.x.size, split.x.channels, split.x.levels),
+            y,
         )
     return Split(split.x[rows], y)
 
@@ -102,7 +106,7 @@ def _part(split: Split, rows: Tensor) -> Split:
 def finish(
     splits: dict[str, Split], classes: tuple[str, ...], size: tuple[int, int], channels: int, seed: int,
     options: dict[str, Any] | None, problems: Problems, notes: list[str], record: dict[str, Any],
-    examples: list[str], wanted: tuple[float, float] | None = None,
+    examples: list[str], wanted: tuple[float, float] | None = None, levels: pixels.Levels | None = None,
 ) -> Dataset:  # fmt: skip
     """Draws the missing splits from train and puts the data set together."""
     valid, test = wanted or shares(options)
@@ -110,7 +114,7 @@ def finish(
     train = splits["train"]
     if missing:
         drawn = draw_splits(len(train), train.y, missing, seed)
-        splits = {**splits, **{s: _part(train, rows) for s, rows in drawn.items()}}
+        splits = {**splits, **{s: part(train, rows) for s, rows in drawn.items()}}
     splits = {s: splits[s] for s in ("train", "valid", "test") if s in splits}
     side, patches = patch_options(options)
     if side:
@@ -131,5 +135,7 @@ def finish(
     if classes and train.y is not None:
         per = Counter(splits["train"].y.tolist())  # type: ignore[union-attr]
         record["classes"] = {name: per[c] for c, name in enumerate(classes)}
-    facts = {"size": list(size), "channels": channels, "classes": list(classes)}
+    facts: dict[str, Any] = {"size": list(size), "channels": channels, "classes": list(classes)}
+    if levels is not None:
+        facts["levels"] = list(levels)
     return Dataset("images", splits, facts, notes, record, examples)

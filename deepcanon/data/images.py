@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import catalogue, pixels
+from . import pixels, published
 from .arrays import Arrays, from_arrays, idx_files, idx_folder, npz
 from .errors import DataError, Problem, Problems
 from .folders import is_image_folder, list_folder, read_folder, walk
@@ -19,7 +19,8 @@ __all__ = ["ACCEPTS", "fits", "inputs", "read", "read_named"]
 
 ACCEPTS = (
     "images: a folder CLASS/*.{jpg,png,webp,bmp}, or train/CLASS/... with valid/ and/or test/, or a flat folder "
-    "(no labels); an .npz with x, y or x_train, y_train, x_test, y_test; idx files"
+    "(no labels), or with a labels.csv of file names and labels; an .npz with x, y or x_train, y_train, x_test, "
+    "y_test; idx files"
 )
 FASHION = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
@@ -67,7 +68,7 @@ def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) 
 
         return bsds500(seed, options)
     valid, _ = shares(options)
-    paths = catalogue.get(name)
+    paths = published.get(name)
     arrays, files = {}, list(paths.values())
     for split, start in (("train", "train"), ("test", "t10k")):
         x = read_idx(paths[f"{start}-images-idx3-ubyte.gz"])
@@ -80,6 +81,8 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> tuple[list[str], Tenso
     """Image files, folders of them or one image on standard input ("-"), as the model was trained to take them."""
     problems = Problems()
     size, channels = tuple(describe["size"]), int(describe["channels"])
+    low, high = describe.get("levels", pixels.WHOLE)
+    levels = (float(low), float(high))
     names: list[str] = []
     images: list[Tensor] = []
     sources: list[tuple[str, Path | bytes]] = []
@@ -94,8 +97,8 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> tuple[list[str], Tenso
     for name, source in sources:
         try:
             if isinstance(source, Path) and not source.is_file():
-                raise pixels.BadImage("is no file")
-            images.append(torch.from_numpy(pixels.decode(source, size, channels).copy()))
+                raise pixels.BadImage("is not a file")
+            images.append(torch.from_numpy(pixels.decode(source, size, channels, levels).copy()))
             names.append(name)
         except pixels.BadImage as error:
             problems.add(name, "", str(error), "give images in JPEG, PNG, WebP or BMP")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import IN_MEMORY, arrays, tables
+from . import IN_MEMORY, Options, arrays, tables
 from .errors import DataError, Problem, Problems, one_line
 from .splits import Dataset, shares
 
@@ -32,25 +32,37 @@ def _array(values: Any, place: str) -> np.ndarray:
 
 
 def _rows(values: np.ndarray) -> np.ndarray:
-    """float32 [N, F]; what is no finite number is named by its place."""
+    """float64 [N, F]; what is not a finite number is named by its place."""
     try:
         wide = values.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise _wrong("x", f"holds what is no number ({one_line(error, 80)})", "give numbers, one column each") from None
-    bad = np.argwhere(~(np.abs(wide) <= np.finfo(np.float32).max))
+        raise _wrong(
+            "x", f"holds what is not a number ({one_line(error, 80)})", "give one number for each column"
+        ) from None
+    bad = np.argwhere(~(np.abs(wide) <= tables.LARGEST))
     if len(bad):
         row, column = bad[0]
-        what = f"is {wide[row, column]:g}, not finite in single precision"
+        what = f"is {wide[row, column]:g}, not finite or too large"
         raise _wrong(f"x[{row}, {column}]", what + (f", and {len(bad) - 1} more" if len(bad) > 1 else ""), "correct it")
-    return wide.astype(np.float32)
+    return wide
 
 
-def _targets(values: np.ndarray) -> tuple[np.ndarray, list[str] | None]:
-    """Numbers as float32, or places in the sorted classes and their names."""
-    if values.dtype.kind == "f":
-        if not np.isfinite(values).all():
+def _targets(values: np.ndarray, kind: str) -> tuple[np.ndarray, list[str] | None]:
+    """Numbers as float64, or places in the sorted classes and their names.
+
+    Args:
+        kind: "number", "classes", "numbers" (if they are), or "auto": whole numbers, truth values and text are classes.
+    """
+    if kind == "labels":
+        kind = "auto"
+    if kind == "numbers":
+        kind = "number" if values.dtype.kind in "fiub" else "classes"
+    if kind == "number" and values.dtype.kind not in "fiub":
+        raise _wrong("y", "holds text, and the recipe predicts numbers", "give numbers")
+    if kind == "number" or (kind == "auto" and values.dtype.kind == "f"):
+        if not np.isfinite(values.astype(np.float64)).all():
             raise _wrong("y", "holds NaN or infinity", "correct it")
-        return values.astype(np.float32), None
+        return values.astype(np.float64), None
     try:
         classes, places = np.unique(values, return_inverse=True)
     except TypeError:
@@ -75,25 +87,36 @@ class Held:
     def __str__(self) -> str:
         return IN_MEMORY
 
-    def read(self, kinds: tuple[str, ...], seed: int, options: dict[str, Any] | None, problems: Problems) -> Dataset:
+    @property
+    def kind(self) -> str:
+        """Of the reader whose data these arrays are."""
+        return "tables" if self.x.ndim == 2 else "images"
+
+    def read(self, kinds: tuple[str, ...], seed: int, options: Options, problems: Problems) -> Dataset:
         """The data set, for a recipe that reads these kinds; splits are drawn as from a file.
 
         Raises:
             DataError: the arrays do not fit.
         """
-        kind = "tables" if self.x.ndim == 2 else "images"
+        kind = self.kind
         if kind not in kinds:
             what = f"has shape {self.x.shape}, so that it is a set of {kind}; wanted is {' or '.join(kinds)}"
             raise _wrong("x", what, "give other data, or train another recipe")
-        wanted = shares(options)
+        mine = options.get(kind)
+        wanted = shares(mine)
         if kind == "images":
             held = arrays.held(self.x, self.y, Path(IN_MEMORY))
-            return arrays.from_arrays(held, [Path(IN_MEMORY)], None, seed, options, wanted, problems)
+            return arrays.from_arrays(held, [Path(IN_MEMORY)], None, seed, mine, wanted, problems)
         columns = self.names or [f"x{number}" for number in range(self.x.shape[1])]
-        y, classes = (None, None) if self.y is None else _targets(self.y)
+        how = (mine or {}).get("target_kind", "auto")
+        y, classes = (None, None) if self.y is None else _targets(self.y, how)
         facts = {"columns": columns, "target": "" if y is None else "y", "classes": classes,
                  "sources": [{"name": column} for column in columns]}  # fmt: skip
-        return tables.finish(_rows(self.x), y, facts, seed, wanted, problems, IN_MEMORY, [])
+        drawn, said = tables.drawn_splits(len(self.x), y if classes else None, mine, seed)
+        told = "" if y is None else f"{len(classes)} classes" if classes else "a number"
+        return tables.finish(
+            _rows(self.x), y, facts, drawn, problems, [IN_MEMORY], [], said=said, seed=seed, target_note=told
+        )
 
 
 def inputs(describe: dict[str, Any], values: Any) -> Any:

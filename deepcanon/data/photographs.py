@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import archives, catalogue, pixels
+from . import archives, pixels, published
 from .errors import DataError, Problem, Problems
 from .image_sets import REMEDY, finish, image_options
 from .splits import Dataset, Split
@@ -26,7 +26,7 @@ def bsds500(seed: int, options: dict[str, Any] | None = None) -> Dataset:
     """The middle square of every photograph, in colour unless channels says otherwise."""
     size, channels = image_options(options)
     size, channels = size or SIDE, channels or 3
-    path = catalogue.get("bsds500")["bsds500-train.tar.gz"]
+    path = published.get("bsds500")["bsds500-train.tar.gz"]
     images = []
     for name, content in _photographs(path):
         try:

@@ -8,9 +8,14 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-__all__ = ["FORMATS", "SUFFIXES", "BadImage", "decode", "fit", "header"]
+__all__ = ["FORMATS", "SUFFIXES", "BadImage", "Levels", "decode", "fit", "header", "levels"]
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+OTHER_FORMATS = (
+    ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".svg", ".ico", ".psd", ".dng", ".nef", ".cr2", ".ppm",
+    ".pgm", ".dcm", ".exr", ".hdr", ".jfif", ".tga",
+)  # fmt: skip
+"""Pictures that are not read, and are named as such."""
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 _GREY = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
@@ -19,12 +24,12 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class BadImage(ValueError):
-    """The file is no image that can be decoded; the text says why."""
+    """The file is not an image that can be decoded; the text says why."""
 
 
 def _open(source: Path | bytes) -> Image.Image:
     if isinstance(source, Path) and not source.is_file():  # a pipe would never end
-        raise BadImage("is no file")
+        raise BadImage("is not a file")
     # only these decoders: none of the others that Pillow has should ever see a user's file
     image = Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS)
     limit = Image.MAX_IMAGE_PIXELS
@@ -42,35 +47,60 @@ def _guarded(source: Path | bytes, use: Any) -> Any:
     except Exception as error:  # a decoder given damaged bytes may raise anything
         reason = str(error) if not isinstance(error, Image.UnidentifiedImageError) else ""
         size = len(source) if isinstance(source, bytes) else source.stat().st_size
-        empty = "is empty" if size == 0 else "is no image that can be read"
+        empty = "is empty" if size == 0 else "is not an image that can be read"
         raise BadImage(f"{empty}{f' ({reason})' if reason and size else ''}") from None
 
 
-def header(source: Path | bytes) -> tuple[int, int, bool]:
-    """Width and height after EXIF rotation, and whether the image is grey; decodes no pixels."""
+Levels = tuple[float, float]
+"""The grey levels of deep files (16 bits and more) that become black and white."""
+WHOLE: Levels = (0.0, 65535.0)
 
-    def look(image: Image.Image) -> tuple[int, int, bool]:
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether a grey level has more than eight bits."""
+    return image.mode.startswith("I") or image.mode == "F"
+
+
+def header(source: Path | bytes) -> tuple[int, int, bool, bool]:
+    """Width and height after EXIF rotation, whether the image is grey, and whether it is deep; decodes no pixels."""
+
+    def look(image: Image.Image) -> tuple[int, int, bool, bool]:
         width, height = image.size
         # of a PNG without EXIF before its pixels, Pillow would decode all of it to look behind them
         late = image.format == "PNG" and not {"exif", "Raw profile type exif"} & set(image.info)
         if not late and image.getexif().get(0x0112, 1) in (5, 6, 7, 8):
             width, height = height, width
-        return width, height, image.mode in _GREY
+        return width, height, image.mode in _GREY, is_deep(image)
 
     return _guarded(source, look)
 
 
-def decode(source: Path | bytes, size: tuple[int, int], channels: int) -> np.ndarray:
-    """The image as uint8 [channels, height, width]: scaled to cover `size`, the middle kept."""
-    return _guarded(source, lambda image: _pixels(image, size, channels))
+def levels(source: Path | bytes) -> Levels:
+    """The smallest and the largest grey level of a deep image."""
+
+    def look(image: Image.Image) -> Levels:
+        values = np.asarray(image)
+        return float(values.min()), float(values.max())
+
+    return _guarded(source, look)
 
 
-def _pixels(image: Image.Image, size: tuple[int, int], channels: int) -> np.ndarray:
+def decode(source: Path | bytes, size: tuple[int, int], channels: int, range_: Levels = WHOLE) -> np.ndarray:
+    """The image as uint8 [channels, height, width]: scaled to cover `size`, the middle kept.
+
+    Args:
+        range_: of a deep image, the grey levels that become 0 and 255.
+    """
+    return _guarded(source, lambda image: _pixels(image, size, channels, range_))
+
+
+def _pixels(image: Image.Image, size: tuple[int, int], channels: int, range_: Levels) -> np.ndarray:
     image.load()
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I") or image.mode == "F":
-        deep = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
-        image = Image.fromarray(((deep + 128) // 257).astype(np.uint8))
+    if is_deep(image):
+        low, high = range_
+        deep = (np.asarray(image).astype(np.float64) - low) * (255 / max(high - low, 1e-12))
+        image = Image.fromarray(np.clip(np.floor(deep + 0.5), 0, 255).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

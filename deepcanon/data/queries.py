@@ -11,7 +11,7 @@ import math
 import os
 from pathlib import Path
 
-from . import catalogue
+from . import catalogue, published
 from .archives import read_bytes
 from .cells import number, suffix_of
 from .errors import DataError, Problems
@@ -34,7 +34,7 @@ def _content(spec: str, wanted: str, endings: tuple[str, ...], problems: Problem
     remedy = f"give a {' or '.join(endings)} file, or {', '.join(named)}"
     if entry is not None and (entry.kind != "queries" or not _fits(spec, endings)):
         raise problems.fail(spec, "", f"is no set of {wanted}", remedy)
-    path = next(iter(catalogue.get(spec).values())) if entry else Path(os.path.expanduser(spec))
+    path = next(iter(published.get(spec).values())) if entry else Path(os.path.expanduser(spec))
     if "\0" in spec or not path.is_file():
         raise problems.fail(spec, "", "is neither a data set's name nor a file", remedy)
     if suffix_of(path) not in endings:

@@ -1,7 +1,9 @@
 """A data set in memory: splits of tensors or text, what they are, and how missing splits are drawn."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +21,8 @@ class Split:
 
     x: Any
     y: Tensor | None = None
+    ordered: bool = False
+    """Whether batches follow the order of the examples instead of shuffling them in each epoch."""
 
     def __len__(self) -> int:
         return len(self.x)
@@ -29,6 +33,19 @@ class Split:
             raise TypeError("a text has no examples to take: cut the text itself")
         return Split(self.x.index_select(0, indices), None if self.y is None else self.y.index_select(0, indices))
 
+    def fingerprint(self) -> str:
+        """The SHA-256 of inputs and targets."""
+        digest = hashlib.sha256()
+        for part in (self.x, self.y):
+            if isinstance(part, Tensor):
+                digest.update(f"{part.dtype} {tuple(part.shape)}".encode())
+                digest.update(part.contiguous().reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
+            elif isinstance(part, str):
+                digest.update(part.encode("utf-8", "surrogatepass"))
+            elif part is not None:
+                digest.update("\0".join(_named(item) for item in getattr(part, "paths", part)).encode())
+        return digest.hexdigest()
+
     def prefetch(self, indices: Tensor) -> None:
         """Prepares a coming `take(indices)`; nothing to do for data in memory."""
 
@@ -36,6 +53,11 @@ class Split:
         """The whole split in order, `size` examples at a time: statistics without holding all of it."""
         for start in range(0, len(self), size):
             yield self.take(torch.arange(start, min(start + size, len(self))))
+
+
+def _named(item: Any) -> str:
+    """A text, or a file as its name and size."""
+    return f"{item.name} {item.stat().st_size}" if isinstance(item, Path) else str(item)
 
 
 @dataclass
@@ -61,6 +83,13 @@ class Dataset:
     def describe(self) -> dict[str, Any]:
         """What later inputs must look like: JSON values only."""
         return {"kind": self.kind, **self.facts}
+
+    def fingerprint(self) -> dict[str, str]:
+        """The SHA-256 of the examples of each split, by which a later reading is compared with this one.
+
+        Of pictures that are decoded when they are needed, their names and sizes count.
+        """
+        return {name: split.fingerprint() for name, split in self.splits.items()}
 
     def counts(self) -> dict[str, int]:
         return {name: len(split) for name, split in self.splits.items()}

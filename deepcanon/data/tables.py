@@ -1,307 +1,239 @@
-"""The table reader: named columns as float32 features, and one of them as the target."""
+"""The table reader: named columns as float64 features, and one of them as the target."""
 
-import difflib
-import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from . import catalogue
+from deepcanon.options import Tables
+
+from . import published
 from .archives import read_member
-from .cells import ACCEPTS, SUFFIXES, Cell, Table, from_bytes, is_missing, load, name_of, number, suffix_of
+from .cells import ACCEPTS, SUFFIXES, Table, from_bytes, load, names_in, suffix_of
 from .errors import DataError, Problem, Problems, one_line
-from .splits import Dataset, Split, draw_splits, shares
+from .inputs import Inputs
+from .splits import Dataset, Split, shares
+from .table_columns import LARGEST as LARGEST
+from .table_columns import Reading, as_trained, feature_of, kinds_note, target_of
+from .table_splits import SPLITS, drawn_splits, splits_of
 
 __all__ = ["ACCEPTS", "finish", "fits", "inputs", "read", "read_named"]
 
-MOST_CATEGORIES = 20
-"""A feature of text with at most this many different values is one-hot encoded; whole numbers with at most this
-many different values are classes when they are the target."""
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
-
 
 def fits(path: Path) -> bool:
-    """Whether the path looks like a table."""
-    return not path.is_dir() and suffix_of(path) in SUFFIXES
+    """Whether the path looks like a table, or a folder with one for each split."""
+    if path.is_dir():
+        return "train" in _split_files(path)
+    return suffix_of(path) in SUFFIXES
 
 
-class _Columns:
-    """Turns cells into values, column by column, and marks the rows that cannot be used."""
-
-    def __init__(self, table: Table, problems: Problems) -> None:
-        self.table, self.problems = table, problems
-        self.bad: set[int] = set()
-
-    def _note(self, row: int, name: str, what: str, remedy: str) -> None:
-        self.bad.add(row)
-        self.problems.add(self.table.file, f"{self.table.places[row]}, column {one_line(name, 60)}", what, remedy)
-
-    def present(self, name: str) -> Iterator[tuple[int, Cell]]:
-        """The cells that are there; a missing one is a problem of its row."""
-        for row, cell in enumerate(self.table.columns[name]):
-            if is_missing(cell):
-                self._note(row, name, "is missing", "fill it in, or leave such rows out with --skip-bad")
-            else:
-                yield row, cell
-
-    def numbers(self, name: str, cells: list[tuple[int, Cell]]) -> np.ndarray:
-        values = np.zeros(len(self.table.places))
-        for row, cell in cells:
-            value = number(cell)
-            if value is None:
-                self._note(
-                    row,
-                    name,
-                    f"{one_line(cell, 40)!r} is no number",
-                    "correct it, or leave such rows out with --skip-bad",
-                )
-            elif not abs(value) <= _FLOAT32_MAX:
-                self._note(
-                    row,
-                    name,
-                    f"{one_line(cell, 40)} is not finite",
-                    "correct it, or leave such rows out with --skip-bad",
-                )
-            else:
-                values[row] = value
-        return values
-
-    def one_hot(self, name: str, cells: list[tuple[int, Cell]], categories: list[str]) -> np.ndarray:
-        values = np.zeros((len(self.table.places), len(categories)))
-        at = {category: place for place, category in enumerate(categories)}
-        for row, cell in cells:
-            place = at.get(name_of(cell))
-            if place is None:
-                known = one_line(", ".join(categories), 100)
-                self._note(row, name, f"{one_line(name_of(cell), 40)!r} is unknown", f"known are {known}")
-            else:
-                values[row, place] = 1
-        return values
+def _chosen(options: dict[str, Any] | None) -> Tables:
+    """The options of this reader, among those of examples."""
+    known = {field.name for field in fields(Tables)}
+    return Tables(**{name: value for name, value in (options or {}).items() if name in known})
 
 
-def _is_numeric(cells: list[tuple[int, Cell]]) -> bool:
-    """Whether at least half of the cells are numbers; the others are then mistakes."""
-    return 2 * sum(number(cell) is not None for _, cell in cells) >= len(cells)
-
-
-def _encode(
-    table: Table, options: dict[str, Any] | None, problems: Problems
-) -> tuple[np.ndarray, np.ndarray, dict[str, Any], list[int]]:
-    """Features, targets, what they mean, and the rows that are used."""
-    names = list(table.columns)
-    if len(names) < 2:
-        raise problems.fail(
-            table.file, "", f"has {len(names)} column{'s' * (len(names) != 1)}", "give features and a target"
-        )
-    if not table.places:
-        if problems.found:
-            raise DataError(problems.found)
-        raise problems.fail(table.file, "", "has no rows", "give rows below the header")
-    target = str((options or {}).get("target", "") or names[-1])
-    if target not in table.columns:
-        near = difflib.get_close_matches(target, names, 1)
-        said = f"did you mean {one_line(near[0], 60)}?" if near else f"columns are {one_line(', '.join(names), 150)}"
-        raise problems.fail(table.file, "header", f"has no column {one_line(target, 60)!r} for the target", said)
-    columns = _Columns(table, problems)
-    y, classes = _target(columns, target)
-    blocks: list[np.ndarray] = []
-    sources: list[dict[str, Any]] = []
-    for name in names:
-        if name == target:
-            continue
-        cells = list(columns.present(name))
-        if _is_numeric(cells):
-            blocks.append(columns.numbers(name, cells)[:, None])
-            sources.append({"name": name})
-            continue
-        categories = sorted({name_of(cell) for _, cell in cells})
-        if len(categories) > MOST_CATEGORIES:
-            what = f"is text with {len(categories)} different values, more than {MOST_CATEGORIES}"
-            raise problems.fail(
-                table.file, f"column {one_line(name, 60)}", what, "turn it into numbers or leave it out"
-            )
-        blocks.append(columns.one_hot(name, cells, categories))
-        sources.append({"name": name, "categories": categories})
-    problems.settle()
-    rows = [row for row in range(len(table.places)) if row not in columns.bad]
-    if not rows:
-        raise DataError(problems.found)
-    facts = {"columns": _encoded_names(sources), "target": target, "classes": classes, "sources": sources}
-    return np.concatenate(blocks, 1)[rows].astype(np.float32), y[rows], facts, rows
-
-
-def _encoded_names(sources: list[dict[str, Any]]) -> list[str]:
-    return [
-        name
-        for s in sources
-        for name in ([f"{s['name']}={c}" for c in s["categories"]] if "categories" in s else [s["name"]])
-    ]
-
-
-def _target(columns: _Columns, name: str) -> tuple[np.ndarray, list[str] | None]:
-    """Targets as places in the class names, or as numbers (then there are no names)."""
-    cells = list(columns.present(name))
-    distinct = {name_of(cell) for _, cell in cells}
-    values = [number(cell) for _, cell in cells]
-    numeric = all(v is not None for v in values)
-    whole = numeric and all(v is not None and math.isfinite(v) and v.is_integer() for v in values)
-    few = len({v for v in values}) <= max(2, min(MOST_CATEGORIES, len(cells) // 2))
-    if numeric and not (whole and few):
-        return columns.numbers(name, cells).astype(np.float32), None
-    if whole:
-        labels = {row: int(v) for (row, _), v in zip(cells, values, strict=True) if v is not None}
-        ordered = sorted(set(labels.values()))
-        classes = [str(v) for v in ordered]
-        at: dict[Any, int] = {v: place for place, v in enumerate(ordered)}
-        found: dict[int, Any] = labels
-    else:
-        if len(distinct) > MOST_CATEGORIES and _is_numeric(cells):
-            return columns.numbers(name, cells).astype(np.float32), None
-        if len(distinct) > max(MOST_CATEGORIES, len(cells) // 2):
-            what = f"is text with {len(distinct)} different values in {len(cells)} rows"
-            raise columns.problems.fail(
-                columns.table.file,
-                f"column {one_line(name, 60)}",
-                what,
-                "choose the column to predict with --target",
-            )
-        classes = sorted(distinct)
-        at = {category: place for place, category in enumerate(classes)}
-        found = {row: name_of(cell) for row, cell in cells}
-    y = np.zeros(len(columns.table.places), dtype=np.int64)
-    for row, label in found.items():
-        y[row] = at[label]
-    return y, classes
+def _split_files(folder: Path) -> dict[str, Path]:
+    """The tables of a folder by their split: train.csv, test.csv ..."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        name = path.name.lower().split(".")[0]
+        if path.is_file() and suffix_of(path) in SUFFIXES and name in SPLITS:
+            found.setdefault(SPLITS[name], path)
+    return found
 
 
 def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, problems: Problems | None = None) -> Dataset:
-    """Reads a table; the splits are drawn by seed and, where the target has classes, by class."""
-    problems = problems or Problems()
-    wanted = shares(options)
-    table = load(path, problems)
-    return _dataset(table, seed, options, wanted, problems, path.name)
+    """Reads a table; missing splits are drawn by seed and, if the target has classes, by class."""
+    problems, chosen = problems or Problems(), _chosen(options)
+    shares(options)
+    if not path.is_dir():
+        return _dataset(load(path, problems, chosen.header), None, seed, chosen, problems, [path.name])
+    files = _split_files(path)
+    tables = {split: load(file, problems, chosen.header) for split, file in files.items()}
+    names = list(tables["train"].columns)
+    for table in tables.values():
+        if set(table.columns) != set(names):
+            odd = sorted(set(table.columns) ^ set(names))[0]
+            what = f"has not the columns of {files['train'].name} ({one_line(odd, 60)!r} is in one of them only)"
+            raise problems.fail(table.file, "header", what, "give every split the same columns")
+    sizes = [len(table) for table in tables.values()]
+    joined = Table(
+        str(path),
+        {name: _joined([table.columns[name] for table in tables.values()]) for name in names},
+        np.concatenate([table.rows for table in tables.values()]),
+        tables["train"].unit,
+        tables["train"].delimiter,
+        notes=tables["train"].notes,
+    )
+    given = np.repeat(list(tables), sizes)
+    return _dataset(joined, given, seed, chosen, problems, [file.name for file in files.values()])
+
+
+def _joined(columns: list[np.ndarray]) -> np.ndarray:
+    same = len({column.dtype.kind for column in columns}) == 1
+    return np.concatenate(columns if same else [names_in(column) for column in columns])
 
 
 def _dataset(
-    table: Table,
-    seed: int,
-    options: dict[str, Any] | None,
-    wanted: tuple[float, float],
-    problems: Problems,
-    name: str,
+    table: Table, given: np.ndarray | None, seed: int, options: Tables, problems: Problems, files: list[str]
 ) -> Dataset:
-    x, y, facts, rows = _encode(table, options, problems)
-    told = [f"{table.places[row]}: {_shown(table, row)}" for row in rows[:3]]
-    return finish(x, y, facts, seed, wanted, problems, name, told, table.left_out)
+    """Reads every column, draws the splits, fills what is missing and puts the data set together."""
+    names = list(table.columns)
+    if len(names) < 2:
+        what = f"has {len(names)} column{'s' * (len(names) != 1)}"
+        raise problems.fail(table.file, "", what, "give features and a target")
+    if not len(table):
+        if problems.found:
+            raise DataError(problems.found)
+        raise problems.fail(table.file, "", "has no rows", "give rows below the header")
+    reading = Reading(table, options, problems, notes=list(table.notes))
+    target = options.target or [n for n in names if n not in roles(options)][-1]
+    reading.column(target, "target")
+    for option in ("ignore", "categories"):
+        for name in getattr(options, option):
+            reading.column(name, option)
+    y, classes, how = target_of(reading, target)
+    features = [n for n in names if n not in {target, *options.ignore, *roles(options)}]
+    if not features:
+        raise reading.fail("", "has no column left for the features", "leave fewer out with --ignore")
+    columns = [feature_of(reading, name) for name in features]
+    if options.ignore:
+        reading.notes.append(f"left out: {one_line(', '.join(options.ignore), 150)}")
+    problems.settle()
+    rows = np.flatnonzero(~reading.bad)
+    if not len(rows):
+        raise DataError(problems.found)
+    drawn, said = splits_of(reading, given, rows, y if classes else None, seed)
+    sources, blocks = [], []
+    for column in columns:
+        column.fill_from(drawn["train"], options.impute)
+        sources.append(column.source)
+        blocks += column.blocks(rows)
+    facts = {
+        "columns": [name for source in sources for name in source.names()], "target": target, "classes": classes,
+        "sources": [source.facts() for source in sources],
+    }  # fmt: skip
+    if options.missing or options.decimal != "auto":
+        facts |= {"missing": list(options.missing), "decimal": options.decimal}
+    place = np.full(len(table), -1)
+    place[rows] = np.arange(len(rows))
+    drawn = {split: place[some] for split, some in drawn.items()}
+    told = [f"{table.place(int(row))}: {_shown(table, int(row))}" for row in rows[:3]]
+    x = np.concatenate(blocks, 1)
+    notes = [kinds_note(columns), *reading.notes, *(note for column in columns for note in column.notes)]
+    return finish(
+        x, y[rows], facts, drawn, problems, files, told, said=said, seed=seed, left_out=table.left_out,
+        target_note=how, notes=[note for note in notes if note],
+    )  # fmt: skip
+
+
+def roles(options: Tables) -> set[str]:
+    """Columns that say something about the rows and are not features."""
+    return {name for name in (options.split, options.group, options.time) if name}
 
 
 def _shown(table: Table, row: int) -> str:
-    cells = [f"{name}={name_of(cells[row])}" for name, cells in list(table.columns.items())[:8]]
+    cells = [f"{name}={table.name(name, row)}" for name in list(table.columns)[:8]]
     return one_line(", ".join(cells) + (", ..." if len(table.columns) > 8 else ""), 160)
 
 
 def finish(
-    x: np.ndarray, y: np.ndarray | None, facts: dict[str, Any], seed: int, wanted: tuple[float, float],
-    problems: Problems, name: str, examples: list[str], left_out: int = 0,
+    x: np.ndarray, y: np.ndarray | None, facts: dict[str, Any], drawn: dict[str, np.ndarray], problems: Problems,
+    files: list[str], examples: list[str], *, said: str, seed: int, left_out: int = 0, target_note: str = "",
+    notes: Sequence[str] = (),
 ) -> Dataset:  # fmt: skip
-    """Draws the splits and puts the data set together; y may be missing, then there is nothing to predict."""
-    classes = facts["classes"]
-    inputs_ = torch.from_numpy(np.ascontiguousarray(x))
+    """Puts the data set together; y may be missing, then there is nothing to predict."""
+    inputs_ = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float64))
     targets = None if y is None else torch.from_numpy(np.ascontiguousarray(y))
-    missing = [(split, share) for split, share in zip(("valid", "test"), wanted, strict=True) if share > 0]
-    drawn = draw_splits(len(inputs_), targets if classes else None, missing, seed)
-    splits = {s: Split(inputs_[rows], None if targets is None else targets[rows]) for s, rows in drawn.items()}
+    splits = {}
+    for split, rows in drawn.items():
+        places = torch.from_numpy(np.ascontiguousarray(rows))
+        splits[split] = Split(inputs_[places], None if targets is None else targets[places])
     counts = {split: len(rows) for split, rows in drawn.items()}
     listed = ", ".join(f"{split} {n:,}" for split, n in counts.items())
-    kind = f"{len(classes)} classes" if classes else "a number"
-    how = (
-        f" ({' and '.join(s for s, _ in missing)} drawn by seed {seed}{' and class' if classes else ''})"
-        if missing
-        else ""
-    )
-    notes = [
-        f"table: {x.shape[1]} features, "
-        + ("no target" if y is None else f"target {one_line(facts['target'], 60)} as {kind}"),
-        f"rows: {listed}{how}",
-    ]
-    hot = [s["name"] for s in facts["sources"] if "categories" in s]
-    if hot:
-        notes.append(f"one-hot encoded: {one_line(', '.join(hot), 150)}")
+    about = "no target" if y is None else f"target {one_line(facts['target'], 60)} as {target_note}"
+    told = [f"table: {x.shape[1]} features, {about}", f"rows: {listed}{f' ({said})' if said else ''}", *notes]
     if left_out:
-        notes.append(f"{left_out} rows with missing cells left out")
+        told.append(f"{left_out} rows with missing cells left out")
     skipped = problems.skipped()
     if skipped:
-        notes.append(f"left out: {len(skipped)} ({one_line(skipped[0])}{', ...' if len(skipped) > 1 else ''})")
+        told.append(f"left out: {len(skipped)} ({one_line(skipped[0])}{', ...' if len(skipped) > 1 else ''})")
     record = {
-        "files": [name],
-        "counts": counts,
-        "split": dict(missing),
-        "seed": seed,
-        "skipped": skipped,
-        "left_out": left_out,
-    }
-    return Dataset("tables", splits, facts, notes, record, examples)
+        "files": files, "counts": counts, "split": said, "seed": seed, "skipped": skipped, "left_out": left_out,
+    }  # fmt: skip
+    return Dataset("tables", splits, facts, told, record, examples)
 
 
 def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) -> Dataset:
     """A table of the catalogue; of California housing the 207 rows without total_bedrooms are left out."""
-    wanted = shares(options)
+    chosen = _chosen(options)
+    shares(options)
     if name != "california-housing":
         from .embedded import table as embedded
 
         columns, x, y, classes = embedded(name)
-        target, asked = "class" if classes else "progression", (options or {}).get("target")
-        if asked and asked != target:
-            what = f"has the target {target}, not {one_line(asked, 60)}"
+        target = "class" if classes else "progression"
+        if chosen.target and chosen.target != target:
+            what = f"has the target {target}, not {one_line(chosen.target, 60)}"
             raise DataError(Problem(name, "", what, "leave --target out, or give a CSV file", skippable=False))
         facts = {"columns": columns, "target": target, "classes": classes,
                  "sources": [{"name": column} for column in columns]}  # fmt: skip
-        y = y.astype(np.int64 if classes else np.float32)
+        y = y.astype(np.int64 if classes else np.float64)
         told = [f"row {r + 1}: {columns[0]}={x[r, 0]:g}, ..., {classes[y[r]] if classes else y[r]}" for r in range(3)]
-        return finish(x.astype(np.float32), y, facts, seed, wanted, Problems(), name, told)
-    path = catalogue.get(name)["housing.tgz"]
+        drawn, said = drawn_splits(len(x), y if classes else None, options, seed)
+        how = f"{len(classes)} classes" if classes else "a number"
+        return finish(x, y, facts, drawn, Problems(), [name], told, said=said, seed=seed, target_note=how)
+    path = published.get(name)["housing.tgz"]
     problems = Problems()
     table = from_bytes(read_member(path, "housing/housing.csv"), f"{path}: housing/housing.csv", ".csv", problems)
     problems.settle()
-    whole = [row for row, cell in enumerate(table.columns["total_bedrooms"]) if not is_missing(cell)]
-    kept = {column: [cells[row] for row in whole] for column, cells in table.columns.items()}
-    kept_table = Table(table.file, kept, [table.places[row] for row in whole], len(table.places) - len(whole))
-    chosen = {**(options or {}), "target": (options or {}).get("target") or "median_house_value"}
-    return _dataset(kept_table, seed, chosen, wanted, problems, path.name)
+    table = table.take(np.flatnonzero(table.columns["total_bedrooms"] != ""))
+    chosen = replace(chosen, target=chosen.target or "median_house_value")
+    return _dataset(table, None, seed, chosen, problems, [path.name])
 
 
-def inputs(describe: dict[str, Any], paths: list[str]) -> tuple[list[str], Tensor]:
-    """Rows of tables (or of CSV on standard input) encoded as in training: columns are matched by name."""
-    problems = Problems()
-    names: list[str] = []
+def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
+    """Rows of tables (or of CSV on standard input) encoded as in training: columns are matched by name.
+
+    A row that cannot be read is refused alone; a category that training did not know gives zeros, with a note.
+    """
+    found = Inputs([], [])
     blocks: list[np.ndarray] = []
+    words = tuple(describe.get("missing", ()))
+    options = Tables(missing=words, decimal=describe.get("decimal", "auto"))
     for given in paths:
+        problems = Problems()
         if given == "-":
             table = from_bytes(sys.stdin.buffer.read(), "stdin", ".csv", problems)
         else:
             table = load(Path(given), problems)
+        found.refused += problems.found
         lacking = [s["name"] for s in describe["sources"] if s["name"] not in table.columns]
         if lacking:
             what = f"has no column {one_line(lacking[0], 60)!r}" + (
                 f" and lacks {len(lacking) - 1} more" if lacking[1:] else ""
             )
             raise problems.fail(table.file, "header", what, "name the columns as in training")
-        columns = _Columns(table, problems)
-        for source in describe["sources"]:
-            cells = list(columns.present(source["name"]))
-            if "categories" in source:
-                blocks.append(columns.one_hot(source["name"], cells, source["categories"]))
-            else:
-                blocks.append(columns.numbers(source["name"], cells)[:, None])
-        width = len(describe["sources"])
-        blocks[-width:] = [np.concatenate(blocks[-width:], 1)]
-        names += [f"{table.file}: {place}" for place in table.places]
-    problems.settle()
-    if not names:
+        mine = Problems(keep_going=True)
+        reading = Reading(table, options, mine)
+        notes: dict[int, list[str]] = {}
+        columns = [block for source in describe["sources"] for block in as_trained(reading, source, notes)]
+        start = len(found.names)
+        rows = np.flatnonzero(~reading.bad)
+        blocks.append(np.concatenate(columns, 1)[rows])
+        found.names += [f"{table.file}: {table.place(row)}" for row in rows.tolist()]
+        found.rows += [{name: table.name(name, row) for name in table.columns} for row in rows.tolist()]
+        place = {row: start + i for i, row in enumerate(rows.tolist())}
+        found.notes |= {place[row]: "; ".join(words) for row, words in notes.items() if row in place}
+        found.refused += mine.found
+    if not found.names:
+        if found.refused:
+            raise DataError(found.refused)
         raise DataError(Problem(", ".join(paths), "", "holds no rows", "give rows below the header", skippable=False))
-    return names, torch.from_numpy(np.concatenate(blocks).astype(np.float32))
+    found.values = torch.from_numpy(np.concatenate(blocks))
+    return found

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import catalogue
+from . import published
 from .archives import read_bytes, read_members
 from .errors import DataError, Problem, Problems, one_line
 from .splits import Dataset, Split, shares
@@ -143,10 +143,10 @@ def _named(
 
         texts = {Path(name): draw(seed)}
     elif name == "brown":
-        (path,) = catalogue.get(name).values()
+        (path,) = published.get(name).values()
         texts = {path: _without_tags(path)}
     else:
-        texts = {path: _load(path, problems) or "" for path in catalogue.get(name).values()}
+        texts = {path: _load(path, problems) or "" for path in published.get(name).values()}
         problems.settle()
         if name == "ptb":
             return dict(zip(SPLITS, texts.values(), strict=True)), [], texts

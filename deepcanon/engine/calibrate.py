@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from deepcanon.engine.settings import Settings
+from deepcanon.engine.contract import Recipe
+from deepcanon.settings import Settings
 
 __all__ = ["choose_threads_and_precision", "steps_in_minutes"]
 
@@ -24,18 +25,18 @@ def available_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def seconds_per_step(take_step: Callable[[], None], trial: float = TRIAL) -> float:
-    """Median-free mean over about `trial` seconds, after one step that warms up."""
+def seconds_per_step(recipe: Recipe[Any], take_step: Callable[[], None], trial: float = TRIAL) -> float:
+    """Mean over about `trial` seconds, after one step that warms up; a recipe that stops takes no step after that."""
     take_step()
     began, count = time.perf_counter(), 0
-    while count == 0 or time.perf_counter() - began < trial:
+    while not recipe.run.stop_reason and (count == 0 or time.perf_counter() - began < trial):
         take_step()
         count += 1
-    return (time.perf_counter() - began) / count
+    return (time.perf_counter() - began) / max(1, count)
 
 
 def choose_threads_and_precision(
-    build: Callable[[Settings], tuple[Any, Callable[[], None]]],
+    build: Callable[[Settings], tuple[Recipe[Any], Callable[[], None]]],
     settings: Settings,
     precisions: tuple[str, ...],
 ) -> Settings:
@@ -52,6 +53,8 @@ def choose_threads_and_precision(
     torch.set_num_threads(threads[0])
     recipe, take_step = build(first)
     take_step()
+    if recipe.run.stop_reason:  # one pass, and it is done: there is nothing to gain
+        return first
     began = time.perf_counter()
     take_step()
     if (time.perf_counter() - began) * (settings.steps or recipe.plan()) < SHORT and settings.minutes is None:
@@ -61,14 +64,14 @@ def choose_threads_and_precision(
         for count in threads:
             torch.set_num_threads(count)
             choice = settings.with_(threads=count, precision=kind)
-            seconds = seconds_per_step(build(choice)[1])
+            seconds = seconds_per_step(*build(choice))
             if seconds < best:
                 fastest, best = choice, seconds
     return fastest
 
 
 def steps_in_minutes(
-    recipe: Any, take_step: Callable[[], None], evaluate: Callable[[], None], evaluations: int, minutes: float
+    recipe: Recipe[Any], take_step: Callable[[], None], evaluate: Callable[[], None], evaluations: int, minutes: float
 ) -> int:
     """Steps that fit into `minutes`, the evaluations counted.
 
@@ -76,9 +79,11 @@ def steps_in_minutes(
         take_step: takes the scratch recipe's next step.
         evaluate: evaluates it once.
     """
-    for _ in range(getattr(recipe, "calibrate_at", 0)):
+    for _ in range(recipe.calibrate_at):
+        if recipe.run.stop_reason:
+            break
         take_step()
-    step = seconds_per_step(take_step, trial=min(3.0, minutes * 6))
+    step = seconds_per_step(recipe, take_step, trial=min(3.0, minutes * 6))
     evaluate()
     began = time.perf_counter()
     evaluate()

@@ -7,7 +7,7 @@ each bin as a pale band behind it. Hovering over a place shows the values there,
 import html
 import math
 from bisect import bisect_left
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 WIDTH, HEIGHT = 560, 280
@@ -69,24 +69,22 @@ def short(value: float) -> str:
 
 def linear_ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Round numbers, 1, 2 or 5 times a power of ten apart, from ``low`` to ``high``: about ``count``."""
+    from matplotlib.ticker import MaxNLocator
+
     if not high > low:
         return [low]
-    raw = (high - low) / count
-    power = 10.0 ** math.floor(math.log10(raw))
-    gap = power * next(factor for factor, most in ((1, 1.5), (2, 3.5), (5, 7.5), (10, 11)) if raw / power < most)
-    first = math.ceil(low / gap - 1e-9)
-    last = math.floor(high / gap + 1e-9)
-    return [round(index * gap, 12 - math.floor(math.log10(gap))) for index in range(first, last + 1)]
+    found = [float(tick) for tick in MaxNLocator(count, steps=[1, 2, 5, 10]).tick_values(low, high)]
+    slack = 1e-9 * (high - low)
+    return [tick + 0.0 for tick in found if low - slack <= tick <= high + slack] or [low]
 
 
 def log_ticks(low: float, high: float) -> list[float]:
     """Powers of ten between two positive numbers, with 2 and 5 times those where there is room."""
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    decades = last - first
-    factors = (1, 2, 5) if decades <= 3 else (1,)
-    stride = max(1, math.ceil(decades / 7))
-    ticks = [factor * 10.0**power for power in range(first, last + 1, stride) for factor in factors]
-    return [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]
+    from matplotlib.ticker import LogLocator
+
+    decades = math.log10(high) - math.log10(low)
+    found = LogLocator(subs=(1, 2, 5) if decades <= 3 else (1,), numticks=8).tick_values(low, high)
+    return [float(tick) for tick in found if low * 0.999 <= tick <= high * 1.001]
 
 
 def wants_log(lines: list[Line]) -> float:
@@ -112,9 +110,18 @@ def binned(line: Line, bins: int = BINS) -> Line:
     return Line(line.label, steps, values, line.colour, line.faint, line.mark, low, high, line.run)
 
 
+def bounded(line: Line) -> Line:
+    """The line with numbers that a picture can hold: beyond 1e300 differences overflow, below 1e-300 they vanish."""
+    values = [
+        value if not math.isfinite(value) else 0.0 if abs(value) < 1e-300 else min(max(value, -1e300), 1e300)
+        for value in line.values
+    ]
+    return line if values == line.values else replace(line, values=values)
+
+
 def chart(name: str, lines: list[Line], log: bool = False) -> str:
     """An SVG picture of the lines over their steps, with axes, ticks, and the values on hover."""
-    drawn = [binned(line) for line in lines if line.steps]
+    drawn = [binned(bounded(line)) for line in lines if line.steps]
     points = [value for line in drawn for value in line.values if math.isfinite(value) and (value > 0 or not log)]
     if not points:
         return '<p class="none">no finite values</p>'
@@ -126,7 +133,8 @@ def chart(name: str, lines: list[Line], log: bool = False) -> str:
         margin = max(0.05, 0.05 * math.log10(high / low))
         low, high = math.log10(low) - margin, math.log10(high) + margin
     else:
-        margin = 0.05 * (high - low) or abs(high) * 0.1 or 1.0
+        flat = high - low <= 1e-12 * max(abs(low), abs(high))  # what differs by rounding only
+        margin = abs(high) * 0.1 if flat and high else 0.05 * (high - low) or 1.0
         low, high = low - margin, high + margin
 
     def x_of(step: float) -> float:
@@ -159,7 +167,7 @@ def _axes(first, last, low, high, log, x_of, y_of) -> list[str]:
         ticks = [tick for tick in linear_ticks(10**low, 10**high) if tick > 0]
     digits = 0
     if not log and len(ticks) > 1:
-        digits = max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
+        digits = min(9, max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9)))
     for tick in ticks:
         y = y_of(tick)
         large = abs(ticks[-1]) >= 1e5 or digits > 6

@@ -18,8 +18,8 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from deepcanon.engine.errors import CheckpointError, DeepcanonError
 from deepcanon.engine.state import pack, unpack
+from deepcanon.errors import CheckpointError, DeepcanonError
 
 __all__ = ["Checkpoints", "read_folder", "write_folder", "write_text"]
 
@@ -67,7 +67,7 @@ def write_folder(final: Path, **parts: Any) -> None:
     temporary = final.with_name(TEMPORARY + final.name)
     try:
         shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
+        temporary.mkdir()  # not its parents: a folder that was removed is not made again
         for part, value in parts.items():
             write_part(temporary, part, value)
         seal(temporary, final)

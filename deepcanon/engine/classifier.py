@@ -11,25 +11,27 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deepcanon.engine.errors import UsageError
+from deepcanon.engine.contract import Exports, Metrics, Predicts
 from deepcanon.engine.export import Export, classifier_export
+from deepcanon.engine.figures import Heat
 from deepcanon.engine.run import Run
+from deepcanon.errors import UsageError
 from deepcanon.parts.classification import confident_mistakes, confusion, measures, records
 
-__all__ = ["Classifier", "Seen", "require_classes"]
+__all__ = ["Classifier", "Classifies", "Seen", "require_classes"]
 
 CLASSES = "a classifier needs classes: images in CLASS/ folders, or a table whose target holds names"
 
 
-def require_classes(data: Any, otherwise: str = CLASSES) -> list[str]:
+def require_classes(data: Any, otherwise: str = "") -> list[str]:
     """The classes of a data set.
 
     Raises:
-        UsageError: it has none (`otherwise` says what is needed), or one.
+        UsageError: it has none (`otherwise` says what is needed instead), or one.
     """
     names = data.describe().get("classes")
     if data["train"].y is None or not names:
-        raise UsageError(otherwise)
+        raise UsageError(otherwise or CLASSES)
     if len(names) < 2:
         raise UsageError(f"every example is of the class {names[0]}: a classifier needs two at least")
     return names
@@ -94,7 +96,13 @@ class Classifier:
 
     def figures(self, seen: Seen) -> dict[str, Any]:
         """The confusion, and of images the most confident mistakes."""
-        shown = {"confusion": self.confusion(seen)}
+        names = self.reader["classes"]
+        shown: dict[str, Any] = {
+            "confusion": Heat(
+                self.confusion(seen), "predicted class", "true class", x_names=names, y_names=names,
+                unit="share of the true class",
+            )
+        }  # fmt: skip
         wrong = confident_mistakes(seen.logits, seen.y) if len(self.shape) == 3 else ()
         if len(wrong):
             shown["confident-mistakes"] = seen.x[wrong].numpy()
@@ -107,3 +115,20 @@ class Classifier:
     def export(self) -> Export:
         """Raw values in, probabilities out."""
         return classifier_export(self.preprocess, self.model, self.shape, self.reader, self.run.device)
+
+
+class Classifies(Predicts, Exports):
+    """The verbs of a recipe that holds a `Classifier`."""
+
+    run: Run
+    classifier: Classifier
+
+    def evaluate(self, split: str) -> Metrics:
+        with self.run.autocast():
+            return self.classifier.measure(self.run.data[split])
+
+    def predict(self, inputs: Any) -> list[dict[str, Any]]:
+        return self.classifier.predict(inputs)
+
+    def export(self) -> Export:
+        return self.classifier.export()

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from deepcanon.engine.errors import UsageError
+from deepcanon.errors import UsageError
 
 __all__ = ["Export", "classifier_export", "raw_export", "write_export"]
 
@@ -40,7 +40,7 @@ def raw_export(
     outputs: tuple[str, ...],
     about: dict[str, Any],
 ) -> Export:
-    """The export of a module that takes raw rows of a table [N, F], or pixels 0..255 [N, C, H, W].
+    """The export of a module that takes raw rows of a table [N, F] in float64, or pixels 0..255 [N, C, H, W].
 
     Args:
         shape: of one input, (C, H, W) or (F,).
@@ -54,7 +54,7 @@ def raw_export(
         about |= {"size": list(shape[1:]), "channels": shape[0], "channel_order": order, "range": [0, 255]}
     else:
         about["columns"] = reader.get("columns")
-    example = torch.zeros(2, *shape, dtype=torch.uint8 if images else torch.float32, device=device)
+    example = torch.zeros(2, *shape, dtype=torch.uint8 if images else torch.float64, device=device)
     return Export(module, (example,), ("pixels" if images else "columns",), outputs, about)
 
 

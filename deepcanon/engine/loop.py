@@ -1,7 +1,6 @@
 """The loop: one life of a run, from its beginning or a checkpoint to its end or a signal."""
 
 import contextlib
-import fcntl
 import json
 import math
 import shutil
@@ -11,23 +10,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from deepcanon.engine import checkpoint, pictures, processes, state
+from deepcanon.engine import checkpoint, lock, pictures, processes, state
 from deepcanon.engine.checkpoint import Checkpoints, write_folder
-from deepcanon.engine.errors import CheckpointError, DeepcanonError, Interrupted, NonFiniteError, UsageError
+from deepcanon.engine.contract import Recipe, modules_of
+from deepcanon.engine.drawing import Drawing
 from deepcanon.engine.events import Events
+from deepcanon.engine.instances import evaluate, is_model, make, seed_generators, splits
 from deepcanon.engine.metrics import Averages, MetricsFile, plain, read_metrics
 from deepcanon.engine.progress import Progress
-from deepcanon.engine.recipe import eval_mode, evaluate, is_model, make, modules, seed_generators, splits
-from deepcanon.engine.report import write_report
 from deepcanon.engine.run import Run
+from deepcanon.errors import Abandoned, CheckpointError, DeepcanonError, Interrupted, NonFiniteError, UsageError
 
 __all__ = ["Loop", "Say"]
 
 CHECKPOINT_SHARE = 50  # a checkpoint may take 1/50 of the time
 OVERRUN = 1.25  # a run of --minutes M ends when it has taken so many M, however many steps are left
-PICTURE_SHARE = 20  # and pictures 1/20; the last ones are always drawn
 
 Say = Callable[[str], None]
 
@@ -36,12 +33,19 @@ class Loop:
     """Steps, evaluations, checkpoints, signals and resume of one run."""
 
     def __init__(
-        self, recipe_class: Any, config: Any, facts: dict, run: Run, say: Say, quiet: bool, plain: bool = False
+        self,
+        recipe_class: type[Recipe[Any]],
+        config: Any,
+        facts: dict[str, Any],
+        run: Run,
+        say: Say,
+        quiet: bool,
+        plain: bool = False,
     ):
         self.run, self.say, self.quiet, self.plain = run, say, quiet or run.rank > 0, plain
         self.recipe = make(recipe_class, config, facts, run)
         if run.settings.compile:
-            for module in modules(self.recipe):
+            for module in modules_of(self.recipe):
                 module.compile()
         self.folder = run.folder or Path()
         self.checkpoints = Checkpoints(self.folder / "checkpoints")
@@ -58,7 +62,8 @@ class Loop:
         self.progress = Progress(0, 0, quiet=True)
         self.events: Events | None = None
         self.began = self.saved = time.monotonic()
-        self.save_cost = self.drawn = self.draw_cost = 0.0
+        self.save_cost = 0.0
+        self.drawing = Drawing(self.folder, say)
 
     # The loop
 
@@ -68,6 +73,7 @@ class Loop:
         if run.rank == 0 and not self.plain:
             self.events = Events(self.folder / "events", self.done or None)
         self.began = self.saved = time.monotonic()
+        run.heard = lambda: self.signal
         with self.lock(), self._signals():
             self.status("running")
             try:
@@ -75,6 +81,9 @@ class Loop:
                     self._save()
                 while self.done < run.steps and not self.stop_reason:
                     self._step()
+                    if run.rank == 0 and not self.folder.is_dir():
+                        what = f"{self.folder} was removed during training: stopped after step {self.done}"
+                        raise DeepcanonError(f"{what}, and nothing is written there again")
                     if processes.any_process(self.signal):
                         self._save()
                         raise Interrupted(
@@ -90,6 +99,11 @@ class Loop:
                     if processes.any_process(int(due and run.rank == 0)):
                         self._save()
                 self._save()
+            except Abandoned:  # within an evaluation: its step is taken again on resume
+                number = processes.any_process(self.signal)
+                what = f"stopped in the evaluation after step {self.done}; `deepcanon resume {self.folder}` continues"
+                self._finish("interrupted", what)
+                raise Interrupted(number, what) from None
             except Interrupted as error:
                 self._finish("interrupted", str(error))
                 raise
@@ -104,15 +118,16 @@ class Loop:
     def _step(self) -> None:
         run, settings = self.run, self.run.settings
         run.step = self.done
-        seed_generators(run.seed, self.done, f"step/{run.rank}")
+        seed_generators(run.seed, self.done, "step/0")  # alike in every process
         began = time.process_time()
-        metrics = {name: float(value) for name, value in self.recipe.step(self.done).items()}
+        try:
+            metrics = {name: float(value) for name, value in self.recipe.step(self.done).items()}
+        except FloatingPointError as error:  # a norm that is not finite
+            raise NonFiniteError(f"{error} (step {self.done}); {self._last_good()}") from error
         self.cpu_seconds += time.process_time() - began
         for name, value in metrics.items():
             if value != value or value in (float("inf"), float("-inf")):
-                good = self.checkpoints.named("step")
-                where = f"the last good checkpoint is {good[0]}" if good else "there is no checkpoint yet"
-                raise NonFiniteError(f"train/{name} is {value} at step {self.done}; {where}")
+                raise NonFiniteError(f"train/{name} is {value} at step {self.done}; {self._last_good()}")
         self.averages.add(metrics)
         self.done += 1
         run.step = self.done
@@ -132,8 +147,23 @@ class Loop:
                     self.events.scalars(self.done, row, time.time())
         self.progress.advance(self.done)
 
+    def _last_good(self) -> str:
+        good = self.checkpoints.named("step")
+        return f"the last good checkpoint is {good[0]}" if good else "there is no checkpoint yet"
+
+    def _finite(self, saved: dict[str, Any]) -> dict[str, Any]:
+        """A snapshot that is about to be called good.
+
+        Raises:
+            NonFiniteError: it holds NaN or infinity. A loss may be finite for a step longer than the weights.
+        """
+        known = {name: value for name, value in saved.items() if name not in self.recipe.unknown}
+        if bad := state.non_finite(known):
+            raise NonFiniteError(f"{bad.lstrip('/')} is not finite after step {self.done}; {self._last_good()}")
+        return saved
+
     def _evaluate(self, ends: bool) -> dict[str, Any]:
-        recipe, monitor = self.recipe, getattr(self.recipe, "monitor", None)
+        recipe, monitor = self.recipe, self.recipe.monitor
         there = splits(recipe)
         split = monitor[0].split("/")[0] if monitor else "valid"
         row = evaluate(recipe, split) if split in there else {}
@@ -145,36 +175,19 @@ class Loop:
             # Among equals the later weights are taken: a small validation set is soon at its best value.
             if better or (self.best and value == self.best["value"]):
                 self.best = {"metric": monitor[0], "value": value, "step": self.done}
+                models = {n: getattr(recipe, n) for n in recipe.state if is_model(getattr(recipe, n))}
+                saved = self._finite({name: state.snapshot(value) for name, value in models.items()})
                 if self.run.rank == 0:
-                    models = {n: getattr(recipe, n) for n in recipe.state if is_model(getattr(recipe, n))}
-                    saved = {name: state.snapshot(value) for name, value in models.items()}
                     write_folder(self.checkpoints.path("best", self.done), shared=saved)
             self.since_best = 0 if better else self.since_best + 1
             patience = self.run.settings.patience
             if patience and self.since_best >= patience:
                 self.stop_reason = f"no better {monitor[0]} in {patience} evaluations"
         if self.run.rank == 0:
-            wait = PICTURE_SHARE * self.draw_cost
-            if (
-                hasattr(recipe, "figures")
-                and not self.plain
-                and (ends or self.stop_reason or time.monotonic() - self.drawn >= wait)
-            ):
-                self._draw()
+            if not self.plain:
+                self.drawing.figures(recipe, self.done, last=bool(ends or self.stop_reason))
             self.status("running")
         return row
-
-    def _draw(self) -> None:
-        """Writes the recipe's pictures and text samples of this step."""
-        began = time.monotonic()
-        seed_generators(self.run.seed, self.done, "figures")
-        with eval_mode(self.recipe), torch.no_grad():
-            shown = self.recipe.figures()
-        texts: dict[str, object] = {name: value for name, value in shown.items() if isinstance(value, str)}
-        pictures.save_figures(self.folder / "samples", self.done, texts)
-        pictures.save_figures(self.folder / "figures", self.done, {n: v for n, v in shown.items() if n not in texts})
-        self.drawn = time.monotonic()
-        self.draw_cost = self.drawn - began
 
     # Checkpoints
 
@@ -186,12 +199,13 @@ class Loop:
         for name in recipe.state:
             value = getattr(recipe, name)
             (shared if state.shared_between_processes(value) else own)[name] = state.snapshot(value)
+        self._finite(shared)
         final = self.checkpoints.path("step", self.done)
         temporary = final.with_name(checkpoint.TEMPORARY + final.name)
         try:
             if run.rank == 0:
                 shutil.rmtree(temporary, ignore_errors=True)
-                temporary.mkdir(parents=True)
+                temporary.mkdir()
                 checkpoint.write_part(temporary, "shared", shared)
                 checkpoint.write_part(temporary, "run", self._progress_state())
             processes.barrier()
@@ -298,7 +312,7 @@ class Loop:
         with contextlib.suppress(*([DeepcanonError, OSError] if what == "failed" else [])):
             content = self.status(what, reason)
             if not self.plain:
-                write_report([self.folder], self.folder / "report.html")
+                self.drawing.report()
             return content
         return {}
 
@@ -308,11 +322,7 @@ class Loop:
         if self.run.rank > 0 or self.locked:
             yield
             return
-        with open(self.folder / ".lock", "w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise UsageError(f"another process is training in {self.folder}") from None
+        with lock.hold(self.folder):
             self.locked = True
             try:
                 yield

@@ -8,6 +8,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from deepcanon.errors import DeepcanonError
+
 __all__ = ["Averages", "MetricsFile", "plain", "read_metrics"]
 
 
@@ -39,8 +41,11 @@ class MetricsFile:
 
     def append(self, row: dict[str, Any]) -> None:
         line = json.dumps({name: plain(value) for name, value in row.items()}) + "\n"
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(line)
+        try:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(line)
+        except OSError as error:
+            raise DeepcanonError(f"cannot write {self.path}: {error.strerror or error}") from error
 
     def cut(self, step: int) -> None:
         """Removes what was written after `step`: a resumed run writes it again."""

@@ -4,6 +4,7 @@ A recipe's ``figures()`` returns a name and a thing for each figure; ``save_figu
 
 - array [N, H, W] or [N, C, H, W] (C = 1 or 3): a grid of tiles, PNG and ``.npz``;
 - array [H, W]: a heat map with axes, PNG and ``.npz``;
+- a value of ``engine.figures`` (curves, heat maps, scatter plots ...): PNG and its numbers as ``.npz``;
 - matplotlib figure: PNG (the figure is closed);
 - str: a text sample, ``.txt``.
 
@@ -19,6 +20,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
+
+from deepcanon.engine import drawers
+from deepcanon.engine import figures as figures_
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,18 +43,21 @@ def save_figures(folder: Path, step: int, figures: dict[str, object]) -> list[Pa
         check_name(name)
     written: list[Path] = []
     if figures:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)  # not its parents: a run folder that was removed is not made again
     for name, figure in figures.items():
         stem = folder / f"{name}-{step:08d}"
         if isinstance(figure, str):
             written.append(_write(stem, ".txt", _text_writer(figure)))
+        elif isinstance(figure, figures_.Figure):
+            written.append(_write(stem, ".png", _figure_writer(drawers.draw(figure))))
+            written.append(_write(stem, ".npz", _npz_writer(**figures_.arrays_of(figure))))
         elif hasattr(figure, "savefig"):
             written.append(_write(stem, ".png", _figure_writer(figure)))
         else:
             array = as_array(figure)
             draw = _heat_writer(array, name) if array.ndim == 2 else _tiles_writer(array)
             written.append(_write(stem, ".png", draw))
-            written.append(_write(stem, ".npz", _npz_writer(array)))
+            written.append(_write(stem, ".npz", _npz_writer(array=array)))
     return written
 
 
@@ -177,8 +184,8 @@ def _text_writer(text: str) -> Callable[[IO[bytes]], None]:
     return write
 
 
-def _npz_writer(array: np.ndarray) -> Callable[[IO[bytes]], None]:
-    return lambda file: np.savez_compressed(file, array=array)
+def _npz_writer(**arrays: np.ndarray) -> Callable[[IO[bytes]], None]:
+    return lambda file: np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
 def _tiles_writer(array: np.ndarray) -> Callable[[IO[bytes]], None]:

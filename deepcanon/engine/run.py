@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from deepcanon.data.batches import Order
 from deepcanon.data.seeds import stream_seed
-from deepcanon.engine import processes
-from deepcanon.engine.errors import UsageError
+from deepcanon.engine import borrowed, processes
 from deepcanon.engine.precision import has_bf16
-from deepcanon.engine.settings import Settings
+from deepcanon.errors import Abandoned, UsageError
+from deepcanon.settings import Settings
 
 __all__ = ["Batch", "Run"]
 
@@ -39,8 +39,9 @@ class Run:
         folder: where it lives; None for a scratch instance.
         open_data: opens the data set on first use.
         batches_per_step: how many batches a step takes (critics, accumulation).
-        child: trains or reads a trial (`deepcanon.run.child`); None where there can be none.
+        child: trains or reads a trial (`deepcanon.verbs.child`); None where there can be none.
         say: prints a line.
+        lend: loads a finished run (`deepcanon.verbs.load`); None where there can be none.
     """
 
     def __init__(
@@ -51,7 +52,10 @@ class Run:
         batches_per_step: int = 1,
         child: Callable[..., dict[str, Any]] | None = None,
         say: Callable[[str], None] = lambda line: None,
+        lend: Callable[[Path], Any] | None = None,
     ):
+        self._lend = lend
+        self.heard: Callable[[], int] = lambda: 0  # the signal that was heard, if one was
         self.settings = settings
         self.folder = folder
         self.seed = settings.seed
@@ -95,9 +99,10 @@ class Run:
             stream: name of the order; different names are shuffled differently.
             part: which of the step's `batches_per_step` batches.
         """
-        taken = split.take(self.indices(len(split), size, stream, part))
+        rows = self._in_order if split.ordered else self.indices
+        taken = split.take(rows(len(split), size, stream, part))
         if not isinstance(split.x, Tensor):  # a streamed split decodes the next batch while this one is learned from
-            split.prefetch(self.indices(len(split), size, stream, part + 1))
+            split.prefetch(rows(len(split), size, stream, part + 1))
         return Batch(self.to(taken.x), self.to(taken.y))
 
     def indices(self, count: int, size: int, stream: str = "order", part: int = 0) -> Tensor:
@@ -106,6 +111,16 @@ class Run:
         if key not in self._orders:
             self._orders[key] = Order(count, self.seed, stream)
         return self._orders[key].rows(self.step * self._batches_per_step + part, size)[self.rows(size)]
+
+    def steps_of(self, epochs: float, batch: int, examples: int | None = None) -> int:
+        """Steps of so many passes over the training examples; a last batch that is not full is left out."""
+        count = len(self.data["train"]) if examples is None else examples
+        return round(epochs * max(1, count // batch))
+
+    def _in_order(self, count: int, size: int, stream: str, part: int) -> Tensor:
+        """Row numbers of the step's batch where a split keeps its order."""
+        first = (self.step * self._batches_per_step + part) * size
+        return ((first + torch.arange(size)) % count)[self.rows(size)]
 
     def to(self, value: Any) -> Any:
         return value.to(self.device) if isinstance(value, Tensor) and self.device.type != "cpu" else value
@@ -127,6 +142,26 @@ class Run:
     def rand(self, stream: str, shape: tuple[int, ...]) -> Tensor:
         """This process's rows of uniform noise of the global `shape`."""
         return self.to(torch.rand(shape, generator=self.generator(stream))[self.rows(shape[0])])
+
+    def keep(self, stream: str, shape: tuple[int, ...], drop: float) -> Tensor:
+        """This process's rows of a dropout mask of the global `shape`: 0 with probability `drop`, or 1 / (1 - drop)."""
+        kept = torch.rand(shape, generator=self.generator(stream)) >= drop
+        return self.to((kept / (1 - drop))[self.rows(shape[0])])
+
+    def dropped(self, x: Tensor, drop: Callable[[Tensor], Tensor]) -> Tensor:
+        """Dropout of this process's rows by the masks that one process would draw for the global batch.
+
+        Every process draws the whole mask from the default generator, which all seed alike, and takes its rows.
+
+        Args:
+            drop: what one process would apply to the whole batch.
+        """
+        size = (len(x) * self.world, *x.shape[1:])
+        # torch draws a mask in the order of its input's memory (channels last, time before batch), so the ones have it.
+        order = sorted(range(x.ndim), key=x.stride, reverse=True)
+        ones = torch.ones([size[axis] for axis in order], dtype=x.dtype, device=x.device)
+        ones = ones.permute([order.index(axis) for axis in range(x.ndim)])
+        return x * drop(ones)[self.rank :: self.world]
 
     # The update
 
@@ -177,6 +212,35 @@ class Run:
         """A JSON value of every process, in the order of their ranks."""
         return processes.gather(value)
 
+    # Other runs
+
+    def borrow(self, folder: str | Path, name: str = "borrowed") -> Any:
+        """A finished run as an input: its weights, facts and options, copied into this run's folder with their SHA-256.
+
+        The copy is what counts from then on: the other run may go, or train further.
+
+        Args:
+            folder: of the other run.
+            name: of the copy, where a recipe borrows several.
+
+        Returns:
+            what `deepcanon.load` returns.
+
+        Raises:
+            UsageError: there is no such run, or the copy was altered.
+        """
+        if self._lend is None:
+            raise UsageError("this run cannot borrow others")
+        if self.folder is None or not (self.folder / "facts").is_dir():  # a scratch instance
+            return self._lend(Path(folder))
+        mine = self.folder / "borrowed" / name
+        if self.rank == 0 and not mine.is_dir():
+            borrowed.copy(Path(folder), mine)
+        processes.barrier()
+        borrowed.check(mine)
+        with processes.alone():
+            return self._lend(mine)
+
     # Trials
 
     def trial(
@@ -210,6 +274,15 @@ class Run:
         mine = {name: getattr(self.settings, name) for name in ("data", "device", "threads", "precision", "skip_bad")}
         with processes.alone():
             return self._child(folder, stem, overrides, {**mine, **(settings or {})}, checkpoint, test)
+
+    def breathe(self) -> None:
+        """To be called now and then in an evaluation or figure that may take long: a signal ends it here.
+
+        Raises:
+            Abandoned: a signal was heard.
+        """
+        if self.heard():
+            raise Abandoned("a signal was heard")
 
     def stop(self, reason: str) -> None:
         """Ends the training after this step."""

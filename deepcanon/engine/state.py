@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["pack", "restore", "shared_between_processes", "snapshot", "unpack"]
+__all__ = ["non_finite", "pack", "restore", "shared_between_processes", "snapshot", "unpack"]
 
 
 def pack(value: Any, tensors: dict[str, Tensor], key: str = "") -> Any:
@@ -75,6 +75,14 @@ def unpack(tree: Any, tensors: dict[str, Tensor]) -> Any:
     if "$tuple" in tree:
         return tuple(unpack(item, tensors) for item in tree["$tuple"])
     return {name: unpack(item, tensors) for name, item in tree["$dict"]}
+
+
+def non_finite(value: Any, key: str = "") -> str:
+    """The name of the first tensor in a snapshot that holds NaN or infinity; "" if none does."""
+    if isinstance(value, Tensor):
+        return key if value.is_floating_point() and not bool(value.isfinite().all()) else ""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    return next((found for name, item in items if (found := non_finite(item, f"{key}/{name}"))), "")
 
 
 def shared_between_processes(value: Any) -> bool:

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import platform
 import shutil
 import sys
 import tempfile
@@ -10,20 +9,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 import deepcanon
 from deepcanon.data.errors import DataError
-from deepcanon.engine import calibrate, checkpoint, processes, state
-from deepcanon.engine.checkpoint import Checkpoints, read_folder, write_folder
-from deepcanon.engine.errors import CheckpointError, DeepcanonError, UsageError
+from deepcanon.engine import calibrate, lock, processes, state
+from deepcanon.engine.checkpoint import Checkpoints, read_folder
+from deepcanon.engine.checksums import FILE, differences, write_checked
+from deepcanon.engine.classifier import require_classes
+from deepcanon.engine.contract import Recipe, modules_of
+from deepcanon.engine.folder import begin, changes_of, environment, refuse_links
+from deepcanon.engine.instances import evaluate, make, seed_generators, splits
 from deepcanon.engine.loop import Loop, Say
 from deepcanon.engine.metrics import plain
 from deepcanon.engine.precision import has_bf16
-from deepcanon.engine.recipe import evaluate, make, modules, seed_generators, splits
 from deepcanon.engine.run import Run
-from deepcanon.engine.settings import Settings, build_config, read_config
+from deepcanon.errors import CheckpointError, DeepcanonError, UsageError
+from deepcanon.settings import Settings, build_config, read_config
 
 __all__ = ["Opener", "environment", "evaluate", "load", "make", "resume", "seed_generators", "splits", "train"]
 
@@ -32,6 +34,7 @@ LOGGED_ROWS = 400
 
 Opener = Callable[[Any, Settings], Any]  # (config, settings) -> data set
 Child = Callable[..., dict[str, Any]]
+Lend = Callable[[Path], Any]
 
 
 def settle_device(settings: Settings) -> Settings:
@@ -55,7 +58,7 @@ def refuse_bf16_where_there_is_none(settings: Settings) -> None:
 
 
 def train(
-    recipe_class: Any,
+    recipe_class: type[Recipe[Any]],
     name: str,
     config: Any,
     settings: Settings,
@@ -66,74 +69,82 @@ def train(
     about: dict[str, Any] | None = None,
     child: Child | None = None,
     plain: bool = False,
+    lend: Lend | None = None,
 ) -> dict[str, Any]:
     """Trains from the beginning in a new folder; returns the final status.
 
     Args:
         child: trains the trials of a recipe that compares.
         plain: without pictures, events and report (a trial).
+        lend: loads another run that the recipe borrows.
 
     Raises:
         UsageError: the folder holds a run, or an option does not fit.
         NonFiniteError, Interrupted: see their classes; everything is saved.
     """
     processes.join()
-    parallel = getattr(recipe_class, "parallel", "none: not said")
+    parallel = recipe_class.parallel
     if processes.world() > 1 and parallel.startswith("none"):
         raise UsageError(f"{name} trains in one process ({parallel.removeprefix('none:').strip()})")
-    taken = folder.exists() and (not folder.is_dir() or any(p.name != ".lock" for p in folder.iterdir()))
+    taken = folder.exists() and not lock.is_left_over(folder)
     if processes.any_process(int(taken and processes.rank() == 0)):
-        raise UsageError(f"{folder} holds something already: choose another --out, or `deepcanon resume {folder}`")
+        raise _taken(folder)
     settings = settle_device(settings)
     if settings.threads:
         torch.set_num_threads(settings.threads)
     seed_generators(settings.seed, 0, "learn")
     data = open_data(config, settings)
-    for note in getattr(data, "notes", ()):
+    for note in data.notes:
         say(note)
     with _as_usage():
+        if recipe_class.wants == "classes":
+            require_classes(data, recipe_class.needs)
         facts = dict(recipe_class.learn(config, data))
         facts["reader"] = data.describe()
-        settings = _settle(recipe_class, config, facts, settings, data, say)
+        settings = _settle(recipe_class, config, facts, settings, data, say, lend)
     torch.set_num_threads(settings.threads)
-    run = Run(settings, folder, lambda: data, getattr(recipe_class, "batches_per_step", 1), child, say)
-    if processes.rank() == 0:
+    run = Run(settings, folder, lambda: data, recipe_class.batches_per_step, child, say, lend)
+    content = {
+        "name": name,
+        "config": plain_config(config),
+        "settings": vars(settings),
+        "version": deepcanon.__version__,
+        "environment": environment(),
+        **(about or {}),
+    }
+    with contextlib.ExitStack() as held:
+        if processes.rank() == 0:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise DeepcanonError(f"cannot make {folder}: {error.strerror or error}") from error
+            held.enter_context(lock.hold(folder))  # before anything is written: the folder may be another's
+            if not lock.is_left_over(folder):
+                raise _taken(folder)
+            try:
+                begin(folder, facts, data, settings, content)
+            except DeepcanonError:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+        processes.barrier()
+        training: Loop | None = None
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DeepcanonError(f"cannot make {folder}: {error.strerror or error}") from error
-        try:
-            write_folder(folder / "facts", facts=facts)
-            record = getattr(data, "record", None)
-            if record:
-                checkpoint.write_text(folder / "data.json", json.dumps(record, indent=1) + "\n")
-            for inside in ("checkpoints", "figures", "samples"):
-                (folder / inside).mkdir(exist_ok=True)
-            content = {
-                "name": name,
-                "config": plain_config(config),
-                "settings": vars(settings),
-                "version": deepcanon.__version__,
-                "environment": environment(),
-                **(about or {}),
-            }
-            checkpoint.write_text(folder / "config.json", json.dumps(content, indent=1) + "\n")
-        except DeepcanonError:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-    processes.barrier()
-    training = Loop(recipe_class, config, facts, run, say, quiet, plain)
-    with training.lock():  # whoever does not hold it removes nothing
-        try:
+            with _as_usage():
+                training = Loop(recipe_class, config, facts, run, say, quiet, plain)
+            training.locked = True
             return training.go()
         except UsageError:
-            if training.done == 0 and run.rank == 0:  # nothing was learned: the way is free for a call that is mended
-                shutil.rmtree(folder, ignore_errors=True)
+            if (training is None or training.done == 0) and run.rank == 0:
+                shutil.rmtree(folder, ignore_errors=True)  # nothing was learned: the way is free for a better call
             raise
+
+
+def _taken(folder: Path) -> UsageError:
+    return UsageError(f"{folder} holds something already: choose another --out, or `deepcanon resume {folder}`")
 
 
 def resume(
-    recipe_class: Any,
+    recipe_class: type[Recipe[Any]],
     folder: Path,
     open_data: Opener,
     steps: int | None = None,
@@ -141,16 +152,27 @@ def resume(
     quiet: bool = False,
     child: Child | None = None,
     plain: bool = False,
+    lend: Lend | None = None,
+    changed_data: bool = False,
 ) -> dict[str, Any]:
-    """Goes on from the newest sound checkpoint, or from the beginning if there is none yet.
+    """Resumes from the newest sound checkpoint, or from the beginning if there is none yet.
+
+    Args:
+        changed_data: whether to go on with data that are not those the run was trained on.
 
     Raises:
-        CheckpointError: there were checkpoints, and every one was refused.
+        CheckpointError: there were checkpoints, and every one was refused; or a file of the run was changed.
         UsageError: another number of processes than before, or a precision that this device lacks.
     """
     processes.join()
     content = read_config(folder)
-    config = build_config(sys.modules[recipe_class.__module__].Config, content["config"])
+    refuse_links(folder)
+    for line in differences(folder):
+        if line.startswith(str(folder / FILE)):
+            say(line)
+        else:
+            raise CheckpointError(f"{line}: put it back, or start a new run with --config {folder / 'config.json'}")
+    config = build_config(sys.modules[recipe_class.__module__].Config, content["config"], content.get("version", ""))
     settings = content["settings"]
     if steps is not None:
         settings = settings.with_(steps=steps)
@@ -161,28 +183,34 @@ def resume(
     def once() -> Any:
         if not opened:
             opened.append(open_data(config, settings))
+            changes = changes_of(folder, opened[0])
+            if changes and not changed_data:
+                raise UsageError(f"{changes}: bring them back, or say --changed-data to train on with these")
+            if changes:
+                say(f"{changes}: trained on with these, as asked")
         return opened[0]
 
-    batches = getattr(recipe_class, "batches_per_step", 1)
+    batches = recipe_class.batches_per_step
     settings = settle_device(settings)
     refuse_bf16_where_there_is_none(settings)
-    run = Run(settings, folder, once, batches, child, say)
+    run = Run(settings, folder, once, batches, child, say, lend)
     training = Loop(recipe_class, config, facts, run, say, quiet, plain)
     with training.lock():  # before anything is cleared away: the folder may be another process's
         if training.restore(asked=steps is not None):
             return training.conclude()
         if steps is not None and processes.rank() == 0:
             content["settings"] = vars(settings)
-            checkpoint.write_text(folder / "config.json", json.dumps(content, indent=1) + "\n")
+            write_checked(folder / "config.json", json.dumps(content, indent=1) + "\n")
         return training.go()
 
 
 def load(
-    recipe_class: Any,
+    recipe_class: type[Recipe[Any]],
     folder: Path,
     which: str = "auto",
     device: str = "auto",
     open_data: Opener | None = None,
+    lend: Lend | None = None,
 ) -> tuple[Any, int, dict[str, Any]]:
     """The trained recipe of a run folder, which may have been moved and whose data may be gone.
 
@@ -190,16 +218,18 @@ def load(
         which: "best", "last", or "auto" (best, else last).
 
     Returns:
-        the recipe in eval mode, its step, and the content of `config.json`.
+        the recipe in eval mode, its step, and the content of `config.json`, with "notes": what must be told.
     """
     content = read_config(folder)
-    config = build_config(sys.modules[recipe_class.__module__].Config, content["config"])
+    refuse_links(folder)
+    notes = differences(folder)
+    config = build_config(sys.modules[recipe_class.__module__].Config, content["config"], content.get("version", ""))
     settings = settle_device(content["settings"].with_(device=device))
     if device in ("auto", "cpu"):
         torch.set_num_threads(max(1, settings.threads))
     facts = read_folder(folder / "facts")["facts"]
     opener = (lambda: open_data(config, settings)) if open_data else None
-    recipe = make(recipe_class, config, facts, Run(settings, folder, opener))
+    recipe = make(recipe_class, config, facts, Run(settings, folder, opener, lend=lend))
     found, checkpoints = None, Checkpoints(folder / "checkpoints")
     for kind in {"auto": ("best", "step"), "best": ("best",), "last": ("step",)}[which]:
         found = found or checkpoints.newest(kind)
@@ -208,28 +238,15 @@ def load(
             "; ".join(checkpoints.refused) or f"{folder} has no checkpoint yet ({which}): `deepcanon resume {folder}`"
         )
     step, parts = found
+    notes += [f"{reason}: the weights of step {step} are taken instead" for reason in checkpoints.refused]
     saved = {**parts.get("rank0", {}), **parts.get("shared", {})}
     for name in recipe_class.state:
         if name in saved and not isinstance(getattr(recipe, name), torch.optim.Optimizer):
             state.restore(recipe, name, saved[name])
     recipe.run.step = step
-    for module in modules(recipe):
+    for module in modules_of(recipe):
         module.eval()
-    return recipe, step, content
-
-
-def environment() -> dict[str, Any]:
-    """Versions and hardware that a result may depend on."""
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "system": platform.system(),
-        "machine": platform.machine(),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
-        "cores": calibrate.available_threads(),
-        "processes": processes.world(),
-    }
+    return recipe, step, {**content, "notes": notes}
 
 
 @contextlib.contextmanager
@@ -243,10 +260,18 @@ def _as_usage() -> Iterator[None]:
         raise UsageError(str(error)) from error
 
 
-def _settle(recipe_class: Any, config: Any, facts: dict[str, Any], settings: Settings, data: Any, say: Say) -> Settings:
+def _settle(
+    recipe_class: type[Recipe[Any]],
+    config: Any,
+    facts: dict[str, Any],
+    settings: Settings,
+    data: Any,
+    say: Say,
+    lend: Lend | None,
+) -> Settings:
     """Threads, precision, steps and the rhythm of logging and evaluation, by plan or by measuring."""
-    batches = getattr(recipe_class, "batches_per_step", 1)
-    if getattr(recipe_class, "parallel", "") == "trials":  # a step is a whole run: too dear to measure
+    batches = recipe_class.batches_per_step
+    if recipe_class.parallel == "trials":  # a step is a whole run: too expensive to measure
         if settings.minutes is not None:
             raise UsageError("this recipe trains a fixed number of trials: leave --minutes out")
         settings = settings.with_(
@@ -254,20 +279,23 @@ def _settle(recipe_class: Any, config: Any, facts: dict[str, Any], settings: Set
         )
 
     def build(chosen: Settings) -> tuple[Any, Callable[[], None]]:
-        run = Run(chosen.with_(steps=chosen.steps or 1000), scratch, lambda: data, batches)
+        run = Run(chosen.with_(steps=chosen.steps or 1000), scratch, lambda: data, batches, lend=lend)
         recipe = make(recipe_class, config, facts, run)
 
         def take_step() -> None:
             seed_generators(run.seed, run.step, "calibrate")
-            for value in recipe.step(run.step).values():
-                float(value)
+            try:
+                for value in recipe.step(run.step).values():
+                    float(value)
+            except FloatingPointError as error:  # the run itself will say at which step
+                run.stop(str(error))
             run.step += 1
 
         return recipe, take_step
 
     with tempfile.TemporaryDirectory(prefix="deepcanon-") as name:
         scratch = Path(name)
-        precisions = getattr(recipe_class, "precisions", ("fp32",))
+        precisions = recipe_class.precisions
         if settings.precision == "bf16" and "bf16" not in precisions:
             raise UsageError("this recipe computes in fp32: bf16 makes it slower or wrong")
         refuse_bf16_where_there_is_none(settings)
@@ -280,7 +308,7 @@ def _settle(recipe_class: Any, config: Any, facts: dict[str, Any], settings: Set
             recipe, take_step = build(settings)
 
             def evaluate_once() -> None:
-                split = (getattr(recipe, "monitor", None) or ("valid/",))[0].split("/")[0]
+                split = (recipe.monitor or ("valid/",))[0].split("/")[0]
                 if split in splits(recipe):
                     evaluate(recipe, split)
 

@@ -62,6 +62,7 @@ class _Traced(np.lib.mixins.NDArrayOperatorsMixin):
 
     __slots__ = ("value",)
     value: Any
+    _apply: Callable[..., Any]
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
         if ufunc.__name__ in COMPARISONS and method == "__call__":

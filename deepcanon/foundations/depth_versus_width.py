@@ -22,7 +22,8 @@ Departures: Telgarsky counts crossings and bounds the mean absolute error; (5) i
 constant of its own. Equal parameters are equal multiplications in fully connected layers, up to the biases: a
 comparison by (6) is one of equal compute too (not of equal time: three narrow layers are three calls).
 
-    >>> from deepcanon.foundations import TentNetwork, equal_width, linear_pieces, parameters
+    >>> from deepcanon.foundations import TentNetwork
+    >>> from deepcanon.foundations.depth_versus_width import equal_width, linear_pieces, parameters
     >>> net = TentNetwork(6)
     >>> linear_pieces(net.layers), sum(net.hidden)
     (64, 12)
@@ -44,17 +45,19 @@ __all__ = [
     "TentNetwork",
     "breakpoints",
     "equal_width",
+    "fit_one_layer",
     "least_squared_error",
     "linear_pieces",
     "most_pieces",
     "multiplications",
     "parameters",
     "tent",
+    "tent_bends",
 ]
 
 
 def tent(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """Equation (1), also outside [0, 1]: 0 to the left, going on downwards to the right."""
+    """Equation (1), also outside [0, 1]: 0 to the left, falling further to the right."""
     return 2 * x.relu() - 4 * (x - 0.5).relu()  # (1)
 
 
@@ -70,6 +73,52 @@ def least_squared_error(depth: int, pieces: int) -> float:
     return max(0, 2**depth - pieces) / (48 * 2**depth)  # (5)
 
 
+def tent_bends(depth: int, units: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "units"]:
+    """Where one layer of `units` may bend to begin a fit to f_D: at 0, at a run of turning points of f_D that begins
+    anywhere, and at random places if units are left over."""
+    if depth < 1 or units < 1:
+        raise ValueError(f"depth {depth} and {units} units: at least 1 each")
+    turns = 2**depth - 1
+    first = int(torch.randint(max(1, turns - units + 2), (1,), generator=generator))
+    bends = torch.rand(units, generator=generator, dtype=torch.float64)
+    bends[0] = 0.0
+    right = min(units - 1, turns - first)
+    bends[1 : right + 1] = (torch.arange(right) + first + 1) / (turns + 1)
+    return bends
+
+
+@torch.enable_grad()
+def fit_one_layer(
+    inputs: Float[Tensor, "points 1"], targets: Float[Tensor, "points 1"], bends: Float[Tensor, "units"]
+) -> tuple[nn.Sequential, float]:
+    """One hidden ReLU layer through points, and its mean squared error there, in float64.
+
+    Units that bend at `bends` and the least-squares weights of their outputs to begin with, then all of it by L-BFGS.
+    """
+    if inputs.ndim != 2 or inputs.shape[1] != 1 or targets.shape != inputs.shape or bends.ndim != 1:
+        shapes = [tuple(x.shape) for x in (inputs, targets, bends)]
+        raise ValueError(f"expected inputs and targets [points, 1] and bends [units], got {shapes}")
+    inputs, targets, units = inputs.detach().double(), targets.detach().double(), len(bends)
+    net = nn.Sequential(nn.Linear(1, units), nn.ReLU(), nn.Linear(units, 1)).to(inputs)
+    with torch.no_grad():
+        net[0].weight.fill_(1.0)
+        net[0].bias.copy_(-bends)
+        features = torch.cat([net[:2](inputs), torch.ones_like(inputs)], 1)
+        solution = torch.linalg.lstsq(features, targets, driver="gelsd").solution  # features may be dependent
+        net[2].weight.copy_(solution[:-1].T)
+        net[2].bias.copy_(solution[-1])
+    optimizer = torch.optim.LBFGS(net.parameters(), max_iter=300, history_size=20, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        value = (net(inputs) - targets).square().mean()
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    return net, float(loss().detach())
+
+
 @torch.no_grad()
 def breakpoints(
     layers: Sequence[nn.Module] | nn.Sequential, low: float = 0.0, high: float = 1.0, tolerance: float = 1e-9
@@ -80,7 +129,7 @@ def breakpoints(
     which the slope changes by less than `tolerance` (relative to the largest) in every output are none and left out.
     """
     if not low < high:
-        raise ValueError(f"[{low}, {high}] is no interval")
+        raise ValueError(f"[{low}, {high}] is not an interval")
     x = torch.tensor([low, high], dtype=torch.float64)
     values = x[:, None]
     for layer in layers:

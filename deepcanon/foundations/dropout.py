@@ -97,16 +97,15 @@ def max_norm_(weight: Float[Tensor, "units ..."], limit: float) -> Float[Tensor,
     return weight.mul_(share.reshape(-1, *[1] * (weight.ndim - 1)))
 
 
-class Dropout(nn.Module):
+class Dropout(nn.Dropout):
     """Drops each value of its input with probability `p` in training mode; the identity in eval mode.
 
     `forward` takes a generator, so that masks can be repeated; without one torch's default generator draws them.
     """
 
     def __init__(self, p: float = 0.5) -> None:
-        super().__init__()
         _check(p)
-        self.p = p
+        super().__init__(p)
 
     def forward(self, inputs: Float[Tensor, "..."], generator: torch.Generator | None = None) -> Float[Tensor, "..."]:
         return drop(inputs, self.p, generator, self.training)

@@ -23,7 +23,8 @@ Departures: Prechelt evaluates at each strip's end and uses F of every epoch; we
 strip without any progress (P_k = 0) stops PQ where GL > 0; he bounds the training time instead. Patience is not his.
 
     >>> import torch
-    >>> from deepcanon.foundations import EarlyStopping, stop_by_gl, stop_by_patience
+    >>> from deepcanon.foundations import EarlyStopping
+    >>> from deepcanon.foundations.early_stopping import stop_by_gl, stop_by_patience
     >>> valid = torch.tensor([1.0, 0.6, 0.5, 0.5, 0.52, 0.56, 0.6])
     >>> stop_by_patience(valid, 3), stop_by_gl(valid, alpha=10.0)
     (5, 5)
@@ -32,7 +33,7 @@ strip without any progress (P_k = 0) stops PQ where GL > 0; he bounds the traini
     ([False, False, False, False, False, True, True], 2, 0.5)
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -40,8 +41,10 @@ from torch import Tensor
 
 __all__ = [
     "EarlyStopping",
+    "Stop",
     "best_evaluation",
     "generalisation_loss",
+    "stop_by_each",
     "stop_by_gl",
     "stop_by_patience",
     "stop_by_pq",
@@ -118,6 +121,43 @@ def stop_by_patience(valid: History, patience: int = 10, least: float = 0.0) -> 
         if since >= patience:
             return place
     return None
+
+
+class Stop(NamedTuple):
+    """Where a rule stops, the share of the evaluations up to there, and what the weights kept (1) lose by it."""
+
+    place: int
+    share: float
+    cost: float
+
+
+def stop_by_each(
+    valid: History,
+    train: History,
+    *,
+    patience: int = 10,
+    alpha: float = 5.0,
+    quotient: float = 0.75,
+    strip: int = 5,
+    successive: int = 3,
+) -> dict[str, Stop]:
+    """What each rule makes of a whole training: "patience" (6), "gl" (2), "pq" (4), "up" (5).
+
+    A rule that never stops takes the last evaluation; the cost is the lowest loss up to the stop minus that of all.
+    """
+    losses = _losses(valid, least=1)
+    places = {
+        "patience": stop_by_patience(valid, patience),
+        "gl": stop_by_gl(valid, alpha),
+        "pq": stop_by_pq(valid, train, quotient, strip),
+        "up": stop_by_up(valid, successive, strip),
+    }
+    found = {}
+    for rule, place in places.items():
+        taken = len(losses) if place is None else place + 1
+        cost = float(losses[:taken].min() - losses.min())
+        found[rule] = Stop(taken - 1, taken / len(losses), cost)
+    return found
 
 
 class EarlyStopping:

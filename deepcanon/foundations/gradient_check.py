@@ -230,7 +230,7 @@ def check_gradients(
 
     Args:
         function: of the inputs in their order; returns a tensor, or a nest of tensors.
-        inputs: a sequence, or {name: value}; what is no float tensor (labels, sizes) is handed on as it is.
+        inputs: a sequence, or {name: value}; what is not a float tensor (labels, sizes) is passed on as it is.
         backward: an explicit gradient to check, (cotangent, *inputs) -> one gradient for each float input; autograd's
             if none is given.
         step, tolerance, floor: h and the two constants of equation (2).

@@ -11,7 +11,7 @@ theta parameters, eta learning rate, lambda decay, L_i the loss of example i of 
     on a quadratic with eigenvalues in [m, M]: best eta = 2 / (m + M),
     and the error shrinks by (M - m) / (M + m) at each step                            (4)
 
-The rate belongs to the MEAN gradient: with the sum over a batch in its place, eta must be divided by |B|.
+The rate belongs to the MEAN gradient: with the sum over a batch instead, eta must be divided by |B|.
 
 Departures: Robbins and Monro let eta fall as 1/t so that (1) converges under noise; here eta is what the caller sets
 (`learning_rate_decay` holds schedules). Examples are drawn without replacement, as everybody does, where their theorem

@@ -23,7 +23,8 @@ Departures: Jacobians of the states alone; batch axes count as part of the state
 norm falls below what the state's type can hold (1e-45 in float32) it is 0: measure in float64.
 
     >>> import torch
-    >>> from deepcanon.foundations import gradient_flow, unroll
+    >>> from deepcanon.foundations import gradient_flow
+    >>> from deepcanon.foundations.gradient_flow import unroll
     >>> cell = torch.nn.LSTMCell(3, 8).double()
     >>> def step(inputs, state):  # your own: (input, state) -> state
     ...     return cell(inputs, state)
@@ -47,7 +48,20 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-__all__ = ["GradientFlow", "gradient_flow", "memory_path", "normal_matrix", "spectral_norm", "unroll"]
+from .initialization import ACTIVATIONS, initialize
+
+__all__ = [
+    "GradientFlow",
+    "cell_flow",
+    "driven_flow",
+    "gradient_flow",
+    "memory_flow",
+    "memory_path",
+    "normal_matrix",
+    "perceptron_flow",
+    "spectral_norm",
+    "unroll",
+]
 
 State = Any  # a tensor, or a tuple of tensors
 
@@ -187,6 +201,54 @@ def memory_path(
         found.append(product)
         hidden, memory = cell(one, (hidden, memory))
     return torch.stack(found)
+
+
+def driven_flow(
+    length: int,
+    hidden: int,
+    radius: float,
+    units: Callable[[Tensor], Tensor] = torch.tanh,
+    *,
+    input_scale: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> GradientFlow:
+    """The flow of s_t = units(W s_{t-1} + u_t) from a random start, in float64.
+
+    W is a `normal_matrix` of spectral radius `radius`; the inputs are normal with deviation `input_scale`.
+    """
+    make: dict[str, Any] = {"generator": generator, "dtype": torch.float64}
+    weight = normal_matrix(hidden, radius, generator, torch.float64)
+    drive = input_scale * torch.randn(length, hidden, **make)
+    chain = unroll(lambda u, s: units(weight @ s + u), drive)
+    return gradient_flow(chain, torch.randn(hidden, **make))
+
+
+def cell_flow(cell: nn.RNNCellBase, inputs: Float[Tensor, "time batch features"]) -> GradientFlow:
+    """The flow of a recurrent cell of torch from a state of zeros."""
+    zero = inputs.new_zeros(inputs.shape[1], cell.hidden_size)
+    return gradient_flow(unroll(cell, inputs), (zero, zero) if isinstance(cell, nn.LSTMCell) else zero)
+
+
+def memory_flow(cell: nn.LSTMCell, inputs: Float[Tensor, "time batch features"]) -> GradientFlow:
+    """Equation (5) as geometric means over batch and units, from a state of zeros; without singular values."""
+    path = memory_path(cell, inputs)
+    norms = path.clamp_min(torch.finfo(path.dtype).tiny).log().mean((1, 2)).exp()
+    return GradientFlow(norms, norms, None)
+
+
+def perceptron_flow(
+    depth: int, width: int, activation: str, scheme: str, generator: torch.Generator | None = None
+) -> GradientFlow:
+    """The flow through `depth` equal layers from a random input, in float64.
+
+    Args:
+        activation, scheme: names of `initialization.ACTIVATIONS` and of `initialization.SCHEMES`.
+    """
+    layers = nn.ModuleList(nn.Linear(width, width) for _ in range(depth)).double()
+    initialize(layers, scheme, generator)
+    units = ACTIVATIONS[activation]
+    chain = [lambda s, layer=layer: units(layer(s)) for layer in layers]
+    return gradient_flow(chain, torch.randn(width, generator=generator, dtype=torch.float64))
 
 
 def normal_matrix(

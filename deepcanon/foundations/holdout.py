@@ -26,31 +26,36 @@ of 3,000 validation examples already give 8.8 %, and of 30,000 give 59 %. McNema
 throughout: use the rule where models differ little, the test where they differ much.
 
 Splits come before any statistic. `stratified_split` draws by class; `group_split` keeps all examples of a group (a
-speaker, a document) on one side.
+speaker, a document) on one side. `feature_leak` and `group_leak` show what breaking either rule gives away.
 
 Departures: (3) is 0, not 1/m, for b = c; m = 0 gives p = 1. (3) is Dietterich's; (2) is for small m, where (3) errs.
 
     >>> import torch
-    >>> from deepcanon.foundations import detection_rate, mcnemar, wilson_interval
+    >>> from deepcanon.foundations import mcnemar, wilson_interval
+    >>> from deepcanon.foundations.holdout import detection_rate
     >>> [round(float(bound), 4) for bound in wilson_interval(2400, 3000)]
     [0.7853, 0.8139]
     >>> round(float(mcnemar(165, 135)), 4), round(float(detection_rate(3000, 0.05, 0.05, threshold=30)), 4)
     (0.0939, 0.0885)
 """
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int, Num
 from torch import Tensor
 
 __all__ = [
+    "Leak",
     "count_changes",
     "detection_rate",
+    "feature_leak",
+    "group_leak",
     "group_split",
     "largest_disagreement",
     "mcnemar",
     "net_change_distribution",
+    "simulate_calls",
     "simulate_changes",
     "stratified_split",
     "wilson_interval",
@@ -58,6 +63,13 @@ __all__ = [
 
 Counts = Num[Tensor, "..."] | int
 DRAWS = 4_000_000  # random numbers at a time
+
+
+class Leak(NamedTuple):
+    """Held-out accuracies on labels that are pure chance: 1/2 is all that can be known of them."""
+
+    honest: Tensor
+    leaking: Tensor
 
 
 def wilson_interval(correct: Counts, total: Counts, level: float = 0.95) -> tuple[Tensor, Tensor]:
@@ -151,6 +163,22 @@ def simulate_changes(
     return ups, downs
 
 
+def simulate_calls(
+    examples: int,
+    rates: list[tuple[float, float]],
+    trials: int,
+    *,
+    threshold: int = 30,
+    level: float = 0.05,
+    generator: torch.Generator | None = None,
+) -> tuple[Float[Tensor, "rates"], Float[Tensor, "rates"]]:
+    """In how many of the trials rule (4), and in how many test (2), calls two simulated models different."""
+    ups, downs = simulate_changes(examples, rates, trials, generator)
+    by_rule = (ups - downs).abs() >= threshold  # (4)
+    by_test = mcnemar(ups, downs) <= level
+    return by_rule.double().sum(1), by_test.double().sum(1)
+
+
 def stratified_split(
     labels: Int[Tensor, "examples"], share: float, generator: torch.Generator | None = None
 ) -> tuple[Int[Tensor, "train"], Int[Tensor, "held"]]:
@@ -181,6 +209,43 @@ def group_split(
     distance = (sizes[order].cumsum(0)[:-1] - share * len(groups)).abs()
     held = torch.isin(member, order[: int(distance.argmin()) + 1])
     return (~held).nonzero()[:, 0], held.nonzero()[:, 0]
+
+
+def feature_leak(
+    generator: torch.Generator | None = None, *, examples: int = 200, features: int = 500, chosen: int = 10
+) -> Leak:
+    """What choosing features before the split gives away: random features, labels of chance, the nearer class mean.
+
+    The `chosen` features whose class means differ most are taken from the training half, or from all examples.
+    """
+    if not 1 <= chosen <= features:
+        raise ValueError(f"{chosen} of {features} features cannot be chosen")
+    x = torch.randn(examples, features, generator=generator)
+    y = torch.randint(2, (examples,), generator=generator)
+    train, held = stratified_split(y, 0.5, generator)
+    found = []
+    for seen in (train, torch.arange(examples)):
+        gap = x[seen][y[seen] == 1].mean(0) - x[seen][y[seen] == 0].mean(0)
+        best = gap.abs().topk(chosen).indices
+        means = torch.stack([x[train][y[train] == label][:, best].mean(0) for label in (0, 1)])
+        found.append((torch.cdist(x[held][:, best], means).argmin(1) == y[held]).double().mean())
+    return Leak(*found)
+
+
+def group_leak(generator: torch.Generator | None = None, *, groups: int = 40, copies: int = 8) -> Leak:
+    """What groups on both sides give away: near copies of points, a label of chance for each, the nearest neighbour.
+
+    The split is by group, or by example.
+    """
+    group = torch.arange(groups).repeat_interleave(copies)
+    points = torch.randn(groups, 4, generator=generator)[group]
+    x = points + 0.01 * torch.randn(len(group), 4, generator=generator)
+    y = torch.randint(2, (groups,), generator=generator)[group]
+    found = []
+    for split, keys in ((group_split, group), (stratified_split, y)):
+        train, held = split(keys, 0.5, generator)
+        found.append((y[train][torch.cdist(x[held], x[train]).argmin(1)] == y[held]).double().mean())
+    return Leak(*found)
 
 
 def _counts(value: Counts) -> Float[Tensor, "..."]:

@@ -24,7 +24,8 @@ of its own. Gain 1 for SELU (its fixed point, arXiv:1706.02515), where torch has
 beside (6): a recurrent layer with other units is refused.
 
     >>> import torch
-    >>> from deepcanon.foundations import fans, initialize
+    >>> from deepcanon.foundations import initialize
+    >>> from deepcanon.foundations.initialization import fans
     >>> net = torch.nn.Sequential(torch.nn.Conv2d(4, 16, 3, groups=4), torch.nn.ReLU(), torch.nn.Linear(300, 400))
     >>> fans(net[0].weight, groups=4), fans(net[2].weight)
     ((9, 36), (300, 400))
@@ -34,6 +35,7 @@ beside (6): a recurrent layer with other units is refused.
 """
 
 import math
+from typing import NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -52,10 +54,13 @@ __all__ = [
     "normal_",
     "orthogonal_",
     "orthogonal_factor",
+    "propagate",
     "propagated_variance",
     "truncated_normal_",
     "truncated_std",
 ]
+
+M = TypeVar("M", bound=nn.Module)
 
 SCHEMES = ("he", "glorot", "orthogonal", "identity", "small", "zero")
 ACTIVATIONS = {
@@ -190,8 +195,8 @@ def identity_(weight: Tensor, scale: float = 1.0, std: float = 0.001, generator:
 
 
 def initialize(
-    module: nn.Module, scheme: str, generator: torch.Generator | None = None, *, nonlinearity: str | None = None
-) -> nn.Module:
+    module: M, scheme: str, generator: torch.Generator | None = None, *, nonlinearity: str | None = None
+) -> M:
     """Set the weights of every linear, convolutional, recurrent and attention layer in `module`, and biases to zero.
 
     Args:
@@ -276,3 +281,44 @@ def propagated_variance(
         values = ACTIVATIONS[nonlinearity](math.sqrt(found[-1]) * z)
         found.append(scale * float(weights @ values**2))  # (7)
     return torch.tensor(found[:depth], dtype=torch.float64)
+
+
+class Propagated(NamedTuple):
+    """What `propagate` saw in each layer: inputs z and activations of the units, and the gradient in z."""
+
+    inputs: list[Tensor]
+    activations: list[Tensor]
+    gradients: list[Tensor]
+
+
+def propagate(
+    values: Float[Tensor, "batch width"],
+    depth: int,
+    nonlinearity: str,
+    scheme: str,
+    generator: torch.Generator | None = None,
+    *,
+    nonlinearity_of_gain: str | None = None,
+) -> Propagated:
+    """Draws `depth` equal layers, sends inputs through them and a standard normal gradient back.
+
+    In float64 even small variances of deep networks stay numbers: 1e-80 is 0 in float32.
+
+    Args:
+        scheme: of `initialize`.
+        nonlinearity_of_gain: whose gain scales the weights; the scheme's own if not given.
+    """
+    if nonlinearity not in ACTIVATIONS or depth < 1 or values.ndim != 2:
+        raise ValueError(f"{depth} layers of {nonlinearity!r} do not take inputs {tuple(values.shape)}")
+    width, inputs, activations = values.shape[1], [], []
+    for layer in range(depth):
+        linear = nn.utils.skip_init(nn.Linear, width, width, device=values.device, dtype=values.dtype)
+        with torch.enable_grad():
+            z = initialize(linear, scheme, generator, nonlinearity=nonlinearity_of_gain)(values)
+            z = z if layer else z.detach().requires_grad_()
+            values = ACTIVATIONS[nonlinearity](z)
+        inputs.append(z)
+        activations.append(values.detach())
+    top = torch.randn(z.shape, generator=generator, dtype=z.dtype).to(z.device)
+    gradients = [*torch.autograd.grad(z, inputs[:-1], top), top] if depth > 1 else [top]
+    return Propagated([z.detach() for z in inputs], activations, gradients)

@@ -30,7 +30,8 @@ linearly; ours rise by a constant factor, so that no order of magnitude is passe
 usually; here it is left out, so that a curve can be drawn up to its end.
 
     >>> import torch
-    >>> from deepcanon.foundations import diagnose, range_rate, read_range
+    >>> from deepcanon.foundations import diagnose, read_range
+    >>> from deepcanon.foundations.learning_curves import range_rate
     >>> steps = torch.arange(200.0)
     >>> diagnose(torch.exp(-steps / 80)).verdict, diagnose(torch.exp(steps / 80)).verdict
     ('falling', 'diverging')
@@ -47,7 +48,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["Diagnosis", "RangeReading", "diagnose", "periodicity", "range_rate", "read_range", "smooth", "trend"]
+__all__ = [
+    "Diagnosis",
+    "RangeReading",
+    "diagnose",
+    "periodicity",
+    "range_rate",
+    "range_words",
+    "read_range",
+    "smooth",
+    "trend",
+]
 
 Verdict = Literal["not finite", "diverging", "oscillating", "falling", "plateau"]
 Losses = Float[Tensor, "steps"]
@@ -55,6 +66,7 @@ SLOWEST = 3  # periods that a window must hold before they count as an oscillati
 SURE = 3.0  # standard errors
 PEAK = 0.25  # of the power: a frequency between two of the transform puts two fifths into each
 CHANCE = 1e-3
+LEAST = 30  # losses of a diagnosis
 
 
 class Diagnosis(NamedTuple):
@@ -86,7 +98,7 @@ class RangeReading(NamedTuple):
     last: float
     """The loss at the end; infinite where it was no number."""
     inside: bool
-    """The minimum lies strictly between the first and the last rate, and the loss rose beyond `factor` behind it."""
+    """The minimum lies strictly between the first and the last rate, and the loss rose beyond `factor` after it."""
 
 
 ADVICE = {
@@ -147,8 +159,8 @@ def periodicity(values: Losses, slowest: int = SLOWEST) -> tuple[Tensor, Tensor]
 
 def diagnose(losses: Losses, tolerance: float = 0.01) -> Diagnosis:
     """What the curve does, from its newest half; `tolerance` is the share of the level that counts as a change."""
-    if losses.ndim != 1 or len(losses) < 30:
-        raise ValueError(f"a diagnosis takes a vector of 30 losses at least, got {tuple(losses.shape)}")
+    if losses.ndim != 1 or len(losses) < LEAST:
+        raise ValueError(f"a diagnosis takes a vector of {LEAST} losses at least, got {tuple(losses.shape)}")
     x = losses.detach().double()
     if not bool(x.isfinite().all()):
         nan = math.nan
@@ -182,20 +194,22 @@ def _diverges(x: Losses) -> bool:
 def range_rate(step: int, steps: int, lowest: float, highest: float) -> float:
     """Equation (4): the learning rate at a step of a range test."""
     if steps < 2 or not 0 <= step < steps or not 0 < lowest < highest:
-        raise ValueError(f"step {step} of {steps} from rate {lowest} to {highest} is no range test")
+        raise ValueError(f"step {step} of {steps} from rate {lowest} to {highest} is not a range test")
     return lowest * (highest / lowest) ** (step / (steps - 1))
 
 
 def read_range(rates: Losses, losses: Losses, keep: float = 0.9, factor: float = 1.5) -> RangeReading:
     """Reads a range test from its rates, which rise, and the training losses at them."""
     if rates.ndim != 1 or rates.shape != losses.shape or len(rates) < 3:
-        raise ValueError(f"{tuple(rates.shape)} rates and {tuple(losses.shape)} losses are no range test of 3 steps")
+        raise ValueError(
+            f"{tuple(rates.shape)} rates and {tuple(losses.shape)} losses are not a range test of 3 steps or more"
+        )
     if not (factor > 1 and bool((rates.diff() > 0).all()) and bool(rates[0] > 0)):
         raise ValueError("a range test needs positive rates that rise, and a factor above 1")
     broken = (~losses.isfinite()).nonzero()[:, 0]
     end = int(broken[0]) if len(broken) else len(losses)
     if end < 2:
-        raise ValueError("the loss is no number from the start: begin at a lower rate")
+        raise ValueError("the loss is not a number from the start: begin at a lower rate")
     curve, grown = smooth(losses[:end], keep), rates[:end].double()
     place = int(curve.argmin())
     minimum, last = float(curve[place]), float(curve[-1]) if end == len(losses) else math.inf
@@ -210,6 +224,27 @@ def read_range(rates: Losses, losses: Losses, keep: float = 0.9, factor: float =
     inside = 0 < place < len(losses) - 1 and last >= factor * minimum
     steepest = float((grown[fastest] * grown[fastest + reach]).sqrt())
     return RangeReading(best / 10, best, steepest, float(grown[stop - 1]), minimum, last, inside)
+
+
+def range_words(reading: RangeReading, rates: Losses, losses: Losses) -> str:
+    """What a range test of these rates and losses says, in three or four lines."""
+    if reading.inside:
+        shape = f"a U: the minimum {reading.minimum:.3g} lies at rate {reading.best:.3g}, inside the range"
+    elif reading.best >= float(rates[-1]):
+        shape = "still falling at the largest rate: test up to a larger one (--highest)"
+    else:
+        shape = "no U: the loss has not risen after its minimum; test a wider range"
+    half = reading.largest / 2
+    lines = [
+        shape,
+        f"suggested rate {reading.suggested:.2g}; steepest fall at {reading.steepest:.2g}",
+        f"largest rate that does not diverge {reading.largest:.2g}, half of it {half:.2g}",
+    ]
+    before = losses[rates <= reading.best]
+    if len(before) >= LEAST:
+        seen = diagnose(before)
+        lines.append(f"the curve up to the minimum: {seen.verdict}; {seen.advice}")
+    return "\n".join(lines) + "\n"
 
 
 def _finite(values: Tensor, least: int) -> Tensor:

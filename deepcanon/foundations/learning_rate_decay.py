@@ -28,7 +28,8 @@ is: a resumed run that knows its step knows its rate.
 
 Departures: the papers' schedules know no T; here they do, so that one setting serves runs of any length.
 
-    >>> from deepcanon.foundations import inverse_decay, step_decay, whole_epochs
+    >>> from deepcanon.foundations import inverse_decay, step_decay
+    >>> from deepcanon.foundations.learning_rate_decay import whole_epochs
     >>> [round(inverse_decay(t, 10, last=0.1), 3) for t in (0, 5, 10)]
     [1.0, 0.182, 0.1]
     >>> [step_decay(whole_epochs(step, 5), 2, drops=(0.5,)) for step in (0, 4, 5, 9)]

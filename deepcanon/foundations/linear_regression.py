@@ -165,7 +165,7 @@ def _refuse_singular(seen: Triangle, features: int) -> None:
 
 
 class LinearRegression(Estimator):
-    """Least squares with the manners of scikit-learn: `fit` returns self, what is learned ends in `_`.
+    """Least squares with the API of scikit-learn: `fit` returns self, what is learned ends in `_`.
 
     Args:
         ridge: lambda of equation (3); 0 is plain least squares.
@@ -197,12 +197,32 @@ class LinearRegression(Estimator):
 
     def fit_triangle(self, seen: Triangle, features: int, *, flat: bool = False) -> "LinearRegression":
         """Learn from a factor that was gathered over batches and processes; `flat` leaves out the axis of outputs."""
-        weight, bias, variance = solve_triangle(seen, features, ridge=self.ridge)
-        if flat:
-            weight, bias, variance = weight[0], bias[0], variance[0]
-        self.coef_, self.intercept_, self.variance_ = weight, bias, variance
-        self.n_samples_seen_ = seen.examples.clone()
+        return self.keep(*solve_triangle(seen, features, ridge=self.ridge), seen.examples, flat=flat)
+
+    def keep(
+        self,
+        weight: Float[Tensor, "outputs features"],
+        bias: Float[Tensor, "outputs"],
+        variance: Float[Tensor, "outputs"],
+        examples: Tensor,
+        *,
+        flat: bool = False,
+    ) -> "LinearRegression":
+        """Take what another solver found as the fit; copies, so that the solver may proceed."""
+        learned = [value.detach().clone() for value in (weight, bias, variance)]
+        self.coef_, self.intercept_, self.variance_ = [value[0] for value in learned] if flat else learned
+        self.n_samples_seen_ = examples.clone()
         return self
+
+    def objective(self, inputs: Float[Tensor, "batch features"], targets: Float[Tensor, "batch outputs"]) -> Tensor:
+        """Equation (3) at the fit."""
+        weight = self.coef_.reshape(targets.shape[1], -1)
+        return linear_objective(weight, self.intercept_.reshape(-1), inputs, targets, ridge=self.ridge)
+
+    def distance(self, other: "LinearRegression") -> Tensor:
+        """Norm of the difference of all weights and intercepts from those of `other`, relative to the latter's."""
+        here, there = (torch.cat([fit.coef_.flatten(), fit.intercept_.flatten()]) for fit in (self, other))
+        return (here - there).norm() / there.norm()
 
     def forward(self, inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch *outputs"]:
         """The mean of y, equation (1)."""

@@ -24,7 +24,8 @@ Departures
   (6): there only the limit of iterations ends a fit without decay.
 
     >>> import torch
-    >>> from deepcanon.foundations import LogisticRegression, separates
+    >>> from deepcanon.foundations import LogisticRegression
+    >>> from deepcanon.foundations.logistic_regression import separates
     >>> model, x, y = LogisticRegression(1), torch.tensor([[1.0], [2.0]]), torch.tensor([0, 1])
     >>> round(model.objective(x, y).item(), 4), bool(separates(model(x), y)), bool(separates(x[:, 0] - 1.5, y))
     (0.6931, False, True)

@@ -39,6 +39,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 __all__ = [
+    "gradient_ratio",
     "least_squares",
     "least_squares_gradient",
     "sigmoid_cross_entropy",
@@ -79,6 +80,13 @@ def sigmoid_squared_error_gradient(logits: Entries, targets: Entries, *, reducti
     _check_targets(logits, targets)
     slope = logits.sigmoid() * (-logits).sigmoid()  # y (1 - y), equation (6)
     return _share((logits.sigmoid() - targets) * slope, logits.numel(), reduction)  # (2)
+
+
+def gradient_ratio(logits: Entries) -> Entries:
+    """Equation (6), measured on the gradients themselves: that of (2) over that of (1), for targets of 0."""
+    targets = torch.zeros_like(logits)
+    squared = sigmoid_squared_error_gradient(logits, targets, reduction="sum")
+    return squared / sigmoid_cross_entropy_gradient(logits, targets, reduction="sum")
 
 
 def softmax_cross_entropy(logits: Rows, labels: Labels, *, reduction: str = "mean") -> Float[Tensor, "..."]:

@@ -80,14 +80,14 @@ def nesterov_rate(smallest: float, largest: float) -> MomentumRate:
 def ufldl_momentum(step: int, *, start: float = 0.5, end: float = 0.95, increase: int = 20) -> float:
     """Equation (7): `start` before step `increase` (counted from 0), `end` from there on."""
     if step < 0 or increase < 0 or not (0 <= start < 1 and 0 <= end < 1):
-        raise ValueError(f"step {step}, momentum {start} and then {end} from step {increase} is no schedule")
+        raise ValueError(f"step {step}, momentum {start} and then {end} from step {increase} is not a schedule")
     return start if step < increase else end  # (7)
 
 
 def sutskever_momentum(step: int, *, largest: float = 0.99, period: int = 250) -> float:
     """Equation (8): 1/2, 3/4, 5/6, 7/8 ... each for `period` steps, never above `largest`."""
     if step < 0 or period < 1 or not 0 <= largest < 1:
-        raise ValueError(f"step {step}, period {period}, largest momentum {largest} is no schedule")
+        raise ValueError(f"step {step}, period {period}, largest momentum {largest} is not a schedule")
     return min(1 - 2 ** (-1 - math.log2(step // period + 1)), largest)  # (8)
 
 

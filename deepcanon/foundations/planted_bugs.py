@@ -1,4 +1,4 @@
-"""Twenty classic mistakes in hand-written backward passes, each beside the right one: what a gradient check must catch.
+"""Twenty classic mistakes in hand-written backward passes, each with the right one: what a gradient check must catch.
 
 Papers: Rumelhart, Hinton and Williams 1986, "Learning representations by back-propagating errors" (Nature 323);
 Baydin et al. 2015, arXiv:1502.05767, section 3.2 (the adjoint of a value is a sum over all its uses).
@@ -25,7 +25,7 @@ Shown by: gradient-check
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -33,7 +33,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["PAIRS", "Pair", "explicit"]
+from .gradient_check import GradientReport, check_gradients
+
+__all__ = ["PAIRS", "Judged", "Pair", "explicit", "judge"]
 
 
 class Pair(NamedTuple):
@@ -64,6 +66,22 @@ def explicit(pair: Pair, *inputs: Tensor, planted: bool = False) -> Tensor:
     if shapes != pair.inputs:
         raise ValueError(f"{pair.name} takes inputs {pair.inputs}, not {shapes}")
     return _Explicit.apply(pair, planted, *inputs)
+
+
+class Judged(NamedTuple):
+    """What a gradient check says of both backward passes of a pair."""
+
+    right: GradientReport
+    wrong: GradientReport
+
+
+def judge(pair: Pair, inputs: Sequence[Tensor], **settings: Any) -> Judged:
+    """Checks both backward passes at one point; `settings` are those of `check_gradients`."""
+    right, wrong = (
+        check_gradients(lambda *x, planted=planted: explicit(pair, *x, planted=planted), inputs, **settings)
+        for planted in (False, True)
+    )
+    return Judged(right, wrong)
 
 
 def _linear(x, w, b):

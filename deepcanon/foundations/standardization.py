@@ -23,7 +23,8 @@ other libraries divide by N - 1. Sums are in float64 and in one pass over batche
 value is its smallest: a deviation of 1e-17, which rounding makes of equal numbers, would blow that rounding up.
 
     >>> import torch
-    >>> from deepcanon.foundations import Unstandardize, curvature_spread, fit_standardize
+    >>> from deepcanon.foundations import Unstandardize, fit_standardize
+    >>> from deepcanon.foundations.standardization import curvature_spread
     >>> x = torch.tensor([[1.0, 100.0, 7.0], [3.0, 100.0, 9.0], [5.0, 100.0, 8.0]])
     >>> scaled = fit_standardize([x], per="feature")
     >>> scaled(x)[:, :2].tolist(), torch.equal(Unstandardize(scaled)(scaled(x))[:, 1], x[:, 1])

@@ -23,7 +23,8 @@ Seen on linear students with noisy targets, decay helps by hiding directions tha
 weights drawn with variance tau^2 and noise sigma^2 the best lambda is sigma^2 / (n tau^2).
 
     >>> import torch
-    >>> from deepcanon.foundations import decay_groups, l2_penalty
+    >>> from deepcanon.foundations import l2_penalty
+    >>> from deepcanon.foundations.weight_decay import decay_groups
     >>> net = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.BatchNorm1d(3))
     >>> decayed, free = decay_groups(net, 0.01)
     >>> [tuple(p.shape) for p in decayed["params"]], len(free["params"]), free["weight_decay"]

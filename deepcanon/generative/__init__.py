@@ -6,6 +6,4 @@ from .gan import ConvGenerator as ConvGenerator
 from .gan import MLPDiscriminator as MLPDiscriminator
 from .gan import MLPGenerator as MLPGenerator
 from .gan import discriminator_loss as discriminator_loss
-from .gan import game_value as game_value
 from .gan import generator_loss as generator_loss
-from .gan import optimal_discriminator as optimal_discriminator

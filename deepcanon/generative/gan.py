@@ -54,6 +54,7 @@ __all__ = [
     "ConvGenerator",
     "MLPDiscriminator",
     "MLPGenerator",
+    "adversaries",
     "discriminator_loss",
     "game_value",
     "generator_loss",
@@ -249,6 +250,37 @@ class GAN(nn.Module):
 
     def forward(self, noise: Float[Tensor, "batch noise"]) -> Float[Tensor, "batch ..."]:
         return self.generator(noise)
+
+
+def adversaries(
+    shape: tuple[int, ...],
+    noise: int,
+    *,
+    width: int = 32,
+    generator_hidden: int = 0,
+    discriminator_hidden: int = 0,
+    dropout: float = 0.0,
+    batch_norm: bool = False,
+    hidden: int = 128,
+) -> GAN:
+    """Two players for images of the shape (channels, height, width), or for points (features,).
+
+    Args:
+        noise: length of z.
+        width, generator_hidden, discriminator_hidden, dropout, batch_norm: of the convolutional players.
+        hidden: units of each layer of the players for points.
+    """
+    if len(shape) == 1:
+        return GAN(MLPGenerator(noise, shape[0], hidden=hidden), MLPDiscriminator(shape[0], hidden=hidden))
+    if len(shape) != 3:
+        raise ValueError(f"an example has the shape (channels, height, width) or (features,), got {tuple(shape)}")
+    channels, height, side = shape
+    image = channels, height, side
+    generator = ConvGenerator(noise, image, width=width, hidden=generator_hidden)
+    discriminator = ConvDiscriminator(
+        image, width=width, hidden=discriminator_hidden, dropout=dropout, batch_norm=batch_norm
+    )
+    return GAN(generator, discriminator)
 
 
 class _ValueNorm(BatchNorm2d):

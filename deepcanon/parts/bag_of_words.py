@@ -11,13 +11,13 @@ frequent words of the training documents, in this order (equally frequent ones b
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-__all__ = ["BagOfWords", "Packed", "words_of"]
+__all__ = ["BagOfWords", "Packed", "draw_words", "likelier_words", "word_statistics", "words_of"]
 
 WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 
@@ -26,6 +26,20 @@ def words_of(text: str, longest: int = 0) -> list[str]:
     """The words of a text, the first `longest` of them if that is not 0."""
     words = WORD.findall(text.lower())
     return words[:longest] if longest else words
+
+
+def draw_words(
+    probabilities: Float[Tensor, "batch words"],
+    lengths: Float[Tensor, "batch"],
+    uniform: Float[Tensor, "batch longest"],
+) -> Float[Tensor, "batch words"]:
+    """Counts of exactly so many words for each row, by inversion of as many of the uniform numbers."""
+    if uniform.ndim != 2 or len(uniform) != len(probabilities) or lengths.max() > uniform.shape[1]:
+        raise ValueError(f"noise {tuple(uniform.shape)} is not enough for documents of {int(lengths.max())} words")
+    ends = probabilities.cumsum(1)
+    words = torch.searchsorted(ends, uniform.to(ends) * ends[:, -1:]).clamp_max(ends.shape[1] - 1)
+    kept = torch.arange(uniform.shape[1], device=lengths.device) < lengths[:, None]
+    return torch.zeros_like(probabilities).scatter_add_(1, words, kept.to(probabilities))
 
 
 class Packed(NamedTuple):
@@ -85,3 +99,28 @@ class BagOfWords:
         """Documents with such counts, the frequent words first."""
         rows = counts.long().tolist()
         return [" ".join(w for w, n in zip(self.words, row, strict=True) for _ in range(n)) for row in rows]
+
+
+def word_statistics(texts: Sequence[str], most: int, longest: int = 0) -> dict[str, Any]:
+    """The `most` most frequent words, their shares of all that are counted, and how many a text has on average.
+
+    Raises:
+        ValueError: there are fewer than two different words.
+    """
+    bag = BagOfWords.build(texts, most, longest)
+    if len(bag) < 2:
+        raise ValueError("the documents have fewer than two different words")
+    numbers = bag.pack(texts).numbers
+    shares = torch.bincount(numbers, minlength=len(bag)).double() / len(numbers)
+    about = {"shape": [len(bag)], "words": list(bag.words), "shares": shares.float()}
+    return {**about, "length": max(1, round(len(numbers) / len(texts))), "longest": longest}
+
+
+def likelier_words(weight: Float[Tensor, "words units"], words: Sequence[str], count: int = 10) -> str:
+    """The words of the largest and of the smallest weights of each unit, in lines to read."""
+    lines = []
+    for unit, column in enumerate(weight.detach().T):
+        order = column.argsort(descending=True).tolist()
+        more, less = (" ".join(words[i] for i in some[:count]) for some in (order, order[::-1]))
+        lines.append(f"{unit:3d}  more: {more}\n     less: {less}")
+    return "\n".join(lines)

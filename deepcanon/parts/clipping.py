@@ -23,11 +23,17 @@ __all__ = ["clip_in_step"]
 
 
 def clip_in_step(optimizer: torch.optim.Optimizer, limit: float) -> Tensor:
-    """Takes the optimizer's step with gradients clipped to the norm ``limit``; returns the norm before clipping."""
+    """Takes the optimizer's step with gradients clipped to the norm ``limit``; returns the norm before clipping.
+
+    Raises:
+        FloatingPointError: the norm is NaN or infinite; no weight was changed.
+    """
     if not limit > 0:
         raise ValueError(f"limit {limit} must be positive")
     gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
+    if not bool(norm.isfinite()):
+        raise FloatingPointError(f"the norm of the gradients is {float(norm)}: no weight was changed")
     single = all(g.dtype == torch.float32 for g in gradients)
     if not (single and all(group.get("fused") for group in optimizer.param_groups)):
         torch._foreach_mul_(gradients, (limit / norm.clamp(min=limit)).to(gradients[0]))

@@ -1,4 +1,4 @@
-"""The manners of scikit-learn for what is fitted, not trained: parameters as given, learned buffers, named refusals.
+"""The API of scikit-learn for what is fitted, not trained: parameters as given, learned buffers, named refusals.
 
 An estimator keeps its arguments under their own names, lists in `LEARNED` the buffers that `fit` fills (each ends in
 `_`), and is a module: its state dict makes an unfitted instance whole, and an export holds what was learned.
@@ -80,7 +80,7 @@ class Estimator(nn.Module):
 
 
 def rows_of(X: Any, who: str, at_least: int = 1) -> Float[Tensor, "batch features"]:
-    """An array, list or tensor [samples, features] in float64; refuses what is no table of finite real numbers."""
+    """An array, list or tensor [samples, features] in float64; refuses what is not a table of finite real numbers."""
     if hasattr(X, "toarray"):
         raise TypeError(f"{who} takes dense data; convert a sparse matrix with .toarray() first")
     if not isinstance(X, Tensor):

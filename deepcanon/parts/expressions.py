@@ -10,13 +10,14 @@ functions of `CALLS`; all else is refused. The function takes numbers, arrays, a
 """
 
 import ast
+import math
 from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
 import numpy as np
 
-__all__ = ["parse_expression"]
+__all__ = ["function_at", "parse_expression"]
 
 NODES = 200  # of a tree
 
@@ -87,3 +88,26 @@ def _walk(node: ast.expr) -> Callable[[dict[str, Any]], Any]:
         )
     functions = [_walk(part) for part in parts]
     return lambda variables: operation(*(function(variables) for function in functions))
+
+
+def function_at(expression: str, at: str) -> tuple[tuple[str, ...], list[float], Callable]:
+    """(names, values, function) of an expression and a point such as "x=1.5, y=2".
+
+    Raises:
+        ValueError: one of them cannot be read, or the point does not fit the expression, or the value is not finite.
+    """
+    names, function = parse_expression(expression)
+    given = {}
+    for part in filter(str.strip, at.split(",")):
+        name, _, number = part.partition("=")
+        given[name.strip()] = float(number)
+    if not names:
+        raise ValueError(f"{expression!r} has no variable")
+    if set(given) != set(names):
+        raise ValueError(f"given is {', '.join(given) or 'nothing'}; the expression has {', '.join(names)}")
+    values = [given[name] for name in names]
+    with np.errstate(all="ignore"):
+        value = float(function(*values))
+    if not math.isfinite(value):
+        raise ValueError(f"{expression!r} is {value} at {at}")
+    return names, values, function

@@ -20,19 +20,20 @@ The area in (4) is the one by which Daugman 1985 measures localisation: an edge 
 if it is narrow. What is band-pass has a direction too: its response to the waves at right angles is at most |G(0)|. A
 grating over the whole patch or a slope is not localised, a blob or a bar without side lobes not band-pass.
 
-The fit starts at the peaks of the patch's spectrum, with a and b by linear least squares, and goes on by the method of
-Levenberg and Marquardt in all eight parameters, many patches and starts at once. Its bounds: the middle lies in the
+The fit starts at the peaks of the patch's spectrum, with a and b by linear least squares, and continues by the method
+of Levenberg and Marquardt in all eight parameters, many patches and starts at once. Its bounds: the middle lies in the
 patch, su and sv are between half a pixel and half the side (wu = 1.2 sides), f between half a cycle a side and 1/2.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-__all__ = ["GaborFit", "GaborShares", "edge_like", "fit_gabor", "gabor", "gabor_shares"]
+__all__ = ["GaborFit", "GaborShares", "edge_like", "filter_shares", "fit_gabor", "gabor", "gabor_shares"]
 
 PEAKS, WIDTHS = 2, (0.10, 0.18, 0.30)
 WAVES = 400  # at which a spectrum is looked at
@@ -218,3 +219,10 @@ def gabor_shares(patches: Float[Tensor, "patches height width"], at_least: float
     fitted = fit.r2 >= at_least
     edges = fitted & edge_like(fit.parameters, *patches.shape[1:])
     return GaborShares(float(fitted.double().mean()), float(edges.double().mean()))
+
+
+def filter_shares(rows: Float[Tensor, "filters features"], shape: Sequence[int]) -> dict[str, float]:
+    """The shares of filters that are pictures (C, H, W), colours averaged; {} if not, or below 4 x 4 pixels."""
+    if len(shape) != 3 or min(shape[1:]) < 4:
+        return {}
+    return gabor_shares(rows.reshape(-1, *shape).mean(1))._asdict()

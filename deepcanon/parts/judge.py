@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from .divergences import frechet_distance, gaussian_fit, kl_divergence
 
-__all__ = ["Judge", "Reference", "judge_samples", "reference", "train_judge"]
+__all__ = ["Judge", "Reference", "judge_against_real", "judge_samples", "reference", "train_judge"]
 
 SURE = 0.9
 PRESENT = 0.02
@@ -116,4 +116,31 @@ def judge_samples(judge: Judge, samples: Tensor, real: Reference) -> dict[str, i
         # Without one sure sample there is no histogram: the largest value that the formula can give.
         "class_kl": (kl_divergence(shares, real.shares) if counts.sum() else -real.shares.min().log()).item(),
         "frechet": frechet_distance(*gaussian_fit(features), real.mean, real.covariance).item(),
+    }
+
+
+def judge_against_real(
+    judge: Judge,
+    samples: UInt8[Tensor, "samples channels height width"],
+    pixels: UInt8[Tensor, "examples channels height width"],
+    labels: Int[Tensor, "examples"],
+    known: Reference,
+) -> dict[str, int | float]:
+    """`judge_samples` against as many real images, and what these figures are worth.
+
+    frechet_floor: distance of the real images from `known`, which are other real ones; judge_accuracy: of the judge on
+    all of them.
+
+    Args:
+        pixels, labels: real images that the judge has not learned from.
+        known: its view of those that it has learned from; their class shares are the goal.
+    """
+    few = pixels[: len(samples)]
+    real = reference(judge, few)._replace(shares=known.shares)
+    with torch.no_grad():
+        guesses = torch.cat([judge(rows).argmax(1) for rows in pixels.split(ROWS)])
+    return {
+        **judge_samples(judge, samples, real),
+        "frechet_floor": judge_samples(judge, few, known)["frechet"],
+        "judge_accuracy": (guesses == labels).float().mean().item(),
     }

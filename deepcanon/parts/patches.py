@@ -1,6 +1,7 @@
 """Patches of pictures as the rows that models of natural images take.
 
 y = x - mean(x)            the mean over the pixels of each patch: its brightness, not what a filter is for   (1)
+z = (y - m) W              m and W from the training patches, such as the matrix of ZCA: uncorrelated pixels   (2)
 
 >>> import torch
 >>> from deepcanon.parts.patches import without_mean
@@ -8,16 +9,51 @@ y = x - mean(x)            the mean over the pixels of each patch: its brightnes
 [[-1.0, 1.0]]
 """
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-__all__ = ["WithoutMean", "without_mean"]
+from .standardize import Standardize
+
+__all__ = ["Whitened", "WithoutMean", "patch_rows", "without_mean"]
 
 
 def without_mean(patches: Float[Tensor, "patches *pixels"]) -> Float[Tensor, "patches features"]:
     """Equation (1), each patch as a row."""
     rows = patches.flatten(1)
     return rows - rows.mean(1, keepdim=True)  # (1)
+
+
+def patch_rows(scale: float, *, centred: bool = True, shift: Tensor | None = None) -> nn.Sequential:
+    """The layers from raw inputs to rows: divided by `scale` (255 for pixels), and by (1) if `centred`.
+
+    Args:
+        shift: taken off first, for each column of a table; in float64 where columns are large and their spread small.
+    """
+    place = torch.zeros(()) if shift is None else torch.as_tensor(shift)
+    size = torch.full_like(place, scale, dtype=torch.float32)
+    return nn.Sequential(Standardize(place, size), nn.Flatten(), *([WithoutMean()] if centred else []))
+
+
+class Whitened(nn.Module):
+    """Equation (2) as a layer.
+
+    Args:
+        centre: m [D].
+        matrix: W [D, K].
+    """
+
+    def __init__(self, centre: Tensor, matrix: Tensor) -> None:
+        super().__init__()
+        if matrix.ndim != 2 or centre.shape != matrix.shape[:1]:
+            raise ValueError(f"a centre {tuple(centre.shape)} does not fit a matrix {tuple(matrix.shape)}")
+        self.centre: Tensor
+        self.matrix: Tensor
+        self.register_buffer("centre", centre)
+        self.register_buffer("matrix", matrix)
+
+    def forward(self, inputs: Float[Tensor, "patches features"]) -> Float[Tensor, "patches codes"]:
+        return (inputs - self.centre) @ self.matrix  # (2)
 
 
 class WithoutMean(nn.Module):

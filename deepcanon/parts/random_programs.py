@@ -12,11 +12,12 @@ operation is tried only where it is defined; arguments are recent values or, at 
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
-__all__ = ["execute", "random_program"]
+__all__ = ["Derivatives", "derivatives", "execute", "largest_difference", "random_program"]
 
 Step = tuple[str, tuple[int, ...]]
 
@@ -108,3 +109,31 @@ def execute(m: Any, program: Sequence[Step], leaves: Sequence[Any]) -> Any:
         values.append(OPERATIONS[name][0](m, *(values[i] for i in arguments)))
     used = {i for _, arguments in program for i in arguments}
     return m.concatenate([value.reshape(-1) for i, value in enumerate(values) if i not in used])
+
+
+class Derivatives(NamedTuple):
+    """Of a program's result: its value, its derivative along tangents, and a cotangent times its Jacobian."""
+
+    value: np.ndarray
+    tangent: np.ndarray
+    adjoints: tuple[np.ndarray, ...]  # one for each leaf
+
+
+def derivatives(
+    program: Sequence[Step], leaves: Sequence[np.ndarray], tangents: Sequence[np.ndarray], cotangent: np.ndarray
+) -> Derivatives:
+    """By torch.func: what another way of differentiating is compared with."""
+
+    def function(*given: Any) -> Any:
+        return execute(torch, program, given)
+
+    points, along = (tuple(map(torch.from_numpy, some)) for some in (leaves, tangents))
+    value, tangent = torch.func.jvp(function, points, along)[:2]
+    adjoints = torch.func.vjp(function, *points)[1](torch.from_numpy(cotangent))
+    return Derivatives(value.numpy(), tangent.numpy(), tuple(adjoint.numpy() for adjoint in adjoints))
+
+
+def largest_difference(ours: Derivatives, theirs: Derivatives) -> float:
+    """Of all arrays: relative to the largest entry, or to 1e-4, since of a 0 both sides hold rounding errors alone."""
+    one, other = ((some.value, some.tangent, *some.adjoints) for some in (ours, theirs))
+    return max(float(np.abs(a - b).max() / max(np.abs(b).max(), 1e-4)) for a, b in zip(one, other, strict=True))

@@ -1,12 +1,12 @@
 """How far a reconstruction is from what it reconstructs: summed over features, averaged over examples.
 
-x [N, D] the data, y [N, D] the reconstruction, a [N, D] its logits (y = sigmoid(a)).
+x [N, D] the data, y [N, D] the reconstruction, a [N, D] its logits (y = sigmoid(a) for data in [0, 1], or y = a).
 
     squared        E_n = sum_d (y_nd - x_nd)^2                                                            (1)
     cross-entropy  E_n = -sum_d x_nd log y_nd + (1 - x_nd) log(1 - y_nd) = sum_d softplus(a_nd) - x_nd a_nd  (2)
 
-Papers state these sums. Averaged over features they would weigh 784 times less beside any penalty on codes or weights,
-which is the usual way in which a penalty of the right formula does nothing.
+Papers state these sums. Averaged over 784 features they would weigh 784 times less against a penalty on codes or
+weights, so that a penalty of the right formula would have the wrong effect.
 
     >>> import torch
     >>> from deepcanon.parts.reconstruction import cross_entropy_of, squared_error_of
@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["cross_entropy_of", "squared_error_of"]
+__all__ = ["cross_entropy_of", "reconstruction_loss", "squared_error_of"]
 
 
 def _reduced(errors: Tensor, reduction: str) -> Tensor:
@@ -50,3 +50,25 @@ def cross_entropy_of(
     wide = torch.promote_types(logits.dtype, torch.float32)
     logits, data = logits.to(wide), data.to(wide)
     return _reduced((F.softplus(logits) - data * logits).sum(1), reduction)
+
+
+def reconstruction_loss(
+    logits: Float[Tensor, "batch features"],
+    data: Float[Tensor, "batch features"],
+    output: str = "sigmoid",
+    objective: str = "squared",
+) -> Float[Tensor, ""]:
+    """Equation (1) or (2) from the output layer's logits, as a mean over the examples, in fp32 or better.
+
+    Args:
+        output: "sigmoid" or "linear": what makes the reconstruction of the logits.
+        objective: "squared" or, with a sigmoid, "cross-entropy".
+    """
+    if output not in ("sigmoid", "linear") or objective not in ("squared", "cross-entropy"):
+        raise ValueError(f"output is sigmoid or linear, objective squared or cross-entropy: {output!r}, {objective!r}")
+    if objective == "cross-entropy":
+        if output == "linear":
+            raise ValueError("the cross-entropy is that of a sigmoid output")
+        return cross_entropy_of(logits, data)
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return squared_error_of(wide.sigmoid() if output == "sigmoid" else wide, data)

@@ -1,9 +1,9 @@
 """Standardisation of raw inputs as a module: subtract a shift, divide by a scale, both learned from data.
 
-Equation:  y = (x - shift) / scale,  `Standardize` takes a scale of 0 (a constant feature) for 1.
+Equation:  y = (x - shift) / scale,  `Standardize` takes a scale of 0 (a constant feature) for 1; `inverse` is x of y.
 
-`shift` and `scale` are buffers, so they travel in the state dict and in an export. Pass numbers, one value
-per channel (images [N, C, H, W]) or per column (tables [N, F]), or a full array of the input's own shape.
+`shift` and `scale` are buffers, so they travel in the state dict and in an export; a shift in float64 stays one. Pass
+numbers, one value per channel (images [N, C, H, W]) or per column (tables [N, F]), or an array of an input's own shape.
 
     >>> import torch
     >>> from deepcanon.parts.standardize import Standardize
@@ -11,17 +11,20 @@ per channel (images [N, C, H, W]) or per column (tables [N, F]), or a full array
     tensor([[1., 2.]])
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from jaxtyping import Num
 from torch import Tensor, nn
 
-__all__ = ["Standardize", "channel_statistics", "standardize", "unit_pixels"]
+__all__ = ["Columns", "Standardize", "channel_statistics", "standardize", "unit_pixels"]
 
 
 def standardize(inputs: Num[Tensor, "batch ..."], shift: Tensor, scale: Tensor) -> Tensor:
-    """(inputs - shift) / scale in the dtype of `shift`; one-dimensional statistics lie along axis 1."""
+    """(inputs - shift) / scale in the dtype of `scale`; one-dimensional statistics lie along axis 1.
+
+    The difference is taken in the dtype of `shift`: large numbers with a small spread need float64 there.
+    """
     if shift.shape != scale.shape:
         raise ValueError(f"shift {tuple(shift.shape)} and scale {tuple(scale.shape)} differ in shape")
     if shift.ndim == 1:
@@ -31,7 +34,7 @@ def standardize(inputs: Num[Tensor, "batch ..."], shift: Tensor, scale: Tensor) 
         shift, scale = shift.reshape(-1, *tail), scale.reshape(-1, *tail)
     elif shift.ndim > 1 and inputs.shape[1:] != shift.shape:
         raise ValueError(f"statistics {tuple(shift.shape)} do not fit an input {tuple(inputs.shape)}")
-    return (inputs.to(shift.dtype) - shift) / scale
+    return (inputs.to(shift.dtype) - shift).to(scale.dtype) / scale
 
 
 class Standardize(nn.Module):
@@ -42,7 +45,9 @@ class Standardize(nn.Module):
 
     def __init__(self, shift, scale) -> None:
         super().__init__()
-        shift, scale = (torch.as_tensor(value).detach().clone().float() for value in (shift, scale))
+        wide = isinstance(shift, Tensor) and shift.dtype == torch.float64
+        shift, scale = (torch.as_tensor(value).detach().clone() for value in (shift, scale))
+        shift, scale = shift if wide else shift.float(), scale.float()
         if shift.shape != scale.shape:
             raise ValueError(f"shift {tuple(shift.shape)} and scale {tuple(scale.shape)} differ in shape")
         if not bool(torch.isfinite(shift).all()) or not bool(torch.isfinite(scale).all()):
@@ -52,6 +57,24 @@ class Standardize(nn.Module):
 
     def forward(self, inputs: Num[Tensor, "batch ..."]) -> Tensor:
         return standardize(inputs, self.shift, self.scale)
+
+    def inverse(self, outputs: Num[Tensor, "batch ..."]) -> Tensor:
+        """The inputs that were standardised to these."""
+        shape = (*self.shift.shape, *(1,) * (outputs.ndim - 2)) if self.shift.ndim == 1 else self.shift.shape
+        return outputs * self.scale.reshape(shape) + self.shift.reshape(shape)
+
+
+class Columns(nn.Module):
+    """Some of the columns of a table [N, F], by their places."""
+
+    places: Tensor
+
+    def __init__(self, places: Sequence[int]) -> None:
+        super().__init__()
+        self.register_buffer("places", torch.tensor(list(places)))
+
+    def forward(self, inputs: Num[Tensor, "batch features"]) -> Num[Tensor, "batch kept"]:
+        return inputs.index_select(1, self.places)
 
 
 def unit_pixels(channels: int) -> tuple[Tensor, Tensor]:
@@ -63,9 +86,14 @@ def channel_statistics(batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation along axis 1 over all batches [N, C, ...] of any N, in one pass and in float64.
 
     The batches are merged by the parallel form of the variance, so that large offsets lose no digits.
+
+    Returns:
+        both in float32; in float64 if the batches are, since their mean may need its digits.
     """
+    precision = torch.float32
     count, mean, scatter = 0, torch.zeros(()), torch.zeros(())
     for batch in batches:
+        precision = torch.float64 if batch.dtype == torch.float64 else precision
         values = batch.transpose(0, 1).flatten(1).double()
         n, centre = values.shape[1], values.mean(1)
         spread = (values - centre[:, None]).square().sum(1)
@@ -75,4 +103,4 @@ def channel_statistics(batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
         count = total
     if not count:
         raise ValueError("statistics of no batches")
-    return mean.float(), (scatter / count).sqrt().float()
+    return mean.to(precision), (scatter / count).sqrt().to(precision)

@@ -11,10 +11,10 @@ pixel = 127.5 + 127.5 w / max |w|          0 is grey, the largest weight of a ti
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Num, UInt8
+from jaxtyping import Float, Num, UInt8
 from torch import Tensor
 
-__all__ = ["side_by_side", "signed_tiles"]
+__all__ = ["scattered_tiles", "side_by_side", "signed_tiles"]
 
 
 def signed_tiles(
@@ -37,3 +37,23 @@ def side_by_side(
         raise ValueError(f"{[tuple(rows.shape) for rows in versions]} are no versions of the same images")
     pixels = [(255 * rows.detach().clamp(0, 1)).round().to(torch.uint8) for rows in versions]
     return torch.stack(pixels, 1).cpu().view(-1, *shape)
+
+
+def scattered_tiles(
+    images: UInt8[Tensor, "images channels height width"], places: Float[Tensor, "images two"], side: int = 512
+) -> UInt8[Tensor, "channels rows columns"]:
+    """The images at their places in the plane, on white: in each cell of a grid the first one that falls into it.
+
+    Args:
+        side: pixels of the longer side at most, as long as that leaves 16 cells; more than 40 are never made.
+    """
+    if images.ndim != 4 or places.shape != (len(images), 2) or not len(images):
+        raise ValueError(f"images {tuple(images.shape)} and places {tuple(places.shape)} do not fit")
+    channels, height, width = images.shape[1:]
+    cells = max(16, min(40, side // max(height, width)))
+    span = (places.amax(0) - places.amin(0)).max().clamp_min(1e-30)
+    at = ((places - places.amin(0)) / span * (cells - 0.001)).long().clamp(0, cells - 1)
+    canvas = torch.full((cells, cells, channels, height, width), 255, dtype=torch.uint8)
+    for (column, row), image in zip(at.flip(0).tolist(), images.flip(0), strict=True):
+        canvas[cells - 1 - row, column] = image
+    return canvas.permute(2, 0, 3, 1, 4).reshape(channels, cells * height, cells * width)

@@ -1,49 +1,46 @@
-"""Mini-batch gradient descent with and without shuffling: a softmax classifier after one pass over the data.
+"""Mini-batch gradient descent with and without shuffling: a softmax classifier after one epoch.
 
-Task: classification by a linear softmax model, batch 256. Data: images or the number columns of a table. Three orders
-of the examples: a new permutation in each epoch, as they come in the file, and sorted by class; each at its best rate
-of those tried. Metric: test error. No paper gives it for sorted data; what is expected is a loss of 20 points or more
-on MNIST (with shuffling about 9 % after one pass); ours in docs/results/gradient_descent.json. A minute on one core.
+Task: classification by a linear softmax model, batch 256. Data: images or the number columns of a
+table. Three orders of the examples: a new permutation in each epoch, that of the file, and sorted
+by class; each at its best rate of those tried. Metric: test error. No paper gives it for sorted
+data; expect a loss of 20 points or more on MNIST; ours after one pass 9.3 % shuffled, 9.7 % in file
+order, 72 % sorted. A minute on one core.
 
     deepcanon train gradient-descent --data mnist
 """
 
 from dataclasses import dataclass
 
+from deepcanon.options import Batches, Count, Images, Tables, Tuning, Whole
+from deepcanon.targets import metric, target, trial_metrics
+
 SYSTEM = "foundations.gradient_descent"
 DATA = ("images", "tables")
+METRICS = {
+    **trial_metrics("test error", "share", "min", "shuffled", "file", "sorted"),
+    "gap": metric("test error of sorted minus shuffled, mean over the seeds", "share"),
+    "gap_same_rate": metric(
+        "error of sorted minus shuffled, both at the rate that is best with shuffling",
+        "share",
+        split="valid",
+    ),
+}
 TARGETS = (
-    {"run": "mnist", "metric": "test/gap", "relation": ">=", "value": 0.20, "mark": "P",
-     "source": "A08: error of sorted minus shuffled after one epoch, batch 256, each at its best rate"},
-    {"run": "mnist", "metric": "test/gap_same_rate", "relation": ">=", "value": 0.20, "mark": "P",
-     "source": "A08: the same where the sorted order too takes the rate that is best with shuffling"},
-)  # fmt: skip
+    target("mnist", "test/gap >= 0.2", "P", "after one epoch, batch 256, each at its best rate"),
+    target("mnist", "test/gap_same_rate >= 0.2", "P", "both at the rate best for shuffled"),
+)
 
 
-@dataclass(frozen=True)
-class Config:
-    hidden: tuple[int, ...] = ()
+@dataclass(frozen=True, kw_only=True)
+class Config(Images, Tables, Batches, Tuning):
+    hidden: tuple[Count, ...] = ()
     """Units of each hidden layer; none is softmax regression."""
     learning_rates: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
     """Constant rates that every order tries; the best on validation is taken."""
+    train_examples: Whole = 0
+    """Learn from at most this many of the training examples; 0 takes all."""
     epochs: int = 1
-    """Passes over the examples."""
     batch: int = 256
-    """Examples per step."""
-    train_examples: int = 0
-    """Learn from so many of the training examples only; 0 takes all."""
-    seeds: int = 3
-    """Trials of each order after tuning."""
-    size: int = 0
-    """Images: side in pixels; 0 as they are."""
-    channels: int = 0
-    """Images: 1 grey, 3 colour; 0 as they are."""
-    target: str = ""
-    """Tables: the column with the class; the last if not given."""
-    valid_share: float = 0.1
-    """Share of the training data that is held out for validation."""
-    test_share: float = 0.1
-    """Share that is held out for the test where the data bring none."""
 
 
 def smoke():
@@ -64,58 +61,31 @@ def verify():
 
 import statistics
 
-from deepcanon.engine import require_classes
-from deepcanon.engine.comparison import Comparison
+from deepcanon.engine import Experiment
 
-CHILD = (
-    "hidden", "epochs", "batch", "train_examples", "size", "channels", "target", "valid_share", "test_share",
-)  # fmt: skip
 ORDERS = {"shuffled": "shuffled", "file": "file", "sorted": "class"}
 
 
-class Recipe:
-    state = ("comparison",)
-    monitor = None
-    parallel = "trials"
-    splits = ("test",)
-    precisions = ("fp32",)
+class Recipe(Experiment[Config]):
+    trains = "mlp"
+    shares = ("hidden", "epochs", "batch", "train_examples")
+    wants = "classes"
 
-    @staticmethod
-    def learn(config, data) -> dict:
-        require_classes(data)
-        return {}
+    def arms(self):
+        common = {"optimizer": "gradient-descent", "schedule": "constant"}
+        return {arm: {**common, "order": order} for arm, order in ORDERS.items()}
 
-    def __init__(self, config, facts, run):
-        self.config, self.facts, self.run = config, facts, run
-        common = {name: getattr(config, name) for name in CHILD}
-        common |= {"optimizer": "gradient-descent", "schedule": "constant"}
-        self.comparison = Comparison(
-            run, "mlp",
-            arms={name: {**common, "order": order} for name, order in ORDERS.items()},
-            tune={"learning_rate": config.learning_rates},
-            seeds=config.seeds,
-        )  # fmt: skip
-
-    def plan(self) -> int:
-        return self.comparison.trials
-
-    def step(self, step: int) -> dict:
-        return self.comparison.step(step)
-
-    def evaluate(self, split: str) -> dict:
+    def findings(self):
         found = self.comparison.verdict()
-        if "difference_sorted" in found:
-            found |= {"gap": -found["difference_sorted"], "gap_same_rate": self.same_rate()}
-        return found
+        if "difference_sorted" not in found:
+            return {}
+        return {"gap": -found["difference_sorted"], "gap_same_rate": self.same_rate()}
 
-    def same_rate(self) -> float:
-        """Error on validation, sorted minus shuffled, both at the rate that is best with shuffling."""
+    def same_rate(self):
+        """Error on validation, sorted minus shuffled, both at the rate best with shuffling."""
         rate = self.comparison.chosen("shuffled")
-        both = [
-            statistics.fmean(r["valid"] for r in self.comparison.results if r["arm"] == arm and r["options"] == rate)
-            for arm in ("sorted", "shuffled")
-        ]
-        return both[0] - both[1]
-
-    def figures(self) -> dict:
-        return self.comparison.figures()
+        some = [result for result in self.comparison.results if result["options"] == rate]
+        means = {
+            arm: statistics.fmean(r["valid"] for r in some if r["arm"] == arm) for arm in ORDERS
+        }
+        return means["sorted"] - means["shuffled"]

@@ -1,9 +1,10 @@
-"""The learning-rate range test on your own data: the rate rises step by step until the loss explodes.
+"""The learning-rate range test on your own data: the rate rises step by step, the loss explodes.
 
-Task: choose a learning rate for a classifier by short training. Data: images or the number columns of a table. Metric:
-the rate at the minimum of the smoothed training loss, a suggested rate a tenth of it, and whether the curve has the
-shape of a U. Papers show the shape and give no number; ours are in docs/results/learning_curves.json. The weights at
-the minimum are kept, so that the test leaves a trained network too. Ten seconds on one core.
+Task: choose a learning rate for a classifier by short training. Data: images or the number columns
+of a table. Metric: the rate at the minimum of the smoothed training loss, a suggested rate of a
+tenth of it, and whether the curve has the shape of a U. Papers show the shape and give no numbers;
+ours on MNIST: the minimum at 0.05 to 0.08 with momentum 0.9, at 0.08 to 0.36 without. The weights
+at the minimum are kept, so that the test also leaves a trained network. Ten seconds on one core.
 
     deepcanon train learning-curves --data mnist
 """
@@ -11,50 +12,51 @@ the minimum are kept, so that the test leaves a trained network too. Ten seconds
 from dataclasses import dataclass
 from typing import Literal
 
+from deepcanon.options import Count, Images, Positive, Share, Tables
+from deepcanon.targets import CLASSIFIER, metric, target
+
 SYSTEM = "foundations.learning_curves"
 DATA = ("images", "tables")
+METRICS = CLASSIFIER | {
+    "suggested": metric("a tenth of the rate at the minimum", "learning rate", split="train"),
+    "best": metric("rate at the minimum of the smoothed loss", "learning rate", split="train"),
+    "steepest": metric("rate at which the loss falls fastest", "learning rate", split="train"),
+    "largest": metric("largest rate before the loss rises", "learning rate", split="train"),
+    "minimum": metric("minimum of the smoothed loss", "nats per example", split="train"),
+    "rise": metric("last smoothed loss over the minimum, 100 at most", "", split="train"),
+    "inside": metric("1 if the minimum lies inside the range, and the loss rises", split="train"),
+    "train/rate": metric("learning rate of the step", "learning rate"),
+}
+RANGE = "falls, then rises, as in the range test of Smith 2015, arXiv:1506.01186"
 TARGETS = (
-    {"run": "mnist", "metric": "test/inside", "relation": "==", "value": 1.0, "tolerance": 0.0, "mark": "P",
-     "source": "A19: the minimum lies strictly inside the range, and the loss rises behind it", "statistic": "worst"},
-    {"run": "mnist", "metric": "test/rise", "relation": ">=", "value": 1.5, "mark": "P", "statistic": "worst",
-     "source": "A19: loss at the largest rate over the minimum, capped at 100 where it is no number"},
-    {"run": "mnist-sgd", "metric": "test/inside", "relation": "==", "value": 1.0, "tolerance": 0.0, "mark": "P",
-     "source": "A19: the same without momentum", "statistic": "worst"},
-)  # fmt: skip
+    target("mnist", "worst test/inside == 1 +- 0.0", "P", RANGE),
+    target("mnist", "worst test/rise >= 1.5", "P", "loss at the largest rate over the minimum"),
+    target("mnist-sgd", "worst test/inside == 1 +- 0.0", "P", f"without momentum: {RANGE}"),
+)
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(Images, Tables):
     hidden: tuple[int, ...] = (256, 256)
     """Units of each hidden layer."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
     """SGD with momentum, or AdamW."""
-    momentum: float = 0.9
+    momentum: Share = 0.9
     """Share of the last update that sgd keeps."""
-    lowest: float = 1e-5
+    lowest: Positive = 1e-5
     """Rate of the first step."""
-    highest: float = 10.0
+    highest: Positive = 10.0
     """Rate of the last step."""
-    keep: float = 0.9
+    keep: Share = 0.9
     """Memory of the smoothed loss."""
-    factor: float = 1.5
-    """The loss has risen where it is so many times its minimum."""
-    stop_at: float = 20.0
-    """The test ends where the loss is so many times the smoothed minimum, or no number."""
-    batch: int = 128
+    factor: Positive = 1.5
+    """The loss has risen when it is this many times its minimum."""
+    stop_at: Positive = 20.0
+    """The test ends when the loss is this many times the smoothed minimum, or not finite."""
+    batch: Count = 128
     """Examples per step."""
-    length: int = 500
-    """Steps of the test, where none are given."""
-    size: int = 0
-    """Images: side in pixels; 0 as they are."""
-    channels: int = 0
-    """Images: 1 grey, 3 colour; 0 as they are."""
-    target: str = ""
-    """Tables: the column with the class; the last if not given."""
-    valid_share: float = 0.1
-    """Share of the training data that is held out for validation."""
-    test_share: float = 0.1
-    """Share that is held out for the test where the data bring none."""
+    length: Count = 500
+    """Steps of the test, if none are given."""
 
 
 def smoke():
@@ -71,7 +73,8 @@ def paper():
 
 def verify():
     settings = {"data": "mnist", "threads": 1}
-    return {"mnist": (Config(), settings), "mnist-sgd": (Config(momentum=0.0, highest=100.0), settings)}
+    plain = Config(momentum=0.0, highest=100.0)
+    return {"mnist": (Config(), settings), "mnist-sgd": (plain, settings)}
 
 
 import copy
@@ -80,136 +83,103 @@ import math
 import torch
 from torch import nn
 
-from deepcanon.engine import Classifier, require_classes
-from deepcanon.engine.errors import UsageError
-from deepcanon.foundations.learning_curves import diagnose, range_rate, read_range, smooth
+from deepcanon import engine
+from deepcanon.engine import Classifier, Classifies
+from deepcanon.engine.figures import Line, Plot
+from deepcanon.errors import UsageError
+from deepcanon.foundations.learning_curves import range_rate, range_words, read_range, smooth
 from deepcanon.foundations.mlp import MLP
 from deepcanon.parts.classification import cross_entropy
 from deepcanon.parts.standardize import Standardize, channel_statistics
+from deepcanon.techniques.optimizers import set_rate
+
+READABLE = 30  # steps
 
 
-class Curve:
-    """The rates and losses of the steps so far."""
-
-    def __init__(self):
-        self.rates, self.losses = [], []
-
-    def add(self, rate: float, loss: float) -> None:
-        self.rates, self.losses = [*self.rates, rate], [*self.losses, loss]
-
-    def tensors(self):
-        return torch.tensor(self.rates, dtype=torch.float64), torch.tensor(self.losses, dtype=torch.float64)
-
-    def state_dict(self) -> dict:
-        return {"rates": list(self.rates), "losses": list(self.losses)}
-
-    def load_state_dict(self, state: dict) -> None:
-        self.rates, self.losses = list(state["rates"]), [float(loss) for loss in state["losses"]]
-
-
-class Recipe:
+class Recipe(Classifies, engine.Recipe[Config]):
     state = ("model", "optimizer", "kept", "curve")
-    monitor = None
     parallel = "gradients"
-    precisions = ("fp32",)
+    wants = "classes"
 
-    @staticmethod
-    def learn(config, data) -> dict:
-        require_classes(data)
-        if not (0 < config.lowest < config.highest and config.factor > 1 and config.stop_at > config.factor):
-            raise UsageError("give 0 < --lowest < --highest and 1 < --factor < --stop-at")
+    @classmethod
+    def learn(cls, config, data):
+        if not (config.lowest < config.highest and 1 < config.factor < config.stop_at):
+            raise UsageError("give --lowest below --highest, and 1 < --factor < --stop-at")
         train = data["train"]
         shift, scale = channel_statistics(part.x for part in train.chunks())
         return {"shape": list(train.x.shape[1:]), "shift": shift, "scale": scale}
 
-    def __init__(self, config, facts, run):
-        self.config, self.facts, self.run = config, facts, run
+    def build(self):
+        config, facts, run = self.config, self.facts, self.run
         features, reader = torch.Size(facts["shape"]).numel(), facts["reader"]
         self.model = MLP(features, len(reader["classes"]), hidden=config.hidden).to(run.device)
-        self.kept = copy.deepcopy(self.model).requires_grad_(False)  # at the minimum of the smoothed loss
-        self.preprocess = nn.Sequential(Standardize(facts["shift"], facts["scale"]), nn.Flatten()).to(run.device)
+        self.kept = copy.deepcopy(self.model).requires_grad_(False)  # at the minimum of the loss
+        standardize = Standardize(facts["shift"], facts["scale"])
+        self.preprocess = nn.Sequential(standardize, nn.Flatten()).to(run.device)
         self.classifier = Classifier(run, self.kept, self.preprocess, facts["shape"], reader)
-        if config.optimizer == "sgd":
-            self.optimizer = torch.optim.SGD(self.model.parameters(), config.lowest, config.momentum)
-        else:
-            self.optimizer = torch.optim.AdamW(self.model.parameters(), config.lowest)
-        self.curve = Curve()
+        parameters = self.model.parameters()
+        self.optimizer = (
+            torch.optim.SGD(parameters, config.lowest, config.momentum)
+            if config.optimizer == "sgd"
+            else torch.optim.AdamW(parameters, config.lowest)
+        )
+        self.curve: dict[str, list[float]] = {"rates": [], "losses": []}  # of the steps so far
 
-    def plan(self) -> int:
+    def plan(self):
         return max(3, self.config.length)
 
-    def step(self, step: int) -> dict:
+    def rates_and_losses(self):
+        return (torch.tensor(values, dtype=torch.float64) for values in self.curve.values())
+
+    def step(self, step):
         config, run = self.config, self.run
         rate = range_rate(step, max(run.steps, 2), config.lowest, config.highest)
         rows = run.batch(run.data["train"], config.batch)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        set_rate(self.optimizer, rate)
         self.optimizer.zero_grad()
         loss = run.backward(cross_entropy(self.model(self.preprocess(rows.x)), rows.y), self.model)
-        self.curve.add(rate, float(loss))
-        smoothed = smooth(self.curve.tensors()[1], config.keep).nan_to_num(nan=math.inf)
-        lowest = float(smoothed.min())
-        if smoothed[-1] <= lowest:
+        seen = {"rates": rate, "losses": float(loss)}
+        self.curve = {name: [*values, seen[name]] for name, values in self.curve.items()}
+        _, losses = self.rates_and_losses()
+        smoothed = smooth(losses, config.keep).nan_to_num(nan=math.inf)
+        if smoothed[-1] <= smoothed.min():
             self.kept.load_state_dict(self.model.state_dict())
-        if not math.isfinite(loss) or loss > config.stop_at * lowest:
+        metrics = {"rate": torch.tensor(rate, dtype=torch.float64)}
+        if not losses[-1].isfinite() or losses[-1] > config.stop_at * smoothed.min():
             run.stop(f"the loss explodes at a rate of {rate:.3g}")
-            return {"rate": rate}
+            return metrics
         self.optimizer.step()
-        return {"loss": loss, "rate": rate}
+        return {"loss": loss, **metrics}
 
     def reading(self):
         """What the test says so far, or None while it is too short."""
-        rates, losses = self.curve.tensors()
-        return read_range(rates, losses, self.config.keep, self.config.factor) if len(rates) >= 30 else None
+        rates, losses = self.rates_and_losses()
+        if len(rates) < READABLE:
+            return None
+        return read_range(rates, losses, self.config.keep, self.config.factor)
 
-    def evaluate(self, split: str) -> dict:
-        result, found = self.classifier.measure(self.run.data[split]), self.reading()
+    def evaluate(self, split):
+        result, found = dict(super().evaluate(split)), self.reading()
         if found is None:
             return result
-        rise = min(100.0, found.last / max(found.minimum, 1e-12))
         names = ("suggested", "best", "steepest", "largest", "minimum")
         result |= {name: getattr(found, name) for name in names}
-        return {**result, "rise": rise, "inside": float(found.inside)}
+        result["rise"] = min(100.0, found.last / max(found.minimum, 1e-12))
+        return {**result, "inside": float(found.inside)}
 
-    def figures(self) -> dict:
-        from matplotlib.figure import Figure
-
-        found, (rates, losses) = self.reading(), self.curve.tensors()
+    def figures(self):
+        found, (rates, losses) = self.reading(), self.rates_and_losses()
         if found is None:
             return {"verdict": f"{len(rates)} steps: too few to read\n"}
-        figure = Figure(figsize=(6, 3.8), layout="constrained")
-        axes = figure.subplots()
-        axes.plot(rates, losses, color="0.8", linewidth=0.8, label="loss")
-        axes.plot(rates, smooth(losses, self.config.keep), color="C0", label="smoothed")
-        for name, colour in (("suggested", "C2"), ("best", "C1"), ("largest", "C3")):
-            rate = getattr(found, name)
-            axes.axvline(rate, color=colour, linestyle="--", label=f"{name} {rate:.2g}")
-        axes.set(
-            xscale="log", xlabel="learning rate", ylabel="training loss", ylim=(0, 2.2 * float(losses[:20].mean()))
+        smoothed = smooth(losses, self.config.keep)
+        lines = [Line(losses, rates, "loss", colour=-1), Line(smoothed, rates, "smoothed")]
+        marked = {name: getattr(found, name) for name in ("suggested", "best", "largest")}
+        curve = Plot(
+            lines,
+            x="learning rate",
+            y="training loss (nats per example)",
+            log="x",
+            marks={f"{name} {rate:.2g}": rate for name, rate in marked.items()},
+            y_range=(0, 2.2 * float(losses[:20].mean())),
         )
-        axes.legend(fontsize=8)
-        return {"range": figure, "verdict": self.verdict(found, rates, losses)}
-
-    def verdict(self, found, rates, losses) -> str:
-        if found.inside:
-            shape = f"a U: the minimum {found.minimum:.3g} lies at rate {found.best:.3g}, inside the range"
-        elif found.best >= float(rates[-1]):
-            shape = "still falling at the largest rate: test up to a larger one (--highest)"
-        else:
-            shape = "no U: the loss has not risen behind its minimum; test a wider range"
-        lines = [
-            shape,
-            f"suggested rate {found.suggested:.2g}; steepest fall at {found.steepest:.2g}",
-            f"largest rate that does not diverge {found.largest:.2g}, half of it {found.largest / 2:.2g}",
-        ]
-        before = losses[rates <= found.best]
-        if len(before) >= 30:
-            seen = diagnose(before)
-            lines.append(f"the curve up to the minimum: {seen.verdict}; {seen.advice}")
-        return "\n".join(lines) + "\n"
-
-    def predict(self, inputs) -> list[dict]:
-        return self.classifier.predict(inputs)
-
-    def export(self):
-        return self.classifier.export()
+        return {"range": curve, "verdict": range_words(found, rates, losses)}

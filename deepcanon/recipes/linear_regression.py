@@ -1,54 +1,56 @@
-"""Linear regression of a table's number (or of its classes, coded 0 and 1) by normal equations, descent or L-BFGS.
+"""Linear regression of a table's number or classes by normal equations, descent or L-BFGS.
 
-Task: the linear function of the columns with the least squared error, and the variance of the noise about it. Data: a
-table whose target holds numbers; where it holds classes, one output for each class, 1 for its own rows and 0 for the
-others. Metric: R^2 and mean squared error; scikit-learn's diabetes table 0.51775 and 2859.70 on all rows, sigma 53.476
-(maximum likelihood: divided by n), the same from all three solvers to 1e-6. Seconds.
+Task: the linear function of the columns with the least squared error, and the variance of the noise
+about it. Data: a table whose target holds numbers; if it holds classes, one output for each, 1 for
+its own rows and 0 for the others. Metric: R^2 and mean squared error; scikit-learn's diabetes table
+0.51775 and 2859.70 on all rows, sigma 53.476, the same from all three solvers to 1e-6. Seconds.
 
     deepcanon train linear-regression --data diabetes
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+from deepcanon.options import Count, NonNegative, Tables
+from deepcanon.targets import metric, target
 
 SYSTEM = "foundations.linear_regression"
 DATA = ("tables",)
+METRICS = {
+    "mse": metric("mean squared error of the predictions", "square of the target's unit", "min"),
+    "r2": metric("share of the target's variance that the columns explain", "share", "max"),
+    "nll": metric("mean negative log density of the target, normal noise", "nats", "min"),
+    "sigma": metric("standard deviation of the noise on the training rows", split="train"),
+    "error": metric("share of rows whose largest output is another class", "share", "min"),
+    "gap": metric("relative distance of the weights from the normal equations'", "share", "min"),
+}
+PEER = "scikit-learn's LinearRegression on all of its diabetes table"
+EXACT = "the minimum is unique: relative distance from the normal equations"
 TARGETS = (
-    {"run": "normal-equations", "metric": "train/r2", "relation": "==", "value": 0.51775, "tolerance": 5e-06,
-     "mark": "R", "source": "A01, diabetes, all rows"},
-    {"run": "normal-equations", "metric": "train/mse", "relation": "==", "value": 2859.70, "tolerance": 0.005,
-     "mark": "R", "source": "A01, diabetes, all rows"},
-    {"run": "normal-equations", "metric": "train/sigma", "relation": "==", "value": 53.476, "tolerance": 0.0005,
-     "mark": "R", "source": "A01: the maximum of the likelihood divides by n"},
-    {"run": "gradient-descent", "metric": "train/gap", "relation": "<=", "value": 1e-06,
-     "mark": "X", "source": "A01: relative distance from the normal equations", "statistic": "worst"},
-    {"run": "lbfgs", "metric": "train/gap", "relation": "<=", "value": 1e-06,
-     "mark": "X", "source": "A01: relative distance from the normal equations", "statistic": "worst"},
-)  # fmt: skip
+    target("normal-equations", "train/r2 == 0.51775 +- 5e-06", "R", PEER),
+    target("normal-equations", "train/mse == 2859.70 +- 0.005", "R", PEER),
+    target("normal-equations", "train/sigma == 53.476 +- 0.0005", "R", f"root mse of {PEER}"),
+    target("gradient-descent", "worst train/gap <= 1e-06", "X", EXACT),
+    target("lbfgs", "worst train/gap <= 1e-06", "X", EXACT),
+)
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(Tables):
     solver: Literal["normal-equations", "gradient-descent", "lbfgs"] = "normal-equations"
-    """The normal equations by QR, in one pass over batches; or descent on all rows at each step; or L-BFGS on them."""
-    ridge: float = 0.0
-    """Lambda: lambda / 2 times the squared weights is added to half the mean squared error; the bias is free."""
+    """The normal equations by QR, in one pass over batches; or descent or L-BFGS on all rows."""
+    ridge: NonNegative = 0.0
+    """Lambda: half of it times the squared weights is added to half the mean squared error."""
     standardize: bool = True
-    """Give every column mean 0 and variance 1 first: the plain fit is the same, descent is faster, a ridge is fair."""
-    batch: int = 10_000
+    """Give every column mean 0 and variance 1 first: descent is faster, a ridge is fair."""
+    batch: Count = 10_000
     """Normal equations: rows whose factor is added in one step."""
-    iterations: int = 20_000
-    """Descent and L-BFGS: steps at most; they stop earlier where the gradient vanishes."""
-    tolerance: float = 1e-9
-    """Descent and L-BFGS: largest entry of the gradient, as a share of the first one's, at which they stop."""
-    learning_rate: float = 0.0
-    """Descent: step size; 0 takes 2 / (smallest + largest curvature), the best of all constant ones."""
-    target: str = ""
-    """The column to predict; the last if not given."""
-    valid_share: float = 0.1
-    """Share of the training data that is held out for validation."""
-    test_share: float = 0.1
-    """Share that is held out for the test where the data bring none."""
+    iterations: Count = 20_000
+    """Descent and L-BFGS: most steps; they stop earlier where the gradient vanishes."""
+    tolerance: NonNegative = 1e-9
+    """Descent and L-BFGS: share of the first gradient's largest entry at which they stop."""
+    learning_rate: NonNegative = 0.0
+    """Descent: step size; 0 takes 2 / (smallest + largest curvature), the best constant one."""
 
 
 def smoke():
@@ -64,223 +66,144 @@ def paper():
 
 
 def verify():
+    exact, settings = paper()[0], {"data": "diabetes", "threads": 1}
     return {
-        solver: (Config(solver=solver, valid_share=0.0, test_share=0.0), {"data": "diabetes", "threads": 1})
-        for solver in ("normal-equations", "gradient-descent", "lbfgs")
+        "normal-equations": (exact, settings),
+        "gradient-descent": (replace(exact, solver="gradient-descent"), settings),
+        "lbfgs": (replace(exact, solver="lbfgs"), settings),
     }
 
 
 import torch
 from torch import nn
 
-from deepcanon.engine import Export
-from deepcanon.engine.errors import UsageError
+from deepcanon import engine
+from deepcanon.engine.figures import Bars
+from deepcanon.engine.regressor import Regresses, Regressor, independent_columns
+from deepcanon.errors import UsageError
 from deepcanon.foundations.linear_regression import (
     LinearRegression,
     Triangle,
     linear_gradient,
     linear_objective,
-    merge_triangles,
     triangle,
 )
-from deepcanon.parts.standardize import Standardize, channel_statistics
+from deepcanon.parts.raw_features import RawFeatures
+from deepcanon.parts.standardize import Columns, Standardize
+from deepcanon.techniques import convex
+
+TERMS = (linear_objective, linear_gradient)
 
 
-class Recipe:
+class Recipe(Regresses, engine.Recipe[Config]):
     state = ("model", "seen", "linear", "optimizer", "first")
-    monitor = None
     parallel = "statistics"
-    precisions = ("fp32",)
+    wants = "numbers"
+    deterministic = True
 
-    @staticmethod
-    def learn(config, data) -> dict:
+    @classmethod
+    def learn(cls, config, data):
         train = data["train"]
         if train.y is None:
             raise UsageError("linear regression needs targets: give data=(x, y)")
         if not bool(torch.isfinite(train.x).all()):
             raise UsageError("the table holds values that are not finite")
-        shift, scale = torch.zeros(train.x.shape[1]), torch.ones(train.x.shape[1])
-        if config.standardize:
-            shift, scale = channel_statistics(part.x for part in train.chunks())
-        x = Standardize(shift, scale).double()(train.x)
-        ones = torch.cat([torch.ones(len(x), 1, dtype=x.dtype), x], 1)
-        curvature = torch.linalg.eigvalsh(ones.T @ ones / len(x)) + config.ridge  # of half the mean squared error
-        classes = data.describe().get("classes")
-        return {
-            "features": x.shape[1], "shift": shift, "scale": scale, "outputs": len(classes) if classes else 1,
-            "rate": 2 / (curvature[0].clamp_min(0) + curvature[-1]).item(),
-        }  # fmt: skip
+        scaled = RawFeatures.learn("tables", train.x, standardize=config.standardize)
+        x = Standardize(scaled["shift"], scaled["scale"]).double()(train.x)
+        kept = [] if config.ridge else independent_columns(data.facts["sources"])
+        x = x[:, kept] if kept else x
+        x = nn.functional.pad(x, (1, 0), value=1.0)
+        curvature = torch.linalg.eigvalsh(x.T @ x / len(x)) + config.ridge
+        rate = 2 / (curvature[0].clamp_min(0) + curvature[-1]).item()
+        return {"features": x.shape[1] - 1, "rate": rate, "kept": kept, **scaled}
 
-    def __init__(self, config, facts, run):
-        self.config, self.facts, self.run = config, facts, run
+    def build(self):
+        config, facts, run = self.config, self.facts, self.run
         self.classes = facts["reader"].get("classes")
-        features, outputs, double = facts["features"], facts["outputs"], torch.float64
-        self.preprocess = Standardize(facts["shift"], facts["scale"]).double().to(run.device)
-        self.model = LinearRegression(ridge=config.ridge).to(run.device)
-        nothing = (torch.zeros(outputs, features, dtype=double), torch.zeros(outputs, dtype=double))
-        self._keep(*nothing, torch.ones(outputs, dtype=double), torch.zeros((), dtype=double))
-        self.seen = tuple(triangle(torch.zeros(0, features), torch.zeros(0, outputs)))
-        self.linear = nn.Linear(features, outputs, dtype=double, device=run.device)
+        features, outputs = facts["features"], len(self.classes) if self.classes else 1
+        scaled, self.kept = Standardize(facts["shift"], facts["scale"]).double(), facts.get("kept")
+        chosen = nn.Sequential(scaled, Columns(self.kept)) if self.kept else scaled
+        self.preprocess = chosen.to(run.device)
+        self.linear = nn.Linear(features, outputs, dtype=torch.float64, device=run.device)
         for parameter in self.linear.parameters():
             nn.init.zeros_(parameter)
-        self.first = 0.0  # the largest entry of the first gradient
-        self.optimizer = None
-        if config.solver == "lbfgs":  # one iteration per call, so that a checkpoint fits between any two
-            self.optimizer = torch.optim.LBFGS(
-                self.linear.parameters(), lr=1, max_iter=1, max_eval=20, history_size=features + 1,
-                tolerance_grad=0, tolerance_change=0, line_search_fn="strong_wolfe",
-            )  # fmt: skip
+        self.model = LinearRegression(ridge=config.ridge)
+        self.keep(self.linear.bias.new_ones(outputs), 0)
+        self.regressor = Regressor(run, self.model, self.preprocess, facts["reader"])
+        self.seen = tuple(triangle(torch.zeros(0, features), torch.zeros(0, outputs)))
+        self.first, self.optimizer = 0.0, None  # first: the largest entry of the first gradient
+        if config.solver == "lbfgs":
+            self.optimizer = convex.lbfgs(self.linear.parameters(), features + 1)
 
-    def _keep(self, weight, bias, variance, examples):
-        if self.facts["outputs"] == 1 and not self.classes:
-            weight, bias, variance = weight[0], bias[0], variance[0]
-        self.model.coef_, self.model.intercept_ = weight.detach().clone(), bias.detach().clone()
-        self.model.variance_, self.model.n_samples_seen_ = variance, examples
-        self.model.to(self.run.device)
+    def keep(self, variance, examples):
+        place, examples = (self.linear.weight, self.linear.bias), variance.new_tensor(examples)
+        self.model.keep(*place, variance, examples, flat=not self.classes)
 
-    def plan(self) -> int:
+    def plan(self):
         if self.config.solver == "normal-equations":
             return -(-len(self.run.data["train"]) // self.config.batch)
         return self.config.iterations
 
-    def targets(self, y):
-        """Numbers as one column; classes as one column each, 1 for its own rows."""
-        y = y.to(self.run.device)
-        return (nn.functional.one_hot(y, len(self.classes)) if self.classes else y[:, None]).double()
-
     def rows(self, split, rows=slice(None)):
-        return self.preprocess(split.x[rows].to(self.run.device)), self.targets(split.y[rows])
+        x, y = split.x[rows], split.y[rows]
+        return self.preprocess(self.run.to(x)), self.regressor.targets(y)
 
-    def step(self, step: int) -> dict:
-        config, run, train = self.config, self.run, self.run.data["train"]
-        if config.solver == "normal-equations":
+    def step(self, step):
+        train = self.run.data["train"]
+        if self.config.solver == "normal-equations":
             self.factor(train, step)
         else:
-            before = self.linear.weight.detach().clone()
-            steepest = self.descend(train, config)
-            self.first = self.first or steepest
-            if steepest <= config.tolerance * self.first:
-                run.stop(f"the gradient vanishes: its largest entry is {steepest:.1e}")
-            elif torch.equal(before, self.linear.weight):
-                run.stop(f"no step is seen to go down in float64: the gradient's largest entry is {steepest:.1e}")
-            inputs, targets = self.rows(train)
-            residual = targets - self.linear(inputs)
-            count = torch.tensor(float(len(train)), dtype=torch.float64)
-            self._keep(self.linear.weight, self.linear.bias, residual.detach().square().mean(0), count)
-        loss = self.objective(*self.rows(train))
+            self.descend(train)
+        loss = self.model.objective(*self.rows(train))
         return {"loss": loss, "sigma": self.model.variance_.mean().sqrt()}
 
     def factor(self, train, step):
-        """One batch more into the factor of all rows; each process brings its own, and all solve the same."""
-        run, size = self.run, self.config.batch
-        if step * size < len(train):
-            stop = min((step + 1) * size, len(train))
-            part = triangle(*self.rows(train, slice(step * size + run.rank, stop, run.world)))
-            slots = torch.zeros(run.world, *part.factor.shape, dtype=torch.float64, device=part.factor.device)
-            slots[run.rank] = part.factor
-            examples = torch.tensor([float(stop - step * size)] + [0.0] * (run.world - 1), dtype=torch.float64)
-            parts = [Triangle(n, factor) for n, factor in zip(examples, run.sum(slots), strict=True)]
-            self.seen = tuple(merge_triangles(Triangle(*(s.to(run.device) for s in self.seen)), *parts))
-        if (step + 1) * size >= len(train):
+        """Adds a batch to the factor of all rows: each process its own, and all solve the same."""
+        run, (start, stop) = self.run, (step * self.config.batch, (step + 1) * self.config.batch)
+        if start < len(train):
+            part = triangle(*self.rows(train, slice(start + run.rank, stop, run.world)))
+            self.seen = tuple(convex.add_triangle(run, Triangle(*self.seen), part))
+        if stop >= len(train):
+            flat, seen = not self.classes, Triangle(*self.seen)
             try:
-                flat = self.model.coef_.ndim == 1
-                self.model.fit_triangle(Triangle(*self.seen), self.facts["features"], flat=flat)
+                self.model.fit_triangle(seen, self.facts["features"], flat=flat)
             except ValueError as error:
-                raise UsageError(f"{error} (the columns are {', '.join(self.columns()[:12])})") from None
+                columns = ", ".join(self.columns()[:12])
+                raise UsageError(f"{error} (the columns are {columns})") from None
             run.stop("one pass over the data: the fit is exact")
 
-    def descend(self, train, config):
-        """One step of descent or of L-BFGS; the largest entry of the gradient before or at its end."""
-        inputs, targets = self.rows(train, slice(self.run.rank, None, self.run.world))
-        share, parameters = len(inputs) / len(train), (self.linear.weight, self.linear.bias)
+    def descend(self, train):
+        """One step of descent or of L-BFGS on all rows."""
+        config, run, linear = self.config, self.run, self.linear
+        x, y = self.rows(train, slice(run.rank, None, run.world))
+        before = linear.weight.detach().clone()
+        rate = config.learning_rate or self.facts["rate"]
+        optimizer = self.optimizer or torch.optim.SGD(linear.parameters(), rate)
+        optimizer.step(
+            lambda: convex.backward(run, linear, TERMS, x, y, len(train), ridge=config.ridge)
+        )
+        gradient = convex.steepest(linear).item()
+        self.first, at = self.first or gradient, f"the gradient's largest entry is {gradient:.1e}"
+        if gradient <= config.tolerance * self.first:
+            run.stop(f"the gradient vanishes: {at}")
+        elif torch.equal(before, linear.weight):
+            run.stop(f"no step is seen to go down in float64: {at}")
+        inputs, targets = self.rows(train)
+        self.keep((targets - linear(inputs)).detach().square().mean(0), len(train))
 
-        def closure():
-            weight, bias = (p.detach() for p in parameters)
-            gradients = linear_gradient(weight, bias, inputs, targets, ridge=config.ridge)
-            for parameter, gradient in zip(parameters, gradients, strict=True):
-                parameter.grad = self.run.sum(gradient * share)
-            return self.run.sum(linear_objective(weight, bias, inputs, targets, ridge=config.ridge) * share)
-
-        if config.solver == "lbfgs":
-            self.optimizer.step(closure)
-        else:
-            closure()
-            with torch.no_grad():
-                for parameter in parameters:
-                    parameter -= (config.learning_rate or self.facts["rate"]) * parameter.grad
-        return max(parameter.grad.abs().max().item() for parameter in parameters)
-
-    def objective(self, inputs, targets):
-        weight = self.model.coef_.reshape(self.facts["outputs"], -1)
-        return linear_objective(weight, self.model.intercept_.reshape(-1), inputs, targets, ridge=self.config.ridge)
-
-    def evaluate(self, split: str) -> dict:
-        inputs, targets = self.rows(self.run.data[split])
-        means = self.model(inputs).reshape(len(targets), -1)
-        rest, whole = (targets - means).square().sum(), (targets - targets.mean(0)).square().sum()
-        variance = self.model.variance_.clamp_min(torch.finfo(torch.float64).tiny)
-        nll = 0.5 * ((2 * torch.pi * variance).log() + (targets - means).square() / variance)
-        result = {"mse": rest / targets.numel(), "nll": nll.mean(), "sigma": self.model.variance_.mean().sqrt()}
-        if whole > 0:
-            result["r2"] = 1 - rest / whole
-        if self.classes:
-            result["error"] = (means.argmax(1) != targets.argmax(1)).double().mean()
+    def evaluate(self, split):
+        found = super().evaluate(split)
         if split == "train" and self.config.solver != "normal-equations":
-            exact = LinearRegression(ridge=self.config.ridge).fit(inputs, targets)
-            found, wanted = (torch.cat([m.coef_.flatten(), m.intercept_.flatten()]) for m in (self.model, exact))
-            result["gap"] = (found - wanted).norm() / wanted.norm()
-        return result
+            exact = LinearRegression(ridge=self.config.ridge).fit(*self.rows(self.run.data[split]))
+            found["gap"] = self.model.distance(exact)
+        return found
 
-    def columns(self) -> list[str]:
-        return self.facts["reader"]["columns"]
+    def columns(self):
+        names = self.facts["reader"]["columns"]
+        return [names[place] for place in self.kept] if self.kept else names
 
-    def figures(self) -> dict:
-        from matplotlib.figure import Figure
-
-        split = "valid" if "valid" in self.run.data else "train"
-        inputs, targets = self.rows(self.run.data[split])
-        means = self.model(inputs).reshape(len(targets), -1).cpu()
-        residuals, means = (targets.cpu() - means).flatten(), means.flatten()
-        sigma = self.model.variance_.mean().sqrt().item()
-        fit, rest, bars = (Figure(figsize=(5, 3.6), layout="constrained") for _ in range(3))
-        axes = fit.subplots()
-        ends = torch.stack([means.min(), means.max()])
-        axes.fill_between(ends, ends - 2 * sigma, ends + 2 * sigma, alpha=0.15, label="2 sigma")
-        axes.plot(ends, ends, lw=1, label="predicted = true")
-        axes.plot(means, means + residuals, ".", ms=4, alpha=0.6)
-        axes.set(xlabel="predicted", ylabel=f"true ({split})")
-        axes.legend()
-        left, right = rest.subplots(1, 2)
-        left.axhline(0, lw=1)
-        left.plot(means, residuals, ".", ms=4, alpha=0.6)
-        left.set(xlabel="predicted", ylabel="residual")
-        grid = torch.linspace(-4 * sigma, 4 * sigma, 200) if sigma > 0 else torch.linspace(-1, 1, 200)
-        right.hist(residuals.numpy(), bins=30, density=True, alpha=0.5)
-        if sigma > 0:
-            right.plot(grid, torch.exp(-0.5 * (grid / sigma) ** 2) / (sigma * (2 * torch.pi) ** 0.5))
-        right.set(xlabel="residual", ylabel="density")
-        weight = self.model.coef_.reshape(self.facts["outputs"], -1).cpu()
-        largest = weight.abs().amax(0).argsort(descending=True)[:25].flip(0)
-        axes = bars.subplots()
-        for output, row in enumerate(weight):
-            axes.plot(row[largest], range(len(largest)), "o", label=self.classes[output] if self.classes else None)
-        axes.axvline(0, lw=1)
-        axes.set_yticks(range(len(largest)), [self.columns()[i] for i in largest])
-        axes.set_xlabel("weight of the standardised column" if self.config.standardize else "weight")
-        if self.classes:
-            axes.legend()
-        return {"predicted-and-true": fit, "residuals": rest, "weights": bars}
-
-    def predict(self, inputs) -> list[dict]:
-        means = self.model(self.preprocess(inputs.to(self.run.device)))
-        if self.classes:
-            rows = [dict(zip(self.classes, row, strict=True)) for row in means.tolist()]
-            return [{"label": max(row, key=row.__getitem__), "values": row} for row in rows]
-        half = 1.96 * self.model.variance_.sqrt().item()
-        return [{"value": value, "low": value - half, "high": value + half} for value in means.tolist()]
-
-    def export(self):
-        example = torch.zeros(2, self.facts["features"], device=self.run.device)
-        about = {"task": "regress", "columns": self.columns(), "target": self.facts["reader"]["target"]}
-        about |= {"sigma": self.model.variance_.sqrt().tolist(), "classes": self.classes}
-        return Export(nn.Sequential(self.preprocess, self.model), (example,), ("columns",), ("value",), about)
+    def figures(self):
+        columns = self.columns()
+        heights = convex.largest_weights(self.model.coef_, columns, self.classes)
+        unit = "weight of the standardised column" if self.config.standardize else "weight"
+        return {**self.regressor.figures(), "weights": Bars(heights, unit)}

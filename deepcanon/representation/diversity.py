@@ -18,7 +18,8 @@ Units that begin equal stay equal under gradient descent (every copy has the sam
 activations, so that tanh units have one too.
 
     >>> import torch
-    >>> from deepcanon.representation import collapsed, effective_rank, mean_absolute_cosine
+    >>> from deepcanon.representation import effective_rank
+    >>> from deepcanon.representation.diversity import collapsed, mean_absolute_cosine
     >>> W = torch.eye(4)
     >>> mean_absolute_cosine(W).item(), round(effective_rank(W).item(), 4), collapsed(W), collapsed(torch.ones(4, 4))
     (0.0, 4.0, False, True)
@@ -79,21 +80,31 @@ def collapsed(weight: Float[Tensor, "units ..."], tolerance: float = 1e-6) -> bo
 
 @torch.no_grad()
 def ablation(
-    module: nn.Module, layer: nn.Module, error: Callable[[nn.Module], Tensor], units: Sequence[int]
+    module: nn.Module, layer: nn.Module, error: Callable[[nn.Module], Tensor], units: Sequence[int] | int
 ) -> Float[Tensor, "units"]:
-    """Equation (4): what setting one unit of `layer`'s output [N, U] to 0 does to `error(module)`, unit by unit."""
-    whole = error(module)
-    rises = []
-    for unit in units:
+    """Equation (4): what setting one unit of `layer`'s output [N, U] to 0 does to `error(module)`, unit by unit.
 
-        def silence(_: nn.Module, __: tuple, output: Tensor, unit: int = unit) -> Tensor:
+    Args:
+        units: which are set to 0, one at a time; a number takes so many at most, evenly spread over the layer.
+    """
+    width, silent = 0, -1
+
+    def silence(_: nn.Module, __: tuple, output: Tensor) -> Tensor:
+        nonlocal width
+        width = output.shape[1]
+        if silent >= 0:
             output = output.clone()
-            output[:, unit] = 0
-            return output
+            output[:, silent] = 0
+        return output
 
-        handle = layer.register_forward_hook(silence)
-        try:
+    handle, rises = layer.register_forward_hook(silence), []
+    try:
+        whole = error(module)
+        if isinstance(units, int):
+            units = range(0, width, -(-width // units))
+        for unit in units:
+            silent = unit
             rises.append(error(module) / whole - 1)  # (4)
-        finally:
-            handle.remove()
+    finally:
+        handle.remove()
     return torch.stack(rises)

@@ -163,7 +163,7 @@ def amari_index(product: Float[Tensor, "components components"]) -> Float[Tensor
 
 
 class ICA(Estimator):
-    """Independent components with the manners of scikit-learn: `fit` returns self, what is learned ends in `_`.
+    """Independent components with the API of scikit-learn: `fit` returns self, what is learned ends in `_`.
 
     Args:
         n_components: K; None keeps all directions with variance. More than there are cannot be had: see RICA.

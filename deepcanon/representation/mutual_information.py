@@ -17,7 +17,8 @@ Departures: none.
 Shown by: word2vec
 
     >>> import torch
-    >>> from deepcanon.representation import cooccurrences, ppmi
+    >>> from deepcanon.representation import ppmi
+    >>> from deepcanon.representation.mutual_information import cooccurrences
     >>> pairs = cooccurrences(torch.tensor([0, 1, 2]), torch.tensor([0, 0, 0]), window=2, vocabulary_size=3)
     >>> pairs.counts.tolist()
     [1.0, 0.5, 1.0, 1.0, 0.5, 1.0]
@@ -25,13 +26,19 @@ Shown by: word2vec
     [1.666..., 1.111..., 1.666..., 1.666..., 1.111..., 1.666...]
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-__all__ = ["CooccurrenceCounts", "cooccurrences", "ppmi", "shifted_pmi"]
+from deepcanon.parts.embedding_queries import rank_correlation
+
+__all__ = ["CooccurrenceCounts", "PMIFit", "cooccurrences", "pmi_fit", "ppmi", "shifted_pmi"]
+
+ROWS = 10_000
+"""Pairs that are scored at a time."""
 
 
 class CooccurrenceCounts(NamedTuple):
@@ -40,6 +47,13 @@ class CooccurrenceCounts(NamedTuple):
     words: Int[Tensor, "pairs"]
     near: Int[Tensor, "pairs"]
     counts: Float[Tensor, "pairs"]
+
+
+class PMIFit(NamedTuple):
+    """How scores of pairs rank against (4), by Spearman's correlation, and over how many pairs."""
+
+    correlation: float
+    pairs: int
 
 
 def cooccurrences(
@@ -75,3 +89,24 @@ def ppmi(pairs: CooccurrenceCounts, vocabulary_size: int) -> Float[Tensor, "pair
     """The positive pointwise mutual information of each pair, equation (3)."""
     totals = pairs.counts.new_zeros(vocabulary_size).index_add_(0, pairs.near, pairs.counts)
     return shifted_pmi(pairs, totals / totals.sum()).clamp(min=0.0)  # (2), (3)
+
+
+def pmi_fit(
+    score: Callable[[Tensor, Tensor], Float[Tensor, "rows"]],
+    pairs: CooccurrenceCounts,
+    noise: Float[Tensor, "words"],
+    negatives: float = 1.0,
+    least: float = 0.0,
+) -> PMIFit:
+    """How near a model of word pairs is to (4), over the pairs that stand near each other `least` times or more.
+
+    Args:
+        score: (words [rows], words near them [rows]) -> the model's scores.
+    """
+    often = (pairs.counts >= least).nonzero()[:, 0]
+    if len(often) < 2:
+        return PMIFit(0.0, len(often))
+    best = shifted_pmi(pairs, noise, negatives)[often]
+    blocks = zip(pairs.words[often].split(ROWS), pairs.near[often].split(ROWS), strict=True)
+    scores = torch.cat([score(words, near).to(best.device) for words, near in blocks])
+    return PMIFit(rank_correlation(scores, best), len(often))

@@ -14,6 +14,8 @@ N examples of D features, K components; x is a row, mu the mean row.
     U_K (z_i / sqrt(lambda_i + eps))_i                             ZCA whitening: rotated back    (5)
     x_hat  = mu + U_K z,   mean |x - x_hat|^2 = sum_{i > K} lambda_i on the fitted data           (6)
     merge: mu = (N1 mu1 + N2 mu2) / N,   S = S1 + S2 + (N1 N2 / N)(mu1 - mu2)(mu1 - mu2)^T        (7)
+    pool:  mu = sum_p N_p mu_p / N,      S = sum_p S_p + N_p (mu_p - mu)(mu_p - mu)^T             (8)
+    z_i / sqrt(tr(Sigma) / K)              one scale for all: turned and stretched, not whitened  (9)
 
 Departures
 - Sign: an eigenvector is known up to its sign; we make its largest entry by magnitude positive (the notes leave
@@ -32,6 +34,7 @@ Departures
     True
 """
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -39,7 +42,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-__all__ = ["PCA", "Moments", "decompose", "merge", "moments", "zca_matrix"]
+__all__ = ["PCA", "Moments", "decompose", "merge", "moments", "pooled_moments", "zca_matrix"]
 
 NO_VARIANCE = 1e-12
 ROWS = 2048
@@ -84,6 +87,14 @@ def merge(first: Moments, second: Moments) -> Moments:
     return Moments(count, first.mean + share * gap, scatter)
 
 
+def pooled_moments(part: Moments, add: Callable[[Tensor], Tensor]) -> Moments:
+    """Moments of the parts that several processes hold, equation (8); `add` sums a tensor over the processes."""
+    count = add(part.examples)
+    mean = add(part.examples * part.mean) / count
+    gap = part.mean - mean
+    return Moments(count, mean, add(part.scatter + part.examples * torch.outer(gap, gap)))
+
+
 def decompose(
     covariance: Float[Tensor, "features features"], kept: int | None = None
 ) -> tuple[Float[Tensor, "kept"], Float[Tensor, "kept features"]]:
@@ -118,11 +129,11 @@ class NotFitted(ValueError, AttributeError):
 
 
 class PCA(nn.Module):
-    """Principal components with the manners of scikit-learn: `fit` returns self, what is learned ends in `_`.
+    """Principal components with the API of scikit-learn: `fit` returns self, what is learned ends in `_`.
 
     Args:
         n_components: K; None keeps all that the data have.
-        whiten: "none" gives equation (3), "pca" (4), "zca" (5).
+        whiten: "none" gives equation (3), "scale" (9), "pca" (4), "zca" (5).
         eps: added to the eigenvalues under the root.
 
     Attributes:
@@ -143,7 +154,7 @@ class PCA(nn.Module):
         self,
         n_components: int | None = None,
         *,
-        whiten: Literal["none", "pca", "zca"] = "none",
+        whiten: Literal["none", "scale", "pca", "zca"] = "none",
         eps: float = 0.0,
     ) -> None:
         super().__init__()
@@ -158,8 +169,8 @@ class PCA(nn.Module):
     def fit_moments(self, seen: Moments) -> "PCA":
         """Learn from moments, gathered over batches and processes."""
         features, kept = len(seen.mean), self.n_components
-        if self.whiten not in ("none", "pca", "zca"):
-            raise ValueError(f"whiten is 'none', 'pca' or 'zca', not {self.whiten!r}")
+        if self.whiten not in ("none", "scale", "pca", "zca"):
+            raise ValueError(f"whiten is 'none', 'scale', 'pca' or 'zca', not {self.whiten!r}")
         kept = min(features, int(seen.examples)) if kept is None else kept
         if not 1 <= kept <= features:
             raise ValueError(f"n_components must lie in 1..{features} (the features), got {kept}")
@@ -228,8 +239,10 @@ class PCA(nn.Module):
         return f"n_components={self.n_components}, whiten={self.whiten!r}, eps={self.eps}"
 
     def _scales(self) -> Float[Tensor, "components"]:
-        """The divisors of (4); infinite, so that the code is 0, where the data have no variance."""
+        """The divisors of (4) or (9); in (4) infinite, so that the code is 0, where the data have no variance."""
         variance = self.explained_variance_
+        if self.whiten == "scale":
+            return (self.total_variance_ / len(variance)).sqrt().clamp_min(1e-12).expand_as(variance)
         empty = variance <= NO_VARIANCE * variance[0]
         return torch.where(empty, torch.inf, (variance + self.eps).sqrt())
 

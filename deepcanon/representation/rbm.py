@@ -16,7 +16,7 @@ v [N, D] visible, h [N, H] in {0, 1}; W [D, H], b [D], c [H]; sigma [D] of Gauss
     -log p(v) = F(v) + log Z,   its slope that of  mean F(data) - mean F(samples of the model)             (7)
     dW = mean u'^T p(h|v') - mean u^T p(h|v),   dc = mean p(h|v') - mean p(h|v),   db = mean v' - mean v
             (Gaussian: over sigma^2),   the slope of (7) with data v and samples v'                         (8)
-    CD-k takes for the samples k steps of (3), (4) from the data; PCD goes on from its chains of the last update
+    CD-k takes for the samples k steps of (3), (4) from the data; PCD continues its chains of the last update
     AIS: W, c times beta, b from a base to its own; w = prod_k exp(F_k(v_k) - F_{k+1}(v_k)),  Z = Z_0 E[w]   (9)
 
 (8) holds the probabilities of h, not samples of it, as the guide asks of the last statistics; what drives a
@@ -41,7 +41,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-__all__ = ["RBM", "Annealed", "Chain", "annealed_log_partition", "free_energy", "log_partition"]
+from deepcanon.parts.divergences import gaussian_entropy, gaussian_fit
+from deepcanon.parts.partition import binary_states, mean_weight
+
+__all__ = [
+    "RBM", "Annealed", "Chain", "annealed_log_partition", "free_energy", "log_partition", "nll_estimates",
+]  # fmt: skip
 
 ENUMERABLE = 20  # units of the smaller layer whose states are summed over
 STATES = 4096  # at a time
@@ -105,7 +110,7 @@ def log_partition(
         raise ValueError(f"2^{count} states are too many for an exact log Z: {ENUMERABLE} units at most, or AIS")
     sums = []
     for numbers in torch.arange(2**count, device=weight.device).split(STATES):
-        h = ((numbers[:, None] >> torch.arange(count, device=weight.device)) & 1).to(weight)
+        h = binary_states(count, numbers).to(weight)
         m = h @ weight.T
         if sigma is None:
             inner = F.softplus(b + m).sum(1)
@@ -133,7 +138,7 @@ def annealed_log_partition(
     Args:
         base: visible biases at beta = 0, such as the log odds of the data's means; None takes `visible_bias`.
         temperatures: steps of beta from 0 to 1, all of one length.
-        chains: that run beside each other, each with a weight of its own.
+        chains: number of chains, each with a weight of its own.
     """
     _check(weight, visible_bias, hidden_bias, sigma)
     if temperatures < 1 or chains < 2:
@@ -162,11 +167,34 @@ def annealed_log_partition(
         v = draw(b_new + unit * (new * h @ weight.T))  # (4)
     start = log_partition(torch.zeros_like(weight[:, :1]), base, torch.zeros_like(hidden_bias[:1]), sigma)
     start = start + (len(hidden_bias) - 1) * math.log(2)
-    top = log_w.max()
-    w = (log_w - top).exp()
-    mean, error = w.mean(), w.std() / math.sqrt(chains)
-    low, high = ((mean + sign * 3 * error).clamp_min(0).log() for sign in (-1, 1))
-    return Annealed(*(start + top + value for value in (mean.log(), low, high)))
+    found = mean_weight(log_w)
+    return Annealed(start + found.log_mean, start + found.low, start + found.high)
+
+
+def nll_estimates(
+    model: "RBM",
+    energy: Float[Tensor, ""],
+    *,
+    base: Float[Tensor, "visible"] | None = None,
+    temperatures: int = 1000,
+    chains: int = 200,
+    generator: torch.Generator | None = None,
+    compared: Float[Tensor, "batch visible"] | None = None,
+) -> dict[str, Tensor]:
+    """Equation (7) for examples of this mean free energy: "nll" where `model.enumerable`, by (9) "nll_ais" with the
+    ends of its interval "nll_ais_low" and "nll_ais_high", and "ais_gap" between the two; 0 temperatures leave out (9).
+    Of examples that are `compared`: "nll_gaussian" under the single Gaussian that fits them best, and the "gain".
+    """
+    found = {"nll": energy + model.log_partition()} if model.enumerable else {}
+    if compared is not None:
+        found["nll_gaussian"] = gaussian_entropy(gaussian_fit(compared)[1])
+        found |= {"gain": found["nll_gaussian"] - found["nll"]} if "nll" in found else {}
+    if not temperatures:
+        return found
+    options: dict[str, Any] = {"base": base, "temperatures": temperatures, "chains": chains}
+    ais = annealed_log_partition(*model.parts(), generator=generator, **options)
+    found |= {f"nll_ais{end}": energy + z for end, z in zip(("", "_low", "_high"), ais, strict=True)}
+    return found | ({"ais_gap": (found["nll_ais"] - found["nll"]).abs()} if "nll" in found else {})
 
 
 class RBM(nn.Module):
@@ -284,8 +312,26 @@ class RBM(nn.Module):
         visible = samples.mean(0) - data.mean(0)
         return weight, visible if self.sigma is None else visible / self.sigma**2, each.to(weight).sum(0)
 
-    def free_energy(self, visible: Float[Tensor, "batch visible"]) -> Float[Tensor, "batch"]:
-        return free_energy(visible, *self.parts())
+    def samples(
+        self, start: Float[Tensor, "batch visible"], steps: int, generator: torch.Generator | None = None
+    ) -> Float[Tensor, "batch visible"]:
+        """Visible units after so many steps, to be looked at: binary ones as the probabilities of a last one."""
+        found = self.gibbs(start.to(self.weight), steps, generator)
+        return self.reconstruct(found) if self.sigma is None else found
+
+    def reconstruct(self, visible: Float[Tensor, "batch visible"]) -> Float[Tensor, "batch visible"]:
+        """Equation (4) of the probabilities of (3): nothing is sampled."""
+        return self.visible_mean(self(visible))
+
+    @property
+    def enumerable(self) -> bool:
+        """Whether `log_partition` can sum over all states."""
+        visible, hidden = self.weight.shape
+        return min(visible, hidden) <= ENUMERABLE if self.sigma is None else hidden <= ENUMERABLE
+
+    def free_energy(self, visible: Float[Tensor, "batch visible"], rows: int = 2000) -> Float[Tensor, "batch"]:
+        """Equation (5), so many rows at a time."""
+        return torch.cat([free_energy(some, *self.parts()) for some in visible.split(rows)])
 
     def contrast(self, data: Float[Tensor, "n visible"], samples: Float[Tensor, "m visible"]) -> Float[Tensor, ""]:
         """Equation (7): its gradient is that of CD or PCD; its value is no measure of progress."""

@@ -18,7 +18,7 @@ The directed model it is compared with, latent Dirichlet allocation: T topics ph
 
     p(words) = integral of Dirichlet(theta; a) prod_n sum_t theta_t phi_t,w(n)                              (9)
     p(w(n) | words before) ~ mean over particles of sum_t phi_t,w(n) (a + n_t) / (T a + n - 1), where n_t counts the
-    topics of the words before; each of these is drawn anew given the others, then comes n               (10)
+    topics of the words before; each of these is drawn again given the others, then comes n              (10)
 
 Merging two copies of a document doubles v and D: F becomes that of W, b, c doubled.
 
@@ -34,6 +34,7 @@ foretold the word: the product over n is then an unbiased estimate of p(words), 
 """
 
 import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -41,23 +42,14 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-__all__ = ["ReplicatedSoftmax", "annealed_log_z", "draw_words", "exact_log_z", "left_to_right"]
+from deepcanon.parts.bag_of_words import draw_words
+from deepcanon.parts.partition import binary_states, mean_weight
+
+__all__ = [
+    "ReplicatedSoftmax", "allocation_nats", "annealed_log_z", "exact_log_z", "left_to_right", "perplexities",
+]  # fmt: skip
 
 ENUMERABLE = 16  # hidden units whose states are summed over
-
-
-def draw_words(
-    probabilities: Float[Tensor, "batch words"],
-    lengths: Float[Tensor, "batch"],
-    uniform: Float[Tensor, "batch longest"],
-) -> Float[Tensor, "batch words"]:
-    """Equation (3): counts of exactly D words for each row, by inversion of as many of the uniform numbers."""
-    if uniform.ndim != 2 or len(uniform) != len(probabilities) or lengths.max() > uniform.shape[1]:
-        raise ValueError(f"noise {tuple(uniform.shape)} is not enough for documents of {int(lengths.max())} words")
-    ends = probabilities.cumsum(1)
-    words = torch.searchsorted(ends, uniform.to(ends) * ends[:, -1:]).clamp_max(ends.shape[1] - 1)
-    kept = torch.arange(uniform.shape[1], device=lengths.device) < lengths[:, None]
-    return torch.zeros_like(probabilities).scatter_add_(1, words, kept.to(probabilities))
 
 
 def exact_log_z(
@@ -70,8 +62,7 @@ def exact_log_z(
     count = len(hidden_bias)
     if count > ENUMERABLE:
         raise ValueError(f"2^{count} states are too many for an exact log Z: {ENUMERABLE} hidden units at most, or AIS")
-    numbers = torch.arange(2**count, device=weight.device)
-    h = ((numbers[:, None] >> torch.arange(count, device=weight.device)) & 1).double()
+    h = binary_states(count).to(weight.device).double()
     each = h @ hidden_bias.double() + torch.logsumexp(word_bias.double() + h @ weight.double().T, 1)
     return torch.logsumexp(lengths.double()[:, None] * each, 1)  # (5)
 
@@ -105,10 +96,74 @@ def annealed_log_z(
         log_w += (F.softplus(new * a) - F.softplus(old * a)).sum(1)
         h = (torch.rand(a.shape, **make).to(a.device) < torch.sigmoid(new * a)).to(a)
         v = draw(word_bias + new * h @ weight.T)
-    log_w = log_w.view(len(lengths), chains)
+    found = mean_weight(log_w.view(len(lengths), chains))
     start = lengths * torch.logsumexp(word_bias.double(), 0) + len(hidden_bias) * math.log(2)
-    w = (log_w - log_w.amax(1, keepdim=True)).exp()
-    return start + torch.logsumexp(log_w, 1) - math.log(chains), w.std(1) / w.mean(1) / math.sqrt(chains)
+    return start + found.log_mean, found.error
+
+
+def perplexities(
+    model: "ReplicatedSoftmax",
+    documents: Iterable[Float[Tensor, "batch words"]],
+    log_shares: Float[Tensor, "words"],
+    *,
+    temperatures: int = 0,
+    chains: int = 50,
+    generator: torch.Generator | None = None,
+    source: Callable[[Tensor], Tensor] | None = None,
+) -> dict[str, Tensor]:
+    """Equation (8) of documents that have a word, and by how many nats per word it is below that of single words.
+
+    Args:
+        documents: word counts, in parts.
+        log_shares: of single words.
+        temperatures: of (7), with so many `chains` for each length; 0 leaves it out.
+        source: from word counts to log p(words) of the source of the documents, if that is known.
+
+    Returns:
+        free_energy (per word), empty (documents without a word), perplexity_unigram, perplexity_source; perplexity and
+        gain by (5) if there are few hidden units; perplexity_ais, gain_ais and ais_error (the largest) by (7); ais_gap,
+        the largest distance of both log Z.
+    """
+    parts = []
+    for counts in documents:
+        energy = model.free_energy(counts.to(model.weight))
+        known = [source(counts)] if source else []
+        parts.append(torch.stack([x.double() for x in (counts.sum(1), energy, counts @ log_shares, *known)]))
+    columns = torch.cat(parts, 1)
+    some = columns[0] > 0
+    length, energy, *logs = columns[:, some]
+    single, *others = (-(log_p / length).mean() for log_p in logs)
+    found = {"free_energy": (energy / length).mean(), "empty": (~some).sum(), "perplexity_unigram": single.exp()}
+    if others:
+        found["perplexity_source"] = others[0].exp()
+    different, places = length.long().unique(return_inverse=True)
+    log_z: dict[str, Tensor] = {}
+    if len(model.hidden_bias) <= ENUMERABLE:
+        log_z[""] = exact_log_z(different, *model.parts())
+    if temperatures:
+        options: dict[str, Any] = {"temperatures": temperatures, "chains": chains, "generator": generator}
+        log_z["_ais"], error = annealed_log_z(different, *model.parts(), **options)
+        found["ais_error"] = error.max()
+    for end, each in log_z.items():
+        nats = ((energy + each[places]) / length).mean()
+        found |= {f"perplexity{end}": nats.exp(), f"gain{end}": single - nats}
+    if len(log_z) == 2:
+        found["ais_gap"] = (log_z["_ais"] - log_z[""]).abs().max()
+    return found
+
+
+def allocation_nats(
+    counts: Float[Tensor, "batch words"],
+    topics: Float[Tensor, "topics words"],
+    concentration: float,
+    *,
+    particles: int = 20,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, ""]:
+    """The logarithm of (8) by (10), of the documents that have a word."""
+    counts = counts[counts.sum(1) > 0]
+    log_p = left_to_right(counts, topics, concentration, particles=particles, generator=generator)
+    return -(log_p / counts.sum(1)).mean()
 
 
 @torch.no_grad()
@@ -226,6 +281,21 @@ class ReplicatedSoftmax(nn.Module):
             h = (noise(p.shape[1]) < p).to(p)
             counts = draw_words(self.words(h), lengths, noise(longest))
         return counts
+
+    @torch.no_grad()
+    def documents(
+        self,
+        shares: Float[Tensor, "words"],
+        length: int,
+        count: int,
+        *,
+        steps: int = 100,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "count words"]:
+        """Documents of so many words after so many steps from single words with these shares."""
+        noise = torch.rand(count, length, generator=generator)
+        start = draw_words(shares.cpu().expand(count, -1), torch.full((count,), float(length)), noise)
+        return self.gibbs(start.to(self.weight), steps, generator)
 
     def contrast(
         self, data: Float[Tensor, "n words"], samples: Float[Tensor, "n words"], by_length: bool = False

@@ -1,4 +1,4 @@
-"""Reconstruction ICA: sparse codes W x with a soft penalty on |W^T W x - x| in the place of W W^T = I.
+"""Reconstruction ICA: sparse codes W x with a soft penalty on |W^T W x - x| instead of W W^T = I.
 
 Paper: Le, Karpenko, Ngiam and Ng 2011, "ICA with reconstruction cost for efficient overcomplete feature learning"
 (NIPS 2011). Row scaling inside the objective is that of the UFLDL exercise.
@@ -20,7 +20,8 @@ Departures
   at best: the penalty is then, up to a constant, that of the nearest tight frame.
 
     >>> import torch
-    >>> from deepcanon.representation import RICA, rica_gradient, rica_objective
+    >>> from deepcanon.representation import RICA, rica_objective
+    >>> from deepcanon.representation.rica import rica_gradient
     >>> x = torch.randn(100, 5, generator=torch.Generator().manual_seed(0))
     >>> model = RICA(5, 12)
     >>> gradient = rica_gradient(model.weight.detach(), x, penalty=2.0)
@@ -150,7 +151,7 @@ class RICA(nn.Module):
         return _scaled(self.weight, self.scale_rows)[0]
 
     def forward(self, inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch units"]:
-        return inputs @ self.rows().mT
+        return inputs.to(self.weight.dtype) @ self.rows().mT
 
     def decode(self, codes: Float[Tensor, "batch units"]) -> Float[Tensor, "batch features"]:
         """W^T s."""

@@ -24,11 +24,13 @@ Departures: rho_j is kept above 1e-12 and below 1 - 1e-12 (in single precision 1
     (0, (25, 64))
 """
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-__all__ = ["SparseAutoencoder", "sparse_objective", "sparsity_penalty", "squash"]
+__all__ = ["SparseAutoencoder", "Squash", "sparse_backward", "sparse_objective", "sparsity_penalty", "squash"]
 
 EDGE = 1e-12
 
@@ -49,6 +51,22 @@ def squash(inputs: Tensor, deviation: float | Tensor) -> Tensor:
     """Equation (5)."""
     three = 3 * torch.as_tensor(deviation, dtype=inputs.dtype, device=inputs.device)
     return 0.4 * ((inputs / three.clamp_min(torch.finfo(inputs.dtype).tiny)).clamp(-1, 1) + 1) + 0.1
+
+
+class Squash(nn.Module):
+    """Equation (5) as a layer.
+
+    Args:
+        deviation: s.
+    """
+
+    def __init__(self, deviation: float | Tensor) -> None:
+        super().__init__()
+        self.deviation: Tensor
+        self.register_buffer("deviation", torch.as_tensor(deviation))
+
+    def forward(self, inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch features"]:
+        return squash(inputs, self.deviation)
 
 
 class SparseAutoencoder(nn.Module):
@@ -104,3 +122,43 @@ def sparse_objective(
     error = 0.5 * (model.decode(hidden) - inputs).square().sum(1).mean()
     weights = model.encoder.weight.square().sum() + model.decoder.weight.square().sum()
     return error + 0.5 * decay * weights + beta * sparsity_penalty(hidden.mean(0), rho)  # (2), (4)
+
+
+def sparse_backward(
+    model: SparseAutoencoder,
+    inputs: Float[Tensor, "rows features"],
+    count: int | None = None,
+    add: Callable[[Tensor], Tensor] = lambda tensor: tensor,
+    *,
+    rho: float = 0.01,
+    beta: float = 3.0,
+    decay: float = 1e-4,
+) -> Float[Tensor, ""]:
+    """Equation (4) over the rows of all processes, in float64; sets the gradients of the model's parameters.
+
+    Its sums are in float64, since a line search compares objectives that differ by less than float32 resolves.
+
+    Args:
+        inputs: the rows of this process.
+        count: of the rows of all processes; that of `inputs` if not given.
+        add: sums a tensor over the processes.
+    """
+    count = count or len(inputs)
+    model.zero_grad()
+    with torch.enable_grad():
+        hidden = model.encode(inputs)
+        total = hidden.sum(0, dtype=torch.float64)
+        error = 0.5 * (model.decode(hidden) - inputs).square().sum(dtype=torch.float64) / count
+        mean = (add(total.detach()) / count).requires_grad_()  # (2)
+        penalty = beta * sparsity_penalty(mean, rho)
+        (slope,) = torch.autograd.grad(penalty, mean)
+        # d penalty / d parameter = sum_i (slope / count) dh_i: the share of this process's rows.
+        (error + (slope / count * total).sum()).backward()
+    for parameter in model.parameters():
+        if parameter.grad is not None:
+            parameter.grad = add(parameter.grad)
+    weights = (model.encoder.weight, model.decoder.weight)
+    for weight in weights:
+        weight.grad += decay * weight.detach()
+    size = sum(weight.detach().double().square().sum() for weight in weights)
+    return add(error.detach()) + penalty.detach() + 0.5 * decay * size

@@ -195,7 +195,7 @@ def infer_codes(
 def update_dictionary(
     dictionary: Atoms, scatter: Float[Tensor, "atoms atoms"], product: Atoms, *, norm: str = "ball", sweeps: int = 1
 ) -> Atoms:
-    """Equation (7) over all atoms in turn, `sweeps` times, from A and B of (6); atoms of no use stay as they are."""
+    """Equation (7) over all atoms in turn, `sweeps` times, from A and B of (6); unused atoms stay as they are."""
     if product.shape != dictionary.shape or scatter.shape != (len(dictionary), len(dictionary)):
         shapes = f"A {tuple(scatter.shape)}, B {tuple(product.shape)}, dictionary {tuple(dictionary.shape)}"
         raise ValueError(f"sums and dictionary do not fit: {shapes}")
@@ -214,7 +214,7 @@ def update_dictionary(
 
 
 class SparseCoding(Estimator):
-    """A dictionary with the manners of scikit-learn. `fit` alternates over all examples, `partial_fit` takes one
+    """A dictionary with the API of scikit-learn. `fit` alternates over all examples, `partial_fit` takes one
     mini-batch; `transform` infers codes to convergence, calling the module takes a fixed number of FISTA's steps.
 
     Args:

@@ -10,6 +10,7 @@ x [N, D] inputs, h_k [N, H_k] codes of layer k, L layers, C classes; r_k the rec
     a = V h_L + d,   classifier on the codes:  min over (V, d) of -log softmax(a)_y,  all W frozen          (3)
     fine-tuning:  min over all W, b, V, d of -log softmax(a)_y                                             (4)
 
+Each layer has its own phase of the training, one after the other, then the classifier, then all of them: `phase_of`.
 Without corruption in (2) this is the stacked autoencoder, with it the stacked denoising autoencoder: the noise is put
 into the input of the layer that is being trained, never into the layers below it.
 
@@ -23,13 +24,48 @@ Departures: tied decoder weights without a sparsity penalty, where the UFLDL exe
 """
 
 from itertools import pairwise
+from typing import NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.representation.denoising_autoencoder import DenoisingAutoencoder
 
-__all__ = ["StackedAutoencoder"]
+__all__ = ["Phase", "StackedAutoencoder", "phase_of"]
+
+
+class Phase(NamedTuple):
+    """What a step trains, and where in its phase the step is."""
+
+    part: int | str
+    """A layer's number from 0, "classifier" or "all"."""
+    since: int
+    """Steps since the phase began."""
+    steps: int
+    """Of the whole phase."""
+
+
+def phase_of(step: int, steps: int, layers: int, layers_share: float, classifier_share: float) -> Phase:
+    """The phase of a step: (2) for each layer, (3), then (4); the shares are those of all steps, at least one each.
+
+    Args:
+        layers: how many are trained first; 0 goes to (4) at once.
+        layers_share, classifier_share: of the layers together, and of the classifier.
+    """
+    if not layers:
+        return Phase("all", step, steps)
+    if min(layers_share, classifier_share) < 0 or layers_share + classifier_share >= 1:
+        raise ValueError(
+            f"shares of {layers_share} for the layers and {classifier_share} for the classifier, "
+            "which are at least 0 and below 1 together"
+        )
+    each, last = max(1, int(steps * layers_share / layers)), max(1, int(steps * classifier_share))
+    since = step - layers * each
+    if since < 0:
+        return Phase(step // each, step % each, each)
+    if since < last:
+        return Phase("classifier", since, last)
+    return Phase("all", since - last, max(1, steps - layers * each - last))
 
 
 class StackedAutoencoder(nn.Module):

@@ -24,7 +24,8 @@ Departures
   that size, which here is `init="random"`.
 
     >>> import torch
-    >>> from deepcanon.representation import TSNE, neighbour_accuracy
+    >>> from deepcanon.representation import TSNE
+    >>> from deepcanon.representation.tsne import neighbour_accuracy
     >>> noise, cluster = torch.randn(60, 5, generator=torch.Generator().manual_seed(0)), torch.arange(60) % 3
     >>> y = TSNE(perplexity=10.0, max_iter=200).fit_transform(noise + 5 * cluster[:, None])
     >>> bool(neighbour_accuracy(y, cluster) > 0.9)  # a third, were the points where they please
@@ -131,7 +132,7 @@ def tsne_gradient(
         cost = cost + torch.dot(p[rows].reshape(-1), away.log().reshape(-1))
         w = away.reciprocal_()  # (4)
         w[torch.arange(len(w)), torch.arange(rows.start, rows.stop)] = 0
-        pull[rows] = (p[rows] * w) @ ones  # sum_j p_ij w_ij y_j, and sum_j p_ij w_ij beside it
+        pull[rows] = (p[rows] * w) @ ones  # sum_j p_ij w_ij y_j, and sum_j p_ij w_ij next to it
         total = total + w.sum()
         push[rows] = w.square_() @ ones
     force = exaggeration * (pull[:, -1:] * y - pull[:, :-1]) - (push[:, -1:] * y - push[:, :-1]) / total
@@ -196,7 +197,7 @@ def trustworthiness(
 
 
 class TSNE(Estimator):
-    """The map of the fitted points, with the manners of scikit-learn.
+    """The map of the fitted points, with the API of scikit-learn.
 
     Args:
         n_components: dimensions of the map.

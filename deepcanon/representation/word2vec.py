@@ -44,7 +44,8 @@ Departures
   which on windows of both sides is the same set of pairs.
 
     >>> import torch
-    >>> from deepcanon.representation import Word2Vec, skip_gram_pairs
+    >>> from deepcanon.representation import Word2Vec
+    >>> from deepcanon.representation.word2vec import skip_gram_pairs
     >>> words, sentences = torch.tensor([0, 1, 2, 3]), torch.tensor([0, 0, 0, 1])
     >>> centres, near = skip_gram_pairs(words, sentences, reach=torch.tensor([1, 1, 2, 2]))
     >>> sorted(zip(centres.tolist(), near.tolist()))
@@ -201,7 +202,7 @@ def shared_rows(
     width = max(1, -(-len(words) // rows))
     around, empty = width + 2 * window, rows * width - len(words)
     padded, inside = F.pad(words, (window, window + empty)), F.pad(sentences, (window, window + empty), value=-1)
-    own = F.pad(sentences, (0, empty), value=-2)  # unlike the -1 beside it, so that no word is near an empty place
+    own = F.pad(sentences, (0, empty), value=-2)  # unlike the -1 next to it, so that no word is near an empty place
     chances = [(window + 1 - abs(gap)) / window if gap else 0.0 for gap in range(-window, window + 1)]
     chance = torch.tensor(chances, dtype=dtype or torch.get_default_dtype(), device=words.device)
     together = (inside.unfold(0, len(chances), 1) == own[:, None]).view(rows, width, -1)

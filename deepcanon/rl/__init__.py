@@ -1,7 +1,5 @@
 """Reinforcement and imitation learning."""
 
 from .dqn import QNetwork as QNetwork
-from .dqn import copy_network as copy_network
-from .dqn import linear_epsilon as linear_epsilon
 from .dqn import td_loss as td_loss
 from .dqn import td_target as td_target

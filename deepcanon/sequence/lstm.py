@@ -33,7 +33,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-__all__ = ["LSTM", "LSTMCell", "LSTMState", "lstm_bf16", "lstm_cell", "lstm_sequence"]
+from deepcanon.parts.recurrence import StepRule, recur, scan, stacked
+
+__all__ = ["LSTM", "LSTMCell", "LSTMState", "lstm_cell", "lstm_layer", "lstm_sequence"]
 
 
 class LSTMState(NamedTuple):
@@ -69,103 +71,67 @@ def lstm_sequence(
         raise ValueError(f"x {tuple(x.shape)} is not [batch, time, {weight_ih.shape[1]}]")
     if mask is not None and mask.shape != x.shape[:2]:
         raise ValueError(f"mask {tuple(mask.shape)} is not [batch, time] = {tuple(x.shape[:2])}")
-    # (1) The part that does not wait for h_{t-1}: one matrix product for all steps.
-    projected = F.linear(x, weight_ih, bias)
-    outputs = []
-    for t in range(x.shape[1]):
-        new = lstm_cell(projected[:, t] + state.hidden @ weight_hh.T, state.cell)
-        if mask is None:
-            state = new
-            outputs.append(new.hidden)
-        else:
-            keep = mask[:, t, None]
-            # (5)
-            state = LSTMState(torch.where(keep, new.hidden, state.hidden), torch.where(keep, new.cell, state.cell))
-            outputs.append(torch.where(keep, new.hidden, torch.zeros_like(new.hidden)))
-    return torch.stack(outputs, dim=1), state
+
+    def step(sums: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+        new = lstm_cell(sums + state.hidden @ weight_hh.T, state.cell)
+        return new.hidden, new
+
+    # (1), but for W_hh h_{t-1}; (5) is in `scan`
+    return scan(step, F.linear(x, weight_ih, bias), state, mask)
 
 
-def lstm_bf16(
+def lstm_layer(
     x: Float[Tensor, "batch time input"],
     state: LSTMState,
     weight_ih: Float[Tensor, "gates input"],
     weight_hh: Float[Tensor, "gates hidden"],
     bias_ih: Float[Tensor, "gates"],
     bias_hh: Float[Tensor, "gates"],
+    products: torch.dtype | None = None,
 ) -> tuple[Float[Tensor, "batch time hidden"], LSTMState]:
-    """One layer for training on a CPU: products in bf16, all else in fp32; the outputs are bf16, the state fp32.
+    """One layer over a whole sequence with the backward pass by hand; for ``products`` see `recur`.
 
-    The gradients of the weights are one product over all steps each. Where the layer is wide (H of 600 or more, at the
-    batches that language models take) this is quicker than torch's kernel, whose backward reads the weights anew at
-    every step; where it is narrow the kernel is quicker.
+    Meant for training on a CPU with products in bf16: the outputs are then bf16, the state is fp32. Where the layer is
+    wide (H of 600 or more, at the batches that language models take) this is quicker than torch's kernel, whose
+    backward reads the weights again at every step; where it is narrow the kernel is quicker.
     """
-    if x.ndim != 3 or x.shape[2] != weight_ih.shape[1]:
-        raise ValueError(f"x {tuple(x.shape)} is not [batch, time, {weight_ih.shape[1]}]")
-    outputs, hidden, cell = _Bf16Layer.apply(x, *state, weight_ih, weight_hh, bias_ih, bias_hh)
-    return outputs, LSTMState(hidden, cell)
+    outputs, end = recur(_LSTMRule(), x, state, weight_ih, weight_hh, bias_ih, bias_hh, products)
+    return outputs, LSTMState(*end)
 
 
-def _turned(parameter: Tensor, dtype: torch.dtype) -> Tensor:
-    """The blocks i, f, g, o in the order i, f, o, g, or back: the three sigmoids lie side by side."""
-    i, f, g, o = parameter.chunk(4)
-    return torch.cat([i, f, o, g]).to(dtype)
+class _LSTMRule(StepRule):
+    """Eqs. (2) to (4) and their derivatives by hand; the sums lie in the order i, f, o, g, so that (2) is two calls."""
 
+    input_blocks = hidden_blocks = (0, 1, 3, 2)
+    memories, kept = 1, 1
 
-class _Bf16Layer(torch.autograd.Function):
-    """Equations (1) to (4) and their derivatives; `gates`, `cells`, `tanhs`, `hiddens` are kept for the backward."""
+    def forward(self, sums, hidden, memory, new, kept):
+        size, (before,), (cell,), (tanh,) = hidden.shape[1], memory, new, kept
+        # (2)
+        sums[:, : 3 * size].sigmoid_()
+        sums[:, 3 * size :].tanh_()
+        i, f, o, g = sums.split(size, 1)
+        # (3)
+        torch.mul(f, before, out=cell).addcmul_(i, g)
+        # (4)
+        return o * torch.tanh(cell, out=tanh)
 
-    @staticmethod
-    def forward(ctx, x, hidden, cell, weight_ih, weight_hh, bias_ih, bias_hh):
-        (batch, time, _), size, half = x.shape, hidden.shape[1], torch.bfloat16
-        w_ih, w_hh = _turned(weight_ih, half), _turned(weight_hh, half)
-        steps = x.transpose(0, 1).to(half).flatten(0, 1)
-        # (1) The part that does not wait for h_{t-1}.
-        sums = torch.addmm(_turned(bias_ih + bias_hh, half), steps, w_ih.T).view(time, batch, 4 * size)
-        gates, tanhs = torch.empty(time, batch, 4 * size), torch.empty(time, batch, size)
-        cells, hiddens = torch.empty(time + 1, batch, size), torch.empty(time + 1, batch, size, dtype=half)
-        cells[0], hiddens[0] = cell, hidden
-        for t in range(time):
-            all_ = gates[t].copy_(sums[t].addmm_(hiddens[t], w_hh.T))
-            # (2)
-            all_[:, : 3 * size].sigmoid_()
-            all_[:, 3 * size :].tanh_()
-            i, f, o, g = all_.split(size, 1)
-            # (3)
-            torch.mul(f, cells[t], out=cells[t + 1]).addcmul_(i, g)
-            # (4)
-            hiddens[t + 1] = o * torch.tanh(cells[t + 1], out=tanhs[t])
-        ctx.save_for_backward(steps, w_ih, w_hh, gates, cells, tanhs, hiddens)
-        ctx.dtype = x.dtype
-        return hiddens[1:].transpose(0, 1).contiguous(), hiddens[-1].float(), cells[-1].clone()
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, d_outputs, d_hidden, d_cell):
-        steps, w_ih, w_hh, gates, cells, tanhs, hiddens = ctx.saved_tensors
-        time, batch, size = tanhs.shape
-        aten, d_outputs = torch.ops.aten, d_outputs.transpose(0, 1).float()
-        slopes = torch.empty(time, batch, 4 * size, dtype=torch.bfloat16)
-        slope, through = torch.empty(batch, 4 * size), torch.empty(batch, size)
-        d_i, d_f, d_o, d_g = slope.split(size, 1)
-        d_sigmoids, d_cell = slope[:, : 3 * size], d_cell.clone()
-        for t in range(time - 1, -1, -1):
-            i, f, o, g = gates[t].split(size, 1)
-            d_hidden = d_outputs[t] + d_hidden
-            torch.mul(d_hidden, tanhs[t], out=d_o)
-            aten.tanh_backward.grad_input(torch.mul(d_hidden, o, out=through), tanhs[t], grad_input=through)
-            d_cell.add_(through)
-            torch.mul(d_cell, g, out=d_i)
-            torch.mul(d_cell, cells[t], out=d_f)
-            torch.mul(d_cell, i, out=d_g)
-            aten.sigmoid_backward.grad_input(d_sigmoids, gates[t, :, : 3 * size], grad_input=d_sigmoids)
-            aten.tanh_backward.grad_input(d_g, g, grad_input=d_g)
-            d_cell.mul_(f)
-            d_hidden = slopes[t].copy_(slope) @ w_hh
-        flat = slopes.flatten(0, 1)
-        d_bias = _turned(flat.sum(0, dtype=torch.float32), torch.float32)
-        d_w_ih, d_w_hh = (_turned(flat.T @ rows, torch.float32) for rows in (steps, hiddens[:-1].flatten(0, 1)))
-        d_x = (flat @ w_ih).view(time, batch, -1).transpose(0, 1).to(ctx.dtype)
-        return d_x, d_hidden.float(), d_cell, d_w_ih, d_w_hh, d_bias, d_bias.clone()
+    def backward(self, d_sums, d_hidden, d_memory, sums, hidden, memory, kept):
+        size, (d_cell,), (before,), (tanh,) = hidden.shape[1], d_memory, memory, kept
+        i, f, o, g = sums.split(size, 1)
+        d_i, d_f, d_o, d_g = d_sums.split(size, 1)
+        d_sigmoids, through, aten = d_sums[:, : 3 * size], d_hidden * o, torch.ops.aten
+        # (4)
+        torch.mul(d_hidden, tanh, out=d_o)
+        d_cell.add_(aten.tanh_backward.grad_input(through, tanh, grad_input=through))
+        # (3)
+        torch.mul(d_cell, g, out=d_i)
+        torch.mul(d_cell, before, out=d_f)
+        torch.mul(d_cell, i, out=d_g)
+        d_cell.mul_(f)
+        # (2)
+        aten.sigmoid_backward.grad_input(d_sigmoids, sums[:, : 3 * size], grad_input=d_sigmoids)
+        aten.tanh_backward.grad_input(d_g, g, grad_input=d_g)
 
 
 class LSTMCell(nn.Module):
@@ -261,14 +227,13 @@ class LSTM(nn.Module):
                 x, (hidden, cell), parameters, True, self.num_layers, self.dropout, self.training, False, True
             )
             return output, LSTMState(hidden, cell)
-        last = []
-        for layer in range(self.num_layers):
-            w_ih, w_hh, b_ih, b_hh = (getattr(self, name) for name in self.names[4 * layer : 4 * layer + 4])
-            if layer:
-                x = F.dropout(x, self.dropout, self.training)
-            x, end = lstm_sequence(x, LSTMState(hidden[layer], cell[layer]), w_ih, w_hh, b_ih + b_hh, mask)
-            last.append(end)
-        return x, LSTMState(torch.stack([s.hidden for s in last]), torch.stack([s.cell for s in last]))
+
+        def one(number: int, x: Tensor, start: tuple[Tensor, ...]) -> tuple[Tensor, LSTMState]:
+            w_ih, w_hh, b_ih, b_hh = (getattr(self, name) for name in self.names[4 * number : 4 * number + 4])
+            return lstm_sequence(x, LSTMState(*start), w_ih, w_hh, b_ih + b_hh, mask)
+
+        output, end = stacked(one, x, (hidden, cell), self.dropout, self.training)
+        return output, LSTMState(*end)
 
 
 @torch.no_grad()

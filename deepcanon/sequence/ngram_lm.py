@@ -56,7 +56,7 @@ class NgramLM(nn.Module):
     Args:
         vocabulary_size: V, the words that can be predicted (with sentence end and unknown word, without start).
         order: n, the longest n-gram.
-        end: the token that ends a sentence; the history starts afresh behind it. None: one unbroken sequence.
+        end: the token that ends a sentence; the history starts again after it. None: one unbroken sequence.
         start: whether the beginning of a sentence is a history of its own.
         discounts: "modified" (three an order, estimated) or one fixed number in [0, 1] for all counts.
     """
@@ -153,6 +153,8 @@ class NgramLM(nn.Module):
         keys, probability, backoff = self._tables()
         node, p = words, probability[0][words]
         for order in range(2, self.order + 1):
+            if not len(keys[order - 1]):  # no sentence is that long: (1) has nothing to add, and all weights are 1
+                break
             context = self._contexts(words, node, first=order == 2)
             node = self._find(keys[order - 1], context, words)
             weight = torch.where(context >= 0, backoff[order - 2][context.clamp(min=0)], 1.0)
@@ -168,6 +170,8 @@ class NgramLM(nn.Module):
         nothing = torch.full((batch, 1), -1, dtype=torch.int64, device=history.device)
         node = history
         for order in range(2, self.order + 1):
+            if not len(keys[order - 1]):
+                break
             # The context of the word that would come next: as in _contexts, one column further.
             padded = torch.cat([node, nothing], 1)
             context = self._contexts(torch.cat([history, nothing], 1), padded, first=order == 2)[:, -1]

@@ -7,7 +7,7 @@ Algorithm for On-Line Training of Recurrent Network Trajectories", 1990, truncat
 
 Legend: w_t token out of V; e_t its vector [E]; s_t recurrent state; h_t top hidden vector [H]; T window; B streams.
 
-(1) e_t = C[w_t], or the one-hot vector of w_t where ``embedding_size`` is 0
+(1) e_t = C[w_t], or the one-hot vector of w_t if ``embedding_size`` is 0
 (2) h_t, s_t = f(e_t, s_{t-1}): the simple recurrence tanh(U e_t + W h_{t-1} + b), a GRU or an LSTM
 (3) p(w_{t+1} | w_1 .. w_t) = softmax(O h_t + b);  tied: O = C
 (4) L = -(1 / BT) sum log p(w_{t+1} | ...), in nats per token;  perplexity = exp(L)
@@ -17,7 +17,7 @@ Legend: w_t token out of V; e_t its vector [E]; s_t recurrent state; h_t top hid
 The gradient of a shared weight is the sum over the steps of the window; from one window to an earlier one it is
 exactly zero. With T at least the length of the text this is full backpropagation through time.
 
-Departures: the state begins anew only where the streams begin anew, not at sentence ends. LSTM biases begin as in
+Departures: the state starts again only where the streams do, not at sentence ends. LSTM biases begin as in
 ``lstm`` (forget gate 1). Dropout (arXiv:1409.2329) is on the top output and between layers, never on the recurrence;
 on the embedding, where that paper has it too, only by ``input_dropout``: the few numbers of a character's vector
 suffer from it (0.2 cost 0.01 nats on tiny Shakespeare).
@@ -28,28 +28,20 @@ suffer from it (0.2 cost 0.01 nats on tiny Shakespeare).
 ((3, 5, 11), [(2, 3, 8), (2, 3, 8)])
 """
 
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from deepcanon.sequence.lstm import LSTMState, initialise, lstm_bf16, lstm_cell
+from deepcanon.parts.recurrence import stacked
+from deepcanon.sequence.lstm import LSTMState, initialise, lstm_cell, lstm_layer
+from deepcanon.sequence.sampled_softmax import Proposal, draw_classes, sampled_softmax_loss
 
-__all__ = ["RecurrentLM", "StepCell", "Window", "detach", "sequence_nll", "streams", "window"]
+__all__ = ["RecurrentLM", "StepCell", "sequence_nll", "window_nll"]
 
-WIDE = 600  # hidden units from which `lstm_bf16` is the quicker one
+WIDE = 600  # hidden units from which `lstm_layer` in bf16 is quicker than torch's kernel
 WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 State = tuple[Tensor, ...]  # each [layers, batch, hidden]: the hidden vectors and, of an LSTM, the memory
-
-
-class Window(NamedTuple):
-    """Where a step of truncated BPTT reads in the streams."""
-
-    start: int
-    stop: int
-    fresh: bool
 
 
 def sequence_nll(
@@ -105,31 +97,6 @@ class _RowsNLL(torch.autograd.Function):
         size = max(1, 2**18 // result.shape[1])
         pieces = zip(result.split(size), gradient.split(size), strict=True)
         return torch.cat([(p.float() * g[:, None]).bfloat16() for p, g in pieces]), None, None, None
-
-
-def streams(
-    tokens: Int[Tensor, "tokens"], count: int
-) -> tuple[Int[Tensor, "count length"], Int[Tensor, "count length"]]:
-    """Cuts a text into ``count`` contiguous streams; inputs, and targets one token further. The rest is left out."""
-    length = (tokens.numel() - 1) // count
-    if tokens.ndim != 1 or length < 1:
-        raise ValueError(f"{tuple(tokens.shape)} tokens are too few for {count} streams")
-    used = count * length
-    return tokens[:used].view(count, length), tokens[1 : used + 1].view(count, length)
-
-
-def window(step: int, length: int, size: int) -> Window:
-    """What step ``step`` reads of streams of ``length`` tokens, eq. (5); the last window of a pass may be short."""
-    if step < 0 or length < 1 or size < 1:
-        raise ValueError(f"step {step}, length {length} and size {size} describe no window")
-    many = -(-length // size)
-    start = step % many * size
-    return Window(start, min(start + size, length), start == 0)
-
-
-def detach(state: State) -> State:
-    """The same values, without their past."""
-    return tuple(s.detach() for s in state)
 
 
 class RecurrentLM(nn.Module):
@@ -192,7 +159,7 @@ class RecurrentLM(nn.Module):
 
     @property
     def memory(self) -> bool:
-        """Whether the state has a memory beside the hidden vectors."""
+        """Whether the state has a memory besides the hidden vectors."""
         return self.recurrent.weight_hh_l0.shape[0] == 4 * self.hidden_size
 
     def forward(
@@ -207,7 +174,7 @@ class RecurrentLM(nn.Module):
     def features(
         self, tokens: Int[Tensor, "batch time"], state: State | None = None
     ) -> tuple[Float[Tensor, "batch time hidden"], State]:
-        """h_t of (2), dropout applied: what the output layer, or a loss in its place, reads; and the state."""
+        """h_t of (2), dropout applied: what the output layer reads, or a loss instead of it; and the state."""
         if tokens.ndim != 2:
             raise ValueError(f"tokens {tuple(tokens.shape)} are not [batch, time]")
         state = self.start(len(tokens)) if state is None else state
@@ -224,26 +191,51 @@ class RecurrentLM(nn.Module):
         return self.dropout(h), tuple(state) if self.memory else (state,)
 
     def _wide_layers_in_bf16(self, x: Tensor) -> bool:
-        """Whether `lstm_bf16` is quicker than torch's kernel, equal to it but for rounding."""
+        """Whether `lstm_layer` is quicker than torch's kernel, with the same results but for rounding."""
         autocast = x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
         training = torch.is_grad_enabled() and not torch.compiler.is_compiling()
         wide = self.memory and self.hidden_size >= WIDE and x.shape[1] > 1
         return bool(wide and training and autocast and torch.get_autocast_dtype("cpu") == torch.bfloat16)
 
     def _by_layers(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        ends = []
-        for layer in range(self.layers):
-            if layer:
-                x = F.dropout(x, self.between, self.training)
-            weights = (getattr(self.recurrent, f"{name}_l{layer}") for name in WEIGHTS)
-            x, end = lstm_bf16(x, LSTMState(state[0][layer], state[1][layer]), *weights)
-            ends.append(end)
-        return x, (torch.stack([end.hidden for end in ends]), torch.stack([end.cell for end in ends]))
+        def one(number: int, x: Tensor, start: tuple[Tensor, ...]) -> tuple[Tensor, LSTMState]:
+            w_ih, w_hh, b_ih, b_hh = (getattr(self.recurrent, f"{name}_l{number}") for name in WEIGHTS)
+            return lstm_layer(x, LSTMState(*start), w_ih, w_hh, b_ih, b_hh, torch.bfloat16)
+
+        return stacked(one, x, state, self.between, self.training)
 
     def step(self, tokens: Int[Tensor, "batch"], state: State) -> tuple[Float[Tensor, "batch vocabulary"], State]:
         """One token for each row: what sampling and beam search call. The axis of the rows in the state is 1."""
         logits, state = self(tokens[:, None], state)
         return logits[:, 0], state
+
+
+def window_nll(
+    model: RecurrentLM,
+    tokens: Int[Tensor, "batch time"],
+    targets: Int[Tensor, "batch time"],
+    state: State | None = None,
+    source: Proposal | None = None,
+    generator: torch.Generator | None = None,
+    *,
+    corrected: bool = True,
+) -> tuple[Float[Tensor, ""], State]:
+    """Eq. (4) of one window, by all of the vocabulary or by a sample of it; and the state after the window.
+
+    Args:
+        state: the one that the window before ended in, detached; zeros if not given.
+        source: what `sampled_softmax` draws from, by the generator; all of the vocabulary if not given.
+        corrected: whether a sampled logit is corrected by the logarithm of how often it is drawn.
+    """
+    if source is None:
+        logits, state = model(tokens, state)
+        return sequence_nll(logits, targets), state
+    h, state = model.features(tokens, state)
+    if not corrected:
+        source = source._replace(log_counts=torch.zeros_like(source.log_counts))
+    drawn, output = draw_classes(source, generator), model.output
+    rows = h.flatten(0, 1), output.weight, output.bias, targets.flatten()
+    return sampled_softmax_loss(*rows, drawn, source.log_counts), state
 
 
 class StepCell(nn.Module):

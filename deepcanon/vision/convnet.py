@@ -83,7 +83,7 @@ class ConvNet(nn.Module):
         if min(size) < 2 ** len(channels):
             raise ValueError(f"images of {size[0]} x {size[1]} are too small for {len(channels)} poolings by 2")
         made = {"device": device, "dtype": dtype}
-        self.in_channels, self.size, self.dropout = in_channels, tuple(size), dropout
+        self.in_channels, self.size, self.dropout = in_channels, tuple(size), nn.Dropout(dropout)
         self.convolutions = nn.ModuleList(
             nn.Conv2d(before, after, kernel_size, padding=kernel_size // 2, bias=not batch_norm, **made)
             for before, after in zip((in_channels, *channels), channels, strict=False)
@@ -108,8 +108,7 @@ class ConvNet(nn.Module):
             maps = F.relu(maps)  # (3)
         if self.reduction != (1, 1):
             maps = F.avg_pool2d(maps, self.reduction)
-        flat = F.dropout(maps.flatten(1), self.dropout, self.training)
-        return F.relu(self.hidden(flat))  # (4)
+        return F.relu(self.hidden(self.dropout(maps.flatten(1))))  # (4)
 
     def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
-        return self.output(F.dropout(self.features(images), self.dropout, self.training))  # (5)
+        return self.output(self.dropout(self.features(images)))  # (5)

@@ -11,6 +11,7 @@ SHOWN = 2  # targets of a system that the overview shows
 
 sys.path.insert(0, str(ROOT))
 from deepcanon import heads  # noqa: E402
+from deepcanon.targets import MARKS  # noqa: E402
 
 
 def number(value: float) -> str:
@@ -41,8 +42,8 @@ def overview() -> list[str]:
 
 
 def rows() -> list[str]:
-    """One line per target: what was wanted and what was measured, misses included."""
-    lines = ["| system | run | target | measured (per seed) | |", "| --- | --- | --- | --- | --- |"]
+    """One line per target: what was wanted, what was measured, misses included, and where the figure comes from."""
+    lines = ["| system | run | target | measured (per seed) | | source |", "| --- | --- | --- | --- | --- | --- |"]
     for record in records().values():
         for target in record.get("verify", {}).get("targets", []):
             values = ", ".join(number(value) for value in target["values"])
@@ -51,7 +52,10 @@ def rows() -> list[str]:
             elif target["statistic"] == "mean":
                 values = f"**{number(target['value'])}** ({values})"
             verdict = "reached" if target["passed"] else "**missed**"
-            lines.append(f"| {record['name']} | {target['run']} | {limit_of(target)} | {values} | {verdict} |")
+            source = f"{MARKS[target['mark']].split(':')[0]}: {target['source']}".replace("|", r"\|")
+            lines.append(
+                f"| {record['name']} | {target['run']} | {limit_of(target)} | {values} | {verdict} | {source} |"
+            )
     return lines
 
 
@@ -75,7 +79,10 @@ def main() -> None:
     before, rest = readme.read_text().split(BEGIN)
     after = rest.split(END)[1]
     readme.write_text(before + BEGIN + "\n".join([*overview(), "", *speed()]) + "\n" + END + after)
-    head = "# Every target beside what was measured\n\nWritten by `summarize.py` from the records in this folder.\n\n"
+    head = (
+        "# Every target and what was measured\n\nWritten by `summarize.py` from the records in this folder. Sources:\n"
+    )
+    head += "".join(f"\n- **{words.split(':')[0]}**:{words.split(':')[1]}" for words in MARKS.values()) + "\n\n"
     (HERE / "TABLE.md").write_text(head + "\n".join(rows()) + "\n")
 
 

@@ -2,7 +2,8 @@ import torch
 from contract.cases import Case
 from oracles import adagrad as oracle
 
-from deepcanon.foundations import Adagrad, adagrad_rates
+from deepcanon.foundations import Adagrad
+from deepcanon.foundations.adagrad import adagrad_rates
 
 
 def follow(start, gradients, **options):

@@ -3,7 +3,7 @@ import torch
 from contract.cases import Case
 from oracles import decoding as oracle
 
-from deepcanon.sequence import beam_search, length_penalty, sample_sequence, select_rows
+from deepcanon.parts.decoding import beam_search, length_penalty, sample_sequence
 
 
 def tables(rng):
@@ -60,13 +60,6 @@ CASES = ()
 FUNCTIONS = (
     Case("beam_search", None, tables, search_oracle, call=search, gradcheck=False),
     Case("sample_sequence", None, tables, greedy_oracle, call=greedy, gradcheck=False),
-    Case(
-        "select_rows",
-        None,
-        lambda rng: (rng.normal(size=(4, 3)), np.array([2, 0, 2])),
-        lambda params, state, rows: (state[rows], state[rows] + 1),
-        call=lambda state, rows: tuple(select_rows({"a": state, "b": (state + 1,)}, rows).values()),
-    ),
     Case(
         "length_penalty",
         None,

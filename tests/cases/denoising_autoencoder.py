@@ -1,7 +1,14 @@
 from contract.cases import Case
 from oracles import denoising_autoencoder as oracle
 
-from deepcanon.representation import DenoisingAutoencoder, add_gaussian, jacobian_norm, mask_inputs, salt_and_pepper
+from deepcanon.representation import DenoisingAutoencoder
+from deepcanon.representation.denoising_autoencoder import (
+    WindingCurve,
+    add_gaussian,
+    jacobian_norm,
+    mask_inputs,
+    salt_and_pepper,
+)
 
 CASES = (
     Case(
@@ -42,5 +49,21 @@ FUNCTIONS = (
         inputs=lambda rng: (rng.random(size=(3, 6)),),
         oracle=lambda params, x: (x, x, x),
         covers=("mask_inputs", "salt_and_pepper", "add_gaussian"),
+    ),
+    Case(
+        name="winding_curve",
+        build=None,
+        call=lambda turns, axes: WindingCurve(axes).points(turns),
+        inputs=lambda rng: (rng.random(5), rng.normal(size=(6, 4))),
+        oracle=lambda params, turns, axes: oracle.curve(turns, axes),
+        covers=("WindingCurve",),
+    ),
+    Case(
+        name="winding_curve_nearest",
+        build=None,
+        call=lambda points, axes: WindingCurve(axes).nearest(points, 50),
+        inputs=lambda rng: (rng.normal(size=(5, 6)), rng.normal(size=(6, 4))),
+        oracle=lambda params, points, axes: oracle.nearest(points, axes, 50),
+        skips={"gradcheck": "a search: the nearest point jumps"},
     ),
 )

@@ -3,8 +3,8 @@ import torch
 from contract.cases import Case
 from oracles import depth_versus_width as oracle
 
-from deepcanon.foundations import (
-    TentNetwork,
+from deepcanon.foundations import TentNetwork
+from deepcanon.foundations.depth_versus_width import (
     breakpoints,
     equal_width,
     least_squared_error,

@@ -1,7 +1,8 @@
 from contract.cases import Case
 from oracles import diversity as oracle
 
-from deepcanon.representation import effective_rank, mean_absolute_cosine, selectivity
+from deepcanon.representation import effective_rank, selectivity
+from deepcanon.representation.diversity import mean_absolute_cosine
 
 FUNCTIONS = (
     Case(

@@ -2,7 +2,8 @@ from contract.cases import Case
 from oracles import dropout as oracle
 from torch import nn
 
-from deepcanon.foundations import Dropout, drop, dropout_mask, dropout_moments, max_norm_, rescale
+from deepcanon.foundations import Dropout, max_norm_
+from deepcanon.foundations.dropout import drop, dropout_mask, dropout_moments, rescale
 
 CASES = (
     Case(

@@ -3,8 +3,8 @@ import torch
 from contract.cases import Case
 from oracles import early_stopping as oracle
 
-from deepcanon.foundations import (
-    EarlyStopping,
+from deepcanon.foundations import EarlyStopping
+from deepcanon.foundations.early_stopping import (
     best_evaluation,
     generalisation_loss,
     stop_by_gl,

@@ -3,7 +3,7 @@ import torch
 from contract.cases import Case
 from oracles import embedding_queries as oracle
 
-from deepcanon.representation.embedding_queries import (
+from deepcanon.parts.embedding_queries import (
     EmbeddingQueries,
     analogies,
     cosine_neighbours,

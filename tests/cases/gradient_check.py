@@ -3,7 +3,8 @@ import torch
 from contract.cases import Case
 from oracles import gradient_check as oracle
 
-from deepcanon.foundations import central_differences, check_gradients, check_module
+from deepcanon.foundations import check_gradients, check_module
+from deepcanon.foundations.gradient_check import central_differences
 
 
 def off_by(factor):

@@ -2,7 +2,8 @@ import torch
 from contract.cases import Case
 from oracles import gradient_clipping as oracle
 
-from deepcanon.foundations import adding_problem, clip_gradients_, clipped, clipped_by_value, global_norm
+from deepcanon.foundations import clip_gradients_
+from deepcanon.foundations.gradient_clipping import adding_problem, clipped, clipped_by_value, global_norm
 
 
 def gradients(rng):

@@ -3,7 +3,8 @@ import torch
 from contract.cases import Case
 from oracles import gradient_descent as oracle
 
-from deepcanon.foundations import GradientDescent, best_descent_rate, epoch_mean
+from deepcanon.foundations import GradientDescent
+from deepcanon.foundations.gradient_descent import best_descent_rate, epoch_mean
 
 
 def follow(start, gradients):

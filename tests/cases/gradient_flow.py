@@ -3,7 +3,8 @@ from contract.cases import Case
 from oracles import gradient_flow as oracle
 from torch import nn
 
-from deepcanon.foundations import gradient_flow, memory_path, normal_matrix, spectral_norm, unroll
+from deepcanon.foundations import gradient_flow
+from deepcanon.foundations.gradient_flow import memory_path, normal_matrix, spectral_norm, unroll
 
 
 def problem(rng):

@@ -3,16 +3,15 @@ import torch
 from contract.cases import Case
 from oracles import holdout as oracle
 
-from deepcanon.foundations import (
+from deepcanon.foundations import mcnemar, wilson_interval
+from deepcanon.foundations.holdout import (
     count_changes,
     detection_rate,
     group_split,
     largest_disagreement,
-    mcnemar,
     net_change_distribution,
     simulate_changes,
     stratified_split,
-    wilson_interval,
 )
 
 COUNTS = {"build": None, "skips": {"gradcheck": "counts carry no gradient"}}
@@ -85,10 +84,10 @@ FUNCTIONS = (
     Case(
         name="largest_disagreement",
         build=None,
-        call=lambda x: largest_disagreement(400, 20, 0.1) + 0 * x.sum(),
+        call=lambda x: largest_disagreement(100, 12, 0.1) + 0 * x.sum(),
         inputs=lambda rng: (rng.normal(size=2),),
         oracle=lambda params, x: max(
-            k for k in range(1, 401) if oracle.detection_rate(400, k / 800, k / 800, 20) < 0.1
+            k for k in range(1, 101) if oracle.detection_rate(100, k / 200, k / 200, 12) < 0.1
         ),
     ),
     Case(

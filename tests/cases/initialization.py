@@ -3,7 +3,8 @@ import torch
 from contract.cases import Case
 from oracles import initialization as oracle
 
-from deepcanon.foundations import fans, gain, identity_, orthogonal_factor, propagated_variance, truncated_std
+from deepcanon.foundations import identity_
+from deepcanon.foundations.initialization import fans, gain, orthogonal_factor, propagated_variance, truncated_std
 
 SHAPES = (((7, 5), 1), ((6, 4, 3), 1), ((8, 3, 3, 2), 2), ((9, 2, 1, 2, 3), 3))
 NAMES = ("linear", "tanh", "relu", "leaky_relu", "sigmoid", "selu")

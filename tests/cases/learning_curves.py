@@ -3,7 +3,8 @@ import torch
 from contract.cases import Case
 from oracles import learning_curves as oracle
 
-from deepcanon.foundations import diagnose, periodicity, range_rate, read_range, smooth, trend
+from deepcanon.foundations import diagnose, read_range
+from deepcanon.foundations.learning_curves import periodicity, range_rate, smooth, trend
 
 NO_GRADIENT = {"gradcheck": "curves are data"}
 VERDICTS = ("not finite", "diverging", "oscillating", "falling", "plateau")

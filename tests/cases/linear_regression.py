@@ -2,8 +2,8 @@ import numpy as np
 from contract.cases import Case
 from oracles import linear_regression as oracle
 
-from deepcanon.foundations import (
-    LinearRegression,
+from deepcanon.foundations import LinearRegression
+from deepcanon.foundations.linear_regression import (
     linear_gradient,
     linear_objective,
     merge_triangles,

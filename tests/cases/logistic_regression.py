@@ -1,14 +1,8 @@
 from contract.cases import Case
 from oracles import logistic_regression as oracle
 
-from deepcanon.foundations import (
-    LogisticRegression,
-    decay_of_c,
-    logistic_gradient,
-    logistic_loss,
-    logistic_objective,
-    separates,
-)
+from deepcanon.foundations import LogisticRegression, logistic_loss
+from deepcanon.foundations.logistic_regression import decay_of_c, logistic_gradient, logistic_objective, separates
 
 
 def randomised():

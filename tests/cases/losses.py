@@ -1,3 +1,4 @@
+import numpy as np
 from contract.cases import Case
 from oracles import losses as oracle
 
@@ -47,4 +48,11 @@ FUNCTIONS = (
     *pair("softmax_cross_entropy", rows, ()),
     *pair("softmax_squared_error", rows, ()),
     *pair("least_squares", rows, ()),
+    Case(
+        name="gradient_ratio",
+        build=None,
+        call=losses.gradient_ratio,
+        inputs=lambda rng: (8 * rng.normal(size=7),),
+        oracle=lambda params, z: 1 / (2 + 2 * np.cosh(z)),
+    ),
 )

@@ -2,7 +2,8 @@ import numpy as np
 from contract.cases import Case
 from oracles import lstm as oracle
 
-from deepcanon.sequence import LSTM, LSTMCell, LSTMState, lstm_cell, lstm_sequence
+from deepcanon.sequence import LSTM, LSTMCell
+from deepcanon.sequence.lstm import LSTMState, lstm_cell, lstm_layer, lstm_sequence
 
 
 def sequence(rng):
@@ -66,5 +67,12 @@ FUNCTIONS = (
         lambda rng: tuple(rng.normal(size=s) for s in ((2, 4, 3), (2, 5), (2, 5), (20, 3), (20, 5), (20,))),
         layer_oracle,
         call=lambda x, h, c, w_ih, w_hh, bias: lstm_sequence(x, LSTMState(h, c), w_ih, w_hh, bias),
+    ),
+    Case(
+        "lstm_layer",
+        None,
+        lambda rng: tuple(rng.normal(size=s) for s in ((2, 4, 3), (2, 5), (2, 5), (20, 3), (20, 5), (20,))),
+        layer_oracle,
+        call=lambda x, h, c, w_ih, w_hh, bias: lstm_layer(x, LSTMState(h, c), w_ih, w_hh, bias / 4, bias * 3 / 4),
     ),
 )

@@ -2,8 +2,8 @@ import numpy as np
 from contract.cases import Case
 from oracles import mlp as oracle
 
-from deepcanon.foundations import (
-    MLP,
+from deepcanon.foundations import MLP
+from deepcanon.foundations.mlp import (
     backward_cached,
     cross_entropy_backward,
     cross_entropy_forward,

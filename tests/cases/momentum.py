@@ -3,7 +3,8 @@ import torch
 from contract.cases import Case
 from oracles import momentum as oracle
 
-from deepcanon.foundations import Momentum, best_heavy_ball, nesterov_rate, sutskever_momentum, ufldl_momentum
+from deepcanon.foundations import Momentum
+from deepcanon.foundations.momentum import best_heavy_ball, nesterov_rate, sutskever_momentum, ufldl_momentum
 
 RATES = [0.1] * 6 + [0.01] * 6 + [0.05] * 4  # which tells the forms apart
 

@@ -2,7 +2,8 @@ import numpy as np
 from contract.cases import Case
 from oracles import naive_bayes as oracle
 
-from deepcanon.representation import NaiveBayes, bits_per_dimension, class_moments, merge_classes, telling_features
+from deepcanon.foundations import NaiveBayes
+from deepcanon.foundations.naive_bayes import bits_per_dimension, class_moments, merge_classes, telling_features
 
 KINDS = ("gaussian", "bernoulli", "multinomial")
 

@@ -3,7 +3,8 @@ import torch
 from contract.cases import Case
 from oracles import ngram_lm as oracle
 
-from deepcanon.sequence import NgramLM, modified_discounts
+from deepcanon.sequence import NgramLM
+from deepcanon.sequence.ngram_lm import modified_discounts
 
 
 def text(size=7, length=400, end=None):

@@ -2,8 +2,8 @@ import numpy as np
 from contract.cases import Case
 from oracles import pca as oracle
 
-from deepcanon.representation import PCA, merge, moments, zca_matrix
-from deepcanon.representation.pca import Moments, decompose
+from deepcanon.representation import PCA
+from deepcanon.representation.pca import Moments, decompose, merge, moments, zca_matrix
 
 
 def fitted(whiten):

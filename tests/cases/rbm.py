@@ -2,7 +2,8 @@ import numpy as np
 from contract.cases import Case
 from oracles import rbm as oracle
 
-from deepcanon.representation import RBM, free_energy, log_partition
+from deepcanon.representation import RBM
+from deepcanon.representation.rbm import free_energy, log_partition
 
 
 def of(params):

@@ -3,7 +3,9 @@ import torch
 from contract.cases import Case
 from oracles import replicated_softmax as oracle
 
-from deepcanon.representation import ReplicatedSoftmax, draw_words, exact_log_z
+from deepcanon.parts.bag_of_words import draw_words
+from deepcanon.representation import ReplicatedSoftmax
+from deepcanon.representation.replicated_softmax import exact_log_z
 
 
 def everything(model, v, h):

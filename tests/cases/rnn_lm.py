@@ -1,10 +1,9 @@
-import numpy as np
-import torch
 from contract.cases import Case
 from oracles import rnn_lm as oracle
 from torch import nn
 
-from deepcanon.sequence import LSTM, RecurrentLM, StepCell, detach, sequence_nll, streams, window
+from deepcanon.sequence import LSTM, RecurrentLM
+from deepcanon.sequence.rnn_lm import StepCell, sequence_nll
 
 
 def tokens(rng):
@@ -33,12 +32,6 @@ def stepped(**options):
     return lambda: StepCell(RecurrentLM(9, 4, layers=2, **options))
 
 
-def streams_oracle(params, text, count):
-    length = (len(text) - 1) // count
-    rows = [[text[r * length + i] for i in range(length + 1)] for r in range(count)]
-    return np.array(rows)[:, :-1], np.array(rows)[:, 1:]
-
-
 CASES = (
     Case("rnn_lm", lm(layers=2, dropout=0.1), tokens, oracle.forward, causal=True, covers=("RecurrentLM",)),
     Case("rnn_lm_gru", lm(cell=nn.GRU, embedding_size=3), tokens, oracle.forward, causal=True),
@@ -57,19 +50,4 @@ FUNCTIONS = (
         lambda params, logits, targets: oracle.nll(logits, targets),
         call=lambda logits, targets: sequence_nll(logits, targets, "none"),
     ),
-    Case(
-        "streams",
-        None,
-        lambda rng: (rng.integers(0, 9, size=23), 4),
-        streams_oracle,
-        call=streams,
-    ),
-    Case(
-        "window",
-        None,
-        lambda rng: (rng.integers(0, 40, size=8),),
-        lambda params, steps: np.array([[s % 4 * 3, min(s % 4 * 3 + 3, 11), s % 4 == 0] for s in steps]),
-        call=lambda steps: torch.tensor([list(window(int(s), 11, 3)) for s in steps]),
-    ),
-    Case("detach", None, lambda rng: (rng.normal(size=(2, 3)),), lambda params, s: (s,), call=lambda s: detach((s,))),
 )

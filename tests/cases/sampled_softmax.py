@@ -3,15 +3,8 @@ import torch
 from contract.cases import Case
 from oracles import sampled_softmax as oracle
 
-from deepcanon.representation import (
-    Drawn,
-    SampledSoftmax,
-    draw_classes,
-    log_uniform,
-    proposal,
-    sampled_logits,
-    sampled_softmax_loss,
-)
+from deepcanon.sequence import SampledSoftmax, sampled_softmax_loss
+from deepcanon.sequence.sampled_softmax import Drawn, draw_classes, log_uniform, proposal, sampled_logits
 
 P = np.array([0.4, 0.25, 0.05, 0.2, 0.02, 0.05, 0.03])
 

@@ -1,7 +1,8 @@
 from contract.cases import Case
 from oracles import softmax_regression as oracle
 
-from deepcanon.foundations import SoftmaxRegression, softmax_gradient, softmax_objective
+from deepcanon.foundations import SoftmaxRegression
+from deepcanon.foundations.softmax_regression import softmax_gradient, softmax_objective
 
 
 def randomised():

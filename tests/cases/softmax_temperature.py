@@ -2,14 +2,8 @@ import numpy as np
 from contract.cases import Case
 from oracles import softmax_temperature as oracle
 
-from deepcanon.foundations import (
-    calibration_error,
-    entropy,
-    fit_temperature,
-    log_softmax_temperature,
-    reliability,
-    softmax_temperature,
-)
+from deepcanon.foundations import calibration_error, fit_temperature, softmax_temperature
+from deepcanon.foundations.softmax_temperature import entropy, log_softmax_temperature, reliability
 
 
 def rows(rng):

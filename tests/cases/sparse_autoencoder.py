@@ -1,7 +1,8 @@
 from contract.cases import Case
 from oracles import sparse_autoencoder as oracle
 
-from deepcanon.representation import SparseAutoencoder, sparse_objective, sparsity_penalty, squash
+from deepcanon.representation import SparseAutoencoder, Squash, sparse_objective, sparsity_penalty
+from deepcanon.representation.sparse_autoencoder import squash
 
 CASES = (
     Case(
@@ -34,8 +35,8 @@ FUNCTIONS = (
     Case(
         name="squash",
         build=None,
-        call=lambda x: squash(x, 0.5),
+        call=lambda x: (squash(x, 0.5), Squash(0.5)(x)),
         inputs=lambda rng: (rng.normal(size=(4, 6)),),
-        oracle=lambda params, x: oracle.squash(x, 0.5),
+        oracle=lambda params, x: (oracle.squash(x, 0.5), oracle.squash(x, 0.5)),
     ),
 )

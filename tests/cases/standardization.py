@@ -2,7 +2,8 @@ import numpy as np
 from contract.cases import Case
 from oracles import standardization as oracle
 
-from deepcanon.foundations import Unstandardize, curvature_spread, fit_standardize, training_statistics
+from deepcanon.foundations import Unstandardize, fit_standardize
+from deepcanon.foundations.standardization import curvature_spread, training_statistics
 from deepcanon.parts.standardize import Standardize
 
 
@@ -47,7 +48,7 @@ FUNCTIONS = (
             build=None,
             call=lambda x, per=per: [value.double() for value in training_statistics(x.split(5), per)],
             inputs=images,
-            oracle=lambda params, x, per=per: [np.float32(value) for value in oracle.statistics(x, per)],
+            oracle=lambda params, x, per=per: list(oracle.statistics(x, per)),
             covers=("training_statistics",),
             skips={"gradcheck": "statistics are facts of the data"},
         )

@@ -2,7 +2,8 @@ import torch
 from contract.cases import Case
 from oracles import weight_decay as oracle
 
-from deepcanon.foundations import l2_gradients, l2_penalty, ridge_solution, shrink_
+from deepcanon.foundations import l2_penalty, ridge_solution
+from deepcanon.foundations.weight_decay import l2_gradients, shrink_
 
 
 def decoupled(start, gradients):

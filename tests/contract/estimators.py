@@ -7,8 +7,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 import deepcanon
-from deepcanon.foundations import LinearRegression
-from deepcanon.representation import ICA, PCA, NaiveBayes, SparseCoding
+from deepcanon.foundations import LinearRegression, NaiveBayes
+from deepcanon.representation import ICA, PCA, SparseCoding
 
 
 def offers(method):
@@ -82,7 +82,7 @@ ESTIMATORS = {
     "ica": deepcanon.Estimator("ica"),
     "rica": deepcanon.Estimator("rica", steps=10),
     "rbm": deepcanon.Estimator("rbm", steps=20, hidden=8),
-    "naive-bayes": deepcanon.Estimator("naive-bayes", repeats=0),
+    "naive-bayes": deepcanon.Estimator("naive-bayes"),
     "linear-regression": deepcanon.Estimator("linear-regression"),
 }
 EXCEPTIONS = {

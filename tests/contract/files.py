@@ -7,7 +7,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "deepcanon"
 TESTS = ROOT / "tests"
-NOT_SUBJECTS = ("parts", "data", "engine", "recipes", "cli")
+NOT_SUBJECTS = ("parts", "data", "environments", "engine", "techniques", "recipes", "cli")
+GROUND_FLOOR = ("errors", "heads", "options", "ranges", "settings", "targets")  # files, without torch
 
 
 def subjects() -> list[str]:

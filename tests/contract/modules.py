@@ -2,10 +2,9 @@
 
 import contextlib
 import copy
-import json
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from contract.cases import Case
+from contract import golden
+from contract.cases import Case, case_modules
 from deepcanon.engine.precision import has_bf16
-
-GOLDEN = Path(__file__).parent.parent / "golden"
-KEYS = GOLDEN / "state_dict_keys.json"
-REGENERATE = "regenerate by: .venv/bin/python tests/golden/regenerate.py {what} (then look at the difference)"
-
 
 # Material
 
@@ -295,15 +290,29 @@ def keys_of(case: Case) -> dict[str, list]:
     }
 
 
-def check_keys(case: Case, golden: dict[str, dict[str, list]] | None = None) -> None:
+def check_keys(case: Case, kept: dict[str, dict[str, list]] | None = None) -> None:
     """The state dict has the keys, shapes and types of the golden file: saved models stay loadable."""
-    golden = json.loads(KEYS.read_text(encoding="utf-8")) if golden is None else golden
-    hint = REGENERATE.format(what="keys")
-    assert case.name in golden, f"{case.name} is not in {KEYS.name}; {hint}"
-    expected, found = golden[case.name], keys_of(case)
+    stem = file_of(case)
+    kept, hint = golden.read("keys", stem) or {} if kept is None else kept, golden.regenerate("keys", stem)
+    assert case.name in kept, f"{case.name} has no golden keys; {hint}"
+    expected, found = kept[case.name], keys_of(case)
     gone, new = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
     changed = sorted(name for name in expected.keys() & found.keys() if expected[name] != found[name])
     assert not (gone or new or changed), f"keys gone {gone}, new {new}, changed {changed}; {hint}"
+
+
+def file_of(case: Case) -> str:
+    """The stem of the case file that holds a case; the case's name if none does."""
+    return files_of_cases().get(case.name, case.name)
+
+
+@cache
+def files_of_cases() -> dict[str, str]:
+    return {
+        case.name: stem
+        for stem, module in case_modules().items()
+        for case in (*getattr(module, "CASES", ()), *getattr(module, "FUNCTIONS", ()))
+    }
 
 
 def check_bf16(case: Case) -> None:

@@ -4,8 +4,13 @@ Beside each bug stands its sound twin, on which the same check passes.
 """
 
 import ast
+import dataclasses
 import json
+import os
 import shutil
+import signal
+from abc import abstractmethod
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,9 +18,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from contract import modules, recipes, test_coverage, toys
+from contract import modules, recipes, test_coverage, toys, trainees
 from contract.cases import CONTRACTS, Case
 from contract.files import PACKAGE
+from contract.watch import Watch
+from deepcanon import options
+from deepcanon.engine import training
+from deepcanon.errors import UsageError
 
 # Modules
 
@@ -229,13 +238,14 @@ def test_a_skip_needs_a_known_contract_and_a_reason():
 # Recipes
 
 TOY = toys.TOYS
+HIDDEN = (
+    "ForgetsCarry", "ForgetsCount", "ForgetsMomentum", "HidesStateInModule", "HidesStateInACallable", "HidesAnIterator",
+)  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "name", ["ForgetsCarry", "ForgetsCount", "ForgetsMomentum", "HidesStateInModule", "HidesAnIterator"]
-)
+@pytest.mark.parametrize("name", HIDDEN)
 def test_unnamed_state_is_caught(name):
-    with pytest.raises(AssertionError, match=r"named in state|does not hold|cannot look into"):
+    with pytest.raises(AssertionError, match=r"named in state|cannot look into"):
         recipes.check_state(TOY[name])
 
 
@@ -243,6 +253,31 @@ def test_unnamed_state_is_caught(name):
 def test_a_resume_that_goes_another_way_is_caught(name, tmp_path):
     with pytest.raises(AssertionError, match="differs"):
         recipes.check_resume(TOY[name], tmp_path)
+
+
+def test_the_copy_in_mid_step_is_what_a_kill_leaves(tmp_path):
+    """So the contract of resume needs no killed process for each recipe."""
+    of = TOY["Recipe"].with_(evaluate_every=2, log_every=1, checkpoint_every=0)
+    copied, killed = tmp_path / "copied", tmp_path / "killed"
+    watch = Watch(tmp_path / "whole", copy=copied, copied=(7,))
+    trainees.train(dataclasses.replace(of, recipe=watch.watched(of.recipe)), tmp_path / "whole")
+
+    class Deadly(toys.Recipe):
+        def step(self, step):
+            metrics = super().step(step)
+            if step == 7:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return metrics
+
+    def work():
+        trainees.train(dataclasses.replace(of, recipe=Deadly), killed)
+
+    Deadly.__module__ = toys.__name__
+    assert trainees.in_child(work) == -signal.SIGKILL
+    assert json.loads((killed / "status.json").read_text())["state"] == "running"
+    recipes.check_same_run(copied, killed)
+    assert trainees.resume(of, killed)["state"] == "done"
+    recipes.check_same_run(tmp_path / "whole", killed)
 
 
 def test_a_run_that_draws_from_nowhere_is_caught():
@@ -253,6 +288,12 @@ def test_a_run_that_draws_from_nowhere_is_caught():
 def test_a_seed_without_effect_is_caught():
     with pytest.raises(AssertionError, match="same trace"):
         recipes.check_other_seed(TOY["IgnoresTheSeed"])
+    recipes.check_deterministic(TOY["IgnoresTheSeed"])
+
+
+def test_chance_that_is_declared_away_is_caught():
+    with pytest.raises(AssertionError, match="declared deterministic"):
+        recipes.check_deterministic(TOY["Recipe"])
 
 
 def test_gradients_that_point_uphill_are_caught():
@@ -261,12 +302,27 @@ def test_gradients_that_point_uphill_are_caught():
 
 
 def test_a_changed_trace_is_caught():
-    golden = {"Recipe": recipes.golden_trace(TOY["Recipe"])}
+    golden = recipes.golden_trace(TOY["Recipe"])
     recipes.check_golden(TOY["Recipe"], golden)
     with pytest.raises(AssertionError, match="regenerate"):
         recipes.check_golden(TOY["Recipe"].with_({"learning_rate": 0.0505}), golden)
     with pytest.raises(AssertionError, match="regenerate"):
-        recipes.check_golden(TOY["ForgetsCarry"], golden)
+        recipes.check_golden(TOY["Recipe"])  # which has no file
+
+
+def watched_run(name, folder):
+    """A training of a toy, watched, and what it measures at its end."""
+    watch = Watch(folder)
+    trainees.train(dataclasses.replace(TOY[name], recipe=watch.watched(TOY[name].recipe)), folder)
+    return watch, training.evaluate(watch.recipe, "valid")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("ReturnsFloats", "loss, which is not a tensor"), ("MeasuresTheUndescribed", "valid/sharpness")]
+)
+def test_metrics_that_wait_or_are_not_described_are_caught(name, says, tmp_path):
+    with pytest.raises(AssertionError, match=says):
+        recipes.check_metrics(toys.METRICS, *watched_run(name, tmp_path / "run"))
 
 
 def test_the_sound_recipe_passes(tmp_path):
@@ -276,10 +332,11 @@ def test_the_sound_recipe_passes(tmp_path):
     recipes.check_same_seed(of)
     recipes.check_other_seed(of)
     recipes.check_overfits(of)
+    recipes.check_metrics(toys.METRICS, *watched_run("Recipe", tmp_path / "watched"))
 
 
 def test_two_processes_that_do_not_agree_are_caught():
-    """`test_recipes.py` runs LocalBatchNorm, LocalGradients and LocalNoise in two processes; here the comparison."""
+    """`test_recipes.py` runs the toys with local statistics, gradients, noise and dropout in two processes."""
     one = recipes.final_state(TOY["Recipe"])
     recipes.check_same_model(one, {name: value.clone() for name, value in one.items()})
     other = {name: value * (1 + 1e-8) if value.is_floating_point() else value for name, value in one.items()}
@@ -288,7 +345,7 @@ def test_two_processes_that_do_not_agree_are_caught():
 
 
 def test_missing_artefacts_are_caught(tmp_path):
-    recipes.train(TOY["Recipe"], tmp_path / "run")
+    trainees.train(TOY["Recipe"], tmp_path / "run")
     recipes.check_artefacts(tmp_path / "run", toys.Recipe)
     for index, name in enumerate((*recipes.ARTEFACTS, "checkpoints/step-000000012")):
         copy = tmp_path / str(index)
@@ -299,18 +356,17 @@ def test_missing_artefacts_are_caught(tmp_path):
     (tmp_path / "run" / "model.pkl").write_bytes(b"")
     with pytest.raises(AssertionError, match="left over"):
         recipes.check_artefacts(tmp_path / "run", toys.Recipe)
-    recipes.train(TOY["DrawsNothing"], tmp_path / "nothing")
+    trainees.train(TOY["DrawsNothing"], tmp_path / "nothing")
     with pytest.raises(AssertionError, match="no figure"):
         recipes.check_artefacts(tmp_path / "nothing", toys.Recipe)
 
 
 @pytest.mark.parametrize(("name", "fails"), [("Recipe", False), ("OpensDataToStart", True)])
 def test_a_run_that_needs_its_data_is_caught(name, fails, tmp_path, monkeypatch):
-    import deepcanon.run
-    from deepcanon.engine import training
+    import deepcanon.verbs
 
     of = TOY[name]
-    recipes.train(of, tmp_path / "run")
+    trainees.train(of, tmp_path / "run")
 
     def load(folder):
         return training.load(of.recipe, folder)[0]
@@ -318,7 +374,7 @@ def test_a_run_that_needs_its_data_is_caught(name, fails, tmp_path, monkeypatch)
     def uses(recipe):
         assert len(recipe.predict(torch.zeros(3, 2, 3, 3))) == 3
 
-    monkeypatch.setattr(deepcanon.run, "load", load)
+    monkeypatch.setattr(deepcanon.verbs, "load", load)
     data = tmp_path / "data"
     data.mkdir()
     if fails:
@@ -360,12 +416,20 @@ def test_calls_that_do_not_are_left_alone(text):
         ("foundations/mlp.py", "deepcanon.vision.convnet"),
         ("foundations/mlp.py", "sklearn"),
         ("parts/schedules.py", "deepcanon.foundations.mlp"),
-        ("engine/run.py", "deepcanon.run"),
+        ("engine/run.py", "deepcanon.verbs"),
         ("engine/run.py", "deepcanon.recipes.mlp"),
         ("engine/run.py", "deepcanon.foundations.mlp"),
         ("data/text.py", "deepcanon.engine.run"),
         ("recipes/mlp.py", "deepcanon.recipes.pca"),
         ("recipes/mlp.py", "deepcanon.cli"),
+        ("foundations/mlp.py", "deepcanon.options"),
+        ("parts/schedules.py", "deepcanon.errors"),
+        ("data/text.py", "deepcanon.environments"),
+        ("environments/vector.py", "deepcanon.engine.run"),
+        ("engine/run.py", "deepcanon.techniques.losses"),
+        ("techniques/losses.py", "deepcanon.recipes.mlp"),
+        ("verbs.py", "deepcanon.verify"),
+        ("heads.py", "deepcanon.settings"),
     ],
 )
 def test_imports_against_the_direction_are_caught(path, module):
@@ -379,11 +443,51 @@ def test_imports_against_the_direction_are_caught(path, module):
         ("recipes/mlp.py", "deepcanon.engine"),
         ("engine/run.py", "deepcanon.data.seeds"),
         ("engine/classifier.py", "deepcanon.parts.classification"),
+        ("engine/run.py", "deepcanon.options"),
+        ("data/text.py", "deepcanon.errors"),
+        ("environments/vector.py", "deepcanon.errors"),
+        ("techniques/losses.py", "deepcanon.foundations.losses"),
+        ("recipes/mlp.py", "deepcanon.techniques.losses"),
+        ("verify.py", "deepcanon.verbs"),
         ("foundations/mlp.py", "torch.nn"),
     ],
 )
 def test_imports_along_the_direction_are_left_alone(path, module):
     assert not test_coverage.wrong_imports(PACKAGE / path, [(1, module)])
+
+
+class Unfaithful(toys.Recipe):
+    """A recipe of whose declarations one is changed."""
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"state": ()}, "assert"),
+        ({"parallel": "sometimes"}, "sometimes"),
+        ({"monitor": ("test/nll", "min")}, "test/nll"),
+        ({"monitor": ("valid/sharpness", "min")}, "METRICS does not describe"),
+        ({"wants": "dogs"}, "dogs"),
+        ({"inputs": "smells"}, "smells"),
+        ({"encode": lambda self, inputs: inputs}, "inherit Encodes"),
+        ({"learn": lambda config, data: {}}, "no classmethod"),
+        ({"plan": abstractmethod(lambda self: 1)}, "without plan"),
+    ],
+)
+def test_a_wrong_declaration_is_caught(change, says):
+    head = SimpleNamespace(metrics=toys.METRICS, options=())
+    test_coverage.check_recipe_class(Unfaithful, head)
+    with pytest.raises(AssertionError, match=says):
+        test_coverage.check_recipe_class(type("Recipe", (Unfaithful,), change), head)
+
+
+def test_a_default_out_of_its_range_is_caught():
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Config:
+        batch: options.Count = 0
+
+    with pytest.raises(UsageError, match="--batch 0"):
+        test_coverage.check_ranges(Config, Config())
 
 
 def test_a_public_name_without_a_case_is_caught(monkeypatch):

@@ -9,18 +9,26 @@ import numpy as np
 import torch
 from torch import nn
 
-from contract.recipes import Trainee
+from contract.trainees import Trainee
+from deepcanon import engine
 from deepcanon.data.splits import Dataset, Split
-from deepcanon.engine.settings import Settings
+from deepcanon.engine import Predicts
 from deepcanon.parts.batch_norm import BatchNorm2d
+from deepcanon.settings import Settings
+from deepcanon.targets import CLASSIFIER
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Config:
     learning_rate: float = 0.05
     """Step size."""
     batch: int = 8
     """Rows of a step."""
+    dropout: float = 0.0
+    """Probability of dropping a feature in training."""
+
+
+METRICS = CLASSIFIER
 
 
 def open_data(config: Any, settings: Settings) -> Dataset:
@@ -31,24 +39,28 @@ def open_data(config: Any, settings: Settings) -> Dataset:
     return Dataset("tables", splits, {"classes": ["low", "high"]})
 
 
-class Recipe:
-    """A classifier with batch norm, momentum, and a carried average of its inputs."""
+class Recipe(engine.Recipe[Config], Predicts):
+    """A classifier with batch norm, momentum, dropout, and a carried average of its inputs."""
 
     state = ("model", "optimizer", "carry", "seen")
     monitor = ("valid/nll", "min")
     parallel = "gradients"
+    wants = "classes"
     norm = BatchNorm2d
 
-    @staticmethod
-    def learn(config, data):
+    @classmethod
+    def learn(cls, config, data):
         return {"scale": data["train"].x.std()}
 
-    def __init__(self, config, facts, run):
-        self.config, self.facts, self.run = config, facts, run
-        self.model = nn.Sequential(nn.Conv2d(2, 4, 2), self.norm(4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2))
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=config.learning_rate, momentum=0.9)
+    def build(self):
+        drop, norm = self.drop(self.config.dropout), self.norm(4)
+        self.model = nn.Sequential(nn.Conv2d(2, 4, 2), norm, nn.ReLU(), drop, nn.Flatten(), nn.Linear(16, 2))
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=self.config.learning_rate, momentum=0.9)
         self.carry = None
         self.seen = 0
+
+    def drop(self, rate):
+        return nn.Dropout(rate)
 
     def plan(self):
         return 12
@@ -82,11 +94,6 @@ class Recipe:
         return [{"label": int(k)} for k in self.model(inputs).argmax(1)]
 
 
-def planted(**changes: Any) -> type:
-    """The recipe with some of its attributes replaced."""
-    return type("Recipe", (Recipe,), {**changes, "__module__": __name__})
-
-
 class ForgetsCarry(Recipe):
     state = ("model", "optimizer", "seen")
 
@@ -102,8 +109,8 @@ class HidesStateInModule(Recipe):
 
 
 class HidesAnIterator(Recipe):
-    def __init__(self, config, facts, run):
-        super().__init__(config, facts, run)
+    def build(self):
+        super().build()
         self.order = itertools.count()
 
 
@@ -114,9 +121,9 @@ class ForgetsMomentum(Recipe):
 class DrawsFromItsOwnGenerator(Recipe):
     """Sound while it runs, lost at a restart: the generator is no state that can be saved."""
 
-    def __init__(self, config, facts, run):
-        super().__init__(config, facts, run)
-        generator = torch.Generator().manual_seed(run.seed)
+    def build(self):
+        super().build()
+        generator = torch.Generator().manual_seed(self.run.seed)
         self.noise = lambda shape: 0.05 * torch.randn(shape, generator=generator)[self.run.rows(shape[0])]
 
 
@@ -127,9 +134,9 @@ class DrawsFromNowhere(Recipe):
 
 
 class IgnoresTheSeed(Recipe):
-    def __init__(self, config, facts, run):
+    def build(self):
         torch.manual_seed(7)
-        super().__init__(config, facts, run)
+        super().build()
 
     def noise(self, shape):
         return torch.zeros(shape)
@@ -167,10 +174,58 @@ class LocalNoise(Recipe):
         return 0.05 * torch.randn((rows, *shape[1:]), generator=generator)
 
 
+class DropsByItself(nn.Module):
+    """Dropout that draws a mask for the rows it is given, as `nn.LSTM` does within."""
+
+    def __init__(self, rate):
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x):
+        return nn.functional.dropout(x, self.rate, self.training)
+
+
+class LocalDropout(Recipe):
+    def drop(self, rate):
+        return DropsByItself(rate)
+
+
+class Counter:
+    """Callable, with a memory."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self):
+        self.calls += 1
+
+
+class HidesStateInACallable(Recipe):
+    def build(self):
+        super().build()
+        self.count = Counter()
+
+    def step(self, step):
+        self.count()
+        return super().step(step)
+
+
+class ReturnsFloats(Recipe):
+    """Each float waits for the device."""
+
+    def step(self, step):
+        return {name: float(value) for name, value in super().step(step).items()}
+
+
+class MeasuresTheUndescribed(Recipe):
+    def evaluate(self, split):
+        return {**super().evaluate(split), "sharpness": torch.tensor(1.0)}
+
+
 class OpensDataToStart(Recipe):
-    def __init__(self, config, facts, run):
-        super().__init__(config, facts, run)
-        self.rows = len(run.data["train"])
+    def build(self):
+        super().build()
+        self.rows = len(self.run.data["train"])
 
 
 class DrawsNothing(Recipe):
@@ -186,8 +241,8 @@ def toy(recipe: type) -> Trainee:
 TOYS = {
     cls.__name__: toy(cls)
     for cls in (
-        Recipe, ForgetsCarry, ForgetsCount, HidesStateInModule, HidesAnIterator, ForgetsMomentum,
+        Recipe, ForgetsCarry, ForgetsCount, HidesStateInModule, HidesStateInACallable, HidesAnIterator, ForgetsMomentum,
         DrawsFromItsOwnGenerator, DrawsFromNowhere, IgnoresTheSeed, ClimbsUphill, LocalBatchNorm, LocalGradients,
-        LocalNoise, OpensDataToStart, DrawsNothing,
+        LocalNoise, LocalDropout, ReturnsFloats, MeasuresTheUndescribed, OpensDataToStart, DrawsNothing,
     )
 }  # fmt: skip

@@ -2,7 +2,7 @@
 
     torchrun --nproc-per-node 2 tests/contract/two_processes.py FOLDER NAME...
 
-A NAME is a recipe's, or `toys.NAME` for one of `contract/toys.py`.
+A NAME is a recipe's stem, or `toys.NAME` for one of `contract/toys.py`.
 """
 
 import os

@@ -31,23 +31,23 @@ def test_a_data_set_of_patches(tmp_path):
     pictures = rng.integers(0, 50, (20, 12, 12)) + 10 * np.arange(20)[:, None, None]
     np.savez(tmp_path / "x.npz", x=pictures.astype(np.uint8))
     options = {"patch": 5, "patches": 200}
-    data = open_data(("images",), str(tmp_path / "x.npz"), options=options)
+    data = open_data(("images",), str(tmp_path / "x.npz"), options={"images": options})
     assert data.counts() == {"train": 200, "valid": 20, "test": 20}
     assert data["train"].x.shape == (200, 1, 5, 5) and data["train"].y is None
     assert data.describe()["size"] == [5, 5] and any("patches" in note for note in data.notes)
-    again = open_data(("images",), str(tmp_path / "x.npz"), options=options)
-    other = open_data(("images",), str(tmp_path / "x.npz"), options=options, seed=1)
+    again = open_data(("images",), str(tmp_path / "x.npz"), options={"images": options})
+    other = open_data(("images",), str(tmp_path / "x.npz"), options={"images": options}, seed=1)
     assert torch.equal(again["train"].x, data["train"].x) and not torch.equal(other["train"].x, data["train"].x)
 
 
 @pytest.mark.parametrize("options", [{"patch": 40}, {"patch": -1}, {"patch": 4, "patches": 3}])
 def test_patches_that_cannot_be_cut_are_refused(options):
     with pytest.raises(DataError) as error:
-        open_data(("images",), "digits", options=options)
+        open_data(("images",), "digits", options={"images": options})
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(("name", "options"), [("photos", {}), ("digits", {})])
 def test_every_embedded_set_of_images_is_cut(name, options):
-    data = open_data(("images",), name, options={"patch": 4, "patches": 50, **options})
+    data = open_data(("images",), name, options={"images": {"patch": 4, "patches": 50, **options}})
     assert data.describe()["size"] == [4, 4] and data["train"].x.shape[1:] == (1, 4, 4) and len(data["train"]) == 50

@@ -8,7 +8,7 @@ from deepcanon.data.errors import DataError
 
 
 def opened(path, **options):
-    return open_data(("documents",), str(path), options={"valid_share": 0, "test_share": 0, **options})
+    return open_data(("documents",), str(path), options={"documents": {"valid_share": 0, "test_share": 0, **options}})
 
 
 def write(path, content):
@@ -83,9 +83,10 @@ def test_unknown_class_strange_file_and_empty_folder(tmp_path):
 
 def test_inputs_come_in_the_unit_of_the_training_data(tmp_path):
     path = write(tmp_path / "d.txt", "first\n\nsecond\n")
-    assert read_inputs("documents", {"unit": "lines"}, [str(path)])[1] == ["first", "second"]
-    assert read_inputs("documents", {"unit": "files"}, [str(path)])[1] == ["first\n\nsecond\n"]
-    assert read_inputs("documents", {"unit": "files"}, [str(tmp_path)]) == ([str(path)], ["first\n\nsecond\n"])
+    assert read_inputs("documents", {"unit": "lines"}, [str(path)]).values == ["first", "second"]
+    assert read_inputs("documents", {"unit": "files"}, [str(path)]).values == ["first\n\nsecond\n"]
+    found = read_inputs("documents", {"unit": "files"}, [str(tmp_path)])
+    assert (found.names, found.values) == ([str(path)], ["first\n\nsecond\n"])
     with pytest.raises(DataError, match="is no file of"):
         read_inputs("documents", {"unit": "lines"}, [str(write(tmp_path / "d.pdf", "x"))])
 
@@ -109,7 +110,7 @@ def test_a_table_is_documents_if_it_has_a_column_of_texts(tmp_path):
     numbers = write(tmp_path / "b.csv", "length,label\n1,x\n2,y\n3,x\n")
     kinds = ("images", "documents", "tables")
     for path, kind in ((texts, "documents"), (numbers, "tables")):
-        assert open_data(kinds, str(path), options={"valid_share": 0, "test_share": 0}).kind == kind
+        assert open_data(kinds, str(path), options={k: {"valid_share": 0, "test_share": 0} for k in kinds}).kind == kind
     broken = tmp_path / "c.csv"
     broken.write_bytes(b"\xff\xfet\0")
     with pytest.raises(DataError, match="UTF-16"):
@@ -118,12 +119,13 @@ def test_a_table_is_documents_if_it_has_a_column_of_texts(tmp_path):
 
 def test_inputs_may_be_tables_objects_and_folders_of_classes(tmp_path):
     table = write(tmp_path / "t.csv", 'text,label\n"a, b",x\nc,y\n')
-    assert read_inputs("documents", {"unit": "lines"}, [str(table)]) == ([f"{table}:1", f"{table}:2"], ["a, b", "c"])
+    found = read_inputs("documents", {"unit": "lines"}, [str(table)])
+    assert (found.names, found.values) == ([f"{table}:1", f"{table}:2"], ["a, b", "c"])
     objects = write(tmp_path / "t.jsonl", '{"text": "d"}\n')
-    assert read_inputs("documents", {}, [str(objects)])[1] == ["d"]
+    assert read_inputs("documents", {}, [str(objects)]).values == ["d"]
     for label, text in (("y", "two"), ("x", "one")):
         write(tmp_path / "tree" / label / "1.txt", text)
-    assert read_inputs("documents", {"unit": "files"}, [str(tmp_path / "tree")])[1] == ["one", "two"]
+    assert read_inputs("documents", {"unit": "files"}, [str(tmp_path / "tree")]).values == ["one", "two"]
     write(tmp_path / "tree" / "x" / "2.txt", " \n")
     with pytest.raises(DataError, match=r"2\.txt: is empty"):
         read_inputs("documents", {"unit": "files"}, [str(tmp_path / "tree")])

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from deepcanon.data import catalogue, download
+from deepcanon.data import catalogue, download, published
 from deepcanon.data.errors import DataError
 
 BODY = random.Random(0).randbytes(200_000)
@@ -93,7 +93,7 @@ OFFSETS = [0, 1, 2, 1023, 65535, 65536, 65537, 131072, 199_998, 199_999]
 
 @pytest.mark.parametrize("ranges", [True, False])
 @pytest.mark.parametrize("offset", OFFSETS + [7919 * k for k in range(1, 11)])
-def test_a_broken_connection_is_gone_on_with(tmp_path, offset, ranges):
+def test_a_broken_connection_is_resumed(tmp_path, offset, ranges):
     plan = Plan(ranges=ranges, breaks=[offset])
     path = fetch(plan, tmp_path)
     assert path.read_bytes() == BODY
@@ -175,13 +175,13 @@ def small_set(tmp_path, monkeypatch):
 
 
 def test_the_named_folders_come_first_then_the_cache(tmp_path, small_set):
-    assert catalogue.where("small") == {small_set: None}
+    assert published.where("small") == {small_set: None}
     cached = tmp_path / "cache" / "deepcanon" / "small" / "file.bin"
     for path in (cached, tmp_path / "b" / "small" / "file.bin", tmp_path / "a" / "small" / "file.bin"):
         path.parent.mkdir(parents=True)
         path.write_bytes(BODY)
-        assert catalogue.where("small") == {small_set: path}
-        assert catalogue.get("small") == {"file.bin": path}
+        assert published.where("small") == {small_set: path}
+        assert published.get("small") == {"file.bin": path}
 
 
 def test_a_gzipped_copy_of_a_plain_file_counts(tmp_path, small_set):
@@ -190,10 +190,10 @@ def test_a_gzipped_copy_of_a_plain_file_counts(tmp_path, small_set):
     path = tmp_path / "a" / "small" / "file.bin.gz"
     path.parent.mkdir(parents=True)
     path.write_bytes(gzip.compress(BODY))
-    assert catalogue.get("small") == {"file.bin": path}
+    assert published.get("small") == {"file.bin": path}
     path.write_bytes(gzip.compress(BODY)[:-100])
     with pytest.raises(DataError, match="cannot be read"):
-        catalogue.get("small")
+        published.get("small")
 
 
 def test_another_file_under_the_name_is_refused(tmp_path, small_set):
@@ -201,7 +201,7 @@ def test_another_file_under_the_name_is_refused(tmp_path, small_set):
     path.parent.mkdir(parents=True)
     path.write_bytes(BODY[:-1])
     with pytest.raises(DataError, match="is not the published file") as error:
-        catalogue.get("small")
+        published.get("small")
     assert str(path) in str(error.value)
 
 
@@ -209,7 +209,7 @@ def test_offline_names_the_file_the_address_and_the_place(tmp_path, small_set, m
     for offline in ("1", ""):  # forbidden, and nobody listening
         monkeypatch.setenv("DEEPCANON_OFFLINE", offline)
         with pytest.raises(DataError) as error:
-            catalogue.get("small")
+            published.get("small")
         text = str(error.value)
         assert "small/file.bin" in text and small_set.url in text and "\n" not in text
         assert str(tmp_path / "cache" / "deepcanon" / "small" / "file.bin") in text
@@ -220,7 +220,7 @@ def test_a_download_lands_in_the_cache_and_reports_on_stderr(tmp_path, small_set
     with serving(Plan()) as url:
         file = catalogue.File("file.bin", url, SHA, len(BODY))
         monkeypatch.setitem(catalogue.ENTRIES, "small", catalogue.Entry("small", "text", "", "", (file,)))
-        paths = catalogue.get("small")
+        paths = published.get("small")
     assert paths["file.bin"] == tmp_path / "cache" / "deepcanon" / "small" / "file.bin"
     captured = capsys.readouterr()
     assert captured.out == "" and "download file.bin" in captured.err
@@ -233,7 +233,7 @@ def test_the_catalogue_is_whole():
             assert file.url.startswith("https://") and file.name.endswith(file.url.rsplit("/", 1)[1])
             assert len(file.sha256) == 64 and file.size > 0
     with pytest.raises(DataError, match="no data set is called nothing"):
-        catalogue.get("nothing")
+        published.get("nothing")
 
 
 def test_an_address_of_another_scheme_is_never_opened(tmp_path):

@@ -65,7 +65,7 @@ def opened(kind, path, skip_bad, **options):
     folder = path if path.is_dir() else path.parent
     before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
     try:
-        found = open_data((kind,), str(path), options=options, skip_bad=skip_bad)
+        found = open_data((kind,), str(path), options={kind: options}, skip_bad=skip_bad)
         event("accepted")
         return found
     except DataError as error:
@@ -266,11 +266,14 @@ def test_table_inputs(folder, data):
     path.write_bytes(data)
     describe = {"sources": [{"name": "a", "categories": ["x", "y"]}, {"name": "b"}]}
     try:
-        names, x = read_inputs("tables", describe, [str(path)])
+        found = read_inputs("tables", describe, [str(path)])
+        names, x = found.names, found.values
     except DataError as error:
         assert str(error).isprintable() and "in.csv" in str(error)
     else:
-        assert x.shape == (len(names), 3) and torch.isfinite(x).all() and (x[:, :2].sum(1) == 1).all()
+        assert x.shape == (len(names), 3) and torch.isfinite(x).all()
+        known = torch.tensor([place not in found.notes for place in range(len(names))])
+        assert (x[:, :2].sum(1) == known).all()
 
 
 # ------------------------------------------------------------------------------------------------------- images
@@ -320,7 +323,8 @@ def test_image_folder(folder, image_files, draw, skip_bad, suffix):
         height, width = found.describe()["size"]
         assert found["train"].x.shape[1:] == (found.describe()["channels"], height, width)
     try:
-        names, x = read_inputs("images", {"size": [4, 4], "channels": 3}, [str(path)])
+        found = read_inputs("images", {"size": [4, 4], "channels": 3}, [str(path)])
+        names, x = found.names, found.values
         assert names == [str(path)] and x.shape == (1, 3, 4, 4)
     except DataError as error:
         assert path.name in str(error) and str(error).isprintable()

@@ -32,7 +32,7 @@ def idx(array):
 
 
 def read(path, seed=0, skip_bad=False, **options):
-    return open_data(("images",), str(path), seed=seed, options=options, skip_bad=skip_bad)
+    return open_data(("images",), str(path), seed=seed, options={"images": options}, skip_bad=skip_bad)
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_exif_rotation_is_applied(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
     path = save(tmp_path / "x.png", array, exif=exif)
-    assert pixels.header(path) == (4, 6, False)
+    assert pixels.header(path) == (4, 6, False, False)
     assert np.array_equal(pixels.decode(path, (6, 4), 3), np.rot90(array, -1).transpose(2, 0, 1))
 
 
@@ -186,7 +186,7 @@ def test_a_bad_file_is_named_or_left_out(classes):
     [
         (lambda p: (p / "x").mkdir(), "without images"),
         (lambda p: save(p / "stray.png", noise(0, 4, 4)), "lies beside class folders"),
-        (lambda p: (p / "cat" / "5.png").write_bytes(b"GIF89a"), "is no image that can be read"),
+        (lambda p: (p / "cat" / "5.png").write_bytes(b"GIF89a"), "is not an image that can be read"),
     ],
 )
 def test_folders_that_are_not_in_order(classes, make, said):
@@ -218,7 +218,7 @@ def test_nothing_to_read(tmp_path):
     with pytest.raises(DataError, match="holds no images"):
         read(tmp_path / "empty")
     (tmp_path / "empty" / "notes.md").write_text("no")
-    with pytest.raises(DataError, match=r"such as notes\.md"):
+    with pytest.raises(DataError, match=r"only other files: 1 \.md"):
         read(tmp_path / "empty")
     with pytest.raises(DataError, match="neither a data set's name nor a path"):
         read(tmp_path / "nowhere")
@@ -243,7 +243,8 @@ def test_links_pipes_and_deep_folders(classes, removed_by_hand):
     Path(deep, "deep.png").write_bytes((classes / "dog" / "0.png").read_bytes())
     (classes / "dog" / "round").symlink_to(classes, target_is_directory=True)
     (classes / "dog" / "link.png").symlink_to(classes / "dog" / "0.png")
-    assert sum(read(classes).counts().values()) == 22
+    data = read(classes)
+    assert sum(data.counts().values()) == 22 and any("links not followed" in note for note in data.notes)
     (classes / "dog" / "broken.png").symlink_to(classes / "nowhere")
     os.mkfifo(classes / "dog" / "pipe.png")
     data = read(classes, skip_bad=True)
@@ -396,13 +397,15 @@ def test_a_streamed_bad_file_is_named_when_met_or_left_out_as_in_memory(classes,
 def test_inputs_are_made_as_in_training(classes, tmp_path, monkeypatch):
     describe = read(classes).describe()
     one = classes / "cat" / "2.png"
-    names, x = read_inputs("images", describe, [str(one), str(classes / "dog")])
+    found = read_inputs("images", describe, [str(one), str(classes / "dog")])
+    names, x = found.names, found.values
     assert names[0] == str(one) and len(names) == 11 and x.shape == (11, 1, 5, 6) and x.dtype == torch.uint8
     assert np.array_equal(x[0, 0], noise(12, 5, 6))
     big = save(tmp_path / "big.jpg", noise(0, 50, 60, 3))
-    assert read_inputs("images", describe, [str(big)])[1].shape == (1, 1, 5, 6)
+    assert read_inputs("images", describe, [str(big)]).values.shape == (1, 1, 5, 6)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(one.read_bytes())))
-    names, x = read_inputs("images", describe, ["-"])
+    found = read_inputs("images", describe, ["-"])
+    names, x = found.names, found.values
     assert names == ["stdin"] and np.array_equal(x[0, 0], noise(12, 5, 6))
     (tmp_path / "bad.png").write_bytes(b"x")
     (tmp_path / "none").mkdir()
@@ -449,3 +452,87 @@ def test_fashion_mnist_is_fashion_mnist():
     assert torch.bincount(data["test"].y).tolist() == [1000] * 10
     assert data["train"].x.double().mean().item() / 255 == pytest.approx(0.2860405969887955, abs=1e-12)
     assert data.describe()["classes"][0] == "T-shirt/top" and data.describe()["classes"][9] == "Ankle boot"
+
+
+# Layouts and depths of one's own
+
+
+def stripes(path, axis, low=1000, step=80, deep=True):
+    grid = (np.indices((16, 16))[axis] // 2 % 2) * step + low
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(grid.astype(np.uint16 if deep else np.uint8)).save(path)
+
+
+def test_deep_files_keep_their_range_and_say_so(tmp_path):
+    for name, axis in (("rows", 0), ("columns", 1)):
+        for index in range(10):
+            stripes(tmp_path / "scans" / name / f"{index}.png", axis)
+    data = read(tmp_path / "scans")
+    assert set(data["train"].x.unique().tolist()) == {0, 255} and data.facts["levels"] == [1000, 1080]
+    assert any("grey levels 1,000 to 1,080" in note for note in data.notes)
+    found = read_inputs("images", data.describe(), [str(tmp_path / "scans" / "rows" / "0.png")])
+    assert set(found.values.unique().tolist()) == {0, 255}
+    chosen = read(tmp_path / "scans", levels=(0.0, 4095.0))
+    assert set(chosen["train"].x.unique().tolist()) == {62, 67}
+    with pytest.raises(DataError, match="darker one first"):
+        read(tmp_path / "scans", levels=(5.0, 5.0))
+
+
+@pytest.mark.parametrize("names", [("training", "testing"), ("train", "test"), ("Train", "val"), ("training", "dev")])
+def test_folders_of_splits_under_other_names(tmp_path, names):
+    for split, count in zip(names, (6, 3), strict=True):
+        for name, axis in (("rows", 0), ("columns", 1)):
+            for index in range(count):
+                stripes(tmp_path / "set" / split / name / f"{index}.png", axis, 0, 200, deep=False)
+    data = read(tmp_path / "set", valid_share=0, test_share=0)
+    assert data.facts["classes"] == ["columns", "rows"]
+    assert sorted(data.counts().values()) == [6, 12]
+
+
+def test_one_level_too_many_is_stepped_over_and_told(tmp_path):
+    for name, axis in (("rows", 0), ("columns", 1)):
+        for index in range(4):
+            stripes(tmp_path / "set" / "images" / name / f"{index}.png", axis, 0, 200, deep=False)
+    data = read(tmp_path / "set", valid_share=0, test_share=0)
+    assert data.facts["classes"] == ["columns", "rows"]
+    assert any("read from images, the only folder in set" in note for note in data.notes)
+
+
+def test_linked_folders_are_followed_once(tmp_path):
+    for name, axis in (("rows", 0), ("columns", 1)):
+        for index in range(4):
+            stripes(tmp_path / "store" / name / f"{index}.png", axis, 0, 200, deep=False)
+    (tmp_path / "set" / "a").mkdir(parents=True)
+    (tmp_path / "set" / "b").mkdir()
+    (tmp_path / "set" / "a" / "link").symlink_to(tmp_path / "store" / "rows")
+    (tmp_path / "set" / "a" / "round").symlink_to(tmp_path / "set" / "a")
+    (tmp_path / "set" / "b" / "link").symlink_to(tmp_path / "store" / "columns")
+    data = read(tmp_path / "set", valid_share=0, test_share=0)
+    assert data.counts() == {"train": 8} and data.facts["classes"] == ["a", "b"]
+
+
+def test_pictures_of_formats_that_are_not_read_are_named_as_such(tmp_path):
+    for name, axis in (("rows", 0), ("columns", 1)):
+        for index in range(4):
+            stripes(tmp_path / name / f"{index}.png", axis, 0, 200, deep=False)
+    (tmp_path / "rows" / "more.tif").write_bytes(b"II*\0")
+    (tmp_path / "rows" / "notes.txt").write_text("x")
+    notes = " ".join(read(tmp_path).notes)
+    assert "1 .tif (a picture, but not of a format that is read)" in notes and "1 .txt" in notes
+    with pytest.raises(DataError, match=r"only other files: 1 \.heic \(a picture, but not"):
+        (tmp_path / "none").mkdir()
+        (tmp_path / "none" / "a.heic").write_bytes(b"x")
+        read(tmp_path / "none")
+
+
+def test_labels_may_stand_in_a_table(tmp_path):
+    for index in range(8):
+        stripes(tmp_path / "set" / "pictures" / f"{index}.png", index % 2, 0, 200, deep=False)
+    rows = ["id,label,split"] + [f"pictures/{i},{'ab'[i % 2]},{'test' if i > 5 else 'train'}" for i in range(8)]
+    (tmp_path / "set" / "labels.csv").write_text("\n".join(rows) + "\n")
+    data = read(tmp_path / "set", valid_share=0)
+    assert data.counts() == {"train": 6, "test": 2} and data.facts["classes"] == ["a", "b"]
+    (tmp_path / "set" / "labels.csv").write_text("\n".join(rows[:-1]) + "\npictures/9,a,train\n")
+    report = check(("images",), str(tmp_path / "set"))
+    said = " ".join(map(str, report.problems))
+    assert "names 'pictures/9', which is not here" in said and "7.png: has no row in labels.csv" in said

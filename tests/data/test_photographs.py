@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deepcanon.data import DataError, catalogue, open_data, photographs
+from deepcanon.data import DataError, open_data, photographs, published
 
 
 def archive(path, members):
@@ -29,7 +29,7 @@ def made(tmp_path, monkeypatch):
 
     def make(members):
         path = archive(tmp_path / "bsds500-train.tar.gz", members)
-        monkeypatch.setattr(catalogue, "get", lambda name: {path.name: path})
+        monkeypatch.setattr(published, "get", lambda name: {path.name: path})
 
     return make
 
@@ -44,11 +44,11 @@ def test_photographs_of_both_shapes_are_cropped_and_not_resized(made):
             f"{inside}Thumbs.db": b"neither",
         }
     )
-    data = open_data(("images",), "bsds500", options={"channels": 1, "valid_share": 0.2, "test_share": 0.1})
+    data = open_data(("images",), "bsds500", options={"images": {"channels": 1, "valid_share": 0.2, "test_share": 0.1}})
     assert data["train"].x.shape == (7, 1, 321, 321) and data.counts() == {"train": 7, "valid": 2, "test": 1}
     levels = sorted(int(x.float().mean().round()) for split in data.splits.values() for x in split.x)
     assert levels == list(range(40, 50))
-    small = open_data(("images",), "bsds500", options={"size": 16})
+    small = open_data(("images",), "bsds500", options={"images": {"size": 16}})
     assert small["train"].x.shape[1:] == (3, 16, 16) and small.describe()["channels"] == 3
 
 
@@ -66,6 +66,6 @@ def test_a_damaged_archive_is_one_line(made, tmp_path):
 
 @pytest.mark.real_data("bsds500")
 def test_the_two_hundred_photographs():
-    data = open_data(("images",), "bsds500", options={"channels": 1})
+    data = open_data(("images",), "bsds500", options={"images": {"channels": 1}})
     assert sum(data.counts().values()) == 200 and data["train"].x.shape[1:] == (1, 321, 321)
     assert 90 < data["train"].x.float().mean() < 140

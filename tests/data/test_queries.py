@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from deepcanon.data import DataError, catalogue, grammar, open_data
+from deepcanon.data import DataError, grammar, open_data, published
 from deepcanon.data.queries import read_analogies, read_pairs
 
 PAIRS = "Word 1,Word 2,Human (mean)\nlove,sex,6.77\n\ntiger,cat,7.35\n"
@@ -98,7 +98,9 @@ def test_other_files_and_names_are_refused(tmp_path):
 
 
 def test_the_planted_grammar():
-    text = open_data(("text",), "planted-grammar", options={"valid_share": 0, "test_share": 0}, seed=1)["train"].x
+    text = open_data(("text",), "planted-grammar", options={"text": {"valid_share": 0, "test_share": 0}}, seed=1)[
+        "train"
+    ].x
     sentences = [line.split() for line in text.splitlines()]
     assert len(sentences) == 20_000 and {len(s) for s in sentences} == {5}
     assert set(text.split()) == set(grammar.words()) and text == grammar.draw(1) != grammar.draw(0)
@@ -128,5 +130,5 @@ def test_sets_that_share_a_folder(tmp_path, monkeypatch):
     path = tmp_path / "word2vec" / "questions-words.txt"
     path.parent.mkdir()
     path.touch()
-    assert list(catalogue.where("questions-words").values()) == [path]
-    assert path not in catalogue.where("questions-phrases").values()
+    assert list(published.where("questions-words").values()) == [path]
+    assert path not in published.where("questions-phrases").values()

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from contract.files import PACKAGE, imports_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,12 +15,30 @@ from deepcanon.data.seeds import stream_seed
 from deepcanon.data.splits import Split, draw_splits, shares
 
 
-def test_the_light_doors_import_neither_torch_nor_numpy():
-    code = (
-        "import sys, deepcanon.data, deepcanon.data.catalogue, deepcanon.data.seeds;"
-        "sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'PIL', 'sklearn')))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import deepcanon.data, deepcanon.data.catalogue, deepcanon.data.seeds",
+        "from deepcanon import cli; cli.main(['data', 'list'])",
+    ],
+)
+def test_the_light_doors_import_neither_torch_nor_what_downloads(code):
+    heavy = ("torch", "numpy", "PIL", "sklearn", "urllib.request", "http.client")
+    code = f"{code}\nimport sys; print(end=str([name for name in {heavy} if name in sys.modules]), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stderr == "[]"
+
+
+def test_the_files_of_this_room_import_each_other_one_way():
+    known = {path.stem: path for path in (PACKAGE / "data").glob("*.py") if path.stem != "__init__"}
+    wants = {
+        stem: {known_ for _, name in imports_of(path) for known_ in name.split(".")[2:3] if known_ in known}
+        for stem, path in known.items()
+    }
+    assert wants["published"] >= {"catalogue", "download", "checksums"}
+    while free := [stem for stem, names in wants.items() if not names]:
+        wants = {stem: names - set(free) for stem, names in wants.items() if stem not in free}
+    assert not wants, f"imports go round in {sorted(wants)}"
 
 
 def test_seeds_are_hashes_never_sums():

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from deepcanon.data import cells, check, open_data, read_inputs, tables
+from deepcanon.data import cells, check, columns, open_data, read_inputs, table_columns
 from deepcanon.data.errors import DataError
 
 
 def text(path, **options):
-    return open_data(("text",), str(path), options=options)
+    return open_data(("text",), str(path), options={"text": options})
 
 
 def table(path, skip_bad=False, seed=0, **options):
-    return open_data(("tables",), str(path), options=options, skip_bad=skip_bad, seed=seed)
+    return open_data(("tables",), str(path), options={"tables": options}, skip_bad=skip_bad, seed=seed)
 
 
 def write(path, content):
@@ -88,9 +88,11 @@ def test_text_that_is_none(tmp_path, content, said):
 
 def test_lines_are_inputs(tmp_path, monkeypatch):
     path = write(tmp_path / "in.txt", "first\n\n second \n")
-    assert read_inputs("text", {}, [str(path)]) == ([f"{path}:1", f"{path}:3"], ["first", " second "])
+    found = read_inputs("text", {}, [str(path)])
+    assert (found.names, found.values) == ([f"{path}:1", f"{path}:3"], ["first", " second "])
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"a\nb")))
-    assert read_inputs("text", {}, ["-"]) == (["stdin:1", "stdin:2"], ["a", "b"])
+    found = read_inputs("text", {}, ["-"])
+    assert (found.names, found.values) == (["stdin:1", "stdin:2"], ["a", "b"])
     for wrong in (write(tmp_path / "x.csv", "a"), write(tmp_path / "empty.txt", "")):
         with pytest.raises(DataError):
             read_inputs("text", {}, [str(wrong)])
@@ -161,7 +163,7 @@ def rows_of(data):
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_csv_with_any_delimiter(tmp_path, delimiter):
     data = table(write(tmp_path / "x.csv", FLOWERS.replace(",", delimiter)), valid_share=0, test_share=0)
-    assert data["train"].x.dtype == torch.float32 and data["train"].y.dtype == torch.int64
+    assert data["train"].x.dtype == torch.float64 and data["train"].y.dtype == torch.int64
     assert data["train"].x.tolist() == [[1.5, 0, 1], [2.5, 1, 0], [-300, 0, 1], [0, 1, 0]]
     assert data["train"].y.tolist() == [0, 1, 0, 1]
     assert data.describe() == {
@@ -200,17 +202,153 @@ def test_targets(tmp_path):
     assert data.describe()["classes"] == ["0", "1", "2", "3"] and data["train"].y.dtype == torch.int64
     numbers = "x,y\n" + "".join(f"{i},{i * i}\n" for i in range(40))
     data = table(write(tmp_path / "b.csv", numbers))
-    assert data.describe()["classes"] is None and data["train"].y.dtype == torch.float32
+    assert data.describe()["classes"] is None and data["train"].y.dtype == torch.float64
     assert rows_of(data) == {(float(i),): float(i * i) for i in range(40)}
     data = table(tmp_path / "a.csv", target="x")
     assert data.describe()["columns"] == ["y"] and data.describe()["classes"] is None
     halves = "x,y\n" + "".join(f"{i},{i % 4 / 2}\n" for i in range(40))
     assert table(write(tmp_path / "c.csv", halves)).describe()["classes"] is None
-    with pytest.raises(DataError, match=r"no column 'kin' for the target; did you mean kind\?"):
+    with pytest.raises(DataError, match=r"no column 'kin' for --target; did you mean kind\?"):
         table(write(tmp_path / "d.csv", FLOWERS), target="kin")
     names = "x,y\n" + "".join(f"{i},n{i}\n" for i in range(40))
     with pytest.raises(DataError, match="40 different values in 40 rows"):
         table(write(tmp_path / "e.csv", names))
+
+
+def test_a_class_is_its_text(tmp_path):
+    cells = ["007", "7", "1E2", "100", "9007199254740992", "9007199254740993"]
+    rows = "x,y\n" + "".join(f"{i},{cells[i % 6]}\n" for i in range(60))
+    data = table(write(tmp_path / "a.csv", rows), target_kind="classes", valid_share=0, test_share=0)
+    assert data.facts["classes"] == ["007", "7", "100", "1E2", "9007199254740992", "9007199254740993"]
+    assert data["train"].y.bincount().tolist() == [10] * 6
+    lines = "".join(json.dumps({"x": i, "y": [9007199254740992, 9007199254740993][i % 2]}) + "\n" for i in range(20))
+    assert len(table(write(tmp_path / "b.jsonl", lines), target_kind="classes").facts["classes"]) == 2
+
+
+def test_whole_numbers_can_be_regressed_and_codes_can_be_categories(tmp_path):
+    rows = "zip,y\n" + "".join(f"{10115 + i % 3},{i % 5}\n" for i in range(60))
+    path = write(tmp_path / "a.csv", rows)
+    number = table(path, target_kind="number", categories=("zip",))
+    assert number.facts["classes"] is None and number["train"].y.dtype == torch.float64
+    assert number.facts["columns"] == ["zip=10115", "zip=10116", "zip=10117"]
+    assert table(path, target_kind="classes").facts["classes"] == list("01234")
+    with pytest.raises(DataError, match="no column 'zipp' for --categories; did you mean zip"):
+        table(path, categories=("zipp",))
+
+
+def test_numbers_keep_their_digits(tmp_path):
+    rows = "t,y\n" + "".join(f"{1_700_000_000 + i * 0.125},{i}\n" for i in range(40))
+    data = table(write(tmp_path / "a.csv", rows), target_kind="number", valid_share=0, test_share=0)
+    assert data["train"].x[:, 0].diff().tolist() == [0.125] * 39
+
+
+@pytest.mark.parametrize(
+    ("cells", "values", "note"),
+    [
+        (["1,5", "2,25"], [1.5, 2.25], "decimal commas (first: 1,5)"),
+        (["$1,200.50", "$3"], [1200.5, 3], "$ taken off"),
+        (["12 %", "3.5%"], [12, 3.5], "% taken off"),
+        (["\u22123", "4"], [-3, 4], "read as minus"),
+        (["1'000", "20"], [1000, 20], "thousands separators"),
+        (["1.234,5", "2.000"], [1234.5, 2000], "decimal commas"),
+        (["(\u20ac3)", "\u20ac5"], [-3, 5], "brackets"),
+        (["0,125", "0,250"], [0.125, 0.25], "decimal commas"),
+        (["1\u202f000,5", "2"], [1000.5, 2], "thousands separators"),
+        (["1,234,567", "8"], [1234567, 8], "thousands separators"),
+        (["3 \u20ac", "4 \u20ac"], [3, 4], "taken off"),
+    ],
+)
+def test_notations_of_numbers_are_recognised_and_told(tmp_path, cells, values, note):
+    rows = "a;y\n" + "".join(f"{cell};{kind}\n" for cell in cells for kind in "xy")
+    data = table(write(tmp_path / "a.csv", rows), valid_share=0, test_share=0)
+    assert data["train"].x[::2, 0].tolist() == values
+    assert any(note in line for line in data.notes), data.notes
+
+
+def test_a_notation_that_means_two_things_is_refused_by_name(tmp_path):
+    path = write(tmp_path / "a.csv", "a;y\n" + "1,234;x\n5,678;y\n" * 5)
+    with pytest.raises(DataError, match=r"1,234 may be 1234 or 1.234.*--decimal"):
+        table(path)
+    for decimal, value in ((",", 1.234), (".", 1234.0)):
+        assert table(path, decimal=decimal, valid_share=0, test_share=0)["train"].x[0].tolist() == [value]
+
+
+def test_a_line_of_the_spreadsheet_names_the_separator(tmp_path):
+    data = table(write(tmp_path / "a.csv", "sep=|\na|y\n1|x\n2|z\n"), valid_share=0, test_share=0)
+    assert data["train"].x.tolist() == [[1], [2]] and any("sep=|" in note for note in data.notes)
+
+
+def test_a_table_without_a_header_is_refused_or_read_as_asked(tmp_path):
+    rows = "".join(f"{i}.5,{i % 7},kind-{'ab'[i % 2]}\n" for i in range(30))
+    path = write(tmp_path / "a.csv", rows)
+    with pytest.raises(DataError, match=r"looks like values .*--header no"):
+        table(path)
+    data = table(path, header="no", valid_share=0, test_share=0)
+    assert len(data["train"]) == 30 and data.facts["columns"] == ["x1", "x2"]
+    with pytest.raises(DataError, match="looks like values"):  # only words, all of which occur below
+        table(write(tmp_path / "b.csv", "a,b\nb,a\na,b\nb,b\na,a\n"))
+    years = "name,2019,2020\nx,1,2\ny,3,4\n"
+    with pytest.raises(DataError, match="--header yes if these are names"):
+        table(write(tmp_path / "c.csv", years), target="name")
+    assert table(tmp_path / "c.csv", target="name", header="yes").facts["columns"] == ["2019", "2020"]
+
+
+def test_missing_cells_are_words_that_are_told_and_chosen(tmp_path):
+    rows = "country,x,y\n" + "".join(f"{['NA', 'ZA'][i % 2]},{i},{i}.5\n" for i in range(20))
+    path = write(tmp_path / "a.csv", rows)
+    data = table(path, target_kind="number")
+    assert data.facts["columns"] == ["country=NA", "country=ZA", "x"] and any(
+        "'NA' is a category" in n for n in data.notes
+    )
+    with pytest.raises(DataError, match="line 2, column country: is missing"):
+        table(path, target_kind="number", missing=("NA",))
+    numbers = write(tmp_path / "b.csv", "a,y\n" + "1,x\nNA,y\n3,x\n5,y\n" * 5)
+    with pytest.raises(DataError, match=r"line 3, column a: is missing: 'NA'.*--impute"):
+        table(numbers)
+
+
+def test_missing_cells_are_filled_by_the_training_rows_and_told(tmp_path):
+    rows = "a,c,y,part\n" + "".join(f"{i % 5},{'uv'[i % 2]},{'xy'[i % 2]},train\n" for i in range(20))
+    rows += ",,x,test\n1000,w,y,test\n"
+    data = table(write(tmp_path / "a.csv", rows), impute=True, split="part", valid_share=0)
+    assert data.facts["columns"] == ["a", "a is missing", "c=u", "c=v", "c=w", "c is missing"]
+    assert data["test"].x.tolist() == [[2, 1, 1, 0, 0, 1], [1000, 0, 0, 0, 1, 0]]
+    assert any("filled with 2 of the training rows" in note for note in data.notes)
+    later = read_inputs("tables", data.describe(), [str(write(tmp_path / "in.csv", "a,c\n,v\n3,\n"))])
+    assert later.values.tolist() == [[2, 1, 0, 1, 0, 0], [3, 0, 1, 0, 0, 1]] and not later.refused
+
+
+def test_columns_are_left_out_and_identifiers_and_dates_named(tmp_path):
+    rows = "id,day,x,y\n" + "".join(f"n{i},2026-01-{i % 28 + 1:02},{i},{'ab'[i % 2]}\n" for i in range(40))
+    path = write(tmp_path / "a.csv", rows)
+    with pytest.raises(DataError, match=r"column id: .*an identifier.*--ignore id"):
+        table(path)
+    with pytest.raises(DataError, match=r"column day: holds dates \(2026-01-01\).*--ignore day"):
+        table(path, ignore=("id",))
+    data = table(path, ignore=("id", "day"))
+    assert data.facts["columns"] == ["x"] and "left out: id, day" in data.notes
+
+
+def test_splits_by_files_columns_groups_and_time(tmp_path):
+    rows = [f"{i},{i // 4},{'ab'[i % 2]}\n" for i in range(40)]
+    head = "x,who,y\n"
+    (tmp_path / "set").mkdir()
+    write(tmp_path / "set" / "train.csv", head + "".join(rows[:30]))
+    write(tmp_path / "set" / "test.csv", head + "".join(rows[30:]))
+    given = table(tmp_path / "set", valid_share=0.1)
+    assert given.counts() == {"train": 27, "valid": 3, "test": 10}
+    assert given["test"].x[:, 0].tolist() == list(range(30, 40))
+    whole = write(tmp_path / "a.csv", head + "".join(rows))
+    grouped = table(whole, group="who", valid_share=0.2, test_share=0.2)
+    who = {name: set((split.x[:, 0] // 4).tolist()) for name, split in grouped.splits.items()}
+    assert all(not who[a] & who[b] for a in who for b in who if a < b) and grouped.facts["columns"] == ["x"]
+    timed = write(
+        tmp_path / "t.csv", "when,x,y\n" + "".join(f"2026-{i % 12 + 1:02}-01,{i},{'ab'[i % 2]}\n" for i in range(24))
+    )
+    late = table(timed, time="when", valid_share=0, test_share=0.25)
+    assert sorted((late["test"].x[:, 0] % 12).tolist()) == [9, 9, 10, 10, 11, 11]
+    with pytest.raises(DataError, match="says 'maybe', which is not a split"):
+        table(write(tmp_path / "s.csv", "x,y,part\n1,a,train\n2,b,maybe\n"), split="part")
 
 
 @pytest.mark.parametrize(
@@ -220,10 +358,10 @@ def test_targets(tmp_path):
         (("2.5,blue,b", "2.5,,b"), "line 3, column colour: is missing"),
         (("2.5,blue,b", "NA,blue,b"), "line 3, column width: is missing"),
         (("2.5,blue,b", "2.5,blue,"), "line 3, column kind: is missing"),
-        (("2.5,blue,b", "x,blue,b"), "line 3, column width: 'x' is no number"),
-        (("2.5,blue,b", "1_0,blue,b"), "line 3, column width: '1_0' is no number"),
-        (("2.5,blue,b", "inf,blue,b"), "line 3, column width: inf is not finite"),
-        (("2.5,blue,b", "1e39,blue,b"), "line 3, column width: 1e39 is not finite"),
+        (("2.5,blue,b", "x,blue,b"), "line 3, column width: 'x' is not a number"),
+        (("2.5,blue,b", "1_0,blue,b"), "line 3, column width: '1_0' is not a number"),
+        (("2.5,blue,b", "inf,blue,b"), "line 3, column width: 'inf' is not finite"),
+        (("2.5,blue,b", "1e151,blue,b"), "line 3, column width: '1e151' is not finite"),
     ],
 )
 def test_bad_rows_are_named_or_left_out(tmp_path, change, said):
@@ -233,7 +371,7 @@ def test_bad_rows_are_named_or_left_out(tmp_path, change, said):
     assert str(path) in str(error.value) and "\n" not in str(error.value)
     data = table(path, skip_bad=True, valid_share=0, test_share=0)
     assert data["train"].x[:, 0].tolist() == [1.5, -300, 0] and len(data.record["skipped"]) == 1
-    report = check(("tables",), str(path), {"valid_share": 0})
+    report = check(("tables",), str(path), {"tables": {"valid_share": 0}})
     assert len(report.problems) == 1 and sum(report.counts.values()) == 3
 
 
@@ -246,7 +384,7 @@ def test_bad_rows_are_named_or_left_out(tmp_path, change, said):
         ("a,a,b\n1,2,3\n", "'a' comes twice"),
         ("a,,b\n1,2,3\n", "column 2: has no name"),
         ("1,2,3\n1,2,3\n", "looks like values"),
-        ('a,b\n"1,2\n', "is no valid row"),
+        ('a,b\n"1,2\n', "is not a valid row"),
         (b"a,b\n1,\xff\n", "is not UTF-8"),
         (b"a,b\n1,\0\n", "NUL"),
         ("a,b\n" + "".join(f"w{i},{i % 2}\n" for i in range(30)), "text with 30 different values"),
@@ -263,15 +401,15 @@ def test_tables_that_are_none(tmp_path, content, said):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ('{"a": 1, "b": 2}\n{"a": 1', "line 2: is no row"),
+        ('{"a": 1, "b": 2}\n{"a": 1', "line 2: is not a row"),
         ('{"a": [1], "b": 2}\n', "column 'a' is nested"),
         ('{"a": 1, "a": 2}\n', "key 'a' comes twice"),
-        ("[1, 2]\n", "is no object"),
+        ("[1, 2]\n", "is not an object"),
         ("[" * 100_000, "line 1"),
         ('{"a": 1, "b": 2}\n{"b": 2}\n', "line 2, column a: is missing"),
         ('{"a": NaN, "b": 2}\n', "column a: is missing"),
-        ('{"a": Infinity, "b": 2}\n', "column a: inf is not finite"),
-        ('{"a": ' + "9" * 400 + ', "b": 2}\n', "column a: inf is not finite"),
+        ('{"a": Infinity, "b": 2}\n', "column a: 'Infinity' is not finite"),
+        ('{"a": ' + "9" * 400 + ', "b": 2}\n', "is not finite"),
         ('{"a": ' + "9" * 5000 + ', "b": 2}\n', "line 1"),
     ],
     ids=lambda value: repr(value[:24]),
@@ -289,7 +427,7 @@ def test_parquet_that_is_none(tmp_path, monkeypatch):
     parquet.write_table(pyarrow.table({"a": [[1], [2]], "b": [1, 2]}), path)
     with pytest.raises(DataError, match="column a: holds list"):
         table(path)
-    with pytest.raises(DataError, match="no readable Parquet"):
+    with pytest.raises(DataError, match="not a readable Parquet"):
         table(write(path, path.read_bytes()[:-5]))
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(DataError, match=r"pip install 'deepcanon\[tables\]'"):
@@ -299,20 +437,30 @@ def test_parquet_that_is_none(tmp_path, monkeypatch):
 def test_table_inputs_match_by_name(tmp_path, monkeypatch):
     describe = table(write(tmp_path / "x.csv", FLOWERS)).describe()
     path = write(tmp_path / "in.csv", "id,colour,width\n7,red,2\n8,blue,3\n")
-    names, x = read_inputs("tables", describe, [str(path)])
-    assert names == [f"{path}: line 2", f"{path}: line 3"] and x.dtype == torch.float32
+    found = read_inputs("tables", describe, [str(path)])
+    names, x = found.names, found.values
+    assert names == [f"{path}: line 2", f"{path}: line 3"] and x.dtype == torch.float64
     assert x.tolist() == [[2, 0, 1], [3, 1, 0]]
-    assert read_inputs("tables", describe, [str(path), str(tmp_path / "x.csv")])[1].shape == (6, 3)
+    assert read_inputs("tables", describe, [str(path), str(tmp_path / "x.csv")]).values.shape == (6, 3)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"width\tcolour\n1\tred\n")))
-    assert read_inputs("tables", describe, ["-"])[1].tolist() == [[1, 0, 1]]
+    assert read_inputs("tables", describe, ["-"]).values.tolist() == [[1, 0, 1]]
     for content, said in (
         ("width\n1\n", "no column 'colour'"),
-        ("width,colour\n1,green\n", "line 2, column colour: 'green' is unknown; known are blue, red"),
-        ("width,colour\nx,red\n", "'x' is no number"),
+        ("width,colour\nx,red\n", "'x' is not a number"),
         ("width,colour\n", "holds no rows"),
     ):
         with pytest.raises(DataError, match=said):
             read_inputs("tables", describe, [str(write(tmp_path / "in.csv", content))])
+
+
+def test_a_bad_row_is_refused_alone_and_an_unknown_category_gives_zeros(tmp_path):
+    describe = table(write(tmp_path / "x.csv", FLOWERS)).describe()
+    path = write(tmp_path / "in.csv", "width,colour\n1,green\nx,red\n2,blue\n")
+    found = read_inputs("tables", describe, [str(path)])
+    assert found.names == [f"{path}: line 2", f"{path}: line 4"] and found.values.tolist() == [[1, 0, 0], [2, 1, 0]]
+    assert list(found.notes) == [0] and "'green' is unknown (known are blue, red)" in found.notes[0]
+    assert ["line 3, column width" in str(problem) for problem in found.refused] == [True]
+    assert [row["colour"] for row in found.rows] == ["green", "blue"]
 
 
 def test_embedded_tables():
@@ -333,8 +481,8 @@ def test_california_housing():
 
 
 def test_few_and_many(monkeypatch):
-    assert tables.MOST_CATEGORIES == 20 and cells.number("1_0") is None and cells.number("٣") is None
-    assert cells.name_of(3.0) == "3" and cells.name_of(0.5) == "0.5"
+    assert table_columns.MOST_CATEGORIES == 20 and cells.number("1_0") is None and cells.number("٣") is None
+    assert columns.name_of_number(3.0) == "3" and columns.name_of_number(0.5) == "0.5"
 
 
 # -------------------------------------------------------------------------------------------------- environments

@@ -15,7 +15,7 @@ import torch
 
 from deepcanon.engine import checkpoint, state
 from deepcanon.engine.checkpoint import Checkpoints, read_folder, write_folder
-from deepcanon.engine.errors import CheckpointError, DeepcanonError
+from deepcanon.errors import CheckpointError, DeepcanonError
 
 VALUE = {
     "none": None,

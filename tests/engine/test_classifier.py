@@ -6,8 +6,8 @@ from torch import nn
 
 from deepcanon.data.splits import Dataset, Split
 from deepcanon.engine import Classifier, Run, require_classes
-from deepcanon.engine.errors import UsageError
-from deepcanon.engine.settings import Settings
+from deepcanon.errors import UsageError
+from deepcanon.settings import Settings
 
 READER = {"kind": "tables", "classes": ["no", "yes"], "columns": ["a", "b"]}
 X = torch.tensor([[2.0, 0.0], [0.0, 1.0], [0.0, 3.0], [5.0, 0.0], [1.0, 0.0]])

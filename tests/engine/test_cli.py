@@ -6,11 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from contract import golden, surface
 
 from deepcanon import cli, heads
-
-GOLDEN = Path(__file__).parents[1] / "golden" / "cli.json"
-REGENERATE = "python tests/engine/test_cli.py  # writes tests/golden/cli.json; say in CHANGELOG.md what changed"
 
 
 def call(capsys, *words: str) -> tuple[int, str, str]:
@@ -19,33 +17,20 @@ def call(capsys, *words: str) -> tuple[int, str, str]:
     return code, shown.out, shown.err
 
 
-def surface() -> dict[str, list[str]]:
-    """Every command and its options, as the parsers have them."""
-    found: dict[str, list[str]] = {}
-
-    def note(parser: cli.Parser, arguments: list[str]):
-        options = {option for action in parser._actions for option in action.option_strings}
-        words = [str(a.metavar or a.dest) for a in parser._actions if not a.option_strings]
-        found[parser.prog] = [*words, *sorted(options)]
-        raise SystemExit(0)
-
-    original = cli.Parser.parse_all
-    cli.Parser.parse_all = note
-    try:
-        for name in cli.COMMANDS:
-            if name not in ("train", "data"):
-                cli.main([name, "x"])
-        cli.main(["train", "x" if not heads.stems() else heads.stems()[0]])
-        train = found.pop(next(prog for prog in found if prog.startswith("deepcanon train")))
-        own = {f"--{o.name.replace('_', '-')}" for o in heads.head(heads.stems()[0]).options}
-        found["deepcanon train NAME"] = [option for option in train if option not in own]
-    finally:
-        cli.Parser.parse_all = original
-    return found
+def test_the_commands_are_frozen():
+    hint = golden.regenerate("cli", "commands")
+    assert surface.commands() == golden.read("cli", "commands"), f"the command line changed: {hint}"
 
 
-def test_the_surface_is_frozen():
-    assert surface() == json.loads(GOLDEN.read_text()), f"the command line changed: {REGENERATE}"
+@pytest.mark.parametrize("stem", heads.stems())
+def test_the_options_of_a_recipe_are_frozen(stem):
+    kept, found, hint = golden.read("cli", stem), surface.options_of(stem), golden.regenerate("cli", stem)
+    assert kept, f"{stem} has no golden options; {hint}"
+    gone, new = sorted(kept.keys() - found.keys()), sorted(found.keys() - kept.keys())
+    changed = [
+        f"{name} {kept[name]} -> {found[name]}" for name in kept.keys() & found.keys() if kept[name] != found[name]
+    ]
+    assert kept == found, f"options gone {gone}, new {new}, changed {changed}; {hint}"
 
 
 @pytest.mark.parametrize(
@@ -152,7 +137,3 @@ assert not heavy, heavy
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-
-
-if __name__ == "__main__":
-    GOLDEN.write_text(json.dumps(surface(), indent=1) + "\n")

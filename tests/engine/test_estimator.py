@@ -19,8 +19,8 @@ import deepcanon
 from deepcanon import Estimator, heads
 from deepcanon.cli import main
 from deepcanon.data import DataError
-from deepcanon.engine.errors import UsageError
-from deepcanon.run import resume
+from deepcanon.errors import UsageError
+from deepcanon.verbs import resume
 
 X, Y = load_digits(return_X_y=True)
 NAMES = np.array(list("abcdefghij"))[Y]
@@ -98,7 +98,7 @@ def test_is_a_link_of_pipelines_and_searches():
     probabilities = search.predict_proba(X[600:610])
     assert probabilities.shape == (10, 10) and np.allclose(probabilities.sum(1), 1)
     assert (search.classes_[probabilities.argmax(1)] == search.predict(X[600:610])).all()
-    assert cross_val_score(Estimator("naive-bayes", repeats=0), X, Y, cv=2).min() > 0.7
+    assert cross_val_score(Estimator("naive-bayes"), X, Y, cv=2).min() > 0.7
 
 
 def test_a_copy_of_a_fitted_one_answers_the_same_elsewhere(tmp_path):

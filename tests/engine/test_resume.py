@@ -15,11 +15,11 @@ import pytest
 import torch
 
 import deepcanon
-from deepcanon import run as verbs
+from deepcanon import verbs
 from deepcanon.engine import checkpoint
 from deepcanon.engine.checkpoint import Checkpoints
-from deepcanon.engine.errors import NonFiniteError, UsageError
 from deepcanon.engine.metrics import MetricsFile, read_metrics
+from deepcanon.errors import NonFiniteError, UsageError
 from deepcanon.resolving import resolve
 
 KILLS = {"softmax-regression": 13, "rnn-lm": 12, "gan": 12, "dqn": 13}  # 50 in all
@@ -77,6 +77,8 @@ def test_sigkill_at_random_moments(name, tmp_path):
         folder = tmp_path / f"killed-{i}"
         code = in_child(lambda f=folder: start(name, f), kill_after=chance.uniform(0.05, 1) * took)
         killed += code == -signal.SIGKILL
+        if code == 0:  # the run was done before its kill: the machine is less busy now
+            took *= 0.7
         if not (folder / "config.json").exists():  # killed before there was a run: nothing half-made is in the way
             again = folder if not folder.exists() or not any(folder.iterdir()) else tmp_path / f"again-{i}"
             assert in_child(lambda f=again: start(name, f)) == 0
@@ -221,7 +223,7 @@ def test_a_loss_that_is_not_finite_stops_at_its_step(value, tmp_path, monkeypatc
 
 
 def test_early_stopping_survives_a_resume(tmp_path):
-    options = {"optimizer": "sgd", "steps": 60, "evaluate_every": 1, "patience": 3, "learning_rate": 0.0}
+    options = {"optimizer": "sgd", "steps": 60, "evaluate_every": 1, "patience": 3, "learning_rate": 1e-30}
     start("softmax-regression", tmp_path / "run", **options)
     status = json.loads((tmp_path / "run" / "status.json").read_text())
     assert status["step"] == 4 and "no better" in status["reason"]

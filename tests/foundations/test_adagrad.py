@@ -8,7 +8,8 @@ import pytest
 import torch
 from oracles import adagrad as oracle
 
-from deepcanon.foundations import Adagrad, GradientDescent, adagrad_rates
+from deepcanon.foundations import Adagrad, GradientDescent
+from deepcanon.foundations.adagrad import adagrad_rates
 
 
 def parameters(dtype=torch.float64):

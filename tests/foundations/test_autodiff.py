@@ -5,11 +5,19 @@ import numpy as np
 import pytest
 import torch
 
-from deepcanon.engine.errors import UsageError
+from deepcanon.engine.drawers import draw
+from deepcanon.errors import UsageError
 from deepcanon.foundations import autodiff
 from deepcanon.foundations.autodiff import Dual, Variable, backward, gradient, jvp, vjp
 from deepcanon.foundations.primitives import PRIMITIVES
-from deepcanon.parts.random_programs import OPERATIONS, execute, random_program
+from deepcanon.parts.random_programs import (
+    OPERATIONS,
+    Derivatives,
+    derivatives,
+    execute,
+    largest_difference,
+    random_program,
+)
 from deepcanon.recipes import autodiff as recipe
 
 
@@ -22,15 +30,8 @@ def errors(count, operations=200, seed=0):
         value, tangent = jvp(lambda *x, p=program: execute(np, p, x), leaves, tangents)
         cotangent = random.normal(size=value.shape)
         _, adjoints = vjp(lambda *x, p=program: execute(np, p, x), leaves, cotangent)
-
-        def function(*x, program=program):
-            return execute(torch, program, x)
-
-        tensors = tuple(map(torch.from_numpy, leaves))
-        expected, along = torch.func.jvp(function, tensors, tuple(map(torch.from_numpy, tangents)))
-        back = torch.func.vjp(function, *tensors)[1](torch.from_numpy(cotangent))
-        pairs = [(value, expected), (tangent, along), *zip(adjoints, back, strict=True)]
-        yield max(recipe.difference(ours, theirs.numpy()) for ours, theirs in pairs)
+        ours = Derivatives(value, tangent, adjoints)
+        yield largest_difference(ours, derivatives(program, leaves, tangents, cotangent))
 
 
 def test_random_graphs_equal_torch_func():
@@ -233,46 +234,10 @@ def test_refusals(monkeypatch):
             work()
 
 
-# The recipe's measure of the cost
-
-
-def test_operations_are_counted_one_by_one():
-    """sum(x * y): n products, n additions; forward adds one product and one sum per pass; reverse one product."""
-    x = np.arange(5.0).view(recipe.Counted)
-
-    def count(work):
-        recipe.Counted.operations = 0
-        work()
-        return recipe.Counted.operations
-
-    y = np.ones(5)
-    assert count(lambda: (x * y).sum()) == 10
-    assert count(lambda: jvp(lambda v: (v * y).sum(), (x,), (x,))) == 20
-    assert count(lambda: vjp(lambda v: (v * y).sum(), (x,))) == 15
-
-
-def test_the_cost_of_both_modes():
-    """Forward c n evaluations with c the same for n = 10 and 100; reverse below 5, and the same."""
-    counts = {n: recipe.count_operations(n) for n in (10, 100)}
-    forward = [counts[n][1] / counts[n][0] / n for n in counts]
-    reverse = [counts[n][2] / counts[n][0] for n in counts]
-    assert max(forward) / min(forward) < 1.1 and 2 < forward[0] < 4
-    assert max(reverse) / min(reverse) < 1.1 and max(reverse) < 5
-
-
-def test_the_energy_equals_its_formula():
-    x = 0.5 + 0.4 * np.sin(np.arange(6.0))
-    b, a = 0.5 * (1 + np.cos(np.arange(6))) / 6, np.sin(1 + np.arange(6)) / np.sqrt(6)
-    u = b @ x
-    log = np.log((1 + (1 + np.sqrt(2)) * u) / (1 + (1 - np.sqrt(2)) * u))
-    expected = (x * np.log(x / (1 - u))).sum() - x @ np.outer(a, a) @ x / (np.sqrt(8) * u) * log
-    assert recipe.helmholtz(6)(x) == pytest.approx(expected, rel=1e-13)
-
-
 def test_the_graph_is_drawn_with_values_and_gradients():
     x, y = Variable(1.5, "x"), Variable(2.0, "y")
-    figure = recipe.draw_graph(np.sin(x * y) + np.maximum(x, 2) ** 2 + x * x, "title")
-    texts = [text.get_text() for text in figure.axes[0].texts]
+    graph = recipe.graph_of(np.sin(x * y) + np.maximum(x, 2) ** 2 + x * x, "title")
+    texts = [text.get_text() for text in draw(graph).axes[0].texts]
     for wanted in ("x", "y", "sin", "max", "+", "1.5", "-1.98", "1.5 + 1.5", "1.02", "-1.485", "2", "6.391"):
         assert wanted in texts, (wanted, texts)
 

@@ -8,6 +8,7 @@ import torch
 from contract import recipes
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jaxtyping import TypeCheckError
 from oracles import depth_versus_width as oracle
 from torch import nn
 
@@ -15,11 +16,13 @@ from deepcanon.foundations import TentNetwork, mlp
 from deepcanon.foundations.depth_versus_width import (
     breakpoints,
     equal_width,
+    fit_one_layer,
     least_squared_error,
     linear_pieces,
     most_pieces,
     multiplications,
     parameters,
+    tent_bends,
 )
 
 
@@ -160,13 +163,34 @@ def test_no_other_width_is_nearer_to_the_budget(inputs, outputs, depth, budget):
     assert gap(width) <= gap(width + 1) and (width == 1 or gap(width) <= gap(width - 1))
 
 
-def test_the_recipe_fits_forty_units_as_well_as_can_be_and_no_better():
-    of = recipes.trainee("depth_versus_width")
-    trained, _ = recipes.start(of, 1)
-    net, error = trained.fit()
-    assert linear_pieces(net) <= 41
+@pytest.mark.parametrize("seed", [0, 1])
+def test_forty_units_are_fitted_as_well_as_can_be_and_no_better(seed):
+    bends = tent_bends(6, 40, generator=torch.Generator().manual_seed(seed))
+    x = torch.linspace(0, 1, 32 * 64 + 1, dtype=torch.float64)[:, None]
+    net, error = fit_one_layer(x, TentNetwork(6, dtype=torch.float64)(x), bends)
+    assert linear_pieces(net) <= 41 and error == pytest.approx(
+        (net(x)[:, 0] - torch.from_numpy(oracle.tents(x.numpy(), 6))[:, 0]).square().mean().item()
+    )
     # A run of 40 right pieces and 1/2 elsewhere has 24 / 64 / 12 = 0.03125; a line alone 1/12.
     assert least_squared_error(6, 41) <= error < 0.04
+
+
+@pytest.mark.parametrize(("depth", "units"), [(6, 40), (2, 9), (3, 8), (1, 1)])
+def test_bends_begin_at_a_run_of_turning_points(depth, units):
+    bends = tent_bends(depth, units, generator=torch.Generator().manual_seed(0))
+    turns = torch.arange(1, 2**depth) / 2**depth
+    right = bends[1:][torch.isin(bends[1:], turns)]
+    assert bends[0] == 0 and len(bends) == units and len(right) == min(units - 1, 2**depth - 1)
+    assert torch.equal(right.diff(), torch.full_like(right[1:], 0.5**depth))
+
+
+def test_enough_units_are_fitted_exactly():
+    x = torch.linspace(0, 1, 129, dtype=torch.float64)[:, None]
+    assert fit_one_layer(x, TentNetwork(3, dtype=torch.float64)(x), tent_bends(3, 8))[1] < 1e-20
+
+
+def test_the_recipe_compares_networks_of_equal_size():
+    trained, _ = recipes.start(recipes.trainee("depth_versus_width"), 1)
     sizes = {arm: parameters(sizes) for arm, sizes in trained.sizes.items()}
     assert set(sizes) == {"layers1", "layers3"} and max(sizes.values()) < 1.01 * min(sizes.values())
 
@@ -176,11 +200,14 @@ def test_what_cannot_be_is_said():
         linear_pieces(nn.Sequential(nn.Linear(1, 2), nn.Tanh(), nn.Linear(2, 1)))
     with pytest.raises(ValueError, match="a layer of 3 inputs after 1 values"):
         linear_pieces(nn.Sequential(nn.Linear(3, 2)))
-    with pytest.raises(ValueError, match=r"\[1.0, 0.0\] is no interval"):
+    with pytest.raises(ValueError, match=r"\[1.0, 0.0\] is not an interval"):
         linear_pieces(TentNetwork(2).layers, 1.0, 0.0)
     with pytest.raises(ValueError, match="at least one tent"):
         TentNetwork(0)
     with pytest.raises(ValueError, match="not 0"):
         equal_width(3, 2, 0, 100)
-    with pytest.raises(ValueError, match="at least 1 each"):
-        least_squared_error(3, 0)
+    for count in (least_squared_error, tent_bends):
+        with pytest.raises(ValueError, match="at least 1 each"):
+            count(3, 0)
+    with pytest.raises((ValueError, TypeCheckError), match="points"):
+        fit_one_layer(torch.zeros(3, 2), torch.zeros(3, 2), torch.zeros(4))

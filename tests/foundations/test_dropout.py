@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from oracles import dropout as oracle
 from torch import nn
 
-from deepcanon.foundations import MLP, Dropout, drop, dropout_mask, dropout_moments, max_norm_, rescale
+from deepcanon.foundations import MLP, Dropout, max_norm_
 from deepcanon.foundations import mlp as by_hand
+from deepcanon.foundations.dropout import drop, dropout_mask, dropout_moments, rescale
 
 
 def layer(units=8, after=3, rows=2, seed=0):

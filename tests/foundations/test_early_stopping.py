@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import early_stopping as oracle
 
-from deepcanon.foundations import (
-    EarlyStopping,
+from deepcanon.foundations import EarlyStopping, early_stopping
+from deepcanon.foundations.early_stopping import (
     best_evaluation,
-    early_stopping,
     generalisation_loss,
+    stop_by_each,
     stop_by_gl,
     stop_by_patience,
     stop_by_pq,
@@ -77,6 +77,16 @@ def test_a_u_shaped_curve_is_stopped_after_its_minimum_and_the_minimum_is_kept()
     assert stops[0] == 50 and stops[3] == 54
     assert all(stop is not None and 40 < stop < 70 for stop in stops), stops
     assert best_evaluation(valid) == 40
+
+
+def test_every_rule_says_when_it_stops_and_what_that_costs():
+    steps = torch.arange(100, dtype=torch.float64)
+    valid, train = 1 + (steps - 40) ** 2 / 1000, torch.exp(-steps / 30)
+    valid[90] = 0.5  # a better minimum that only a rule which never stops would see
+    found = stop_by_each(valid, train, patience=10, alpha=5.0, quotient=1e9, strip=5, successive=3)
+    assert found["patience"] == (50, 0.51, 0.5) and found["up"].place == stop_by_up(valid, 3) == 54
+    assert found["gl"].place == stop_by_gl(valid, 5.0) and found["gl"].cost == 0.5
+    assert found["pq"] == (99, 1.0, 0.0)
 
 
 def test_a_falling_curve_is_never_stopped():

@@ -19,7 +19,7 @@ from deepcanon.foundations.gradient_clipping import (
     global_norm,
 )
 from deepcanon.parts.clipping import clip_in_step
-from deepcanon.recipes.gradient_clipping import Config, Networks
+from deepcanon.recipes.gradient_clipping import Config
 
 
 def flat(gradients):
@@ -141,42 +141,7 @@ def test_adding_problem():
     assert (targets - 1).square().mean().item() == pytest.approx(1 / 6, abs=0.004)
 
 
-# The recipe's networks
-
-
-def networks(count=3, length=12):
-    config = Config(hidden=6, length=length)
-    model = Networks(count, config, torch.Generator().manual_seed(0)).double()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.1 * torch.randn(parameter.shape))
-    problem = adding_problem(5, length, torch.Generator().manual_seed(1))
-    return model, problem.inputs.double(), problem.targets.double()
-
-
-def test_backpropagation_through_time_written_out_equals_autograd():
-    model, inputs, targets = networks()
-    losses, gradients = model.gradients(inputs, targets)
-    expected = (model(inputs) - targets).square().mean(1)
-    torch.testing.assert_close(losses, expected.detach())
-    for (name, parameter), gradient in zip(
-        model.named_parameters(), torch.autograd.grad(expected.sum(), list(model.parameters())), strict=True
-    ):
-        torch.testing.assert_close(gradients[name], gradient, msg=name)
-        assert gradients[name].shape == parameter.shape
-
-
-def test_each_of_the_networks_is_torchs_rnn():
-    model, inputs, _ = networks()
-    for k in range(3):
-        rnn = nn.RNN(2, 6, batch_first=True, dtype=torch.float64)
-        with torch.no_grad():
-            rnn.weight_ih_l0.copy_(model.U[k].T)
-            rnn.weight_hh_l0.copy_(model.W[k].T)
-            rnn.bias_ih_l0.copy_(model.b[k, 0])
-            rnn.bias_hh_l0.zero_()
-        answer = rnn(inputs)[0][:, -1] @ model.v[k] + model.c[k]
-        torch.testing.assert_close(model(inputs)[k], answer[:, 0])
+# The recipe
 
 
 def test_both_arms_begin_with_the_same_weights_and_only_one_diverges():

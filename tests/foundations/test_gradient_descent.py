@@ -6,14 +6,9 @@ import math
 import pytest
 import torch
 
-from deepcanon.foundations import (
-    GradientDescent,
-    best_descent_rate,
-    epoch_batches,
-    epoch_mean,
-    softmax_gradient,
-    softmax_objective,
-)
+from deepcanon.foundations import GradientDescent
+from deepcanon.foundations.gradient_descent import best_descent_rate, epoch_batches, epoch_mean
+from deepcanon.foundations.softmax_regression import softmax_gradient, softmax_objective
 
 
 def parameters(dtype=torch.float64):

@@ -10,15 +10,20 @@ from contract import recipes
 from oracles import gradient_flow as oracle
 from torch import nn
 
-from deepcanon.engine.errors import UsageError
+from deepcanon.errors import UsageError
 from deepcanon.foundations.gradient_flow import (
+    cell_flow,
+    driven_flow,
     gradient_flow,
+    memory_flow,
     memory_path,
     normal_matrix,
+    perceptron_flow,
     spectral_norm,
     unroll,
 )
 from deepcanon.recipes.gradient_flow import Config
+from deepcanon.settings import build_config
 
 F64 = torch.float64
 
@@ -110,6 +115,42 @@ def test_an_lstm_cell_with_a_state_of_two_tensors_equals_central_differences():
     np.testing.assert_allclose(flow.singular_values[-1], np.linalg.svd(jacobian, compute_uv=False), atol=1e-8)
 
 
+# Whole networks
+
+
+def test_a_driven_linear_network_keeps_its_radius_and_tanh_loses_more():
+    linear = driven_flow(40, 6, 0.9, nn.Identity(), input_scale=0.5, generator=random(3))
+    torch.testing.assert_close(linear.norms, 0.9 ** torch.arange(1, 41, dtype=F64), rtol=1e-6, atol=0)
+    tanh = driven_flow(40, 6, 0.9, input_scale=0.5, generator=random(3))  # the same weights and inputs
+    assert (tanh.norms < linear.norms).all()
+    strong = driven_flow(40, 6, 0.9, input_scale=5.0, generator=random(3))
+    assert strong.norms[-1] < tanh.norms[-1]
+    assert torch.equal(tanh.norms, driven_flow(40, 6, 0.9, input_scale=0.5, generator=random(3)).norms)
+
+
+def test_cells_begin_at_zero_and_the_memory_is_a_mean_over_its_units():
+    inputs, zero = randn(7, 1, 3), torch.zeros(1, 4, dtype=F64)
+    gru, lstm = nn.GRUCell(3, 4, dtype=F64), nn.LSTMCell(3, 4, dtype=F64)
+    assert torch.equal(cell_flow(gru, inputs).norms, gradient_flow(unroll(gru, inputs), zero).norms)
+    assert torch.equal(cell_flow(lstm, inputs).norms, gradient_flow(unroll(lstm, inputs), (zero, zero)).norms)
+    memory = memory_flow(lstm, inputs)
+    expected = memory_path(lstm, inputs)[:, 0].numpy().prod(1) ** 0.25
+    np.testing.assert_allclose(memory.norms, expected, rtol=1e-12)
+    assert memory.singular_values is None
+    with torch.no_grad():
+        lstm.bias_ih[4:8] = -800.0  # a memory that is lost at once is a small number, not NaN
+    assert 0 < memory_flow(lstm, inputs).norms[-1] < 1e-300
+
+
+def test_a_perceptron_of_orthogonal_layers_keeps_all_singular_values():
+    flow = perceptron_flow(6, 8, "linear", "orthogonal", random())
+    torch.testing.assert_close(flow.singular_values, torch.ones(6, 8, dtype=F64))
+    relu = perceptron_flow(6, 8, "relu", "he", random())
+    assert relu.norms.shape == (6,) and not torch.equal(
+        relu.norms, perceptron_flow(6, 8, "relu", "he", random(1)).norms
+    )
+
+
 # Any module
 
 
@@ -188,7 +229,8 @@ def test_the_order_of_the_product_matters():
 def measured(steps=1, **options):
     small = {"length": 16, "hidden": 5, "depth": 5, "width": 8, "perceptrons": ("relu-he", "linear-orthogonal")}
     of = recipes.trainee("gradient_flow")
-    trained, take_step = recipes.start(dataclasses.replace(of, config=Config(**{**small, **options})), steps)
+    config = build_config(Config, {**small, **options})
+    trained, take_step = recipes.start(dataclasses.replace(of, config=config), steps)
     for _ in range(steps):
         take_step()
     return trained

@@ -7,16 +7,18 @@ import pytest
 import torch
 from oracles import holdout as oracle
 
-from deepcanon.foundations import (
+from deepcanon.foundations import mcnemar, wilson_interval
+from deepcanon.foundations.holdout import (
     count_changes,
     detection_rate,
+    feature_leak,
+    group_leak,
     group_split,
     largest_disagreement,
-    mcnemar,
     net_change_distribution,
+    simulate_calls,
     simulate_changes,
     stratified_split,
-    wilson_interval,
 )
 
 CELLS = [(1000, 0.2), (3000, 0.05), (3000, 0.1), (3000, 0.2), (10_000, 0.05)]
@@ -44,6 +46,18 @@ def test_simulation_agrees_with_the_exact_rate():
         exact = detection_rate(1000, up, down).item()
         found = ((ups[place] - downs[place]).abs() >= 30).double().mean().item()
         assert abs(found - exact) < 4 * math.sqrt(exact * (1 - exact) / trials) + 1e-9
+
+
+def test_calls_are_those_of_the_rule_and_of_the_test():
+    """Two equal models and two that differ, judged one by one by the oracle's test and by the rule."""
+    rates, trials = [(0.2, 0.2), (0.3, 0.2)], 60
+    by_rule, by_test = simulate_calls(400, rates, trials, threshold=20, generator=torch.Generator().manual_seed(2))
+    ups, downs = simulate_changes(400, rates, trials, torch.Generator().manual_seed(2))
+    for place in range(2):
+        pairs = list(zip(ups[place].tolist(), downs[place].tolist(), strict=True))
+        assert by_rule[place] == sum(abs(b - c) >= 20 for b, c in pairs)
+        assert by_test[place] == sum(oracle.mcnemar_exact(b, c) <= 0.05 for b, c in pairs)
+    assert by_rule[1] > by_rule[0] > 0 and by_test[1] > by_test[0]
 
 
 BUGS = {
@@ -176,6 +190,14 @@ def test_a_split_by_example_leaks_where_groups_repeat_themselves():
     assert 0.2 < accuracy(*group_split(groups, 0.3, generator)) < 0.8
 
 
+def test_a_right_split_tells_nothing_of_labels_of_chance_and_a_leaking_one_does():
+    for leak, least in ((feature_leak, 0.65), (group_leak, 0.95)):
+        found = [leak(torch.Generator().manual_seed(seed)) for seed in range(40)]
+        honest, leaking = (torch.stack(values).mean().item() for values in zip(*found, strict=True))
+        assert honest == pytest.approx(0.5, abs=0.05) and leaking > least
+        assert leak(torch.Generator().manual_seed(0)) == found[0] != found[1]
+
+
 def test_refusals():
     for call, words in (
         (lambda: wilson_interval(3, 2), "correct <= total"),
@@ -187,6 +209,7 @@ def test_refusals():
         (lambda: detection_rate(10, 0.1, 0.1, threshold=0), "threshold"),
         (lambda: group_split(torch.zeros(5, dtype=torch.int64), 0.5), "two groups"),
         (lambda: stratified_split(torch.zeros(5, dtype=torch.int64), 1.0), "share"),
+        (lambda: feature_leak(features=5, chosen=6), "6 of 5 features"),
     ):
         with pytest.raises(ValueError, match=words):
             call()

@@ -11,7 +11,7 @@ from oracles import initialization as oracle
 from scipy import stats
 from torch import nn
 
-from deepcanon.engine.errors import UsageError
+from deepcanon.errors import UsageError
 from deepcanon.foundations import initialization
 from deepcanon.foundations.initialization import (
     fans,
@@ -25,11 +25,13 @@ from deepcanon.foundations.initialization import (
     normal_,
     orthogonal_,
     orthogonal_factor,
+    propagate,
     propagated_variance,
     truncated_normal_,
     truncated_std,
 )
 from deepcanon.recipes.initialization import Config
+from deepcanon.settings import build_config
 
 
 def random(seed=0):
@@ -258,12 +260,31 @@ def test_theory_and_networks_agree(name, scheme, scale):
     assert propagated_variance(20, name, 2 * scale)[-1] / (2 * scale) > 2**18
 
 
+def test_propagate_sends_inputs_forwards_and_a_gradient_back():
+    """Layer by layer as the module that it draws: activations are the units' answers, gradients are autograd's."""
+    x = torch.randn(6, 10, generator=random(1), dtype=torch.float64)
+    found = propagate(x, 4, "tanh", "glorot", random(2), nonlinearity_of_gain="tanh")
+    generator, z = random(2), []
+    for layer in range(4):
+        linear = initialize(nn.Linear(10, 10, dtype=torch.float64), "glorot", generator, nonlinearity="tanh")
+        z.append(linear(z[-1].tanh() if layer else x))
+    for one, inputs, activations in zip(z, found.inputs, found.activations, strict=True):
+        torch.testing.assert_close(inputs, one.detach())
+        torch.testing.assert_close(activations, one.detach().tanh())
+        assert not inputs.requires_grad and not activations.requires_grad
+    top = torch.randn(z[-1].shape, generator=generator, dtype=torch.float64)
+    for gradient, expected in zip(found.gradients, torch.autograd.grad(z[-1], z, top), strict=True):
+        torch.testing.assert_close(gradient, expected)
+    with torch.no_grad():
+        assert len(propagate(x, 1, "relu", "he", random()).gradients) == 1
+
+
 # The recipe
 
 
 def measured(steps=3, **options):
     of = recipes.trainee("initialization")
-    trained, take_step = recipes.start(dataclasses.replace(of, config=Config(**options)), steps)
+    trained, take_step = recipes.start(dataclasses.replace(of, config=build_config(Config, options)), steps)
     for _ in range(steps):
         take_step()
     return trained
@@ -313,6 +334,8 @@ def test_what_cannot_be_is_said():
         gain("swish")
     with pytest.raises(ValueError, match="no activation 'swish'"):
         propagated_variance(3, "swish")
+    with pytest.raises(ValueError, match=r"3 layers of 'swish' do not take inputs \(2, 4\)"):
+        propagate(torch.zeros(2, 4), 3, "swish", "he")
     with pytest.raises(ValueError, match="finite and not negative"):
         normal_(torch.empty(2, 2), math.nan)
     with pytest.raises(ValueError, match="positive bound"):

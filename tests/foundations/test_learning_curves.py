@@ -8,7 +8,8 @@ import pytest
 import torch
 from oracles import learning_curves as oracle
 
-from deepcanon.foundations import diagnose, learning_curves, periodicity, range_rate, read_range, smooth, trend
+from deepcanon.foundations import diagnose, learning_curves, read_range
+from deepcanon.foundations.learning_curves import periodicity, range_rate, range_words, smooth, trend
 
 N = 300
 T = np.arange(N)
@@ -137,6 +138,17 @@ def test_a_range_without_a_minimum_inside_is_said_to_have_none():
     assert not read_range(rising, curve(rising), keep=0.0).inside  # rises from the start
 
 
+def test_a_reading_is_told_in_words():
+    for highest, words in ((3.0, "a U: the minimum"), (0.01, "still falling at the largest rate")):
+        found = rates(highest=highest)
+        told = range_words(read_range(found, curve(found), keep=0.0), found, curve(found)).splitlines()
+        assert told[0].startswith(words) and told[1].startswith("suggested rate")
+        assert told[3].startswith("the curve up to the minimum: falling")
+    rising = rates(lowest=0.5)
+    told = range_words(read_range(rising, curve(rising), keep=0.0), rising, curve(rising)).splitlines()
+    assert told[0].startswith("no U") and len(told) == 3, "one loss before the minimum is no curve"
+
+
 def test_refusals(monkeypatch):
     values = torch.rand(40)
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
@@ -145,8 +157,8 @@ def test_refusals(monkeypatch):
         (lambda: smooth(values[:, None]), r"\(40, 1\)"),
         (lambda: diagnose(values[:20]), r"\(20,\)"),
         (lambda: trend(torch.tensor([1.0, math.nan, 2.0])), "not finite"),
-        (lambda: range_rate(5, 5, 0.1, 1.0), "no range test"),
-        (lambda: range_rate(0, 5, 1.0, 0.1), "no range test"),
+        (lambda: range_rate(5, 5, 0.1, 1.0), "is not a range test"),
+        (lambda: range_rate(0, 5, 1.0, 0.1), "is not a range test"),
         (lambda: read_range(values, values), "rise"),
         (lambda: read_range(values.sort().values, values[:30]), r"\(40,\) rates and \(30,\)"),
         (lambda: read_range(rates(40), values / 0), "from the start"),

@@ -6,16 +6,8 @@ import pytest
 import torch
 from oracles import learning_rate_decay as oracle
 
-from deepcanon.foundations import (
-    constant_rate,
-    cosine_decay,
-    exponential_decay,
-    inverse_decay,
-    inverse_variance,
-    stationary_variance,
-    step_decay,
-    whole_epochs,
-)
+from deepcanon.foundations import cosine_decay, exponential_decay, inverse_decay, step_decay
+from deepcanon.foundations.learning_rate_decay import constant_rate, inverse_variance, stationary_variance, whole_epochs
 
 FALLING = (
     lambda t, total: step_decay(t, total),

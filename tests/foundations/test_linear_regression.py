@@ -7,8 +7,8 @@ import torch
 from oracles import linear_regression as oracle
 
 import deepcanon
-from deepcanon.foundations import (
-    LinearRegression,
+from deepcanon.foundations import LinearRegression
+from deepcanon.foundations.linear_regression import (
     Triangle,
     linear_gradient,
     linear_objective,
@@ -194,6 +194,22 @@ def test_manners(xy):
     np.testing.assert_array_equal(other.predict(x), model.predict(x))
 
 
+def test_what_another_solver_found_is_kept_measured_and_compared(xy):
+    x, y = (torch.from_numpy(values) for values in xy)
+    exact = LinearRegression(ridge=0.2).fit(x, y)
+    weight, bias = exact.coef_[None].clone(), exact.intercept_[None].clone()
+    other = LinearRegression(ridge=0.2).keep(weight, bias, exact.variance_[None], torch.tensor(200.0), flat=True)
+    assert other.coef_.shape == exact.coef_.shape and other.distance(exact) == 0
+    least = exact.objective(x, y[:, None])
+    torch.testing.assert_close(least, linear_objective(weight, bias, x, y[:, None], ridge=0.2))
+    weight += 0.1  # the solver proceeds: what was kept stays
+    assert other.distance(exact) == 0 and other.objective(x, y[:, None]) == least
+    assert other.keep(weight, bias, exact.variance_[None], torch.tensor(200.0)).coef_.shape == (1, 6)
+    length = torch.cat([exact.coef_, exact.intercept_[None]]).norm()
+    torch.testing.assert_close(other.distance(exact), 0.1 * 6**0.5 / length)
+    assert other.objective(x, y[:, None]) > least
+
+
 # The recipe
 
 
@@ -243,7 +259,7 @@ def test_a_singular_table_is_refused_by_its_columns_and_a_ridge_helps(tmp_path):
 
 
 def test_a_classifier_says_that_the_target_holds_numbers(tmp_path):
-    from deepcanon.engine.errors import UsageError
+    from deepcanon.errors import UsageError
 
     for name in ("logistic-regression", "naive-bayes"):
         with pytest.raises(UsageError, match="whose target holds names"):

@@ -9,15 +9,8 @@ import torch
 from oracles import logistic_regression as oracle
 
 import deepcanon
-from deepcanon.foundations import (
-    LogisticRegression,
-    SoftmaxRegression,
-    decay_of_c,
-    logistic_gradient,
-    logistic_loss,
-    logistic_objective,
-    separates,
-)
+from deepcanon.foundations import LogisticRegression, SoftmaxRegression, logistic_loss
+from deepcanon.foundations.logistic_regression import decay_of_c, logistic_gradient, logistic_objective, separates
 
 
 def problem(rng, n=80, features=5):
@@ -169,7 +162,7 @@ def test_both_optimizers_reach_one_objective_and_the_classes_can_be_chosen(tmp_p
 
 
 def test_wrong_classes_are_named(tmp_path):
-    from deepcanon.engine.errors import UsageError
+    from deepcanon.errors import UsageError
 
     for wrong in (("1",), ("1", "1"), ("1", "eleven")):
         with pytest.raises(UsageError, match="--classes takes two of 0, 1, 2"):

@@ -124,8 +124,8 @@ def test_what_does_not_fit_is_named(monkeypatch):
 def finished(curves, threshold=0.95):
     """The recipe with trials that were never trained: (arm, seed) -> validation errors at steps 10, 20, ..."""
     from deepcanon.engine.run import Run
-    from deepcanon.engine.settings import Settings
     from deepcanon.recipes import losses as recipe
+    from deepcanon.settings import Settings
 
     config = recipe.Config(train_steps=40, every=10, threshold=threshold, seeds=2)
     made = recipe.Recipe(config, {}, Run(Settings(data="digits", steps=1, device="cpu")))
@@ -163,8 +163,9 @@ def test_the_table_says_never():
 )
 def test_options_that_do_not_fit_are_named(options, words):
     from deepcanon.data import open_data
-    from deepcanon.engine.errors import UsageError
+    from deepcanon.errors import UsageError
     from deepcanon.recipes import losses as recipe
+    from deepcanon.settings import build_config
 
     with pytest.raises(UsageError, match=words):
-        recipe.Recipe.learn(recipe.Config(**options), open_data(("images",), "digits"))
+        recipe.Recipe.learn(build_config(recipe.Config, options), open_data(("images",), "digits"))

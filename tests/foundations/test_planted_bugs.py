@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from deepcanon.foundations.planted_bugs import PAIRS, explicit
+from deepcanon.foundations.gradient_check import check_gradients
+from deepcanon.foundations.planted_bugs import PAIRS, explicit, judge
 
 every = pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
 
@@ -45,3 +46,12 @@ def test_there_are_twenty_and_each_has_its_name():
 def test_other_shapes_are_named():
     with pytest.raises(ValueError, match=r"transposed weight takes inputs .*\(3, 3\).* not .*\(2, 2\)"):
         explicit(PAIRS[0], torch.ones(4, 3), torch.ones(2, 2), torch.ones(3))
+
+
+def test_both_halves_are_judged_by_the_same_check():
+    pair, settings = PAIRS[0], {"coordinates": 3, "seed": 4}
+    inputs = material(pair)
+    found = judge(pair, inputs, **settings)
+    assert found.right == check_gradients(lambda *x: explicit(pair, *x), inputs, **settings)
+    assert found.wrong == check_gradients(lambda *x: explicit(pair, *x, planted=True), inputs, **settings)
+    assert found.right.passed and not found.wrong.passed

@@ -49,7 +49,7 @@ def test_a_table_is_learned(tmp_path, name):
     records = run.predict(torch.tensor([[1100.0, 1.0, 7.0], [900.0, -1.0, 7.0]]))
     assert [record["label"] for record in records] == ["high", "low"]
     paths = run.export("torch", tmp_path / "net.pt2")
-    raw = torch.tensor([[1100.0, 1.0, 7.0]] * 3)
+    raw = torch.tensor([[1100.0, 1.0, 7.0]] * 3, dtype=torch.float64)
     program = torch.export.load(paths[0]).module()
     ours = torch.tensor([list(record["probabilities"].values()) for record in run.predict(raw)])
     torch.testing.assert_close(program(raw), ours, atol=1e-6, rtol=0, check_dtype=False)

@@ -6,7 +6,8 @@ import pytest
 import torch
 from oracles import softmax_regression as oracle
 
-from deepcanon.foundations import SoftmaxRegression, fit_softmax, softmax_gradient, softmax_objective
+from deepcanon.foundations import SoftmaxRegression
+from deepcanon.foundations.softmax_regression import fit_softmax, softmax_gradient, softmax_objective
 
 
 def problem(rng, n=12, features=5, classes=4):

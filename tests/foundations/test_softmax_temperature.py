@@ -9,14 +9,8 @@ import pytest
 import torch
 from oracles import softmax_temperature as oracle
 
-from deepcanon.foundations import (
-    calibration_error,
-    entropy,
-    fit_temperature,
-    log_softmax_temperature,
-    reliability,
-    softmax_temperature,
-)
+from deepcanon.foundations import calibration_error, fit_temperature, softmax_temperature
+from deepcanon.foundations.softmax_temperature import entropy, log_softmax_temperature, reliability
 
 LOGITS = torch.tensor([3.0, 1.0, 0.2], dtype=torch.float64)
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from oracles import standardization as oracle
 
-from deepcanon.foundations import Unstandardize, curvature_spread, fit_standardize, training_statistics
+from deepcanon.foundations import Unstandardize, fit_standardize
+from deepcanon.foundations.standardization import curvature_spread, training_statistics
 from deepcanon.representation import PCA
 
 
@@ -124,7 +125,7 @@ def test_a_combination_that_is_constant_makes_the_spread_infinite():
 def test_the_statistics_of_mnist():
     from deepcanon.data import open_data
 
-    data = open_data(("images",), "mnist", options={"valid_share": 0.0})
+    data = open_data(("images",), "mnist", options={"images": {"valid_share": 0.0}})
     mean, deviation = training_statistics(data["train"].x.split(10_000), "value")
     assert mean.item() / 255 == pytest.approx(0.130660, abs=1e-6)
     assert deviation.item() / 255 == pytest.approx(0.308108, abs=1e-6)

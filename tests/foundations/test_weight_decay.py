@@ -9,16 +9,8 @@ import torch
 from oracles import weight_decay as oracle
 from torch import nn
 
-from deepcanon.foundations import (
-    Adagrad,
-    GradientDescent,
-    Momentum,
-    decay_groups,
-    l2_gradients,
-    l2_penalty,
-    ridge_solution,
-    shrink_,
-)
+from deepcanon.foundations import Adagrad, GradientDescent, Momentum, l2_penalty, ridge_solution
+from deepcanon.foundations.weight_decay import decay_groups, l2_gradients, shrink_
 
 
 def regression(examples=30, features=6, outputs=2, seed=0):

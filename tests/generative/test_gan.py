@@ -13,6 +13,7 @@ from deepcanon.generative.gan import (
     ConvDiscriminator,
     ConvGenerator,
     MLPDiscriminator,
+    adversaries,
     discriminator_loss,
     game_value,
     generator_loss,
@@ -107,6 +108,19 @@ def test_images_of_many_sizes(shape):
 def test_sizes_that_do_not_halve_are_refused(shape):
     with pytest.raises(ValueError):
         ConvGenerator(10, shape)
+
+
+def test_players_for_images_and_for_points():
+    images = adversaries(
+        (3, 16, 16), 5, width=4, generator_hidden=7, discriminator_hidden=6, dropout=0.1, batch_norm=True
+    )
+    assert images.discriminator(images(torch.randn(2, 5))).shape == (2,)
+    kinds = [type(layer).__name__ for layer in images.discriminator.layers]
+    assert kinds.count("BatchNorm2d") == 1 and kinds.count("Dropout2d") == 1
+    points = adversaries((2,), 5, hidden=6)
+    assert points.discriminator(points(torch.randn(3, 5))).shape == (3,)
+    with pytest.raises(ValueError, match="shape"):
+        adversaries((4, 4), 5)
 
 
 def test_other_shapes_are_refused():

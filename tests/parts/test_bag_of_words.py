@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from deepcanon.parts.bag_of_words import BagOfWords, words_of
+from deepcanon.parts.bag_of_words import BagOfWords, likelier_words, word_statistics, words_of
 
 
 def test_what_a_word_is():
@@ -36,3 +36,20 @@ def test_counts_are_those_of_a_loop(longest):
     rows = torch.tensor([3, 1, 3, 0])
     np.testing.assert_array_equal(bag.counts(packed, rows), by_hand[rows])
     assert bag.counts(packed, rows[:0]).shape == (0, 6) and bag.counts(bag.pack([])).shape == (0, 6)
+
+
+def test_statistics_of_the_words_that_are_counted():
+    found = word_statistics(["a b a", "b c", "d"], 3)
+    assert found["words"] == ["a", "b", "c"] and found["shape"] == [3] and found["longest"] == 0
+    torch.testing.assert_close(found["shares"], torch.tensor([0.4, 0.4, 0.2]))
+    assert found["length"] == 2, "five words in three documents"
+    assert word_statistics(["a b", ". .", "!"], 9)["length"] == 1
+    with pytest.raises(ValueError, match="two different words"):
+        word_statistics(["a a", "a"], 9)
+
+
+def test_words_that_a_unit_makes_likelier_and_less_likely():
+    weight = torch.tensor([[1.0, -5.0], [3.0, 2.0], [-2.0, 0.0]])
+    lines = likelier_words(weight, ("one", "two", "three"), 2).splitlines()
+    assert lines[0] == "  0  more: two one" and lines[1].strip() == "less: three one"
+    assert lines[2] == "  1  more: two three" and lines[3].strip() == "less: one three"

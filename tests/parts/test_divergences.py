@@ -8,7 +8,13 @@ from jaxtyping import TypeCheckError
 from oracles import divergences as oracle
 from oracles import gan as gan_oracle
 
-from deepcanon.parts.divergences import frechet_distance, gaussian_fit, jensen_shannon, kl_divergence
+from deepcanon.parts.divergences import (
+    frechet_distance,
+    gaussian_entropy,
+    gaussian_fit,
+    jensen_shannon,
+    kl_divergence,
+)
 from deepcanon.parts.judge import Judge, judge_samples, reference, train_judge
 from deepcanon.parts.mixtures import mixture_cover
 
@@ -77,3 +83,15 @@ def test_judge_tells_good_samples_from_noise_and_from_collapse():
     assert grey["frechet"] > 3 * good["frechet"]
     untrained = judge_samples(Judge((1, 8, 8), 4), pixels[300:], real)
     assert untrained["confident"] == 0
+
+
+def test_entropy_of_a_gaussian_is_what_its_samples_cost():
+    covariance = torch.tensor([[2.0, 0.5], [0.5, 1.0]])
+    density = torch.distributions.MultivariateNormal(torch.zeros(2), covariance)
+    assert gaussian_entropy(covariance).item() == pytest.approx(density.entropy().item(), rel=1e-6)
+    x = torch.randn(500, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    mean, fitted = gaussian_fit(x)
+    best = torch.distributions.MultivariateNormal(mean, fitted)
+    assert gaussian_entropy(fitted).item() == pytest.approx(-best.log_prob(x).mean().item(), abs=0.01)
+    with pytest.raises((ValueError, TypeCheckError), match=r"square|covariance"):
+        gaussian_entropy(torch.zeros(2, 3))

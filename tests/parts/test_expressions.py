@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from deepcanon.parts.expressions import parse_expression
+from deepcanon.parts.expressions import function_at, parse_expression
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,23 @@ def test_powers_of_whole_numbers_are_floats_and_end():
 def test_all_else_is_refused(text):
     with pytest.raises(ValueError):
         parse_expression(text)
+
+
+def test_a_point_gives_each_name_its_value():
+    names, values, function = function_at("y * x + 1", " x = 2, y=-0.5 ,")
+    assert names == ("x", "y") and values == [2.0, -0.5] and function(*values) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("expression", "at", "words"),
+    [
+        ("2 + 1", "", "no variable"),
+        ("x + y", "x=1", "given is x; the expression has x, y"),
+        ("x", "", "given is nothing"),
+        ("x", "x=one", "one"),
+        ("log(x)", "x=0", "is -inf at x=0"),
+    ],
+)
+def test_a_point_that_does_not_fit_is_refused(expression, at, words):
+    with pytest.raises(ValueError, match=words):
+        function_at(expression, at)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from oracles import gabor as oracle
 
-from deepcanon.parts.gabor import edge_like, fit_gabor, gabor, gabor_shares
+from deepcanon.parts.gabor import edge_like, filter_shares, fit_gabor, gabor, gabor_shares
 
 FULL = 2 * math.sqrt(2 * math.log(2))  # width at half height over the standard deviation
 
@@ -135,3 +135,12 @@ def test_bad_input():
     for bad in (torch.zeros(2, 3, 3), torch.full((1, 8, 8), torch.nan)):
         with pytest.raises(ValueError):
             fit_gabor(bad)
+
+
+def test_filters_have_shares_if_they_are_pictures():
+    p, random = places(10)
+    p[:, 3], p[:, 4:6] = torch.from_numpy(random.uniform(0.15, 0.35, 10)), math.log(2.2)
+    atoms = gabor(p, 12, 12)
+    grey = filter_shares(atoms.flatten(1), (1, 12, 12))
+    assert grey == gabor_shares(atoms)._asdict() == filter_shares(atoms.flatten(1).repeat(1, 3), (3, 12, 12))
+    assert filter_shares(torch.zeros(4, 9), (1, 3, 3)) == filter_shares(torch.zeros(4, 9), (9,)) == {}

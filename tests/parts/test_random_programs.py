@@ -3,7 +3,14 @@
 import numpy as np
 import torch
 
-from deepcanon.parts.random_programs import LARGE, execute, random_program
+from deepcanon.parts.random_programs import (
+    LARGE,
+    Derivatives,
+    derivatives,
+    execute,
+    largest_difference,
+    random_program,
+)
 
 
 def test_numpy_and_torch_compute_the_same():
@@ -25,3 +32,30 @@ def test_arguments_come_before_their_users():
     leaves, program = random_program(np.random.default_rng(1), 150)
     for place, (_, arguments) in enumerate(program):
         assert all(0 <= argument < len(leaves) + place for argument in arguments)
+
+
+def test_derivatives_are_those_of_differences():
+    """The derivative along tangents against central differences, and <cotangent, J t> = <J^T cotangent, t>."""
+    random = np.random.default_rng(3)
+    leaves, program = random_program(random, 60)
+    tangents = [np.asarray(random.normal(size=leaf.shape)) for leaf in leaves]
+    value = execute(np, program, leaves)
+    cotangent = random.normal(size=value.shape)
+    found = derivatives(program, leaves, tangents, cotangent)
+    np.testing.assert_allclose(found.value, value, rtol=1e-12)
+    step = 1e-6
+    above, below = (
+        execute(np, program, [leaf + s * t for leaf, t in zip(leaves, tangents, strict=True)]) for s in (step, -step)
+    )
+    np.testing.assert_allclose(found.tangent, (above - below) / (2 * step), rtol=1e-5, atol=1e-6)
+    back = sum((a * t).sum() for a, t in zip(found.adjoints, tangents, strict=True))
+    np.testing.assert_allclose(cotangent @ found.tangent, back, rtol=1e-11)
+
+
+def test_the_largest_difference_is_relative_but_not_to_nothing():
+    right = Derivatives(np.array([1.0, 200.0]), np.zeros(2), (np.array(3.0),))
+    assert largest_difference(right, right) == 0
+    off = right._replace(value=np.array([3.0, 200.0]))
+    assert largest_difference(off, right) == 0.01
+    assert np.isclose(largest_difference(right._replace(tangent=np.array([0.0, 1e-6])), right), 0.01)
+    assert np.isclose(largest_difference(right._replace(adjoints=(np.array(6.0),)), right), 1.0)

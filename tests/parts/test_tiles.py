@@ -1,7 +1,8 @@
+import jaxtyping
 import pytest
 import torch
 
-from deepcanon.parts.tiles import side_by_side, signed_tiles
+from deepcanon.parts.tiles import scattered_tiles, side_by_side, signed_tiles
 
 
 def test_zero_is_grey_and_every_tile_uses_the_whole_range():
@@ -23,3 +24,17 @@ def test_versions_of_an_image_lie_beside_each_other():
     assert torch.equal(both[1::2].long(), (2 * pixels.long() - 255).clamp_min(0)), "below 0 is black"
     with pytest.raises(ValueError, match="no versions"):
         side_by_side((x, x[:2]), (1, 3, 4))
+
+
+def test_images_lie_at_their_places_and_the_first_on_top(monkeypatch):
+    images = torch.arange(4, dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 1, 2, 3)
+    places = torch.tensor([[0.0, 0.0], [10.0, 10.0], [0.0, 10.0], [10.0, 10.0]])
+    canvas = scattered_tiles(images, places, side=48)
+    assert canvas.shape == (1, 16 * 2, 16 * 3) and canvas.dtype == torch.uint8
+    corners = [canvas[0, row, column].item() for row, column in ((-1, 0), (0, -1), (0, 0), (-1, -1))]
+    assert corners == [0, 1, 2, 255], "up is up, right is right, and where nothing lies it is white"
+    assert (canvas != 255).sum() == 3 * 6
+    assert scattered_tiles(images[:1], places[:1]).shape == (1, 40 * 2, 40 * 3), "one point has no span"
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # the user has no run-time check of shapes
+    with pytest.raises(ValueError, match="do not fit"):
+        scattered_tiles(images, places[:3])

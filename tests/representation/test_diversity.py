@@ -58,4 +58,6 @@ def test_ablation_silences_one_unit_and_leaves_the_model_whole():
         kept[:, unit] = 0
         expected = (1 + model[2](kept).square().mean()) / error(model) - 1
         assert rises[unit].item() == pytest.approx(expected.item(), rel=1e-6)
+    assert torch.equal(ablation(model, model[1], error, 2), rises[::2]), "two units, evenly spread"
+    assert torch.equal(ablation(model, model[1], error, 9), rises), "there are no more than four"
     assert not model[1]._forward_hooks

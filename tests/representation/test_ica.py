@@ -5,8 +5,8 @@ import pytest
 import torch
 from oracles import ica as oracle
 
-from deepcanon.representation import ICA, amari_index
-from deepcanon.representation.ica import decorrelate, fixed_point, fixed_point_sums
+from deepcanon.representation import ICA
+from deepcanon.representation.ica import amari_index, decorrelate, fixed_point, fixed_point_sums
 
 
 def laplace(sources=4, examples=10_000, seed=0):
@@ -21,7 +21,7 @@ def index(model, mixing):
 
 @pytest.mark.parametrize("function", ["logcosh", "exp"])
 def test_four_laplace_sources(function):
-    """B03: scikit-learn gets 0.0109; ours at most 1.2 times that."""
+    """scikit-learn gets 0.0109; ours at most 1.2 times that."""
     found = []
     for seed in range(5):
         _, mixing, x = laplace(seed=seed)

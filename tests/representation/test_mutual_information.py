@@ -2,7 +2,10 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from deepcanon.representation import CooccurrenceCounts, cooccurrences, ppmi, shifted_pmi, skip_gram_pairs
+from deepcanon.representation import mutual_information as system_file
+from deepcanon.representation import ppmi, shifted_pmi
+from deepcanon.representation.mutual_information import CooccurrenceCounts, cooccurrences, pmi_fit
+from deepcanon.representation.word2vec import skip_gram_pairs
 
 REFUSED = (ValueError, TypeCheckError)  # the second where the tests' check of shapes is first
 
@@ -36,3 +39,18 @@ def test_texts_of_any_length():
         assert not len(cooccurrences(words, words, 3, 1).counts)
     with pytest.raises(REFUSED):
         cooccurrences(torch.zeros(3, dtype=torch.long), torch.zeros(2, dtype=torch.long), 3, 4)
+
+
+def test_scores_are_compared_with_the_theorem_over_the_frequent_pairs(monkeypatch):
+    words, sentences = torch.randint(0, 9, (400,)), torch.arange(400) // 10
+    pairs, noise = cooccurrences(words, sentences, 3, 9), torch.full((9,), 1 / 9, dtype=torch.float64)
+    table = torch.zeros(9, 9, dtype=torch.float64)
+    table[pairs.words, pairs.near] = shifted_pmi(pairs, noise, 5.0)
+    for rows in (10_000, 7):
+        monkeypatch.setattr(system_file, "ROWS", rows)
+        fit = pmi_fit(lambda w, c: 2 * table[w, c], pairs, noise, 5.0)  # ranks alone count
+        assert fit.correlation == pytest.approx(1) and fit.pairs == len(pairs.counts)
+        assert pmi_fit(lambda w, c: -table[w, c], pairs, noise, 5.0).correlation == pytest.approx(-1)
+    often = pmi_fit(lambda w, c: table[w, c], pairs, noise, 5.0, least=15.0)
+    assert often.pairs == int((pairs.counts >= 15).sum()) < len(pairs.counts)
+    assert tuple(pmi_fit(lambda w, c: table[w, c], pairs, noise, 5.0, least=1e9)) == (0.0, 0)

@@ -3,7 +3,8 @@ import pytest
 import torch
 from oracles import pca as oracle
 
-from deepcanon.representation import PCA, Moments, merge, moments
+from deepcanon.representation import PCA
+from deepcanon.representation.pca import Moments, merge, moments, pooled_moments
 
 
 @pytest.fixture
@@ -129,3 +130,32 @@ def test_state_dict_makes_an_unfitted_instance_whole(x):
     other.load_state_dict(pca.state_dict())
     np.testing.assert_array_equal(other.transform(x), pca.transform(x))
     assert other.n_features_in_ == 8
+
+
+def test_one_scale_for_all_components_keeps_their_shape(x):
+    plain, scaled = PCA(8).fit(x), PCA(8, whiten="scale").fit(x)
+    codes = scaled.transform(x)
+    assert np.square(codes).mean() == pytest.approx(1, rel=1e-12)
+    ratio = plain.transform(x) / codes
+    np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-9)
+    np.testing.assert_allclose(scaled.inverse_transform(codes), x, atol=1e-9)
+    assert (PCA(1, whiten="scale").fit(np.ones((5, 2))).transform(np.ones((5, 2))) == 0).all()
+
+
+def test_moments_of_several_processes_are_those_of_all_rows(x):
+    rows = torch.from_numpy(x)
+    parts = [moments(part) for part in (rows[:50], rows[50:51], rows[51:])]
+
+    def add(chosen):  # each process hands in its own; the sums of all are what everyone gets
+        return lambda tensor: next(chosen)
+
+    count = sum(part.examples for part in parts)
+    mean = sum(part.examples * part.mean for part in parts) / count
+    gaps = [part.mean - mean for part in parts]
+    scatter = sum(p.scatter + p.examples * torch.outer(g, g) for p, g in zip(parts, gaps, strict=True))
+    for part in parts:
+        found = pooled_moments(part, add(iter([count, mean * count, scatter])))
+        for one, other in zip(found, moments(rows), strict=True):
+            torch.testing.assert_close(one, other)
+    for one, other in zip(pooled_moments(parts[2], lambda tensor: tensor), parts[2], strict=True):
+        torch.testing.assert_close(one, other)  # a process that is alone

@@ -10,7 +10,7 @@ FASHION = {10: (19.09, 2), 30: (12.24, 2), 50: (9.396, 3)}
 
 
 def pixels(name, split):
-    data = open_data(("images",), name, options={"valid_share": 0.0})
+    data = open_data(("images",), name, options={"images": {"valid_share": 0.0}})
     return data[split].x.flatten(1).double() / 255
 
 

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import TypeCheckError
 from oracles import rbm as oracle
 
-from deepcanon.recipes.rbm import bars_and_stripes
-from deepcanon.representation import RBM, annealed_log_partition, free_energy, log_partition
+from deepcanon.representation import RBM, annealed_log_partition
+from deepcanon.representation.rbm import free_energy, log_partition, nll_estimates
 
 
 def generator(seed=0):
@@ -172,10 +172,40 @@ def test_errors_name_the_shapes():
         RBM(0, 2)
 
 
-def test_bars_and_stripes_have_the_entropy_of_the_task():
-    patterns, counts = torch.unique(bars_and_stripes().flatten(1), dim=0, return_counts=True)
-    p = counts / 32
-    assert len(patterns) == 30 and -(p * p.log()).sum().item() == pytest.approx(3.379, abs=1e-3)
-    flat = bars_and_stripes()[:, 0] / 255
-    along, across = ((flat == flat[:, :1]).all(2).all(1), (flat == flat[:, :, :1]).all(2).all(1))
-    assert bool((along | across).all())
+def test_estimates_of_the_likelihood_agree_and_are_named():
+    model, v = machine(8, 6), data()
+    energy = model.free_energy(v).mean()
+    found = nll_estimates(model, energy, temperatures=400, generator=generator())
+    assert found.keys() == {"nll", "nll_ais", "nll_ais_low", "nll_ais_high", "ais_gap"}
+    assert found["nll"] == energy + model.log_partition() and found["ais_gap"] < 0.1
+    assert found["nll_ais_low"] <= found["nll"] <= found["nll_ais_high"]
+    assert nll_estimates(model, energy, temperatures=0).keys() == {"nll"}
+    wide = machine(30, 21)
+    assert not wide.enumerable and nll_estimates(wide, torch.tensor(0.0), temperatures=0) == {}
+    assert machine(4, 30).enumerable and not machine(4, 30, units="gaussian").enumerable
+
+
+def test_a_gaussian_machine_is_compared_with_the_best_single_gaussian():
+    model = machine(2, 3, units="gaussian")
+    with torch.no_grad():
+        model.weight.zero_()  # a standard Gaussian around its bias
+    v = model.visible_bias.detach() + torch.randn(50_000, 2, generator=generator(), dtype=torch.float64)
+    found = nll_estimates(model, model.free_energy(v).mean(), temperatures=0, compared=v)
+    assert found["nll_gaussian"].item() == pytest.approx(1 + np.log(2 * np.pi), abs=0.01)
+    assert found["gain"].item() == pytest.approx(0, abs=1e-3) and found["gain"] <= 0
+
+
+def test_samples_to_be_looked_at_are_probabilities_or_gaussian_states():
+    model, v = machine(), data()
+    drawn = model.gibbs(v, 3, generator())
+    torch.testing.assert_close(model.samples(v, 3, generator()), model.visible_mean(model(drawn)))
+    torch.testing.assert_close(model.reconstruct(v), model.visible_mean(model(v)))
+    gaussian = machine(4, 3, units="gaussian")
+    start = torch.zeros(5, 4)  # of another precision than the weights
+    states = gaussian.gibbs(start.double(), 3, generator())
+    torch.testing.assert_close(gaussian.samples(start, 3, generator()), states)
+
+
+def test_free_energies_do_not_depend_on_how_many_are_computed_at_a_time():
+    model, v = machine(), data(11)
+    torch.testing.assert_close(model.free_energy(v, rows=3), model.free_energy(v))

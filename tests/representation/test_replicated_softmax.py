@@ -6,7 +6,15 @@ import torch
 from jaxtyping import TypeCheckError
 from oracles import replicated_softmax as oracle
 
-from deepcanon.representation import ReplicatedSoftmax, annealed_log_z, draw_words, exact_log_z, left_to_right
+from deepcanon.parts.bag_of_words import draw_words
+from deepcanon.representation import ReplicatedSoftmax
+from deepcanon.representation.replicated_softmax import (
+    allocation_nats,
+    annealed_log_z,
+    exact_log_z,
+    left_to_right,
+    perplexities,
+)
 
 
 def generator(seed=0):
@@ -150,3 +158,42 @@ def test_errors_name_the_shapes():
         left_to_right(torch.ones(2, 3), torch.ones(2, 3), 0.0)
     with pytest.raises((ValueError, TypeCheckError), match=r"words|counts"):
         ReplicatedSoftmax(5, 2)(torch.zeros(2))
+
+
+def test_perplexities_are_those_of_every_document_with_a_word():
+    model, log_shares = machine(), torch.tensor([0.1, 0.2, 0.3, 0.15, 0.25], dtype=torch.float64).log()
+    counts = torch.cat([torch.from_numpy(oracle.documents(5, 3)[:7]), torch.zeros(2, 5), 2 * torch.eye(5)]).double()
+    source = lambda rows: -2.0 * rows.sum(1)  # noqa: E731
+    options = {"temperatures": 400, "chains": 300, "generator": generator(), "source": source}
+    found = perplexities(model, counts.split(4), log_shares, **options)
+    some = counts[counts.sum(1) > 0]
+    lengths = some.sum(1)
+    nats = ((model.free_energy(some) + log_z(model, lengths.long())) / lengths).mean()
+    single = -((some @ log_shares) / lengths).mean()
+    torch.testing.assert_close(found["perplexity"], nats.exp())
+    torch.testing.assert_close(found["perplexity_unigram"], single.exp())
+    torch.testing.assert_close(found["gain"], single - nats)
+    torch.testing.assert_close(found["gain_ais"], single - nats, atol=0.01, rtol=0)
+    torch.testing.assert_close(found["perplexity_ais"].log(), single - found["gain_ais"])
+    torch.testing.assert_close(found["free_energy"], (model.free_energy(some) / lengths).mean())
+    assert found["empty"] == 2 and found["perplexity_source"].item() == pytest.approx(np.exp(2))
+    assert found["ais_gap"] < 0.05 and 0 < found["ais_error"] < 0.05
+    few = perplexities(model, [counts], log_shares)
+    assert few.keys() == {"free_energy", "empty", "perplexity_unigram", "perplexity", "gain"}
+    assert "perplexity" not in perplexities(machine(5, 17), [counts], log_shares), "2^17 states are too many"
+
+
+def test_an_allocation_is_measured_on_documents_with_a_word():
+    tensors = torch.from_numpy(COUNTS), torch.from_numpy(TOPICS)
+    exact = oracle.dirichlet_log_likelihood(COUNTS, TOPICS, 0.7)
+    some = COUNTS.sum(1) > 0
+    found = allocation_nats(*tensors, 0.7, particles=4000, generator=generator())
+    assert found.item() == pytest.approx(-(exact[some] / COUNTS[some].sum(1)).mean(), abs=0.01)
+
+
+def test_documents_that_are_drawn_have_the_exact_distribution():
+    model = machine()
+    drawn = model.documents(torch.full((5,), 0.2), 3, 20_000, steps=20, generator=generator())
+    every = torch.from_numpy(oracle.documents(5, 3))
+    p = (-model.free_energy(every) - log_z(model, [3])).exp()
+    torch.testing.assert_close(drawn.mean(0), p @ every, atol=0.04, rtol=0)

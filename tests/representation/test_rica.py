@@ -4,8 +4,9 @@ import torch
 from oracles import rica as oracle
 from scipy.optimize import minimize
 
-from deepcanon.representation import ICA, RICA, amari_index, distinct_share, rica_gradient, rica_objective
-from deepcanon.representation.rica import rica_both
+from deepcanon.representation import ICA, RICA, rica_objective
+from deepcanon.representation.ica import amari_index
+from deepcanon.representation.rica import distinct_share, rica_both, rica_gradient
 
 EXACT = {"sparsity": "smooth-l1", "eps": 1e-3, "scale_rows": False}
 
@@ -31,7 +32,7 @@ def white_mixture(sources=4, examples=5_000, seed=0):
 
 
 def test_complete_case_with_a_growing_penalty_becomes_ica():
-    """B04: the objective and the sources of ICA (W orthonormal, E|s| least), and W W^T = I is approached."""
+    """The objective and the sources of ICA (W orthonormal, E|s| least), and W W^T = I is approached."""
     z, ica, product = white_mixture()
     weight = torch.linalg.qr(torch.randn(4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64))[0]
     sizes, gaps = [], []
@@ -113,3 +114,9 @@ def test_bad_arguments():
         RICA(0, 3)
     with pytest.raises(ValueError, match="rows"):
         distinct_share(torch.zeros(0, 3))
+
+
+def test_codes_have_the_precision_of_the_weights():
+    model, x = RICA(3, 5, scale_rows=True), torch.randn(4, 3, dtype=torch.float64)
+    assert model(x).dtype == torch.float32
+    torch.testing.assert_close(model(x), model(x.float()))

@@ -6,7 +6,8 @@ import torch
 from oracles import sparse_autoencoder as oracle
 
 import deepcanon
-from deepcanon.representation import SparseAutoencoder, sparse_objective, sparsity_penalty, squash
+from deepcanon.representation import SparseAutoencoder, sparse_objective, sparsity_penalty
+from deepcanon.representation.sparse_autoencoder import sparse_backward, squash
 
 SETTING = {"rho": 0.05, "beta": 3.0, "decay": 1e-2}
 
@@ -53,10 +54,31 @@ def test_the_gradient_is_that_of_finite_differences():
     assert error(slopes(beta=0.0)) > 0.1  # the penalty has its share
 
 
+def test_the_gradient_in_closed_form_is_that_of_the_objective_and_adds_up_over_shares():
+    model, x = problem()
+    wanted = sparse_objective(model, x, **SETTING)
+    slopes = torch.autograd.grad(wanted, list(model.parameters()))
+    torch.testing.assert_close(sparse_backward(model, x, **SETTING), wanted.detach())
+    torch.testing.assert_close([p.grad for p in model.parameters()], list(slopes))
+
+    def share(rows):
+        """What one of two processes computes: of the sums that it adds it knows the first, that of the activations."""
+        known = iter([model.encode(x).sum(0).detach()])
+        value = sparse_backward(model, rows, len(x), lambda own: next(known, own), **free)
+        return value, [p.grad for p in model.parameters()]
+
+    free = {**SETTING, "decay": 0.0}
+    whole = sparse_backward(model, x, **free), [p.grad for p in model.parameters()]
+    one, other = share(x[:2]), share(x[2:])
+    torch.testing.assert_close([a + b for a, b in zip(one[1], other[1], strict=True)], whole[1])
+    penalty = SETTING["beta"] * sparsity_penalty(model.encode(x).mean(0).detach(), SETTING["rho"])
+    torch.testing.assert_close(one[0] + other[0] - penalty, whole[0])
+
+
 def test_the_recipe_s_gradient_over_shares_is_that_of_the_objective(tmp_path):
     run = deepcanon.train("sparse-autoencoder", preset="smoke", steps=2, out=tmp_path / "run", threads=1, quiet=True)
     recipe, config = run.recipe, run.config
-    x = recipe.inputs("train")[:300]
+    x = recipe.rows("train")[:300]
     value = recipe.backward(x, len(x))
     found = [parameter.grad.clone() for parameter in recipe.model.parameters()]
     wanted = sparse_objective(recipe.model, x, rho=config.rho, beta=config.beta, decay=config.decay)

@@ -9,10 +9,8 @@ import torch
 from oracles import sparse_coding as oracle
 
 from deepcanon.data import open_data
-from deepcanon.representation import (
-    PCA,
-    SparseCoding,
-    fista,
+from deepcanon.representation import PCA, SparseCoding, fista
+from deepcanon.representation.sparse_coding import (
     infer_codes,
     kkt_violation,
     shrink,
@@ -44,7 +42,7 @@ def drawn(examples=1500, atoms=15, features=10, active=2):
 
 @pytest.mark.parametrize(("dtype", "penalty"), [(torch.float64, 0.3), (torch.float32, 0.3), (torch.float64, 0.05)])
 def test_every_code_is_optimal(dtype, penalty):
-    """B02: violation of the optimality conditions at most 1e-4 on every example."""
+    """Violation of the optimality conditions at most 1e-4 on every example."""
     d, x = problem(dtype=dtype)
     found = infer_codes(d, x, penalty, tolerance=9e-5)
     seen = oracle.violation(found.codes.double().numpy(), d.double().numpy(), x.double().numpy(), penalty)
@@ -170,7 +168,7 @@ def test_without_a_bound_on_the_norm_codes_shrink_to_nothing():
 
 
 def test_objective_is_within_a_percent_of_scikit_learns():
-    """B02, from the same first atoms."""
+    """From the same first atoms."""
     peer = pytest.importorskip("sklearn.decomposition").DictionaryLearning
     x = drawn(200)[2]
     first = x[:15] / np.linalg.norm(x[:15], axis=1, keepdims=True)
@@ -188,7 +186,7 @@ def test_objective_is_within_a_percent_of_scikit_learns():
 def whitened_patches(count, side=5):
     """Of scikit-learn's two photographs, as the recipe prepares them."""
     options = {"patch": side, "patches": 2 * count, "channels": 1}
-    x = open_data(("images",), "photos", options=options)["train"].x[:count].flatten(1).double() / 255
+    x = open_data(("images",), "photos", options={"images": options})["train"].x[:count].flatten(1).double() / 255
     x = x - x.mean(1, keepdim=True)
     pca = PCA().fit(x)
     variance = pca.explained_variance_
@@ -198,7 +196,7 @@ def whitened_patches(count, side=5):
 
 @pytest.mark.parametrize("peer", ["DictionaryLearning", "MiniBatchDictionaryLearning"])
 def test_objective_on_patches_is_within_a_percent_of_scikit_learns(peer):
-    """B02: the same patches of photographs and the same lambda, each from first atoms of its own choice."""
+    """The same patches of photographs and the same lambda, each from first atoms of its own choice."""
     x = whitened_patches(200)
     options = {"max_iter": 30, "batch_size": 50} if peer.startswith("Mini") else {"max_iter": 30}
     with warnings.catch_warnings():

@@ -6,6 +6,7 @@ from torch import nn
 
 from deepcanon.parts.reconstruction import squared_error_of
 from deepcanon.representation import StackedAutoencoder
+from deepcanon.representation.stacked_autoencoder import phase_of
 
 
 def changed(before, model):
@@ -44,3 +45,15 @@ def test_what_each_layer_reconstructs_fits_its_range():
         StackedAutoencoder(6, 3, hidden=())
     with pytest.raises(ValueError, match="depth 3"):
         logistic.codes(torch.rand(2, 6), 3)
+
+
+def test_phases_follow_each_other_and_fill_the_steps():
+    phases = [phase_of(step, 100, 2, 0.5, 0.1) for step in range(100)]
+    assert [phase.part for phase in phases] == [0] * 25 + [1] * 25 + ["classifier"] * 10 + ["all"] * 40
+    assert [phase.since for phase in phases] == [*range(25), *range(25), *range(10), *range(40)]
+    assert {(phase.part, phase.steps) for phase in phases} == {(0, 25), (1, 25), ("classifier", 10), ("all", 40)}
+    assert [phase_of(step, 5, 3, 0.0, 0.0).part for step in range(5)] == [0, 1, 2, "classifier", "all"], "one step each"
+    assert phase_of(7, 100, 0, 0.5, 0.1) == ("all", 7, 100), "without layers to train first"
+    for shares in ((0.5, 0.5), (-0.1, 0.1)):
+        with pytest.raises(ValueError, match="below 1 together"):
+            phase_of(0, 100, 2, *shares)

@@ -2,9 +2,18 @@ import numpy as np
 import pytest
 import torch
 
-from deepcanon.representation import TSNE, joint_probabilities, neighbour_accuracy, trustworthiness
+from deepcanon.representation import TSNE
 from deepcanon.representation import tsne as system_file
-from deepcanon.representation.tsne import Descent, conditional_probabilities, tsne_cost, tsne_gradient, tsne_update
+from deepcanon.representation.tsne import (
+    Descent,
+    conditional_probabilities,
+    joint_probabilities,
+    neighbour_accuracy,
+    trustworthiness,
+    tsne_cost,
+    tsne_gradient,
+    tsne_update,
+)
 
 
 def digits(count=400):

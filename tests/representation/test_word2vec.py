@@ -8,19 +8,17 @@ from jaxtyping import TypeCheckError
 from oracles import word2vec as oracle
 
 from deepcanon.data import grammar
+from deepcanon.parts.embedding_queries import EmbeddingQueries
 from deepcanon.parts.vocabulary import Vocabulary
-from deepcanon.representation import (
-    CooccurrenceCounts,
-    EmbeddingQueries,
-    Word2Vec,
+from deepcanon.representation import Word2Vec, negative_sampling_loss, shifted_pmi
+from deepcanon.representation.mutual_information import CooccurrenceCounts
+from deepcanon.representation.word2vec import (
     cbow_windows,
     draw_noise,
     keep_probabilities,
-    negative_sampling_loss,
     noise_distribution,
     shared_noise_loss,
     shared_rows,
-    shifted_pmi,
     skip_gram_pairs,
 )
 

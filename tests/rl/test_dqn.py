@@ -9,11 +9,13 @@ import pytest
 import torch
 from oracles import dqn as oracle
 
-from deepcanon.engine.environments import SCALES
 from deepcanon.engine.run import Run
-from deepcanon.engine.settings import Settings
+from deepcanon.environments.vector import SCALES
+from deepcanon.options import Playing
 from deepcanon.recipes.dqn import Config, Recipe
-from deepcanon.rl import QNetwork, copy_network, linear_epsilon, td_loss, td_target
+from deepcanon.rl import QNetwork, td_loss, td_target
+from deepcanon.rl.dqn import copy_network, linear_epsilon
+from deepcanon.settings import Settings
 
 gymnasium = pytest.importorskip("gymnasium")
 
@@ -251,7 +253,7 @@ def test_play_counts_and_films(tmp_path):
     from PIL import Image
 
     recipe = make("CartPole-v1", 4, 2, SMALL, 10)
-    played = recipe.play(3, 0, gif=tmp_path / "film.gif")
+    played = recipe.play(Playing(episodes=3, seed=0, to=str(tmp_path / "film.gif")))
     assert [p["episode"] for p in played] == [0, 1, 2]
     assert all(p["return"] == p["length"] >= 5 for p in played)
     with Image.open(tmp_path / "film.gif") as film:

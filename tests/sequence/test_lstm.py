@@ -7,8 +7,9 @@ from oracles import lstm as oracle
 from torch import nn
 
 from deepcanon.engine.precision import has_bf16
-from deepcanon.sequence import LSTM, LSTMCell, LSTMState, RecurrentLM, sequence_nll
-from deepcanon.sequence.lstm import lstm_bf16
+from deepcanon.sequence import LSTM, LSTMCell, RecurrentLM
+from deepcanon.sequence.lstm import LSTMState, lstm_layer
+from deepcanon.sequence.rnn_lm import sequence_nll
 
 needs_bf16 = pytest.mark.skipif(not has_bf16("cpu"), reason="torch has no LSTM kernel in bf16 for this processor")
 
@@ -121,7 +122,9 @@ def test_the_bf16_layer_is_the_exact_one_but_for_rounding(batch, time, inputs, h
             output, (h, c) = exact(leaves[0], (leaves[1][None], leaves[2][None]))
             h, c, parameters = h[0], c[0], list(exact.parameters())
         else:
-            (output, (h, c)), parameters = lstm_bf16(leaves[0], LSTMState(*leaves[1:]), *weights), weights
+            state = LSTMState(*leaves[1:])
+            output, (h, c) = lstm_layer(leaves[0], state, *weights, products=torch.bfloat16)
+            parameters = weights
         loss = (output.to(to(grow).dtype) * to(grow)).sum() + (h * to(end[0])).sum() + (c * to(end[1])).sum()
         results.append([output, h, c, *torch.autograd.grad(loss, [*leaves, *parameters])])
     for found, true in zip(*results, strict=True):
@@ -136,8 +139,8 @@ def test_a_wide_model_takes_the_bf16_layer_and_learns_the_same(layers, monkeypat
     monkeypatch.setattr(module, "WIDE", 32)
     model, tokens = RecurrentLM(20, 32, layers=layers), torch.randint(20, (3, 13))
     calls, gradients, states = [], [], []
-    counted = lambda *arguments: calls.append(1) or lstm_bf16(*arguments)  # noqa: E731
-    monkeypatch.setattr(module, "lstm_bf16", counted)
+    counted = lambda *arguments, **more: calls.append(1) or lstm_layer(*arguments, **more)  # noqa: E731
+    monkeypatch.setattr(module, "lstm_layer", counted)
     for wide in (32, 1000):
         monkeypatch.setattr(module, "WIDE", wide)
         model.zero_grad()

@@ -10,7 +10,8 @@ from oracles import ngram_lm as oracle
 
 from deepcanon.data import open_data
 from deepcanon.parts.vocabulary import Vocabulary
-from deepcanon.sequence import NgramLM, modified_discounts
+from deepcanon.sequence import NgramLM
+from deepcanon.sequence.ngram_lm import modified_discounts
 
 
 def fitted(order=4, end=2, **options):

@@ -1,6 +1,5 @@
 """Truncated BPTT: full when the window is long, zero beyond it, state carried; the step cell; the recipe."""
 
-import dataclasses
 import math
 
 import pytest
@@ -9,13 +8,17 @@ from torch import nn
 
 import deepcanon
 from deepcanon.data import DataError, open_data
-from deepcanon.engine.errors import UsageError
 from deepcanon.engine.precision import has_bf16
 from deepcanon.engine.run import Run
-from deepcanon.engine.settings import Settings
+from deepcanon.errors import UsageError
+from deepcanon.options import TextSampling
 from deepcanon.parts.clipping import clip_in_step
+from deepcanon.parts.recurrence import detach, streams, window
 from deepcanon.recipes import rnn_lm as recipe
-from deepcanon.sequence import RecurrentLM, StepCell, detach, sequence_nll, streams, window
+from deepcanon.sequence import RecurrentLM
+from deepcanon.sequence.rnn_lm import StepCell, sequence_nll, window_nll
+from deepcanon.sequence.sampled_softmax import proposal
+from deepcanon.settings import Settings
 
 
 def gradients(model, tokens, size):
@@ -62,17 +65,6 @@ def test_values_are_carried_and_gradients_cut_exactly():
     (uncut,) = torch.autograd.grad(whole[:, 4].sum(), vectors)
     assert bool((cut[:, :4] == 0).all()) and bool((uncut[:, :4] != 0).any())
     torch.testing.assert_close(cut[:, 4:], uncut[:, 4:])
-
-
-def test_windows_cover_each_stream_once_and_begin_anew():
-    x, y = streams(torch.arange(47), 4)
-    assert x.shape == (4, 11) and torch.equal(x + 1, y)
-    seen = [window(step, 11, 3) for step in range(8)]
-    assert [t for w in seen[:4] for t in range(w.start, w.stop)] == list(range(11))
-    assert [w.fresh for w in seen] == [True, False, False, False] * 2
-    assert seen[4] == seen[0]
-    with pytest.raises(ValueError, match="too few for 4 streams"):
-        streams(torch.arange(4), 4)
 
 
 def test_gradients_of_shared_weights_are_sums_over_time():
@@ -124,6 +116,29 @@ def test_under_bf16_the_logits_are_those_of_the_layer_applied_step_by_step():
     assert logits.shape == (3, 6, 9)
     exact = hidden.float() @ model.output.weight.T + model.output.bias
     torch.testing.assert_close(logits.float(), exact, atol=0.02, rtol=0.02)
+
+
+def test_the_loss_of_a_window_by_a_sample_of_all_words_is_that_of_all_and_by_fewer_its_slope_is_near():
+    model = RecurrentLM(30, 8, dtype=torch.float64)
+    x, y = torch.randint(0, 30, (2, 4, 9))
+    full, state = window_nll(model, x, y)
+    torch.testing.assert_close(full, sequence_nll(model(x)[0], y))
+    counts = torch.arange(1, 31)
+    every, same = window_nll(model, x, y, None, proposal(counts, 30), torch.Generator().manual_seed(0))
+    torch.testing.assert_close(every, full)
+    torch.testing.assert_close(same, state)
+    later, _ = window_nll(model, x, y, state)
+    assert not torch.equal(later, full)
+
+    def slope(*source, **options):
+        return torch.autograd.grad(window_nll(model, x, y, None, *source, **options)[0], model.output.bias)[0]
+
+    errors = {}
+    for corrected in (True, False):
+        few, random = proposal(counts, 10), torch.Generator().manual_seed(1)
+        mean = torch.stack([slope(few, random, corrected=corrected) for _ in range(300)]).mean(0)
+        errors[corrected] = float((mean - slope()).norm() / slope().norm())
+    assert errors[True] < 0.3 and errors[False] > 0.5
 
 
 @pytest.mark.parametrize("options", [{}, {"cell": nn.GRU}, {"cell": nn.RNN, "embedding_size": 0}, {"tied": True}])
@@ -179,7 +194,8 @@ def test_clip_in_step_equals_clipping_and_stepping(kind, limit):
 def trainee(tmp_path, text, **options):
     (tmp_path / "own.txt").write_text(text, encoding="utf-8")
     config = recipe.Config(**{"hidden": 16, "embedding": 8, "batch": 4, "window": 8, "dropout": 0.0, **options})
-    data = open_data(("text",), str(tmp_path / "own.txt"), options=dataclasses.asdict(config))
+    options = {"text": {"valid_share": config.valid_share, "test_share": config.test_share}}
+    data = open_data(("text",), str(tmp_path / "own.txt"), options=options)
     facts = recipe.Recipe.learn(config, data)
     run = Run(Settings(steps=40, seed=0, device="cpu"), None, lambda: data)
     torch.manual_seed(0)
@@ -194,9 +210,9 @@ def test_evaluation_predicts_every_token_once_with_the_state_carried(tmp_path):
         nll = sequence_nll(made.model(tokens[None, :-1])[0], tokens[None, 1:], "mean")
     # Side by side in 9 streams, each warmed up, or in one go: nearly the same; short texts exactly.
     with torch.no_grad():
-        assert made._nll(tokens) == pytest.approx(float(nll), abs=1e-4)
+        assert made.nll(tokens) == pytest.approx(float(nll), abs=1e-4)
         short = sequence_nll(made.model(tokens[None, :300])[0], tokens[None, 1:301], "mean")
-        assert made._nll(tokens[:301]) == pytest.approx(float(short), abs=1e-6)
+        assert made.nll(tokens[:301]) == pytest.approx(float(short), abs=1e-6)
 
 
 @pytest.mark.parametrize("unit", ["characters", "words"])
@@ -208,13 +224,16 @@ def test_generation_continues_the_prompt_and_never_draws_the_unknown(tmp_path, u
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for beam in (0, 4):
-            found = made.generate("to be", 3, 1.0, beam, generator, length=12)
+            asked = TextSampling(prompt="to be", count=3, beam=beam, length=12)
+            found = made.generate(asked, generator)
             assert len(found) == 3 and all(record["text"].startswith("to be") for record in found)
             assert not any("\ufffd" in record["text"] or "<unk>" in record["text"] for record in found)
-        greedy = [made.generate("that", 1, 0.0, 0, generator, length=9)[0]["text"] for _ in range(2)]
+        asked = TextSampling(prompt="that", temperature=0.0, length=9)
+        greedy = [made.generate(asked, generator)[0]["text"] for _ in range(2)]
         assert greedy[0] == greedy[1]
         if unit == "characters":  # of words the beam stops at a sentence end
-            assert made.generate("that", 1, 1.0, 1, generator, length=9)[0]["text"] == greedy[0]
+            asked = TextSampling(prompt="that", beam=1, length=9)
+            assert made.generate(asked, generator)[0]["text"] == greedy[0]
 
 
 def test_priming_equals_reading_token_by_token(tmp_path):
@@ -226,7 +245,7 @@ def test_priming_equals_reading_token_by_token(tmp_path):
         for token in tokens[:-1]:
             _, state = made.model.step(token[None], state)
         expected = made.model.step(tokens[-1:], state)[0].argmax()
-        text = made.generate("not to", 1, 0.0, 0, None, length=1)[0]["text"]
+        text = made.generate(TextSampling(prompt="not to", temperature=0.0, length=1), None)[0]["text"]
     assert made.vocabulary.encode(text)[-1] == expected
 
 
@@ -246,7 +265,14 @@ def test_the_schedule_depends_on_step_and_steps_only(tmp_path):
 
 def test_biases_that_begin_at_the_frequencies_give_the_unigram_model(tmp_path):
     """Before anything is learned from the words before: nearly the entropy of single words, far below log V."""
-    options = {"preset": "smoke", "unit": "words", "minimum_count": 20, "steps": 1, "learning_rate": 0.0, "quiet": True}
+    options = {
+        "preset": "smoke",
+        "unit": "words",
+        "minimum_count": 20,
+        "steps": 1,
+        "learning_rate": 1e-9,
+        "quiet": True,
+    }
     found = []
     for start in (False, True):
         run = deepcanon.train("rnn-lm", out=tmp_path / str(start), frequency_bias=start, **options)
@@ -270,5 +296,5 @@ def test_a_sample_of_all_words_is_the_full_softmax(tmp_path):
         torch.testing.assert_close(ours, theirs, atol=2e-4, rtol=0)
     few = deepcanon.train("rnn-lm", out=tmp_path / "few", samples=words // 4, **options)
     assert few.evaluate("valid")["nll"] < math.log(words)
-    with pytest.raises(UsageError, match="--samples -1: 0 or more"):
+    with pytest.raises(UsageError, match="--samples -1: at least 0"):
         deepcanon.train("rnn-lm", out=tmp_path / "none", samples=-1, **options)

@@ -7,7 +7,8 @@ from oracles import convnet as oracle
 from torch import nn
 
 from deepcanon.parts.batch_norm import BatchNorm2d
-from deepcanon.vision import ConvNet, flip_images, shift_images
+from deepcanon.vision import ConvNet
+from deepcanon.vision.convnet import flip_images, shift_images
 
 
 def as_numpy(module):

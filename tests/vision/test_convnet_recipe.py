@@ -57,7 +57,7 @@ def test_onnxruntime_gives_the_same_probabilities_from_raw_pixels(tmp_path):
 
 
 def test_images_that_are_too_small_or_unlabelled_are_refused_in_words(tmp_path):
-    from deepcanon.engine.errors import UsageError
+    from deepcanon.errors import UsageError
 
     with pytest.raises(UsageError, match="too small for 4 poolings"):
         deepcanon.train("convnet", preset="smoke", filters=(4, 4, 4, 4), out=tmp_path / "a", quiet=True)
@@ -72,8 +72,8 @@ def test_images_that_are_too_small_or_unlabelled_are_refused_in_words(tmp_path):
 def test_augmentation_is_the_same_in_every_process_and_part_of_the_rows():
     """The shifts of the global batch are drawn once; a process takes its rows of them."""
     from deepcanon.engine.run import Run
-    from deepcanon.engine.settings import Settings
     from deepcanon.recipes.convnet import Config, Recipe
+    from deepcanon.settings import Settings
 
     facts = {"shift": torch.zeros(1), "scale": torch.ones(1),
              "reader": {"kind": "images", "size": [8, 8], "channels": 1, "classes": ["a", "b"]}}  # fmt: skip

@@ -1,0 +1,190 @@
+"""Columns of a table as text, and what their cells say: numbers in several notations, categories, missing cells.
+
+A cell stays the text that stands in the file until it is known what its column is: 007 and 7 are two classes, and a
+number is read as float64. What was taken off a number ($, %, thousands separators) is told.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+__all__ = ["MISSING", "Numbers", "distinct", "first", "is_missing", "looks_like_dates", "numbers_of", "text_array"]
+
+TEXT = np.dtypes.StringDType()
+
+MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-")
+"""Words that mean a missing cell in a column of numbers, in any case; in a column of text only the empty cell does."""
+
+PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:inf|infinity)", re.I)
+THOUSANDS = {
+    ".": re.compile(r"[+-]?\d{1,3}(?:[,'\u00a0\u202f ]\d{3})+(?:\.\d+)?"),
+    ",": re.compile(r"[+-]?\d{1,3}(?:[.'\u00a0\u202f ]\d{3})+(?:,\d+)?"),
+}
+GERMAN = re.compile(
+    r"[+-]?(?:\d{1,3}(?:[.'\u00a0\u202f ]\d{3})+,\d+|\d*,(?!\d{3}$)\d+|0,\d+|\d{4,},\d+)(?:[eE][+-]?\d+)?"
+)
+"""What only a decimal comma explains."""
+UNSURE = re.compile(r"[+-]?\d{1,3},\d{3}")
+CURRENCY = "$\u20ac\u00a3\u00a5\u20b9"
+DATES = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}( .*)?|\d{4}/\d{1,2}/\d{1,2}( .*)?")
+SAMPLE = 2000  # cells that a decision about the notation of a column looks at first
+
+Decimal = Literal["auto", ".", ","]
+
+
+def text_array(cells: Sequence[str]) -> np.ndarray:
+    """Cells as an array of text, without blanks around them."""
+    return np.strings.strip(np.array(list(cells), dtype=TEXT))
+
+
+def is_missing(cells: np.ndarray, words: Sequence[str]) -> np.ndarray:
+    """Which cells are one of the words, in any case."""
+    lower = np.strings.lower(cells)
+    found = np.zeros(len(cells), dtype=bool)
+    for word in words:
+        found |= lower == word.lower()
+    return found
+
+
+def distinct(cells: np.ndarray) -> list[str]:
+    """The different cells: as numbers if all are, else as text in order; equal numbers written otherwise stay apart."""
+    found = sorted(set(cells.tolist()))
+    if found and all(PLAIN.fullmatch(cell) for cell in found):
+        found.sort(key=lambda cell: (float(cell), cell))
+    return found
+
+
+def first(mask: np.ndarray) -> int:
+    """The first place that is true."""
+    return int(np.argmax(mask))
+
+
+def looks_like_dates(cells: np.ndarray) -> bool:
+    """Whether nearly all of the cells are dates."""
+    some = [cell for cell in cells[:SAMPLE].tolist() if cell]
+    return bool(some) and sum(bool(DATES.fullmatch(cell)) for cell in some) >= 0.9 * len(some)
+
+
+@dataclass
+class Numbers:
+    """A column read as numbers.
+
+    Attributes:
+        values: float64 [N], NaN where a cell is not a number.
+        ok: which cells are numbers.
+        notes: what was taken off or understood, in words.
+        unsure: why the notation cannot be told ("" if it can).
+    """
+
+    values: np.ndarray
+    ok: np.ndarray
+    notes: list[str] = field(default_factory=list)
+    unsure: str = ""
+
+
+def numbers_of(cells: np.ndarray, decimal: Decimal = "auto", delimiter: str = "") -> Numbers:
+    """The cells as numbers, in the notation that they are written in.
+
+    Args:
+        decimal: the decimal sign; "auto" takes a comma only if a cell can mean nothing else.
+        delimiter: between the cells of the file. A quoted 1,234 in a file of commas is read as 1234; elsewhere it may
+            be 1.234 as well, and is left unsure.
+    """
+    nothing = Numbers(np.full(len(cells), np.nan), np.zeros(len(cells), dtype=bool))
+    found = nothing if decimal == "," else _plain(cells)
+    left = ~found.ok
+    rest = [cell for cell in cells[left].tolist() if any(c.isdigit() for c in cell)]
+    if not rest:
+        return found
+    if decimal == "auto" and any(GERMAN.fullmatch(_bare(cell, {})) for cell in rest):
+        decimal, found, left = ",", nothing, np.ones(len(cells), dtype=bool)
+    mark = "," if decimal == "," else "."
+    found.values[left], found.notes = _written(cells[left].tolist(), mark)
+    found.ok = ~np.isnan(found.values)
+    doubtful = next((cell for cell in rest if UNSURE.fullmatch(_bare(cell, {}))), None)
+    if decimal == "auto" and doubtful and delimiter != "," and not (np.strings.find(cells, ".") >= 0).any():
+        bare = _bare(doubtful, {})
+        found.unsure = f"{doubtful} may be {bare.replace(',', '')} or {bare.replace(',', '.')}"
+    return found
+
+
+def _plain(cells: np.ndarray) -> Numbers:
+    """Numbers as programs write them. Python's 1_000 and digits of other alphabets are not."""
+    odd = (np.strings.find(cells, "_") >= 0) | (cells == "")
+    try:
+        if not odd.any():
+            values = cells.astype(np.float64)
+            return _checked(cells, values)
+    except ValueError:
+        pass
+    values = np.full(len(cells), np.nan)
+    if len(cells) > SAMPLE:  # a column of text is found out before all of it is looked at cell by cell
+        some = cells[:: len(cells) // SAMPLE].tolist()
+        if not any(PLAIN.fullmatch(cell) for cell in some):
+            places = [i for i, cell in enumerate(cells.tolist()) if cell and (cell[0].isdigit() or cell[0] in "+-.iI")]
+            for place in places:
+                if PLAIN.fullmatch(cells[place]):
+                    values[place] = float(cells[place])
+            return Numbers(values, ~np.isnan(values))
+    for place, cell in enumerate(cells.tolist()):
+        if PLAIN.fullmatch(cell) and cell.isascii():
+            values[place] = float(cell)
+    return Numbers(values, ~np.isnan(values))
+
+
+def _checked(cells: np.ndarray, values: np.ndarray) -> Numbers:
+    """Values that NumPy read, without those that it should not have (other alphabets, NaN)."""
+    lengths = np.strings.str_len(cells)
+    ok = ~np.isnan(values)
+    if lengths.max(initial=0) != 0:
+        encoded = np.strings.encode(cells.astype(f"U{int(lengths.max())}"), "utf-8") if lengths.max() < 64 else None
+        if encoded is None or (np.strings.str_len(encoded) != lengths).any():
+            ok &= np.array([cell.isascii() for cell in cells.tolist()], dtype=bool)
+    return Numbers(np.where(ok, values, np.nan), ok)
+
+
+def _bare(cell: str, signs: dict[str, str]) -> str:
+    """A number without what stands around it; what was taken off is noted in `signs` with its first cell."""
+    text = cell.replace("\u2212", "-")
+    if text != cell:
+        signs.setdefault("the sign \u2212 read as minus", cell)
+    if text.startswith("(") and text.endswith(")") and any(c in CURRENCY for c in text):
+        text = "-" + text[1:-1]
+        signs.setdefault("amounts in brackets read as negative", cell)
+    for mark in CURRENCY:
+        if mark in text:
+            text = text.replace(mark, "", 1).strip().replace("- ", "-")
+            signs.setdefault(f"{mark} taken off", cell)
+    if text.endswith("%"):
+        text = text[:-1].strip()
+        signs.setdefault("% taken off, so that 5% is 5", cell)
+    return text
+
+
+def _written(cells: list[str], mark: str) -> tuple[np.ndarray, list[str]]:
+    """Values of cells with the decimal sign `mark`, NaN where there is none, and what was taken off."""
+    signs: dict[str, str] = {}
+    values = np.full(len(cells), np.nan)
+    for place, cell in enumerate(cells):
+        text = _bare(cell, signs)
+        if THOUSANDS[mark].fullmatch(text):
+            signs.setdefault("thousands separators taken off", cell)
+            text = re.sub(r"['\u00a0\u202f ]" + ("|," if mark == "." else r"|\."), "", text)
+        if mark == "," and "," in text and "." not in text:
+            signs.setdefault("decimal commas", cell)
+            text = text.replace(",", ".")
+        elif mark == "," and "." in text:
+            continue  # a point that is neither
+        if PLAIN.fullmatch(text) and text.isascii():
+            values[place] = float(text)
+    return values, [f"{what} (first: {cell})" for what, cell in signs.items()]
+
+
+def name_of_number(value: Any) -> str:
+    """A typed number as a class: 3.0 of a column of floating point numbers is "3"."""
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else repr(value)
+    return str(value)

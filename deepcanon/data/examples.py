@@ -1,0 +1,47 @@
+"""Which of the training examples are learned from: some of them, some with other labels, in another order."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from .errors import DataError
+from .image_sets import part
+from .seeds import stream_seed
+from .splits import Dataset
+
+__all__ = ["choose_examples"]
+
+
+def choose_examples(data: Dataset, options: dict[str, Any], seed: int) -> Dataset:
+    """The data set with the training examples that `train_examples`, `label_noise` and `order` ask for.
+
+    Raises:
+        DataError: labels are needed, and there are none.
+    """
+    wanted, noise, order = (options.get(name, default) for name, default in DEFAULTS.items())
+    if "train" not in data or (wanted, noise, order) == tuple(DEFAULTS.values()):
+        return data
+    train, classes, notes = data["train"], data.facts.get("classes"), list(data.notes)
+    labels, count = train.y, len(train)
+    if (noise or order == "class") and (labels is None or not classes):
+        raise DataError("--label-noise and --order class need classes, and this data set has none")
+    generator = torch.Generator().manual_seed(stream_seed(seed, 0, "learn"))
+    rows = torch.randperm(count, generator=generator)[: wanted or count].sort().values
+    if labels is not None and classes:
+        noisy = torch.rand(count, generator=generator) < noise
+        other = (labels + torch.randint(1, max(2, len(classes)), (count,), generator=generator)) % len(classes)
+        labels = torch.where(noisy, other, labels)
+        if order == "class":
+            rows = rows[labels[rows].argsort(stable=True)]
+        if noise:
+            notes.append(f"label noise: {int(noisy[rows].sum())} of {len(rows)} training labels replaced by another")
+    if wanted:
+        all_of = f", which are all: --train-examples {wanted} asks for more" if wanted > count else f" of {count}"
+        notes.append(f"training examples: {len(rows)}{all_of}")
+    chosen = part(replace(train, y=labels), rows)
+    chosen.ordered = order != "shuffled"
+    return replace(data, splits={**data.splits, "train": chosen}, notes=notes)
+
+
+DEFAULTS = {"train_examples": 0, "label_noise": 0.0, "order": "shuffled"}

@@ -1,0 +1,36 @@
+"""What `predict` and `encode` were given: named inputs, notes about some of them, and what could not be read."""
+
+from collections.abc import Sized
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import Problem
+
+__all__ = ["Inputs"]
+
+
+@dataclass
+class Inputs:
+    """Inputs in their order.
+
+    Attributes:
+        names: of each input that could be read.
+        values: what the recipe takes: a tensor of them, or a list of texts.
+        notes: what was understood of an input in a way that must be told, by its place.
+        refused: why others could not be read; they have no name and no value.
+        rows: the cells of each row of a table, by column.
+    """
+
+    names: list[str]
+    values: Any
+    notes: dict[int, str] = field(default_factory=dict)
+    refused: list[Problem] = field(default_factory=list)
+    rows: list[dict[str, str]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def unnamed(values: Sized) -> Inputs:
+    """Raw values, named by their place."""
+    return Inputs([str(place) for place in range(len(values))], values)

@@ -1,0 +1,101 @@
+"""The splits of a table: as its files or a column give them, by time, by groups, or drawn by seed and class."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from .cells import names_in
+from .columns import distinct, first
+from .errors import one_line
+from .splits import draw_splits, shares
+from .table_columns import Reading
+
+__all__ = ["SPLITS", "drawn_splits", "splits_of"]
+
+SPLITS = {"train": "train", "training": "train", "valid": "valid", "val": "valid", "validation": "valid",
+          "dev": "valid", "test": "test", "testing": "test"}  # fmt: skip
+
+
+def splits_of(
+    reading: Reading, given: np.ndarray | None, rows: np.ndarray, labels: np.ndarray | None, seed: int
+) -> tuple[dict[str, np.ndarray], str]:
+    """Rows of the table by split, and how they were found, in words."""
+    options, table = reading.options, reading.table
+    wanted = [("valid", options.valid_share), ("test", options.test_share)]
+    if options.split:
+        column = np.strings.lower(names_in(reading.column(options.split, "split")))
+        unknown = next((cell for cell in column[rows].tolist() if cell not in SPLITS), None)
+        if unknown is not None:
+            what = f"says {one_line(unknown, 40)!r}, which is not a split"
+            raise reading.fail(options.split, what, "write train, valid or test in each row")
+        given = np.array([SPLITS.get(cell, "") for cell in column.tolist()])
+    if given is not None:
+        found = {split: rows[given[rows] == split] for split in ("train", "valid", "test")}
+        found = {split: some for split, some in found.items() if len(some)}
+        if "train" not in found:
+            raise reading.problems.fail(table.file, "", "has no row to train on", "write train into some rows")
+        missing = [(split, share) for split, share in wanted if split not in found and share > 0]
+        if not missing:
+            return found, "as given"
+        mine, said = _drawn(reading, found["train"], labels, missing, seed)
+        return {**mine, **{s: r for s, r in found.items() if s != "train"}}, f"{', '.join(found)} as given; {said}"
+    missing = [(split, share) for split, share in wanted if share > 0]
+    return _drawn(reading, rows, labels, missing, seed) if missing else ({"train": rows}, "")
+
+
+def _drawn(
+    reading: Reading, rows: np.ndarray, labels: np.ndarray | None, missing: list[tuple[str, float]], seed: int
+) -> tuple[dict[str, np.ndarray], str]:
+    """Splits that the data do not bring: by seed and class, whole groups, or the latest rows."""
+    options = reading.options
+    which = " and ".join(split for split, _ in missing)
+    if options.time:
+        ordered = rows[np.argsort(_times(reading)[rows], kind="stable")]
+        found, end = {}, len(ordered)
+        for split, share in reversed(missing):
+            start = end - max(1, round(len(rows) * share))
+            found[split], end = np.sort(ordered[max(0, start) : end]), max(0, start)
+        if not end:
+            raise reading.problems.fail(reading.table.file, "", "leaves no row to train on", "give smaller shares")
+        return {"train": np.sort(ordered[:end]), **found}, f"{which}: the latest rows by {options.time}"
+    if options.group:
+        names = names_in(reading.column(options.group, "group"))
+        groups = distinct(names[rows])
+        if len(groups) <= len(missing):
+            what = f"has {len(groups)} groups, too few for {len(missing) + 1} splits"
+            raise reading.fail(options.group, what, "hold out fewer splits")
+        drawn = draw_splits(len(groups), None, missing, seed)
+        at = {group: split for split, places in drawn.items() for group in (groups[i] for i in places.tolist())}
+        split_of = np.array([at[name] for name in names[rows].tolist()])
+        found = {split: rows[split_of == split] for split in drawn}
+        return found, f"{which} drawn by seed {seed}, groups of {options.group} kept together"
+    chosen = None if labels is None else torch.from_numpy(labels[rows])
+    drawn = draw_splits(len(rows), chosen, missing, seed)
+    how = f"{which} drawn by seed {seed}{' and class' if labels is not None else ''}"
+    return {split: rows[places.numpy()] for split, places in drawn.items()}, how
+
+
+def _times(reading: Reading) -> np.ndarray:
+    """What the rows are ordered by: numbers, or dates that sort as text (year first)."""
+    name = reading.options.time
+    reading.column(name, "time")
+    values, ok, _, _ = reading.numbers(name)
+    if ok.all():
+        return values
+    cells = names_in(reading.table.columns[name])
+    wrong = np.array([not (cell[:4].isdigit() and cell[4:5] in "-/") for cell in cells.tolist()])
+    if wrong.any():
+        cell = one_line(cells[first(wrong)], 40)
+        raise reading.fail(name, f"holds {cell!r}, which is not a time", "write numbers, or dates as 2026-01-31")
+    return np.argsort(np.argsort(cells, kind="stable"), kind="stable")
+
+
+def drawn_splits(
+    count: int, labels: np.ndarray | None, options: dict[str, Any] | None, seed: int
+) -> tuple[dict[str, np.ndarray], str]:
+    """Splits of rows that have no file: by seed and class; and that in words."""
+    wanted = [(split, share) for split, share in zip(("valid", "test"), shares(options), strict=True) if share > 0]
+    drawn = draw_splits(count, None if labels is None else torch.from_numpy(labels), wanted, seed)
+    by = f"{' and '.join(s for s, _ in wanted)} drawn by seed {seed}{' and class' if labels is not None else ''}"
+    return {split: rows.numpy() for split, rows in drawn.items()}, by if wanted else ""

@@ -1,0 +1,52 @@
+"""A finished run inside another one: what inference needs of it is copied, and its checksums are kept."""
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from deepcanon.engine.checkpoint import TEMPORARY, Checkpoints, write_text
+from deepcanon.errors import UsageError
+
+__all__ = ["check", "copy"]
+
+SUMS = "checksums.json"
+
+
+def copy(source: Path, to: Path) -> None:
+    """Puts the weights, facts and options of the run `source` into the new folder `to`, with their SHA-256.
+
+    Raises:
+        UsageError: `source` is not a run with a sound checkpoint.
+    """
+    checkpoints = Checkpoints(source / "checkpoints")
+    found = checkpoints.newest("best") or checkpoints.newest("step")
+    if found is None or not (source / "config.json").is_file():
+        raise UsageError(f"{source} is not a run with a sound checkpoint: give the folder of one")
+    newest = next(p for kind in ("best", "step") for p in checkpoints.named(kind) if int(p.name[-9:]) == found[0])
+    temporary = to.with_name(TEMPORARY + to.name)
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    shutil.copy2(source / "config.json", temporary / "config.json")
+    shutil.copytree(source / "facts", temporary / "facts")
+    shutil.copytree(newest, temporary / "checkpoints" / newest.name)
+    write_text(temporary / SUMS, json.dumps({"from": str(source), "files": _sums(temporary)}, indent=1) + "\n")
+    os.replace(temporary, to)
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SUMS)
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def check(folder: Path) -> None:
+    """Raises UsageError unless a copy is what was copied."""
+    try:
+        kept = json.loads((folder / SUMS).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UsageError(f"{folder} is damaged: it has no {SUMS}") from None
+    found = _sums(folder)
+    wrong = sorted(name for name in kept.keys() | found.keys() if kept.get(name) != found.get(name))
+    if wrong:
+        raise UsageError(f"{folder / wrong[0]} is not what was copied: borrow the run again in a new folder")

@@ -1,0 +1,190 @@
+"""The contract of a recipe: what the engine knows of it, each attribute and method with its type, default and meaning.
+
+    class Recipe(engine.Recipe[Config], Predicts, Exports):
+        state = ("model", "optimizer")
+        monitor = ("valid/error", "min")
+        parallel = "gradients"
+        wants = "classes"
+
+        @classmethod
+        def learn(cls, config, data): ...       what the data say, kept in the run folder
+        def build(self): ...                    modules and optimizers, from config and facts alone
+        def plan(self): ...                     how many steps
+        def step(self, step): ...               forward, backward, update
+        def evaluate(self, split): ...          metrics of a split
+
+The verbs that a recipe offers are the mixins that it inherits; what each of them is asked is a dataclass of
+`deepcanon.options`. The engine owns everything else: no recipe has a loop, a checkpoint call or an argument parser.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from deepcanon.data.splits import Dataset
+from deepcanon.engine.export import Export
+from deepcanon.engine.run import Run
+from deepcanon.options import Playing, Sampling
+
+__all__ = ["VERBS", "Encodes", "Exports", "Generates", "Plays", "Predicts", "Recipe", "modules_of", "verbs_of"]
+
+C = TypeVar("C")
+S = TypeVar("S", bound=Sampling)
+
+Facts = dict[str, Any]
+Metrics = Mapping[str, "Tensor | float"]
+
+
+class Recipe(ABC, Generic[C]):
+    """How a system is trained on data.
+
+    Attributes:
+        config: the recipe's options.
+        facts: what `learn` found in the data, and under "reader" what the reader says of them.
+        run: data, batches, random streams, backward pass.
+        model: the plain trained module, which `deepcanon.load(...).module` hands out.
+        preprocess: from raw inputs to those of the model, or None.
+    """
+
+    # Declared by a recipe
+
+    state: ClassVar[tuple[str, ...]]
+    """Names of the attributes that a step changes: what a checkpoint holds."""
+    parallel: ClassVar[str]
+    """How several processes share the work: "gradients", "statistics", "trials", or "none: REASON"."""
+    monitor: ClassVar[tuple[str, Literal["min", "max"]] | None] = None
+    """The metric that says which weights are the best, such as ("valid/nll", "min")."""
+    precisions: ClassVar[tuple[Literal["fp32", "bf16"], ...]] = ("fp32",)
+    """What `--precision auto` may choose."""
+    splits: tuple[str, ...] = ()
+    """The splits that can be evaluated; those of the data if none are named. `build` may name them too."""
+    batches_per_step: ClassVar[int] = 1
+    """Batches that a step takes (critics, accumulation)."""
+    wants: ClassVar[Literal["classes", "numbers", "anything"]] = "anything"
+    """What the targets of the data must be."""
+    needs: ClassVar[str] = ""
+    """What is said where the data have no classes; a sentence about the readers' forms if empty."""
+    inputs: ClassVar[str] = ""
+    """The kind of data that `predict` and `encode` take; that of the training data if empty."""
+    deterministic: ClassVar[bool] = False
+    """Whether nothing is left to chance: every seed gives the same weights on the same split."""
+    unknown: ClassVar[tuple[str, ...]] = ()
+    """Names in `state` that hold NaN for what is not known yet; of all others a checkpoint holds finite numbers."""
+    trains: ClassVar[str] = ""
+    """An experiment: the stem of the recipe whose trainings it compares."""
+
+    # Given by the engine
+
+    config: C
+    facts: Facts
+    run: Run
+
+    # Made by `build`
+
+    model: Any = None
+    preprocess: Any = None
+    calibrate_at: int = 0
+    """Steps after which the cost of a step is typical (a warm-up without updates before it)."""
+
+    def __init__(self, config: C, facts: Facts, run: Run) -> None:
+        self.config, self.facts, self.run = config, facts, run
+        self.build()
+
+    @classmethod
+    def learn(cls, config: C, data: Dataset) -> Facts:
+        """What a model must know of the data (sizes, vocabulary, statistics): JSON values and tensors.
+
+        Raises:
+            UsageError, ValueError: the data or the options do not fit; nothing has been written yet.
+        """
+        return {}
+
+    @abstractmethod
+    def build(self) -> None:
+        """Makes modules and optimizers from `config` and `facts`; opens neither data nor environments."""
+
+    @abstractmethod
+    def plan(self) -> int:
+        """The default number of steps; may look at `run.data`."""
+
+    @abstractmethod
+    def step(self, step: int) -> Mapping[str, Tensor]:
+        """One update: forward, backward, optimizer. Metrics are tensors, still on their device: nothing waits."""
+
+    @abstractmethod
+    def evaluate(self, split: str) -> Metrics:
+        """Metrics of a split, named without it; called in eval mode without gradients."""
+
+    def figures(self) -> Mapping[str, Any]:
+        """What is drawn at evaluations: plain values (see `engine.figures`), arrays, texts."""
+        return {}
+
+
+class Predicts(ABC):
+    """Answers about inputs."""
+
+    @abstractmethod
+    def predict(self, inputs: Any) -> list[dict[str, Any]]:
+        """A record for each raw input: {label, probabilities} of a classifier, {value} of a number."""
+
+
+class Encodes(ABC):
+    """Gives a representation of inputs."""
+
+    @abstractmethod
+    def encode(self, inputs: Any) -> Tensor:
+        """The representations [N, K] of raw inputs."""
+
+
+class Generates(ABC):
+    """Draws samples."""
+
+    asked: ClassVar[type[Sampling]] = Sampling
+    """What may be asked of a sample."""
+
+    @abstractmethod
+    def generate(self, asked: Any, generator: torch.Generator) -> list[dict[str, Any]] | Tensor:
+        """Samples: records with "text", or pictures [N, C, H, W].
+
+        Args:
+            asked: of the class that `asked` names.
+        """
+
+
+class Plays(ABC):
+    """Acts in an environment."""
+
+    asked_to_play: ClassVar[type[Playing]] = Playing
+
+    @abstractmethod
+    def play(self, asked: Playing) -> list[dict[str, Any]]:
+        """A record for each episode: return and length."""
+
+
+class Exports(ABC):
+    """Hands its module out for use elsewhere."""
+
+    formats: ClassVar[tuple[Literal["torch", "onnx"], ...]] = ("torch", "onnx")
+    """The forms that the module can be written in."""
+
+    @abstractmethod
+    def export(self) -> Export:
+        """The module that takes raw values, with what a user must know of it."""
+
+
+VERBS: dict[str, type] = {
+    "predict": Predicts, "encode": Encodes, "generate": Generates, "play": Plays, "export": Exports,
+}  # fmt: skip
+
+
+def verbs_of(recipe: type) -> list[str]:
+    """The verbs that a recipe class offers, apart from those that every run has."""
+    return [name for name, mixin in VERBS.items() if issubclass(recipe, mixin)]
+
+
+def modules_of(recipe: Recipe[Any]) -> list[nn.Module]:
+    """The modules that a recipe holds."""
+    return [value for value in vars(recipe).values() if isinstance(value, nn.Module)]

@@ -1,0 +1,219 @@
+"""Experiments: recipes that show what a technique does, by training others and comparing.
+
+An `Experiment` names the recipe that it trains, the options that both share, and its arms; a verdict of its own if it
+has one. A `SizeExperiment` compares methods with ever more examples, over many small tasks that are drawn.
+
+    class Recipe(Experiment[Config]):
+        trains = "mlp"
+        wants = "classes"
+        shares = ("hidden", "epochs", "batch")
+
+        def arms(self):
+            return {"plain": {}, "dropout": {"dropout": self.config.dropout}}
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from deepcanon.engine.contract import Metrics, Recipe
+from deepcanon.engine.figures import Line, Panels, Plot
+from deepcanon.engine.trials import Trials, interval
+from deepcanon.options import Repeats, Tuning, group_of
+
+__all__ = ["Experiment", "LearningCurves", "SizeExperiment"]
+
+E = TypeVar("E", bound=Repeats)
+
+
+class Drawn(Protocol):
+    """The options of a `SizeExperiment`, apart from its own."""
+
+    @property
+    def repeats(self) -> int:
+        """Tasks that are drawn."""
+
+
+S = TypeVar("S", bound=Drawn)
+
+
+class Experiment(Recipe[E]):
+    """Ways of training another recipe (arms), each tuned equally on validation, then trained from the same seeds.
+
+    Attributes:
+        comparison: the trials and what follows from them.
+    """
+
+    state: ClassVar[tuple[str, ...]] = ("comparison",)
+    parallel = "trials"
+    splits = ("test",)
+
+    trains: ClassVar[str]
+    """Stem of the recipe that is trained."""
+    shares: ClassVar[tuple[str, ...]] = ()
+    """Own options that the trained recipe takes under the same name; it takes all reading options anyway."""
+    metric: ClassVar[str] = "error"
+    """Of the trained recipe's evaluation, without the split."""
+    better: ClassVar[Literal["min", "max"]] = "min"
+
+    comparison: Trials
+
+    @abstractmethod
+    def arms(self) -> dict[str, dict[str, Any]]:
+        """Options of the trained recipe by the arm's name; the first arm is what the others are compared with.
+
+        The key "checkpoint" is not an option but which weights are scored: "last" (if not given) or "best".
+        """
+
+    def tuned(self) -> dict[str, tuple[Any, ...]]:
+        """Values of options that every arm tries."""
+        return {"learning_rate": self.config.learning_rates} if isinstance(self.config, Tuning) else {}
+
+    def trial_settings(self) -> dict[str, Any]:
+        """Settings of the trained recipe's run, such as {"steps": 500}."""
+        return {}
+
+    def findings(self) -> Metrics:
+        """Metrics of its own, added to the arms' scores and their differences."""
+        return {}
+
+    def build(self) -> None:
+        reading = [name for name in vars(self.config) if group_of(type(self.config), name) == "data"]
+        common = {name: getattr(self.config, name) for name in (*self.shares, *reading)}
+        self.comparison = Trials(
+            self.run,
+            self.trains,
+            arms={arm: {**common, **options} for arm, options in self.arms().items()},
+            tune=self.tuned(),
+            seeds=self.config.seeds,
+            metric=self.metric,
+            better=self.better,
+            settings=self.trial_settings(),
+        )
+
+    def plan(self) -> int:
+        return max(1, self.comparison.trials)
+
+    def step(self, step: int) -> Mapping[str, Tensor]:
+        return self.comparison.step(step)
+
+    def evaluate(self, split: str) -> Metrics:
+        return {**self.comparison.verdict(), **self.findings()}
+
+    def figures(self) -> Mapping[str, Any]:
+        return self.comparison.figures()
+
+
+class SizeExperiment(Recipe[S]):
+    """Errors of several methods with ever more examples, over many small tasks that are drawn; one step is one task.
+
+    Many small models are cheaper this way than as trials. Processes share the sizes of a task.
+
+    Attributes:
+        curves: the errors, and what follows from them.
+    """
+
+    state = ("curves",)
+    unknown = ("curves",)
+    parallel = "statistics"
+    splits = ("test",)
+
+    curves: "LearningCurves"
+
+    @abstractmethod
+    def methods(self) -> list[str]:
+        """Names of the methods; the first is compared with the best of the others."""
+
+    @abstractmethod
+    def draw(self, generator: torch.Generator) -> Any:
+        """A task, the same in every process: nested training sets and what errors are measured on."""
+
+    @abstractmethod
+    def errors(self, task: Any, size: int) -> Tensor:
+        """The error of each method [methods] after training on the first `size` examples of a task."""
+
+    def sizes(self) -> list[int]:
+        """Training examples of a task, rising: what `learn` found under "sizes"."""
+        return self.facts["sizes"]
+
+    def build(self) -> None:
+        self.curves = LearningCurves(self.config.repeats, self.sizes(), self.methods())
+
+    def plan(self) -> int:
+        return self.config.repeats
+
+    def step(self, step: int) -> Mapping[str, Tensor]:
+        run, task, sizes = self.run, self.draw(self.run.generator("task")), self.sizes()
+        errors = torch.zeros_like(self.curves.errors[0])
+        for row in range(run.rank, len(sizes), run.world):
+            errors[row] = self.errors(task, sizes[row])
+        errors = run.sum(errors)
+        if step < self.config.repeats:
+            self.curves.errors[step] = errors
+        if step + 1 >= self.config.repeats:
+            run.stop(f"all {self.config.repeats} tasks are drawn")
+        return {"first": errors[:, 0].mean(), "best_other": errors[:, 1:].amin(1).mean()}
+
+    def evaluate(self, split: str) -> Metrics:
+        return self.curves.verdict()
+
+    def figures(self) -> Mapping[str, Any]:
+        return self.curves.figures()
+
+
+class LearningCurves(nn.Module):
+    """Errors [tasks, sizes, arms], NaN until they are known.
+
+    Args:
+        tasks: how many are drawn.
+        sizes: training examples, rising.
+        arms: names of the methods, two at least.
+    """
+
+    def __init__(self, tasks: int, sizes: list[int], arms: list[str]) -> None:
+        super().__init__()
+        self.sizes, self.arms = list(sizes), list(arms)
+        self.errors: Tensor
+        self.register_buffer("errors", torch.full((tasks, len(sizes), len(arms)), torch.nan, dtype=torch.float64))
+
+    def known(self) -> Tensor:
+        """The errors of the tasks so far."""
+        return self.errors[~self.errors.isnan().flatten(1).any(1)].cpu()
+
+    def gaps(self) -> list[tuple[float, float, float]]:
+        """(mean, low, high) at each size: error of the first arm minus that of the best other one."""
+        errors = self.known()
+        best = 1 + errors[:, :, 1:].mean(0).argmin(1)
+        return [interval((errors[:, i, 0] - errors[:, i, arm]).tolist()) for i, arm in enumerate(best)]
+
+    def verdict(self) -> dict[str, float]:
+        """The differences with few and with many examples, and how many examples make the mean change its sign."""
+        if len(self.known()) < 2:
+            return {}
+        gaps, sizes = self.gaps(), self.sizes
+        found = {"few": gaps[0][0], "few_high": gaps[0][2], "many": gaps[-1][0], "many_low": gaps[-1][1]}
+        for (a, _, _), (b, _, _), small, large in zip(gaps, gaps[1:], sizes, sizes[1:], strict=False):
+            if a < 0 <= b:
+                return found | {"crossing": small * (large / small) ** (a / (a - b))}
+        return found
+
+    def figures(self) -> dict[str, Any]:
+        """The curves of all arms, and the difference with its 95 % interval; nothing before the second task."""
+        errors, sizes = self.known(), self.sizes
+        if len(errors) < 2:
+            return {}
+        lines = []
+        for arm, name in enumerate(self.arms):
+            mean, bar = errors[:, :, arm].mean(0), 1.96 * errors[:, :, arm].std(0) / len(errors) ** 0.5
+            lines.append(Line(mean, sizes, name, (mean - bar, mean + bar), ".-"))
+        gap, low, high = zip(*self.gaps(), strict=True)
+        place = self.verdict().get("crossing")
+        title = f"they cross at {place:.0f} examples" if place else "they do not cross from below"
+        x = "training examples"
+        curves = Plot(lines, x, "error on validation, mean of the tasks", log="x", ticks=sizes)
+        gaps = [Line(gap, sizes, band=(low, high), style=".-"), Line([0.0] * len(sizes), sizes, colour=-1)]
+        difference = Plot(gaps, x, f"{self.arms[0]} minus the best other", title, "x", ticks=sizes)
+        return {"learning-curves": Panels([curves, difference], columns=2)}

@@ -1,0 +1,71 @@
+"""What a run folder holds before its first step, and whether that is still what the run wrote."""
+
+import json
+import platform
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from deepcanon.data.splits import Dataset
+from deepcanon.engine import calibrate, lock, processes
+from deepcanon.engine.checkpoint import write_folder
+from deepcanon.engine.checksums import write_checked
+from deepcanon.errors import UsageError
+from deepcanon.settings import Settings
+
+__all__ = ["begin", "changes_of", "environment", "refuse_links"]
+
+
+def begin(folder: Path, facts: dict[str, Any], data: Dataset, settings: Settings, content: dict[str, Any]) -> None:
+    """Writes what a run holds before its first step; `config.json` comes last and makes it a run."""
+    for path in folder.iterdir():  # of a training that was killed before its config.json
+        if path.name != lock.FILE:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    write_folder(folder / "facts", facts=facts)
+    for inside in ("checkpoints", "figures", "samples"):
+        (folder / inside).mkdir()
+    record = {**data.record, "fingerprint": data.fingerprint()}
+    if settings.data and Path(settings.data).exists():
+        record["path"] = str(Path(settings.data).resolve())  # so that it is found from another working directory
+    write_checked(folder / "data.json", json.dumps(record, indent=1) + "\n")
+    write_checked(folder / "config.json", json.dumps(content, indent=1) + "\n")
+
+
+def changes_of(folder: Path, data: Dataset) -> str:
+    """How the data of a run differ from those that it was trained on; "" if they do not, or if that was not noted."""
+    try:
+        record = json.loads((folder / "data.json").read_text(encoding="utf-8"))
+        known, counts = dict(record["fingerprint"]), dict(record.get("counts", {}))
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    found = data.fingerprint()
+    if found == known:
+        return ""
+    wrong = sorted(name for name in known.keys() | found.keys() if known.get(name) != found.get(name))
+    sizes = [f"{name} {counts[name]:,} -> {n:,}" for name, n in data.counts().items() if counts.get(name, n) != n]
+    which = f"{', '.join(wrong)}{f'; examples: {chr(44).join(sizes)}' if sizes else ''}"
+    return f"the data are not those that the run was trained on ({which})"
+
+
+def refuse_links(folder: Path) -> None:
+    """Raises UsageError if the checkpoints of a run are a link out of its folder."""
+    inside = folder / "checkpoints"
+    if inside.is_symlink() and folder.resolve() not in inside.resolve().parents:
+        raise UsageError(f"{inside} is a link out of the run folder: copy the checkpoints into it")
+
+
+def environment() -> dict[str, Any]:
+    """Versions and hardware that a result may depend on."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "cores": calibrate.available_threads(),
+        "processes": processes.world(),
+    }

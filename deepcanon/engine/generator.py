@@ -1,0 +1,135 @@
+"""What is done with a generator apart from training it: sampled, shown, measured, taken out of its run.
+
+The update is the recipe's own. The rest is the same for every network from normal noise to pictures or points: a recipe
+holds the network as `average` and its data's transform as `preprocess`, and inherits the verbs.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from deepcanon.data.splits import Dataset, Split
+from deepcanon.engine.contract import Exports, Generates
+from deepcanon.engine.export import Export
+from deepcanon.engine.figures import Line, Plot
+from deepcanon.engine.judge import judge_facts, judged_from
+from deepcanon.engine.run import Run
+from deepcanon.options import NonNegative, Sampling
+from deepcanon.parts.judge import judge_against_real
+from deepcanon.parts.mixtures import mixture_cover
+from deepcanon.parts.standardize import Standardize
+
+__all__ = ["Draws", "NoiseSampling", "RawGenerator"]
+
+ROWS = 500  # samples at a time
+PICTURES, POINTS = 100, 2_500  # that are shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseSampling(Sampling):
+    temperature: NonNegative = 1.0
+    """Standard deviation of the noise: 1 as trained, less gives safer samples that differ less."""
+
+
+class Drawing(Protocol):
+    """The options of a recipe that trains a generator."""
+
+    @property
+    def noise(self) -> int: ...
+    @property
+    def samples(self) -> int: ...
+    @property
+    def score(self) -> bool: ...
+
+
+class RawGenerator(nn.Module):
+    """Noise to raw values: pixels 0..255, or points in the data's own units."""
+
+    def __init__(self, generator: nn.Module, scaled: Standardize) -> None:
+        super().__init__()
+        self.generator, self.scaled = generator, scaled
+
+    def forward(self, noise: Tensor) -> Tensor:
+        out = self.generator(noise)
+        shape = (-1, *[1] * (out.ndim - 2))
+        return out * self.scaled.scale.reshape(shape) + self.scaled.shift.reshape(shape)
+
+
+class Draws(Generates, Exports):
+    """The verbs of a recipe that trains a generator on pictures or on points."""
+
+    asked = NoiseSampling
+
+    config: Any
+    facts: dict[str, Any]
+    run: Run
+
+    preprocess: Standardize
+    """Raw examples to those that the network draws."""
+    average: nn.Module
+    """Normal noise [N, noise] to examples: a moving average of the network that is trained."""
+
+    @classmethod
+    def learn(cls, config: Drawing, data: Dataset) -> dict[str, Any]:
+        """What brings pixels into [-1, 1] or centres points; with --score a judge of the labelled images."""
+        x, images = data["train"].x, data.kind == "images"
+        shift = torch.full((x.shape[1],), 127.5) if images else x.mean(0)
+        scale = shift.clone() if images else torch.ones(x.shape[1])
+        judge = judge_facts(data, config.samples) if config.score else {}
+        return {"shape": list(x.shape[1:]), "judged": bool(judge), "shift": shift, "scale": scale, **judge}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of an example: (channels, height, width) of a picture, (features,) of a point."""
+        return tuple(self.facts["shape"])
+
+    def drawn(self, noise: Tensor) -> Tensor:
+        """The samples of rows of noise as the data are stored: pixels are whole numbers."""
+        raw = RawGenerator(self.average, self.preprocess).eval()
+        values = torch.cat([raw(rows.to(self.run.device)) for rows in noise.split(ROWS)])
+        return values.round().clamp(0, 255).to(torch.uint8) if len(self.shape) == 3 else values
+
+    def measured(self, samples: Tensor, real: Split) -> dict[str, float]:
+        """How well points cover the mixture that the data are drawn from, or what a judge makes of pictures."""
+        reader, samples = self.facts["reader"], samples.cpu()
+        if len(self.shape) == 1:
+            centres, sigma = torch.tensor(reader["centres"]), reader["sigma"]
+            floor = mixture_cover(real.x, centres, sigma)["good"]
+            return {**mixture_cover(samples, centres, sigma), "real_good": floor}
+        judged = judged_from(self.facts)
+        if judged is None or real.y is None:
+            return {}
+        return judge_against_real(judged.judge, samples, real.x, real.y, judged.known)
+
+    def figures(self) -> dict[str, Any]:
+        # The same noise each time, so that the pictures of a run show how one sample grows.
+        generator = torch.Generator().manual_seed(0)
+        count = PICTURES if len(self.shape) == 3 else POINTS
+        samples = self.drawn(torch.randn(count, self.config.noise, generator=generator)).cpu()
+        if len(self.shape) == 3:
+            return {"samples": samples.numpy()}
+        if len(samples[0]) != 2:
+            return {}
+        real = self.run.data["train"].x[:count]
+        lines = [
+            Line(points[:, 1], points[:, 0], name, style=".", colour=colour)
+            for points, name, colour in ((real, "data", -1), (samples, "samples", 0))
+        ]
+        return {"samples": Plot(lines, "first coordinate", "second coordinate")}
+
+    def generate(self, asked: NoiseSampling, generator: torch.Generator) -> list[dict[str, Any]] | Tensor:
+        noise = asked.temperature * torch.randn(asked.count, self.config.noise, generator=generator)
+        samples = self.drawn(noise).cpu()
+        if len(self.shape) == 3:
+            return samples
+        return [{"text": " ".join(f"{v:.4f}" for v in row), "point": row} for row in samples.tolist()]
+
+    def export(self) -> Export:
+        shape, size = self.shape, self.config.noise
+        about = {"task": "generate", "noise": f"standard normal, length {size}", "shape": list(shape)}
+        if len(shape) == 3:
+            about |= {"range": [0, 255], "channel_order": "grey" if shape[0] == 1 else "RGB"}
+        module, example = RawGenerator(self.average, self.preprocess), torch.zeros(2, size, device=self.run.device)
+        return Export(module, (example,), ("noise",), ("pixels" if len(shape) == 3 else "points",), about)

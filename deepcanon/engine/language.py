@@ -1,0 +1,146 @@
+"""What is done with a language model apart from training it: measured, sampled, asked.
+
+The update is the recipe's own. The rest is the same for every model of the next token over a vocabulary: a recipe holds
+`vocabulary`, says what its tokens cost (`nll`) and how it is primed with a prompt (`primed`), and inherits the verbs.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from deepcanon.data import DataError, Problem
+from deepcanon.engine.contract import Generates, Metrics, Predicts
+from deepcanon.engine.export import Export
+from deepcanon.engine.run import Run
+from deepcanon.options import TextSampling
+from deepcanon.parts.decoding import Step
+from deepcanon.parts.language_models import border, continuations, perplexity
+from deepcanon.parts.vocabulary import Vocabulary, encode_once
+
+__all__ = ["Primed", "Speaks", "build_vocabulary", "step_export"]
+
+
+class Tokens(Protocol):
+    """The options of a recipe that say what a token is."""
+
+    @property
+    def unit(self) -> str: ...
+    @property
+    def minimum_count(self) -> int: ...
+    @property
+    def vocabulary(self) -> int: ...
+
+
+def build_vocabulary(config: Tokens, text: str, least: int = 1) -> tuple[Vocabulary, Tensor]:
+    """The vocabulary of a training text, and the text in its numbers.
+
+    Raises:
+        DataError: the text has fewer than `least` tokens.
+    """
+    vocabulary = Vocabulary.build(text, config.unit, config.minimum_count, config.vocabulary)
+    tokens = encode_once(text, vocabulary)
+    if len(tokens) < least:
+        what = f"the text has {len(tokens) or 'no'} {config.unit} to train on"
+        raise DataError(Problem("", "", what, "give a longer text"))
+    return vocabulary, tokens
+
+
+class Primed(NamedTuple):
+    """A model that has read a prompt up to its last token: what sampling and beam search need of it."""
+
+    step: Step
+    state: Any
+    logits: bool = True
+    """Whether `step` gives logits, not log probabilities."""
+    state_axis: int = 0
+    """The axis of the rows in the state."""
+
+
+class Speaks(Predicts, Generates):
+    """The verbs of a recipe that holds a language model."""
+
+    asked: ClassVar[type[TextSampling]] = TextSampling
+    first: ClassVar[int] = 0
+    """The first token of a text that the model predicts: 1 if it must be given one to begin with."""
+    temperature: ClassVar[float] = 1.0
+    """Of the sample that is drawn at each evaluation."""
+
+    config: Any
+    run: Run
+    vocabulary: Vocabulary
+
+    @property
+    def preprocess(self) -> Callable[[str], Tensor]:
+        return self.vocabulary.encode
+
+    @abstractmethod
+    def nll(self, tokens: Tensor) -> float:
+        """Nats per token of a text [tokens], from the token `first` on."""
+
+    @abstractmethod
+    def primed(self, tokens: Tensor) -> Primed:
+        """The model after all tokens of a prompt but the last, of which there is one at least."""
+
+    def tokens(self, split: str) -> Tensor:
+        """The text of a split in numbers."""
+        return encode_once(self.run.data[split].x, self.vocabulary)
+
+    def read(self, text: str) -> Tensor:
+        """The numbers of a text, after the token that stands before it if the model must be given one."""
+        tokens = self.vocabulary.encode(text)
+        before = tokens.new_tensor([border(self.vocabulary, self.vocabulary.unknown)])
+        return self.run.to(torch.cat([before[: self.first], tokens]))
+
+    def measured(self, tokens: Tensor) -> float:
+        """The same as `nll`, of a text that may be too short."""
+        if len(tokens) <= self.first:
+            raise DataError(Problem("", "", "the text is too short to predict a token of it", "give a longer text"))
+        return self.nll(self.run.to(tokens))
+
+    def evaluate(self, split: str) -> Metrics:
+        nll = self.measured(self.tokens(split))
+        return {"nll": nll, "perplexity": perplexity(nll)}
+
+    def figures(self) -> dict[str, Any]:
+        asked = self.asked(temperature=self.temperature, length=self.config.sample)
+        return {"sample": self.generate(asked, self.run.generator("sample"))[0]["text"]}
+
+    def generate(self, asked: TextSampling, generator: torch.Generator | None) -> list[dict[str, Any]]:
+        vocabulary = self.vocabulary
+        tokens = self.run.to(vocabulary.encode(asked.prompt, closed=False))
+        if not len(tokens) or (self.first and vocabulary.end is not None):
+            before = border(vocabulary, min(1, len(vocabulary) - 1))
+            tokens = torch.cat([tokens.new_tensor([before]), tokens])
+        step, state, logits, axis = self.primed(tokens)
+        return continuations(
+            step, tokens, state, vocabulary, generator, logits=logits, state_axis=axis, **vars(asked)
+        )  # fmt: skip
+
+    def predict(self, inputs: list[str]) -> list[dict[str, Any]]:
+        """How well the model predicts each text."""
+        records = []
+        for tokens in map(self.read, inputs):
+            nll, count = self.measured(tokens), len(tokens) - self.first
+            records.append({"value": nll, "perplexity": perplexity(nll), "tokens": count})
+        return records
+
+
+def step_export(cell: nn.Module, state: Sequence[Tensor], vocabulary: Vocabulary) -> Export:
+    """The export of one step of a recurrent model.
+
+    Args:
+        cell: (token [batch], parts of the state [batch, ...]) -> logits [batch, vocabulary], and the next state.
+        state: before a text, of one row: the hidden vectors and, if the cell has one, the memory.
+    """
+    names = ("hidden", "memory")[: len(state)]
+    about = {
+        "task": "one step of generation: feed the token and the state, sample from softmax(logits), feed back",
+        "start": "all states zero",
+        "unknown": vocabulary.unknown,
+        **vocabulary.to_json(),
+    }
+    inputs = (state[0].new_zeros(1, dtype=torch.int64), *(part.clone() for part in state))
+    return Export(cell, inputs, ("token", *names), ("logits", *(f"next_{name}" for name in names)), about)

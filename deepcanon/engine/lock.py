@@ -1,0 +1,40 @@
+"""One process tree at a time works in a run folder."""
+
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+
+from deepcanon.errors import DeepcanonError, UsageError
+
+__all__ = ["FILE", "hold", "is_left_over"]
+
+FILE = ".lock"
+MADE_FIRST = {FILE, "facts", "checkpoints", "figures", "samples", "data.json", "checksums.json"}
+"""What a run folder holds before its `config.json`."""
+
+
+@contextlib.contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Holds the lock of a run folder.
+
+    Raises:
+        UsageError: another process holds it.
+    """
+    try:
+        file = open(folder / FILE, "w")  # noqa: SIM115
+    except OSError as error:
+        raise DeepcanonError(f"cannot write {folder / FILE}: {error.strerror or error}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UsageError(f"another process is training in {folder}") from None
+        yield
+
+
+def is_left_over(folder: Path) -> bool:
+    """Whether a folder holds nothing, or only what a training wrote that was killed before its `config.json`."""
+    return folder.is_dir() and all(
+        path.name in MADE_FIRST or path.name.startswith(".tmp-") for path in folder.iterdir()
+    )

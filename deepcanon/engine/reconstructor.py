@@ -1,0 +1,164 @@
+"""What is done with an autoencoder apart from training it: measured, drawn, asked, taken out of its run.
+
+The update is the recipe's own and stands there. The rest is the same for every system that encodes images or the rows
+of a table and draws them again: a recipe holds a `Reconstructor` and passes the verbs on to it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from deepcanon.data.splits import Dataset, Split
+from deepcanon.engine.contract import Encodes, Exports, Facts, Predicts
+from deepcanon.engine.export import Export, raw_export
+from deepcanon.engine.figures import Scatter
+from deepcanon.engine.run import Run
+from deepcanon.parts.reconstruction import squared_error_of
+from deepcanon.parts.standardize import Standardize, channel_statistics, unit_pixels
+from deepcanon.parts.tiles import side_by_side, signed_tiles
+
+__all__ = ["Reconstructor", "Reconstructs", "corrupted", "input_facts", "input_transform"]
+
+TASKS = {"code": "encode", "reconstruction": "reconstruct"}
+
+
+def input_facts(data: Dataset) -> Facts:
+    """The shape of an example, and what brings pixels into [0, 1] or standardises the columns of a table."""
+    train = data["train"]
+    if data.kind == "images":
+        shift, scale = unit_pixels(train.x.shape[1])
+    else:
+        shift, scale = channel_statistics(part.x for part in train.chunks())
+    return {"shape": list(train.x.shape[1:]), "shift": shift, "scale": scale}
+
+
+def input_transform(facts: Mapping[str, Any]) -> nn.Sequential:
+    """From raw values to the rows that `input_facts` describes."""
+    return nn.Sequential(Standardize(facts["shift"], facts["scale"]), nn.Flatten())
+
+
+def corrupted(
+    run: Run, x: Tensor, batch: int, corrupt: Callable[[Tensor, float, torch.Generator], Tensor], amount: float
+) -> Tensor:
+    """This process's rows `x` with their part of the noise that is drawn for the global `batch`, new at each step."""
+    rows = run.rows(batch)
+    whole = x.new_zeros(batch, *x.shape[1:])
+    whole[rows] = x
+    return corrupt(whole, amount, run.generator("corruption"))[rows]
+
+
+class Reconstructor:
+    """Called with raw inputs it gives their reconstructions, some rows at a time.
+
+    Args:
+        run: of the recipe.
+        model: with `encode`, `decode` and, from prepared inputs [N, D] to reconstructions [N, D], `forward`.
+        preprocess: from raw inputs to prepared ones; it becomes part of the export.
+        facts: of the recipe: "shape" of one raw input, (C, H, W) or (F,), and "reader", what was said of the data.
+        outputs: what an export gives: "code", "reconstruction" or both.
+        rows: computed at a time.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        model: Any,
+        preprocess: nn.Module,
+        facts: Mapping[str, Any],
+        *,
+        outputs: tuple[str, ...] = ("code", "reconstruction"),
+        rows: int = 2000,
+    ) -> None:
+        self.run, self.model, self.preprocess = run, model, preprocess
+        self.shape, self.reader = facts["shape"], facts["reader"]
+        self.outputs, self.rows = outputs, rows
+        self.images = len(self.shape) == 3
+
+    def __call__(self, x: Tensor, function: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """The reconstructions of raw inputs, or what another function makes of the prepared ones."""
+        function = function or self.model
+        return torch.cat([function(self.preprocess(part.to(self.run.device))) for part in x.split(self.rows)])
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The codes [N, K] of raw inputs."""
+        return self(x, self.model.encode)
+
+    def errors(self, x: Tensor) -> Tensor:
+        """The squared error [N] of each raw input's reconstruction, summed over the features."""
+        return self(x, lambda inputs: squared_error_of(self.model(inputs), inputs, "none"))
+
+    def predict(self, inputs: Tensor) -> list[dict[str, Any]]:
+        """The error of each input's reconstruction: large for what is unlike the training data."""
+        return [{"value": float(value)} for value in self.errors(inputs)]
+
+    @property
+    def pictured(self) -> str:
+        """The split that pictures are of: validation, or training if there is no validation."""
+        return "valid" if "valid" in self.run.data else "train"
+
+    def look(self, count: int) -> Split:
+        """Its first `count` examples."""
+        data = self.run.data[self.pictured]
+        return data.take(torch.arange(min(count, len(data))))
+
+    def pictures(self, filters: Tensor, **versions: Sequence[Tensor]) -> dict[str, Any]:
+        """Of images: `filters` [H, D], and by name versions [N, D] of the same inputs side by side."""
+        if not self.images:
+            return {}
+        shown = {name: side_by_side(rows, self.shape).numpy() for name, rows in versions.items()}
+        return {**shown, "filters": signed_tiles(filters, self.shape).numpy()}
+
+    def map(self, seen: Split) -> dict[str, Any]:
+        """The codes of some examples in their two directions of largest variance, coloured by class."""
+        codes = self.encode(seen.x).double().cpu()
+        if min(codes.shape) < 2:
+            return {}
+        axes = ("first number of the code", "second number of the code")
+        if codes.shape[1] > 2:
+            centred = codes - codes.mean(0)
+            codes = centred @ torch.linalg.svd(centred, full_matrices=False).Vh[:2].T
+            axes = ("first principal component", "second principal component")
+        names = self.reader.get("classes") or ()
+        return {"codes": Scatter(codes, *axes, groups=seen.y if names else None, names=names, equal=False)}
+
+    def export(self) -> Export:
+        """Raw values in, codes or reconstructions or both out."""
+        about: dict[str, Any] = {"task": " and ".join(TASKS[name] for name in self.outputs)}
+        if "reconstruction" in self.outputs:
+            about["output_range"] = [0, 1] if self.images else "standardised"
+        module = _Outputs(self.preprocess, self.model, self.outputs)
+        return raw_export(module, self.shape, self.reader, self.run.device, self.outputs, about)
+
+
+class _Outputs(nn.Module):
+    """What is asked of code and reconstruction, from raw inputs."""
+
+    def __init__(self, preprocess: nn.Module, model: Any, outputs: tuple[str, ...]) -> None:
+        super().__init__()
+        self.preprocess, self.outputs = preprocess, outputs
+        self.model: Any = model
+
+    def forward(self, inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        code = self.model.encode(self.preprocess(inputs))
+        if self.outputs == ("code",):
+            return code
+        found = {"code": code, "reconstruction": self.model.decode(code)}
+        asked = tuple(found[name] for name in self.outputs)
+        return asked if len(asked) > 1 else asked[0]
+
+
+class Reconstructs(Predicts, Encodes, Exports):
+    """The verbs of a recipe that holds a `Reconstructor`."""
+
+    reconstructor: Reconstructor
+
+    def predict(self, inputs: Any) -> list[dict[str, Any]]:
+        return self.reconstructor.predict(inputs)
+
+    def encode(self, inputs: Any) -> Tensor:
+        return self.reconstructor.encode(inputs)
+
+    def export(self) -> Export:
+        return self.reconstructor.export()

@@ -1,0 +1,259 @@
+"""Trials of a recipe under several arms: each arm tuned equally, then trained from the same seeds.
+
+One step trains one trial, a child run of the recipe in `trials/<i>/`. First every arm tries every combination of the
+tuned options from one seed and keeps the one that is best on validation; then all arms are trained from each seed:
+trial s of every arm has the same initialisation and order of examples. `verdict` gives the paired differences with
+their intervals, `table` says them in words.
+"""
+
+import itertools
+import math
+import statistics
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deepcanon.data.seeds import stream_seed
+from deepcanon.engine.figures import Line, Panels, Plot
+from deepcanon.engine.run import Run
+from deepcanon.targets import verdict_word
+
+__all__ = ["Trials", "interval"]
+
+CONFIDENCE = 0.95
+
+
+class Trials:
+    """Trials of a recipe under several arms.
+
+    Args:
+        run: of the recipe that compares.
+        stem: the recipe that is trained.
+        arms: overrides of its Config by the arm's name; the first is what the others are compared with. The key
+            "checkpoint" is not an option but which weights are scored: "last" (if not given) or "best".
+        tune: values of options that every arm tries.
+        seeds: trials of each arm after tuning; 0 trains nothing.
+        metric: of the child's evaluation, without its split ("error").
+        better: "min" or "max".
+        settings: of the child's run, such as {"steps": 500}; data, threads and precision are those of `run`.
+
+    Attributes:
+        results: one dict for each finished trial: arm, phase ("tune" or "seeds"), seed, options, valid and test (the
+            metric at the scored weights; test None while tuning), curve ([[step, metric on validation], ...]), loss
+            ([[step, training loss], ...]) and failed (why, or None; the metric is then infinitely bad).
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        stem: str,
+        arms: dict[str, dict[str, Any]],
+        *,
+        tune: dict[str, tuple] | None = None,
+        seeds: int = 3,
+        metric: str = "error",
+        better: str = "min",
+        settings: dict[str, Any] | None = None,
+    ) -> None:
+        if better not in ("min", "max"):
+            raise ValueError(f'better is "min" or "max", not {better!r}')
+        if not arms or seeds < 0 or any(not values for values in (tune or {}).values()):
+            raise ValueError("an experiment needs arms, a number of seeds, and a value for each tuned option")
+        self._run, self._stem, self._arms = run, stem, arms
+        self._metric, self._sign, self._settings = metric, 1 if better == "min" else -1, settings or {}
+        names, values = list(tune or {}), list((tune or {}).values())
+        self._grid: list[dict[str, Any]] = [
+            dict(zip(names, chosen, strict=True)) for chosen in itertools.product(*values)
+        ]
+        # With one combination there is nothing to choose.
+        choices = range(len(self._grid)) if seeds and len(self._grid) > 1 else range(0)
+        tuning = [("tune", arm, 0, i) for i in choices for arm in arms]
+        scored = [("seeds", arm, seed, None) for seed in range(seeds) for arm in arms]
+        # Processes train as many trials at once; what was tuned must be known before the first that is scored.
+        self._steps = [phase[i : i + run.world] for phase in (tuning, scored) for i in range(0, len(phase), run.world)]
+        self.results: list[dict[str, Any]] = []
+
+    @property
+    def trials(self) -> int:
+        """Steps of the recipe: trials divided by processes."""
+        return len(self._steps)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"results": self.results}
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        self.results = list(saved["results"])
+
+    def step(self, step: int) -> dict[str, Tensor]:
+        """Trains the next trial (one in every process); returns how many are done and how many failed."""
+        if step < len(self._steps):
+            together = self._steps[step]
+            mine = together[self._run.rank] if self._run.rank < len(together) else None
+            found = self._run.gather(self._train(len(self.results) + self._run.rank, *mine) if mine else None)
+            self.results = [*self.results, *(result for result in found if result)]
+        if step + 1 >= len(self._steps):
+            self._run.stop("every trial is done" if self._steps else "no trials were asked for")
+        failed = sum(result["failed"] is not None for result in self.results)
+        return {"trials": torch.tensor(float(len(self.results))), "failed": torch.tensor(float(failed))}
+
+    def _train(self, index: int, phase: str, arm: str, seed: int, place: int | None) -> dict[str, Any]:
+        options = self.chosen(arm) if place is None else self._grid[place]
+        overrides = {**self._arms[arm], **options}
+        checkpoint = overrides.pop("checkpoint", "last")
+        number = stream_seed(self._run.seed, seed, f"comparison/{phase}") % 2**31
+        words = ", ".join([arm, *(f"{k.replace('_', '-')} {v}" for k, v in options.items())])
+        self._run.say(f"trial {index + 1}: {words}, {'tuning' if phase == 'tune' else f'seed {seed}'}")
+        done = self._run.trial(
+            index, self._stem, overrides, {**self._settings, "seed": number}, checkpoint, test=phase == "seeds"
+        )
+        return {
+            "arm": arm,
+            "phase": phase,
+            "seed": seed,
+            "options": options,
+            "valid": self._score(done["valid"]),
+            "test": self._score(done["test"]) if phase == "seeds" else None,
+            "curve": done["curve"],
+            "loss": done["loss"],
+            "failed": done["failed"],
+        }
+
+    def _score(self, metrics: dict[str, Any]) -> float:
+        """The metric; infinitely bad if the trial failed or the metric is not finite."""
+        value = float(metrics.get(self._metric, "nan"))
+        return value if math.isfinite(value) else self._sign * math.inf
+
+    # What came out
+
+    def chosen(self, arm: str) -> dict[str, Any]:
+        """The tuned options of an arm: the best on validation; among equals the first."""
+        tuned = self.of(arm, "tune")
+        if not tuned:
+            return self._grid[0]
+        return min(tuned, key=lambda result: self._sign * result["valid"])["options"]
+
+    def of(self, arm: str, phase: str = "seeds") -> list[dict[str, Any]]:
+        """The results of an arm in the order of its trials."""
+        return [result for result in self.results if result["arm"] == arm and result["phase"] == phase]
+
+    def scores(self, arm: str) -> list[float]:
+        """The test metric of an arm, seed by seed."""
+        return [result["test"] for result in self.of(arm)]
+
+    def steps_to(self, result: dict[str, Any], value: float) -> float:
+        """The first evaluated step of a trial whose metric on validation is as good as `value`; infinite if none is."""
+        good = (step for step, seen in result["curve"] if self._sign * seen <= self._sign * value)
+        return float(next(good, math.inf))
+
+    def verdict(self) -> dict[str, float]:
+        """Metrics by arm, and paired differences.
+
+        `ARM` mean over the seeds and `ARM_worst`; with two arms `difference`, `low`, `high`: the mean of first minus
+        second over pairs of one seed and its 95 % t interval; with more arms `difference_ARM`, `low_ARM`, `high_ARM`,
+        the first arm minus that one. An interval needs two seeds.
+        """
+        found: dict[str, float] = {}
+        first = next(iter(self._arms))
+        for arm in self._arms:
+            scores = self.scores(arm)
+            if scores:
+                found[arm] = statistics.fmean(scores)
+                found[f"{arm}_worst"] = self._sign * max(self._sign * score for score in scores)
+        for arm in list(self._arms)[1:]:
+            pairs = list(zip(self.scores(first), self.scores(arm), strict=False))
+            if pairs:
+                tail = "" if len(self._arms) == 2 else f"_{arm}"
+                mean, low, high = interval([a - b for a, b in pairs])
+                found |= {f"difference{tail}": mean, f"low{tail}": low, f"high{tail}": high}
+        return found
+
+    def table(self) -> str:
+        """The verdict in words, a line for each arm."""
+        found, lines = self.verdict(), []
+        first, *others = self._arms
+        for arm in self._arms:
+            if arm in found:
+                options = ", ".join(f"{k.replace('_', '-')} {v}" for k, v in self.chosen(arm).items())
+                each = ", ".join(f"{score:.4g}" for score in self.scores(arm))
+                at = f" at {options}" if options else ""
+                lines.append(f"{arm}: test {self._metric} {found[arm]:.4g} ({each}){at}{self._edge(arm)}")
+            elif tuned := self.of(arm, "tune"):
+                best = self._sign * min(self._sign * result["valid"] for result in tuned)
+                lines.append(f"{arm}: tuning, {self._metric} {best:.4g} on validation in {len(tuned)} trials")
+        for arm in others:
+            tail = "" if len(self._arms) == 2 else f"_{arm}"
+            if f"difference{tail}" in found:
+                mean, low, high = (found[f"{name}{tail}"] for name in ("difference", "low", "high"))
+                word = self._word(arm, mean, low, high)
+                lines.append(f"{first} - {arm}: {mean:+.4g}, 95 % interval [{low:+.4g}, {high:+.4g}]: {word}")
+        failed = [f"{r['arm']} {r['options']}: {r['failed']}" for r in self.results if r["failed"]]
+        return "\n".join([*lines, *(f"failed: {line}" for line in failed)]) + "\n"
+
+    def _word(self, arm: str, mean: float, low: float, high: float) -> str:
+        """Whether it is shown, reached or missed that the arm is better than the first one, from the difference."""
+        open_ = not (math.isfinite(low) and math.isfinite(high)) or low <= 0 <= high
+        gain, least, most = (mean, low, high) if self._sign > 0 else (-mean, -high, -low)
+        word = verdict_word(">=", 0.0, gain, math.nan if open_ else least, most)
+        more = " (no difference shown)" if open_ else "" if gain > 0 else f" ({next(iter(self._arms))} is better)"
+        return f"{arm} is better: {word}{more}"
+
+    def _edge(self, arm: str) -> str:
+        """Says where the best value of a tuned option is the smallest or largest that was tried."""
+        notes = []
+        for name, value in self.chosen(arm).items():
+            tried = sorted({combination[name] for combination in self._grid}, key=lambda v: (str(type(v)), v))
+            if len(tried) > 2 and value in (tried[0], tried[-1]):
+                notes.append(f" ({name.replace('_', '-')} at the edge of what was tried)")
+        return "".join(notes)
+
+    def figures(self) -> dict[str, Any]:
+        """Validation curves of the arms (mean and range over seeds), what tuning saw, and the verdict as text."""
+        if not self.results:
+            return {}
+        lines = [line for place, arm in enumerate(self._arms) for line in self._curve(arm, place)]
+        panels = [Plot(lines, "step of a trial", f"{self._metric} on validation")]
+        tried = {name: list(dict.fromkeys(combination[name] for combination in self._grid)) for name in self._grid[0]}
+        panels += [self._tuning(name, values) for name, values in tried.items() if len(values) > 1][:1]
+        return {"comparison": Panels(panels, columns=2), "verdict": self.table()}
+
+    def _curve(self, arm: str, place: int) -> list[Line]:
+        """At the steps that all trials of the arm have in common; none before its first trial."""
+        curves = [dict(map(tuple, r["curve"])) for r in self.of(arm) or self.of(arm, "tune") if r["curve"]]
+        steps = sorted(set.intersection(*(set(curve) for curve in curves))) if curves else []
+        if not steps:
+            return []
+        values = torch.tensor([[curve[step] for step in steps] for curve in curves], dtype=torch.float64)
+        return [Line(values.mean(0), steps, arm, band=(values.amin(0), values.amax(0)), colour=place)]
+
+    def _tuning(self, name: str, tried: list[Any]) -> Plot:
+        """Validation metric over a tuned option; of several options the best of the others counts."""
+        numbers = all(isinstance(value, int | float) and value > 0 for value in tried)
+        places = {value: float(value) if numbers else float(i) for i, value in enumerate(tried)}
+        lines = []
+        for place, arm in enumerate(self._arms):
+            best: dict[float, float] = {}
+            for result in self.of(arm, "tune"):
+                x, value = places[result["options"][name]], self._sign * result["valid"]
+                best[x] = min(value, best.get(x, math.inf))
+            seen = sorted(best)
+            lines.append(Line([self._sign * best[x] for x in seen], seen, arm, style="o-", colour=place))
+        return Plot(
+            lines,
+            name.replace("_", " "),
+            f"{self._metric} on validation",
+            "tuning",
+            log="x" if numbers and max(tried) >= 5 * min(tried) else "",
+            ticks={f"{value:g}" if numbers else str(value): x for value, x in places.items()},
+        )
+
+
+def interval(differences: list[float]) -> tuple[float, float, float]:
+    """(mean, low, high): Student's t interval of 95 % for the mean of paired differences."""
+    mean, n = statistics.fmean(differences), len(differences)
+    if n < 2 or not all(math.isfinite(value) for value in differences):
+        return mean, math.nan, math.nan
+    from scipy.special import stdtrit
+
+    half = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2)) * statistics.stdev(differences) / math.sqrt(n)
+    return mean, mean - half, mean + half

@@ -1,0 +1,1 @@
+"""Environments that an agent acts in, many copies at once with exact resume, and films of them."""

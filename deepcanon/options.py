@@ -1,0 +1,335 @@
+"""Options that recipes share: what readers are told about data, how networks are trained, what verbs are asked.
+
+A recipe's `Config` inherits the groups that it uses; the text under a field is its help, and a default is changed by
+declaring the field again. A reader receives the options of its own kind and nothing else. Without torch or NumPy.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from deepcanon.ranges import Count as Count
+from deepcanon.ranges import NonNegative as NonNegative
+from deepcanon.ranges import Number as Number
+from deepcanon.ranges import Positive as Positive
+from deepcanon.ranges import Probability as Probability
+from deepcanon.ranges import Range as Range
+from deepcanon.ranges import Share as Share
+from deepcanon.ranges import Whole as Whole
+from deepcanon.ranges import plain_type as plain_type
+from deepcanon.ranges import range_of as range_of
+from deepcanon.ranges import types_of as types_of
+
+__all__ = [
+    "READERS",
+    "Activation",
+    "ActivationName",
+    "Batches",
+    "ClassSampling",
+    "Count",
+    "Documents",
+    "Dropout",
+    "Examples",
+    "Images",
+    "Initialization",
+    "InitializationName",
+    "InputDropout",
+    "Loss",
+    "LossName",
+    "MaxNorm",
+    "NonNegative",
+    "Number",
+    "Optimization",
+    "OptimizerName",
+    "Patches",
+    "Playing",
+    "Positive",
+    "Probability",
+    "Range",
+    "Repeats",
+    "Sampling",
+    "Schedule",
+    "ScheduleName",
+    "Share",
+    "Splits",
+    "Tables",
+    "Text",
+    "TextSampling",
+    "Tuning",
+    "Whole",
+    "group_of",
+    "plain_type",
+    "range_of",
+    "reading_options",
+    "types_of",
+]  # fmt: skip
+
+
+# Reading
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """Every reader's options."""
+
+    GROUP: ClassVar[str] = "data"
+
+    valid_share: Share = 0.1
+    """Share of the training data that is held out for validation."""
+    test_share: Share = 0.1
+    """Share that is held out for the test if the data have no test split."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images(Splits):
+    size: Whole = 0
+    """Images: side in pixels; 0 keeps their own, folders take the smallest common size."""
+    channels: Literal[0, 1, 3] = 0
+    """Images: 1 grey, 3 colour; 0 keeps their own."""
+    levels: tuple[NonNegative, ...] = ()
+    """Images: the two grey levels of 16-bit files that become black and white; those of the training images if not
+    given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patches(Images):
+    patch: Whole = 0
+    """Images: side of the patches that are cut from them; 0 takes whole images."""
+    patches: Count = 20_000
+    """Images: number of patches to cut."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables(Splits):
+    target: str = ""
+    """Tables: the column to predict, which is not an input; the last one if not given."""
+    target_kind: Literal["auto", "number", "classes"] = "auto"
+    """Tables: what the target is; auto takes what the recipe predicts, else what its cells look like."""
+    ignore: tuple[str, ...] = ()
+    """Tables: columns to leave out."""
+    categories: tuple[str, ...] = ()
+    """Tables: columns whose numbers are codes of categories."""
+    missing: tuple[str, ...] = ()
+    """Tables: words that mean a missing cell in every column; if not given, NA, NaN, null, none, ? and - in columns of
+    numbers, and only the empty cell in columns of text."""
+    impute: bool = False
+    """Tables: fill missing cells with the training rows' median or most frequent value, and add a column that tells."""
+    header: Literal["auto", "yes", "no"] = "auto"
+    """Tables: whether the first line holds the names of the columns."""
+    decimal: Literal["auto", ".", ","] = "auto"
+    """Tables: the decimal sign; auto takes a comma only if a cell can mean nothing else."""
+    split: str = ""
+    """Tables: the column that says train, valid or test."""
+    group: str = ""
+    """Tables: the column whose equal cells stay in one split (a patient, a user)."""
+    time: str = ""
+    """Tables: the column by which the latest rows are held out, instead of rows drawn by the seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Documents(Splits):
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text(Splits):
+    valid_share: Share = 0.1
+    """Share of the text, at its end, that is held out for validation."""
+    test_share: Share = 0.0
+    """Share of the text, after that for validation, that is held out for the test."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples(Splits):
+    """Which of the training examples are learned from, for every reader that gives labels."""
+
+    train_examples: Whole = 0
+    """Learn from at most this many of the training examples, drawn by the seed; 0 takes all."""
+    label_noise: Share = 0.0
+    """Share of the training labels that are replaced by another class, drawn by the seed."""
+    order: Literal["shuffled", "file", "class"] = "shuffled"
+    """Of the training examples: a new order in each epoch, the order of the file, or sorted by class."""
+
+
+READERS: dict[str, tuple[type, ...]] = {
+    "images": (Patches, Examples),
+    "tables": (Tables, Examples),
+    "text": (Text,),
+    "documents": (Documents, Examples),
+    "environment": (),
+    "points": (),
+    "task": (),
+}
+"""The options that each kind of reader understands."""
+
+
+def reading_options(config: Any, kinds: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """What the reader of each kind is told: the fields that `config` inherits from the options of that kind.
+
+    A recipe's own field that happens to bear the name of a reading option is not one. An option that the recipe does
+    not have stays at its default.
+    """
+    inherited = {
+        field.name
+        for base in type(config).__mro__[1:]
+        if dataclasses.is_dataclass(base) and issubclass(base, Splits)
+        for field in dataclasses.fields(base)
+    }
+    found: dict[str, dict[str, Any]] = {}
+    for kind in kinds:
+        fields = [field for known in READERS[kind] for field in dataclasses.fields(known)]
+        found[kind] = {
+            field.name: getattr(config, field.name) if field.name in inherited else field.default for field in fields
+        }
+    return found
+
+
+def group_of(config: type, name: str) -> str:
+    """The group of a Config's field in the help: that of the class that declared it first."""
+    for base in reversed(config.__mro__):
+        if name in vars(base).get("__annotations__", ()):
+            return base.GROUP if base.__module__ == __name__ else ""  # type: ignore[attr-defined]
+    return ""
+
+
+# Training
+
+OptimizerName = Literal["sgd", "adamw", "gradient-descent", "momentum", "nesterov", "adagrad"]
+ScheduleName = Literal["one-cycle", "constant"]
+InitializationName = Literal["he", "glorot", "orthogonal", "small", "zero"]
+ActivationName = Literal["relu", "tanh", "sigmoid"]
+LossName = Literal["cross-entropy", "squared"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Every group of training options."""
+
+    GROUP: ClassVar[str] = "training"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batches(Training):
+    batch: Count = 128
+    """Examples per step."""
+    epochs: Count = 20
+    """Passes over the training set, if no steps are given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimization(Training):
+    optimizer: OptimizerName = "sgd"
+    """sgd is torch's fused Nesterov momentum, adamw torch's; the others are this package's own, as in the papers."""
+    learning_rate: Positive = 0.1
+    """Peak of the schedule."""
+    momentum: Share = 0.9
+    """Share of the last update that sgd, momentum and nesterov keep."""
+    weight_decay: NonNegative = 0.0
+    """Decay of the weights (biases and normalisation are free)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule(Training):
+    schedule: ScheduleName = "one-cycle"
+    """A rise and half a cosine down to 0, or the same rate throughout."""
+    warmup: Share = 0.1
+    """one-cycle: share of the steps over which the rate rises to its peak."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dropout(Training):
+    dropout: Share = 0.0
+    """Probability with which a hidden unit is dropped in training."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputDropout(Dropout):
+    input_dropout: Share = 0.0
+    """Probability with which an input is dropped in training."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxNorm(Training):
+    max_norm: NonNegative = 0.0
+    """Largest norm of the weights that come into a hidden unit; 0 sets no limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Initialization(Training):
+    initialization: InitializationName = "he"
+    """Of the weights; small is N(0, 0.01); biases begin at 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activation(Training):
+    activation: ActivationName = "relu"
+    """Of the hidden units."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss(Training):
+    loss: LossName = "cross-entropy"
+    """Cross-entropy of the softmax, or half the squared error of sigmoid outputs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repeats(Training):
+    """Of an experiment."""
+
+    seeds: Count = 3
+    """Trials of each arm after tuning, from this many seeds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning(Repeats):
+    learning_rates: tuple[Positive, ...] = (0.01, 0.03, 0.1)
+    """Learning rates that every arm tries; each arm takes the one that is best on validation."""
+
+
+# Verbs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """What `generate` is asked."""
+
+    GROUP: ClassVar[str] = ""
+
+    count: Count = 1
+    """Samples to draw."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassSampling(Sampling):
+    prompt: str = ""
+    """The class to draw from; all classes in turn if not given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSampling(Sampling):
+    prompt: str = ""
+    """Text to continue."""
+    temperature: NonNegative = 1.0
+    """Of the distribution that is sampled: 1 as trained, less is safer, 0 takes the likeliest."""
+    beam: Whole = 0
+    """Width of a beam search for the likeliest texts; 0 samples."""
+    length: Count = 400
+    """Symbols of a sample."""
+    top_k: Whole = 0
+    """Draw from the K likeliest symbols only; 0 from all."""
+    top_p: Probability = 1.0
+    """Draw from the likeliest symbols of this total probability only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Playing:
+    """What `play` is asked."""
+
+    GROUP: ClassVar[str] = ""
+
+    episodes: Count = 5
+    """Episodes to play."""
+    seed: Whole = 0
+    """Of the episodes."""
+    to: str = ""
+    """Where a film of the first episode goes, a .gif file."""

@@ -1,0 +1,128 @@
+r"""What every language model over a vocabulary is asked: how well it predicts a text, and how a text continues.
+
+w_1 .. w_T the tokens of a text.
+
+    nll = -1 / (T - 1) sum_{t=2}^T log p(w_t | w_1 .. w_{t-1}),      perplexity = exp(nll)                (1)
+
+A recurrent model reads a long text in a few streams side by side. Each stream begins with the state after the tokens
+just before it, not with that of the whole text, so that the sum is (1) up to what a model remembers for longer.
+
+>>> import torch
+>>> from deepcanon.parts.vocabulary import Vocabulary
+>>> vocabulary = Vocabulary.build("abab")
+>>> table = torch.tensor([[0.0, 9, 0], [0, 0, 9], [0, 9, 0]])
+>>> step = lambda tokens, state: (table[tokens], state)
+>>> continuations(step, vocabulary.encode("a"), (), vocabulary, prompt="a", temperature=0.0, length=3)[0]["text"]
+'abab'
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from deepcanon.parts.decoding import Step, beam_search, sample_sequence
+from deepcanon.parts.recurrence import select_rows
+from deepcanon.parts.vocabulary import Vocabulary
+
+__all__ = ["border", "continuations", "perplexity", "text_nll"]
+
+LARGEST = 700.0  # nats; exp of more overflows
+
+
+def perplexity(nll: float) -> float:
+    """exp(nll) of (1); of a hopeless model a large number instead of an overflow."""
+    return math.exp(min(nll, LARGEST))
+
+
+def border(vocabulary: Vocabulary, otherwise: int) -> int:
+    """The token that stands before a text: the sentence end, of characters the line end, or `otherwise`."""
+    return vocabulary.number.get("\n", otherwise) if vocabulary.end is None else vocabulary.end
+
+
+@torch.no_grad()
+def text_nll(
+    model: Callable[..., tuple[Float[Tensor, "rows time vocabulary"], tuple[Tensor, ...]]],
+    tokens: Int[Tensor, "tokens"],
+    token_nll: Callable[[Tensor, Tensor, str], Float[Tensor, "rows time"]],
+    *,
+    streams: int = 16,
+    warm: int = 256,
+    piece: int = 256,
+) -> float:
+    """Equation (1) of a text that may be long, each token predicted once.
+
+    Args:
+        model: (tokens [rows, time], state) -> logits of the next tokens, and the state: tensors [layers, rows, ...]
+            that are zero before a text. Without a state it begins a text.
+        token_nll: (logits, targets, "none") -> nats of each token.
+        streams: at most so many rows; a text of fewer than `2 warm` tokens for each is read in fewer.
+        warm: tokens before its beginning that each stream but the first has read.
+        piece: tokens of each stream that are read at a time.
+    """
+    count = len(tokens) - 1
+    if tokens.ndim != 1 or count < 1:
+        raise ValueError(f"tokens {tuple(tokens.shape)} are not a text of two or more")
+    many = max(1, min(streams, count // (2 * warm)))
+    length = -(-count // many)
+    begin = torch.arange(many, device=tokens.device)[:, None] * length
+    state, total = None, 0.0
+    if many > 1:
+        before = begin[1:] + torch.arange(-min(warm, length), 0, device=tokens.device)
+        _, warmed = model(tokens[before])
+        state = tuple(torch.cat([torch.zeros_like(s[:, :1]), s], 1) for s in warmed)
+    for start in range(0, length, piece):
+        at = begin + torch.arange(start, min(start + piece, length), device=tokens.device)
+        inside = at.clamp(max=count - 1)  # the last stream may be short
+        logits, state = model(tokens[inside], state)
+        total += float((token_nll(logits, tokens[inside + 1], "none") * (at < count)).double().sum())
+    return total / count
+
+
+def continuations(
+    step: Step,
+    tokens: Int[Tensor, "prompt"],
+    state: Any,
+    vocabulary: Vocabulary,
+    generator: torch.Generator | None = None,
+    *,
+    prompt: str = "",
+    count: int = 1,
+    temperature: float = 1.0,
+    beam: int = 0,
+    length: int = 400,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    logits: bool = True,
+    state_axis: int = 0,
+) -> list[dict[str, Any]]:
+    """Texts that continue a prompt, {text, score}: drawn, or with a beam the best ones, of words up to a sentence end.
+
+    The unknown symbol is never drawn. A score is the log probability of what follows the prompt.
+
+    Args:
+        tokens: of the prompt, one at least.
+        state: after all tokens but the last, of one row.
+        prompt: the text that comes before what is drawn.
+        logits: whether `step` gives logits, not log probabilities.
+        state_axis: the axis of the rows in the state.
+    """
+    never = [vocabulary.unknown] if len(vocabulary) > 1 else []
+    drawn: list[Tensor] | Tensor
+    if beam:
+        found = beam_search(
+            step, tokens[-1:], state, beam=max(beam, count), length=length, end=vocabulary.end, forbidden=never,
+            logits=logits, state_axis=state_axis,
+        )  # fmt: skip
+        drawn = [t[:n] for t, n in zip(found.tokens[0], found.lengths[0], strict=True)][:count]
+        scores = found.scores[0]
+    else:
+        rows = select_rows(state, tokens.new_zeros(count), state_axis)
+        drawn, scores = sample_sequence(
+            step, tokens[-1:].expand(count), rows, length, generator,
+            temperature=temperature, top_k=top_k, top_p=top_p, forbidden=never,
+        )  # fmt: skip
+    return [{"text": vocabulary.join(prompt, t), "score": float(s)} for t, s in zip(drawn, scores, strict=False)]

@@ -1,0 +1,43 @@
+"""Optimizers by name."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from deepcanon.foundations.adagrad import Adagrad
+from deepcanon.foundations.gradient_descent import GradientDescent
+from deepcanon.foundations.momentum import Momentum
+from deepcanon.foundations.weight_decay import decay_groups
+from deepcanon.options import Optimization
+
+__all__ = ["OPTIMIZERS", "optimizer_of", "set_rate"]
+
+Builder = Callable[[Any, Optimization, tuple[float, float]], torch.optim.Optimizer]
+
+OPTIMIZERS: dict[str, Builder] = {
+    "sgd": lambda groups, options, betas: torch.optim.SGD(
+        groups, options.learning_rate, options.momentum, nesterov=options.momentum > 0, fused=True
+    ),
+    "adamw": lambda groups, options, betas: torch.optim.AdamW(groups, options.learning_rate, betas, fused=True),
+    "gradient-descent": lambda groups, options, betas: GradientDescent(groups, options.learning_rate),
+    "momentum": lambda groups, options, betas: Momentum(groups, options.learning_rate, options.momentum),
+    "nesterov": lambda groups, options, betas: Momentum(groups, options.learning_rate, options.momentum, nesterov=True),
+    "adagrad": lambda groups, options, betas: Adagrad(groups, options.learning_rate),
+}
+"""From parameter groups, options and the two decay rates of Adam's averages to an optimizer."""
+
+
+def optimizer_of(
+    options: Optimization, *modules: nn.Module, betas: tuple[float, float] = (0.9, 0.999)
+) -> torch.optim.Optimizer:
+    """The optimizer that the options name, for the parameters of some modules; biases and normalisation never decay."""
+    groups = [group for module in modules for group in decay_groups(module, options.weight_decay)]
+    return OPTIMIZERS[options.optimizer](groups, options, betas)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Gives every parameter group the learning rate of this step."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate

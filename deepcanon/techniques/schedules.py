@@ -1,0 +1,18 @@
+"""Learning-rate schedules by name: shares of the peak as functions of (step, steps)."""
+
+from collections.abc import Callable
+
+from deepcanon.options import Schedule
+from deepcanon.parts.schedules import one_cycle
+
+__all__ = ["SCHEDULES", "scheduled"]
+
+SCHEDULES: dict[str, Callable[[int, int, Schedule], float]] = {
+    "one-cycle": lambda step, steps, options: one_cycle(step, steps, options.warmup),
+    "constant": lambda step, steps, options: 1.0,
+}
+
+
+def scheduled(options: Schedule, step: int, steps: int) -> float:
+    """The share of the peak rate at `step` of `steps`."""
+    return SCHEDULES[options.schedule](step, steps, options)

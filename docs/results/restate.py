@@ -1,0 +1,72 @@
+"""Brings the records in line with the recipes' TARGETS; measured values are never touched.
+
+    python docs/results/restate.py                        rewrites the targets of every record
+    python docs/results/restate.py --move FROM TO RUN...  gives some runs of one record to another, then rewrites both
+
+A target is judged again from the recorded values, so that a record never shows another condition or source than the
+recipe. A run whose metrics a target needs and lacks is named, and nothing is written.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parents[1]))
+
+from deepcanon import heads  # noqa: E402
+from deepcanon.verify import verdict  # noqa: E402
+
+
+def restated(stem: str, record: dict[str, Any]) -> dict[str, Any]:
+    """The record with the targets of the recipe, each judged by the values recorded.
+
+    Raises:
+        ValueError: a target's metric was not recorded, or a run in the record has no target's run.
+    """
+    kept = record["verify"]
+    head = heads.head(stem)
+    for target in head.targets:
+        for run in filter(None, (target.run, target.minus)):
+            for seed in kept["runs"].get(run, []):
+                if target.metric not in seed["metrics"]:
+                    raise ValueError(f"{stem}, {run}, seed {seed['seed']}: {target.metric} was not recorded")
+    lost = kept["runs"].keys() - head.presets["verify"]().keys()
+    if lost:
+        raise ValueError(f"{stem}: the verify preset has no run {', '.join(sorted(lost))}")
+    rows = [row for target in head.targets if (row := verdict(target, kept["runs"])) is not None]
+    word = "passed" if all(row["passed"] for row in rows) else "missed"
+    return {**record, "name": head.name, "verify": {**kept, "name": head.name, "targets": rows, "verdict": word}}
+
+
+def move(source: dict[str, Any], to: dict[str, Any], runs: list[str]) -> None:
+    """Gives runs of one record to another, in place."""
+    target = to.setdefault("verify", {**source["verify"], "runs": {}})
+    for run in runs:
+        target["runs"][run] = source["verify"]["runs"].pop(run)
+
+
+def read(stem: str) -> dict[str, Any]:
+    path = HERE / f"{stem}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def main(arguments: list[str]) -> None:
+    records = {path.stem: read(path.stem) for path in sorted(HERE.glob("*.json"))}
+    if arguments[:1] == ["--move"]:
+        source, to, *runs = arguments[1:]
+        records.setdefault(to, {})
+        move(records[source], records[to], runs)
+        records = {stem: records[stem] for stem in (source, to)}
+    known = {stem: record for stem, record in records.items() if "verify" in record and stem in heads.stems()}
+    new = {stem: restated(stem, record) for stem, record in known.items()}
+    for stem, record in new.items():
+        (HERE / f"{stem}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except ValueError as error:
+        sys.exit(str(error))

@@ -1,0 +1,44 @@
+"""Dropout masks of several processes are the rows of the masks that one process draws."""
+
+import pytest
+import torch
+from torch import nn
+
+from deepcanon.engine.instances import seed_generators
+from deepcanon.engine.run import Run
+from deepcanon.settings import Settings
+
+
+def run_of(rank, world):
+    run = Run(Settings(device="cpu", threads=1, steps=1, seed=3))
+    run.rank, run.world = rank, world
+    return run
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(8, 5), (4, 3, 7), (64, 100)])
+def test_rows_of_dropout_equal_those_of_one_process(dtype, shape):
+    x = torch.randn(shape).to(dtype)
+    seed_generators(3, 0, "step/0")
+    whole = nn.functional.dropout(x, 0.3)
+    for world in (2, 4):
+        for rank in range(world):
+            seed_generators(3, 0, "step/0")
+            assert torch.equal(run_of(rank, world).dropped(x[rank::world], nn.Dropout(0.3)), whole[rank::world])
+
+
+@pytest.mark.parametrize("axes", [(0, 2, 3, 1), (1, 0, 2, 3)], ids=["channels last", "time before batch"])
+def test_rows_of_dropout_follow_the_order_of_the_memory(axes):
+    x = torch.randn(4, 3, 5, 7).permute(axes).contiguous().permute([axes.index(axis) for axis in range(4)])
+    seed_generators(3, 0, "step/0")
+    whole = nn.functional.dropout(x, 0.3)
+    for rank in range(2):
+        seed_generators(3, 0, "step/0")
+        assert torch.equal(run_of(rank, 2).dropped(x[rank::2], nn.Dropout(0.3)), whole[rank::2])
+
+
+def test_explicit_masks_are_rows_of_the_global_one():
+    whole = run_of(0, 1).keep("mask", (6, 4), 0.5)
+    assert set(whole.unique().tolist()) == {0.0, 2.0}
+    for rank in range(3):
+        assert torch.equal(run_of(rank, 3).keep("mask", (6, 4), 0.5), whole[rank::3])

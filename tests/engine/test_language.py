@@ -1,0 +1,131 @@
+"""The verbs of language models, by a toy whose probabilities are known."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import nn
+
+from deepcanon import engine
+from deepcanon.data import DataError
+from deepcanon.data.splits import Dataset, Split
+from deepcanon.engine.export import write_export
+from deepcanon.engine.language import Primed, Speaks, build_vocabulary, step_export
+from deepcanon.engine.run import Run
+from deepcanon.options import Text, TextSampling
+from deepcanon.parts.vocabulary import Vocabulary
+from deepcanon.settings import Settings
+
+TEXT = "a rose is a rose\nis a rose\n" * 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Text):
+    unit: str = "words"
+    minimum_count: int = 1
+    vocabulary: int = 0
+    sample: int = 6
+
+
+class Even(Speaks, engine.Recipe[Config]):
+    """Every token is equally likely."""
+
+    state = ("model",)
+    parallel = "none: a toy"
+
+    def build(self):
+        self.vocabulary = Vocabulary.from_json(self.facts["vocabulary"])
+        self.model = nn.Identity()
+
+    def plan(self):
+        return 1
+
+    def step(self, step):
+        return {}
+
+    def nll(self, tokens):
+        self.seen = tokens.tolist()
+        return float(torch.tensor(float(len(self.vocabulary))).log())
+
+    def primed(self, tokens):
+        self.prompt = tokens.tolist()
+
+        def step(token, state):
+            return torch.zeros(len(token), len(self.vocabulary)), state
+
+        return Primed(step, torch.zeros(1, 2))
+
+
+class Recurrent(Even):
+    """The same, but it must be given a token to begin with."""
+
+    first = 1
+
+
+def made(recipe, text=TEXT, **options):
+    config = Config(**options)
+    data = Dataset("text", {name: Split(text) for name in ("train", "valid")}, {})
+    vocabulary, _ = build_vocabulary(config, text)
+    facts = {"vocabulary": vocabulary.to_json(), "reader": {"kind": "text"}}
+    return recipe(config, facts, Run(Settings(device="cpu", steps=1), None, lambda: data))
+
+
+def test_vocabularies_need_enough_tokens():
+    vocabulary, tokens = build_vocabulary(Config(), TEXT)
+    assert len(vocabulary) == 5 and torch.equal(tokens, vocabulary.encode(TEXT))
+    with pytest.raises(DataError, match=r"no words.*give a longer text"):
+        build_vocabulary(Config(), " \n")
+    with pytest.raises(DataError, match=r"1 characters.*give a longer text"):
+        build_vocabulary(Config(unit="characters"), "a", least=2)
+
+
+@pytest.mark.parametrize("recipe", [Even, Recurrent])
+@pytest.mark.parametrize("unit", ["words", "characters"])
+def test_what_a_model_reads_to_score_and_to_continue_a_text(recipe, unit):
+    of = made(recipe, unit=unit)
+    vocabulary, first = of.vocabulary, recipe.first
+    assert of.evaluate("valid")["perplexity"] == pytest.approx(len(vocabulary))
+    assert of.seen == vocabulary.encode(TEXT).tolist()
+    (record,) = of.predict(["a rose"])
+    wanted = vocabulary.encode("a rose").tolist()
+    before = [1 if unit == "words" else vocabulary.number["\n"]]
+    assert of.seen == before[:first] + wanted and record["tokens"] == len(wanted)
+    of.generate(TextSampling(prompt="a rose"), torch.Generator())
+    sentence = before if first and unit == "words" else []
+    assert of.prompt == sentence + vocabulary.encode("a rose", closed=False).tolist()
+    of.generate(TextSampling(), torch.Generator())
+    assert of.prompt == before
+    assert of.preprocess("a rose").tolist() == wanted
+    sample = of.figures()["sample"]
+    assert len(vocabulary.encode(sample, closed=False)) == 6
+
+
+def test_a_text_that_is_too_short_is_one_line():
+    with pytest.raises(DataError, match="give a longer text"):
+        made(Even).predict([""])
+    assert made(Recurrent).predict(["a"])[0]["tokens"] == 2  # the word and the sentence's end
+    with pytest.raises(DataError, match="give a longer text"):
+        made(Recurrent).measured(torch.tensor([1]))
+
+
+class Cell(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(5, 5)
+
+    def forward(self, token, hidden, memory=None):
+        logits = self.table(token) + hidden.sum((1, 2))[:, None]
+        return (logits, hidden + 1) if memory is None else (logits, hidden + 1, memory + 1)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_one_step_is_exported_with_its_state(parts, tmp_path):
+    vocabulary = Vocabulary.build(TEXT, "words")
+    export = step_export(Cell(), [torch.zeros(1, 2, 3)] * parts, vocabulary)
+    assert export.input_names == ("token", "hidden", "memory")[: 1 + parts]
+    assert export.output_names == ("logits", "next_hidden", "next_memory")[: 1 + parts]
+    assert export.about["symbols"] == list(vocabulary.symbols)
+    write_export(export, "torch", tmp_path / "cell.pt2")
+    program = torch.export.load(tmp_path / "cell.pt2").module()
+    logits, *after = program(torch.tensor([1, 2, 3]), *[torch.zeros(3, 2, 3)] * parts)
+    assert logits.shape == (3, 5) and len(after) == parts and bool((after[-1] == 1).all())

@@ -1,0 +1,84 @@
+"""What language models are asked: a long text in streams, continuations of a prompt, the token before a text."""
+
+import math
+
+import pytest
+import torch
+from jaxtyping import TypeCheckError
+from torch.nn import functional as F
+
+from deepcanon.parts.language_models import border, continuations, perplexity, text_nll
+from deepcanon.parts.vocabulary import Vocabulary
+
+TEXT = "to be or not to be\nthat is the question\n" * 4
+WEIGHT = torch.randn(5, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def fading(tokens, state=None):
+    """Logits from a mean of the past that halves at each token: a model whose memory is short."""
+    past = torch.zeros(1, len(tokens), 5, dtype=torch.float64) if state is None else state[0]
+    logits = []
+    for token in tokens.T:
+        past = past / 2 + F.one_hot(token, 5).double()
+        logits.append(past[0] @ WEIGHT)
+    return torch.stack(logits, 1), (past,)
+
+
+def token_nll(logits, targets, reduction="none"):
+    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction=reduction).view(targets.shape)
+
+
+@pytest.mark.parametrize("length", [2, 3, 100, 1000, 1003])
+def test_streams_side_by_side_sum_to_one_reading(length):
+    tokens = torch.randint(0, 5, (length,))
+    logits, _ = fading(tokens[None, :-1])
+    whole = float(token_nll(logits, tokens[None, 1:]).mean())
+    assert text_nll(fading, tokens, token_nll) == pytest.approx(whole, rel=1e-12)
+    # A warm-up of 60 halvings leaves nothing of what came before it.
+    assert text_nll(fading, tokens, token_nll, streams=7, warm=60, piece=11) == pytest.approx(whole, rel=1e-12)
+    if length > 100:  # too short a warm-up is seen, so that the test can fail
+        assert text_nll(fading, tokens, token_nll, streams=7, warm=2, piece=11) != pytest.approx(whole, rel=1e-6)
+
+
+def test_a_text_of_one_token_is_refused():
+    for bad in (torch.zeros(1, dtype=torch.int64), torch.zeros(2, 3, dtype=torch.int64)):
+        with pytest.raises((ValueError, TypeCheckError)):
+            text_nll(fading, bad, token_nll)
+
+
+def test_perplexity_of_a_hopeless_model_is_large_and_no_overflow():
+    assert perplexity(math.log(50)) == pytest.approx(50)
+    assert math.isfinite(perplexity(1e6))
+
+
+def test_the_token_before_a_text():
+    assert border(Vocabulary.build(TEXT, "words"), 9) == 1
+    letters = Vocabulary.build(TEXT)
+    assert letters.symbols[border(letters, 9)] == "\n"
+    assert border(Vocabulary.build("abc"), 9) == 9
+
+
+@pytest.mark.parametrize("unit", ["characters", "words"])
+@pytest.mark.parametrize("logits", [True, False])
+def test_continuations_of_a_chain_are_the_likeliest_by_beam_and_never_the_unknown(unit, logits):
+    vocabulary = Vocabulary.build(TEXT, unit)
+    table = torch.randn(len(vocabulary), len(vocabulary), generator=torch.Generator().manual_seed(2))
+    table[:, vocabulary.unknown] = 9.0
+    given = table if logits else table.log_softmax(-1)
+
+    def step(tokens, state):
+        return given[tokens], state + 1
+
+    tokens = vocabulary.encode("to be", closed=False)
+    common = {"prompt": "to be", "length": 4, "logits": logits}
+    drawn = continuations(step, tokens, torch.zeros(1), vocabulary, torch.Generator().manual_seed(0), count=5, **common)
+    assert len(drawn) == 5 and all(record["text"].startswith("to be") for record in drawn)
+    assert not any("\ufffd" in record["text"] or "<unk>" in record["text"] for record in drawn)
+    best = continuations(step, tokens, torch.zeros(1), vocabulary, beam=20, count=3, **common)
+    assert len(best) == 3 and len({record["text"] for record in best}) == 3
+    assert [record["score"] for record in best] == sorted((record["score"] for record in best), reverse=True)
+    if unit == "characters":  # of words a sentence end makes a text shorter, and likelier
+        greedy = continuations(step, tokens, torch.zeros(1), vocabulary, temperature=0.0, **common)
+        assert best[0]["score"] >= greedy[0]["score"]
+        one = continuations(step, tokens, torch.zeros(1), vocabulary, beam=1, **common)
+        assert one[0]["text"] == greedy[0]["text"]
