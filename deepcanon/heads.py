@@ -9,18 +9,17 @@ import dataclasses
 import difflib
 import inspect
 import re
-from collections.abc import Callable
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from deepcanon import options
 from deepcanon.targets import Metric, Target
 
 __all__ = [
-    "PRESETS",
     "Head",
     "Option",
+    "Preset",
     "UnknownRecipe",
     "fields_of",
     "head",
@@ -31,7 +30,7 @@ __all__ = [
 ]
 
 PACKAGE = Path(__file__).parent
-PRESETS = ("smoke", "default", "paper", "verify")
+Preset: TypeAlias = tuple[Any, dict[str, Any]]  # a Config and the settings of a run
 
 
 class UnknownRecipe(ValueError):
@@ -61,12 +60,17 @@ class Head:
     targets: tuple[Target, ...]
     metrics: dict[str, Metric]
     config: type
-    presets: dict[str, Callable[[], Any]]
+    presets: dict[str, Preset]  # what --preset takes: "smoke", "default", "paper", "verify:RUN", ...
 
     @cached_property
     def options(self) -> tuple[Option, ...]:
         """The fields of the recipe's Config."""
         return fields_of(self.config, self.path)
+
+    @property
+    def verified(self) -> dict[str, Preset]:
+        """The runs that `verify` trains, by name."""
+        return {name[7:]: pair for name, pair in self.presets.items() if name.startswith("verify:")}
 
     @property
     def name(self) -> str:
@@ -108,7 +112,7 @@ def head(name: str) -> Head:
         tuple(space.get("TARGETS", ())),
         dict(space.get("METRICS", {})),
         space["Config"],
-        {kind: space[kind] for kind in PRESETS if kind in space},
+        dict(space["PRESETS"]),
     )
 
 
@@ -161,7 +165,7 @@ def fields_of(config: type, path: Path) -> tuple[Option, ...]:
 
 
 def preset(recipe: Head, kind: str, data: str | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(options, run settings) of a preset; `verify:RUN` names one of the runs that `verify` trains.
+    """(options, run settings) of a preset; `verify:RUN` names one of the runs that `verify` trains, `verify` the first.
 
     Options that stand among the run settings (`{"data": "digits", "options": {"classes": ("3", "8")}}`) belong to that
     data set: with other `data` they are left out.
@@ -169,15 +173,10 @@ def preset(recipe: Head, kind: str, data: str | None = None) -> tuple[dict[str, 
     Raises:
         UnknownRecipe: the recipe has no such preset.
     """
-    name, _, which = kind.partition(":")
-    runs = recipe.presets["verify"]() if name == "verify" and "verify" in recipe.presets else {}
-    if name == "verify" and runs and (which or next(iter(runs))) in runs:
-        config, settings = runs[which or next(iter(runs))]
-    elif name != "verify" and name in recipe.presets and not which:
-        config, settings = recipe.presets[name]()
-    else:
-        known = [k for k in recipe.presets if k != "verify"] + [f"verify:{run}" for run in runs]
-        raise UnknownRecipe(f"{recipe.name} has no preset {kind!r}; it has {', '.join(known)}")
+    wanted = f"verify:{next(iter(recipe.verified))}" if kind == "verify" and recipe.verified else kind
+    if wanted not in recipe.presets:
+        raise UnknownRecipe(f"{recipe.name} has no preset {kind!r}; it has {', '.join(recipe.presets)}")
+    config, settings = recipe.presets[wanted]
     settings = dict(settings)
     own = settings.pop("options", {})
     return {**vars(config), **(own if data in (None, settings.get("data")) else {})}, settings

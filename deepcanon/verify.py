@@ -55,7 +55,7 @@ def verify(
         {name, targets: [{run, metric, relation, target, value, source, passed, ...}], seeds, seconds, runs, verdict}
     """
     head, module = resolve(name)
-    presets = head.presets["verify"]()
+    presets = head.verified
     if only is not None and only not in presets:
         raise UsageError(f"{head.name} verifies {', '.join(presets)}; there is no {only!r}")
     numbers = [first_seed] if quick else list(range(first_seed, first_seed + seeds))
@@ -64,7 +64,7 @@ def verify(
     measured: dict[str, list[dict[str, Any]]] = {}
     for run in [only] if only else list(presets):
         config, run_settings = presets[run]
-        config = build_config(module.Config, vars(config))
+        config = build_config(module.Config, dict(vars(config)))
         for seed in numbers:
             settings = build_config(Settings, {"threads": threads, **run_settings, "seed": seed})
             folder = out / f"{head.name}-{run}-{seed}"
@@ -229,8 +229,8 @@ def _says_only(node: ast.stmt) -> bool:
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant)
     if isinstance(node, ast.Assign):
-        return getattr(node.targets[0], "id", None) in ("TARGETS", "METRICS")
-    return isinstance(node, ast.FunctionDef) and node.name in heads.PRESETS
+        return getattr(node.targets[0], "id", None) in ("TARGETS", "METRICS", "PRESETS")
+    return False
 
 
 def _is_of(folder: Path, digest: str, config: Any, settings: Settings) -> bool:

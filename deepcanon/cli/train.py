@@ -33,9 +33,7 @@ def train_command(parser: Parser, arguments: list[str]) -> int:
     options, run_settings = heads.preset(head, kind, peek(arguments, "--data"))
     parser.prog = f"deepcanon train {head.name}"
     parser.description = head.doc.split("\n")[0]
-    known = ", ".join(k for k in head.presets if k != "verify")
-    runs = ", ".join(f"verify:{run}" for run in head.presets["verify"]())
-    parser.add_argument("--preset", metavar="P", default="default", help=f"{known}, {runs}")
+    parser.add_argument("--preset", metavar="P", default="default", help=", ".join(head.presets))
     parser.add_argument("--out", metavar="DIR", help="folder of the run (default: runs/NAME-1, -2, ...)")
     parser.add_argument("--config", metavar="FILE", help="the config.json of another run to begin with")
     if "environment" in head.data:

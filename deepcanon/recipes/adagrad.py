@@ -44,23 +44,17 @@ class Config(Images, Tables, Examples, Batches, Tuning):
     epochs: int = 4
 
 
-def smoke():
-    few = Config(hidden=(16,), learning_rates=(0.03, 0.3), epochs=3, batch=50, seeds=2)
-    return few, {"data": "digits"}
-
-
-def default():
-    rates = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-    return Config(hidden=(64,), learning_rates=rates, epochs=10, batch=64), {"data": "digits"}
-
-
-def paper():
-    return Config(epochs=20), {"data": "mnist"}
-
-
-def verify():
-    return {"mnist": (Config(), {"data": "mnist", "threads": 1})}
-
+FEW = Config(hidden=(16,), learning_rates=(0.03, 0.3), epochs=3, batch=50, seeds=2)
+RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+PRESETS = {
+    "smoke": (FEW, {"data": "digits"}),
+    "default": (
+        Config(hidden=(64,), learning_rates=RATES, epochs=10, batch=64),
+        {"data": "digits"},
+    ),
+    "paper": (Config(epochs=20), {"data": "mnist"}),
+    "verify:mnist": (Config(), {"data": "mnist", "threads": 1}),
+}
 
 from deepcanon.engine import Experiment
 

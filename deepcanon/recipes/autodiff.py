@@ -57,21 +57,12 @@ class Config:
     """Numbers in a timed evaluation: so many points of n inputs at once, as fit in a cache."""
 
 
-def smoke():
-    return Config(graphs=15, operations=40, inputs=(4, 8), elements=800), {}
-
-
-def default():
-    return Config(graphs=200), {}
-
-
-def paper():
-    return Config(), {}
-
-
-def verify():
-    return {"torch-func": (Config(), {"threads": 1})}
-
+PRESETS = {
+    "smoke": (Config(graphs=15, operations=40, inputs=(4, 8), elements=800), {}),
+    "default": (Config(graphs=200), {}),
+    "paper": (Config(), {}),
+    "verify:torch-func": (Config(), {"threads": 1}),
+}
 
 import numpy as np
 import torch

@@ -62,28 +62,17 @@ class Config(Images, Tables, Batches, Schedule, Activation, Initialization):
     epochs: int = 30
 
 
-def smoke():
-    return Config(code=4, hidden=(32, 16), batch=64), {"data": "digits", "steps": 60}
-
-
-def default():
-    return Config(code=8, hidden=(128, 64), batch=64, epochs=100), {"data": "digits"}
-
-
-def paper():
-    return Config(valid_share=0.0), {"data": "mnist"}
-
-
-def verify():
-    full = Config(valid_share=0.0)
-    again = {"data": "mnist", "threads": 1}
-    zero = Config(hidden=(64,), initialization="zero", valid_share=0.0)
-    return {
-        "mnist-short": (full, {**again, "steps": 240 * 20}),
-        "mnist": (full, {**again, "steps": 240 * 38}),
-        "mnist-zero": (zero, {**again, "steps": 240}),
-    }
-
+FULL = Config(valid_share=0.0)
+AGAIN = {"data": "mnist", "threads": 1}
+ZERO = Config(hidden=(64,), initialization="zero", valid_share=0.0)
+PRESETS = {
+    "smoke": (Config(code=4, hidden=(32, 16), batch=64), {"data": "digits", "steps": 60}),
+    "default": (Config(code=8, hidden=(128, 64), batch=64, epochs=100), {"data": "digits"}),
+    "paper": (Config(valid_share=0.0), {"data": "mnist"}),
+    "verify:mnist-short": (FULL, {**AGAIN, "steps": 240 * 20}),
+    "verify:mnist": (FULL, {**AGAIN, "steps": 240 * 38}),
+    "verify:mnist-zero": (ZERO, {**AGAIN, "steps": 240}),
+}
 
 import torch
 from torch import nn

@@ -64,36 +64,28 @@ class Config(Images, Batches, Optimization, Schedule, Dropout):
     epochs: int = 10
 
 
-def smoke():
-    return Config(filters=(16, 32), hidden=64, batch_norm=True, shift=1, batch=64), {
-        "data": "digits",
-        "steps": 60,
-    }
-
-
-def default():
-    return Config(batch_norm=True, batch=64, epochs=12), {"data": "digits"}
-
-
-def paper():
-    return Config(filters=(6, 16), kernel=5, hidden=84, dropout=0.0, epochs=20), {"data": "mnist"}
-
-
-def verify():
-    one = {"threads": 1}
-    deep = Config(filters=(32, 64, 128), batch_norm=True, shift=1, valid_share=0.0)
-    return {
-        "mnist": (deep, {"data": "mnist", "steps": 2400, **one}),
-        "fashion-mnist": (
-            replace(deep, flip=True),
-            {"data": "fashion-mnist", "steps": 7020, **one},
-        ),
-        "fashion-mnist-plain": (
-            Config(valid_share=0.0),
-            {"data": "fashion-mnist", "steps": 4680, **one},
-        ),
-    }
-
+ONE = {"threads": 1}
+DEEP = Config(filters=(32, 64, 128), batch_norm=True, shift=1, valid_share=0.0)
+PRESETS = {
+    "smoke": (
+        Config(filters=(16, 32), hidden=64, batch_norm=True, shift=1, batch=64),
+        {"data": "digits", "steps": 60},
+    ),
+    "default": (Config(batch_norm=True, batch=64, epochs=12), {"data": "digits"}),
+    "paper": (
+        Config(filters=(6, 16), kernel=5, hidden=84, dropout=0.0, epochs=20),
+        {"data": "mnist"},
+    ),
+    "verify:mnist": (DEEP, {"data": "mnist", "steps": 2400, **ONE}),
+    "verify:fashion-mnist": (
+        replace(DEEP, flip=True),
+        {"data": "fashion-mnist", "steps": 7020, **ONE},
+    ),
+    "verify:fashion-mnist-plain": (
+        Config(valid_share=0.0),
+        {"data": "fashion-mnist", "steps": 4680, **ONE},
+    ),
+}
 
 import torch
 

@@ -59,24 +59,16 @@ class Config(Images, Tables, Batches, Schedule, Activation):
     """Adam's rate at the peak of the schedule."""
 
 
-def smoke():
-    return Config(hidden=40, batch=64), {"data": "digits", "steps": 60}
-
-
-def default():
-    return Config(hidden=100, batch=64, epochs=100), {"data": "digits"}
-
-
-def paper():
-    return Config(), {"data": "mnist"}
-
-
-def verify():
-    free = Config(hidden=300, activation="relu", tied=False, batch=256)
-    noisy = replace(free, corruption="gaussian", amount=0.1)
-    steps = {"data": "", "steps": 6000, "threads": 1}
-    return {"curve": (noisy, steps), "curve-identity": (replace(noisy, amount=0.0), steps)}
-
+FREE = Config(hidden=300, activation="relu", tied=False, batch=256)
+NOISY = replace(FREE, corruption="gaussian", amount=0.1)
+STEPS = {"data": "", "steps": 6000, "threads": 1}
+PRESETS = {
+    "smoke": (Config(hidden=40, batch=64), {"data": "digits", "steps": 60}),
+    "default": (Config(hidden=100, batch=64, epochs=100), {"data": "digits"}),
+    "paper": (Config(), {"data": "mnist"}),
+    "verify:curve": (NOISY, STEPS),
+    "verify:curve-identity": (replace(NOISY, amount=0.0), STEPS),
+}
 
 import torch
 from torch import nn

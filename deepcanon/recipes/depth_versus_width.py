@@ -64,23 +64,14 @@ class Config(Images, Tables, Batches, Tuning):
     seeds: int = 5
 
 
-def smoke():
-    once = Config(learning_rates=(0.1,), initializations=("he",), epochs=1, seeds=2)
-    return replace(once, parameters=2000, batch=64), {"data": "digits"}
-
-
-def default():
-    small = Config(parameters=10_000, initializations=("he",), epochs=20, batch=64)
-    return small, {"data": "digits"}
-
-
-def paper():
-    return Config(tents=8, units=128), {"data": "mnist"}
-
-
-def verify():
-    return {"mnist": (Config(), {"data": "mnist", "precision": "fp32", "threads": 1})}
-
+ONCE = Config(learning_rates=(0.1,), initializations=("he",), epochs=1, seeds=2)
+SMALL = Config(parameters=10_000, initializations=("he",), epochs=20, batch=64)
+PRESETS = {
+    "smoke": (replace(ONCE, parameters=2000, batch=64), {"data": "digits"}),
+    "default": (SMALL, {"data": "digits"}),
+    "paper": (Config(tents=8, units=128), {"data": "mnist"}),
+    "verify:mnist": (Config(), {"data": "mnist", "precision": "fp32", "threads": 1}),
+}
 
 import torch
 from torch import nn

@@ -79,37 +79,26 @@ class Config:
     """Stop when an evaluation's mean return reaches this; by default all steps are taken."""
 
 
-def smoke():
-    net = Config(environments=4, updates=1, batch=16, hidden=(16,))
-    small = replace(net, warmup=40, explore=60, replay_size=100)
-    return small, {"data": "CartPole-v1", "steps": 30}
-
-
-def default():
-    return Config(), {"data": "CartPole-v1", "steps": 5_000, "evaluate_every": 250}
-
-
-def paper():
-    atari = Config(environments=1, updates=1, batch=32, replay_size=1_000_000, warmup=50_000)
-    atari = replace(atari, explore=1_000_000, epsilon_end=0.1, target_period=10_000, delta=1.0)
-    atari = replace(atari, learning_rate=2.5e-4, gradient_clip=0.0, anneal=False)
-    return atari, {"data": "CartPole-v1", "steps": 2_000_000, "evaluate_every": 20_000}
-
-
-def verify():
-    cart = {"data": "CartPole-v1", "steps": 5_000, "evaluate_every": 250}
-    # Few evaluations: the best of fifty draws of 20 episodes was seen to be a lucky one.
-    swing = {"data": "Acrobot-v1", "steps": 13_000, "evaluate_every": 1_000}
-    # One random episode in 70 swings up: what is rare is looked for longer, and kept.
-    memory = Config(replay_size=100_000, explore=40_000)
-    return {
-        "cartpole": (Config(), cart),
-        "acrobot": (memory, swing),
-        "cartpole-no-target": (Config(target_network=False), cart),
-        "acrobot-no-replay": (replace(memory, replay=False), swing),
-        "cartpole-no-replay": (Config(replay=False), cart),  # told, not judged: it does well
-    }
-
+NET = Config(environments=4, updates=1, batch=16, hidden=(16,))
+SMALL = replace(NET, warmup=40, explore=60, replay_size=100)
+ATARI = Config(environments=1, updates=1, batch=32, replay_size=1_000_000, warmup=50_000)
+ATARI = replace(ATARI, explore=1_000_000, epsilon_end=0.1, target_period=10_000, delta=1.0)
+ATARI = replace(ATARI, learning_rate=2.5e-4, gradient_clip=0.0, anneal=False)
+CART = {"data": "CartPole-v1", "steps": 5_000, "evaluate_every": 250}
+# Few evaluations: the best of fifty draws of 20 episodes was seen to be a lucky one.
+SWING = {"data": "Acrobot-v1", "steps": 13_000, "evaluate_every": 1_000}
+# One random episode in 70 swings up: what is rare is looked for longer, and kept.
+MEMORY = Config(replay_size=100_000, explore=40_000)
+PRESETS = {
+    "smoke": (SMALL, {"data": "CartPole-v1", "steps": 30}),
+    "default": (Config(), {"data": "CartPole-v1", "steps": 5_000, "evaluate_every": 250}),
+    "paper": (ATARI, {"data": "CartPole-v1", "steps": 2_000_000, "evaluate_every": 20_000}),
+    "verify:cartpole": (Config(), CART),
+    "verify:acrobot": (MEMORY, SWING),
+    "verify:cartpole-no-target": (Config(target_network=False), CART),
+    "verify:acrobot-no-replay": (replace(MEMORY, replay=False), SWING),
+    "verify:cartpole-no-replay": (Config(replay=False), CART),  # told, not judged: it does well
+}
 
 import copy
 

@@ -41,29 +41,18 @@ class Config(Images, Tables, Batches, InputDropout, MaxNorm, Tuning):
     batch: int = 256
 
 
-def smoke():
-    few = Config(hidden=(16,), learning_rates=(1e-3,), epochs=2, batch=50, seeds=2)
-    return few, {"data": "digits"}
-
-
-def default():
-    small = Config(
-        hidden=(256, 256), train_examples=500, epochs=150, batch=50, learning_rates=(1e-3, 3e-3)
-    )
-    return small, {"data": "digits"}
-
-
-def paper():
-    return Config(hidden=(1024, 1024, 1024), epochs=200), {"data": "mnist"}
-
-
-def verify():
-    settings = {"data": "mnist", "threads": 1}
-    return {
-        "mnist": (Config(epochs=40, batch=512), settings),
-        "mnist-5000": (Config(train_examples=5000, epochs=100, batch=250), settings),
-    }
-
+FEW = Config(hidden=(16,), learning_rates=(1e-3,), epochs=2, batch=50, seeds=2)
+SMALL = Config(
+    hidden=(256, 256), train_examples=500, epochs=150, batch=50, learning_rates=(1e-3, 3e-3)
+)
+SETTINGS = {"data": "mnist", "threads": 1}
+PRESETS = {
+    "smoke": (FEW, {"data": "digits"}),
+    "default": (SMALL, {"data": "digits"}),
+    "paper": (Config(hidden=(1024, 1024, 1024), epochs=200), {"data": "mnist"}),
+    "verify:mnist": (Config(epochs=40, batch=512), SETTINGS),
+    "verify:mnist-5000": (Config(train_examples=5000, epochs=100, batch=250), SETTINGS),
+}
 
 from deepcanon.engine import Experiment
 

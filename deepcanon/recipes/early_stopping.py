@@ -50,22 +50,13 @@ class Config(Images, Tables, Examples, Batches, Repeats):
     """Strips with a rise after which UP stops."""
 
 
-def smoke():
-    few = Config(hidden=(32,), epochs=4, batch=50, evaluations=10, strip=2, wait=3, seeds=2)
-    return few, {"data": "digits"}
-
-
-def default():
-    return Config(hidden=(256, 256), batch=50), {"data": "digits"}
-
-
-def paper():
-    return Config(), {"data": "mnist"}
-
-
-def verify():
-    return {"mnist": (Config(train_examples=5000), {"data": "mnist", "threads": 1})}
-
+FEW = Config(hidden=(32,), epochs=4, batch=50, evaluations=10, strip=2, wait=3, seeds=2)
+PRESETS = {
+    "smoke": (FEW, {"data": "digits"}),
+    "default": (Config(hidden=(256, 256), batch=50), {"data": "digits"}),
+    "paper": (Config(), {"data": "mnist"}),
+    "verify:mnist": (Config(train_examples=5000), {"data": "mnist", "threads": 1}),
+}
 
 import statistics
 

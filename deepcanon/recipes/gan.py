@@ -85,33 +85,22 @@ class Config(Images):
     """Judge the samples by a classifier of the data, trained once for each data set."""
 
 
-def smoke():
-    small = Config(width=4, generator_hidden=16, discriminator_hidden=8, dropout=0.0, hidden=16)
-    return replace(small, batch=16, samples=64), {"data": "digits", "steps": 30}
-
-
-def default():
-    return Config(samples=2_000), {"data": "digits", "steps": 3_000}
-
-
-def paper():
-    net = Config(noise=100, width=64, generator_hidden=0, discriminator_hidden=0, dropout=0.0)
-    dcgan = replace(net, batch=128, learning_rate=2e-4, decay=False, average=0.0)
-    return dcgan, {"data": "mnist", "steps": 10_000}
-
-
-def verify():
-    judged = Config(score=True)
-    mnist = {"data": "mnist", "steps": 9_500, "evaluate_every": 2_000}
-    points = Config(noise=2, batch=256, discriminator_rate=2.0, samples=2_500)
-    plane = {"data": "gaussians-25", "steps": 10_000, "evaluate_every": 1_000, "precision": "fp32"}
-    return {
-        "mnist": (judged, mnist),
-        "mnist-untrained": (judged, {**mnist, "steps": 1}),
-        "mnist-200-steps": (judged, {**mnist, "steps": 200}),
-        "gaussians-25": (points, plane),
-    }
-
+SMALL = Config(width=4, generator_hidden=16, discriminator_hidden=8, dropout=0.0, hidden=16)
+NET = Config(noise=100, width=64, generator_hidden=0, discriminator_hidden=0, dropout=0.0)
+DCGAN = replace(NET, batch=128, learning_rate=2e-4, decay=False, average=0.0)
+JUDGED = Config(score=True)
+MNIST = {"data": "mnist", "steps": 9_500, "evaluate_every": 2_000}
+POINTS = Config(noise=2, batch=256, discriminator_rate=2.0, samples=2_500)
+PLANE = {"data": "gaussians-25", "steps": 10_000, "evaluate_every": 1_000, "precision": "fp32"}
+PRESETS = {
+    "smoke": (replace(SMALL, batch=16, samples=64), {"data": "digits", "steps": 30}),
+    "default": (Config(samples=2_000), {"data": "digits", "steps": 3_000}),
+    "paper": (DCGAN, {"data": "mnist", "steps": 10_000}),
+    "verify:mnist": (JUDGED, MNIST),
+    "verify:mnist-untrained": (JUDGED, {**MNIST, "steps": 1}),
+    "verify:mnist-200-steps": (JUDGED, {**MNIST, "steps": 200}),
+    "verify:gaussians-25": (POINTS, PLANE),
+}
 
 import copy
 

@@ -58,27 +58,16 @@ class Config(Images, Documents, Tables):
     valid_share: float = 0.2
 
 
-def smoke():
-    return Config(repeats=3, examples=(4, 16, 60)), {"data": "digits"}
-
-
-def default():
-    return Config(repeats=60), {"data": "digits"}
-
-
-def paper():
-    return Config(repeats=1000), {"data": "digits"}
-
-
-def verify():
-    reviews = {"data": "rt-polarity", "threads": 1}
-    all_of_them = Config(repeats=10, examples=(1024, 7400), penalties=(10.0, 3.0, 1.0))
-    return {
-        "digits": (Config(), {"data": "digits", "threads": 1}),
-        "reviews": (Config(examples=(128, 256)), reviews),
-        "reviews-all": (all_of_them, {"data": "rt-polarity"}),
-    }
-
+REVIEWS = {"data": "rt-polarity", "threads": 1}
+ALL_OF_THEM = Config(repeats=10, examples=(1024, 7400), penalties=(10.0, 3.0, 1.0))
+PRESETS = {
+    "smoke": (Config(repeats=3, examples=(4, 16, 60)), {"data": "digits"}),
+    "default": (Config(repeats=60), {"data": "digits"}),
+    "paper": (Config(repeats=1000), {"data": "digits"}),
+    "verify:digits": (Config(), {"data": "digits", "threads": 1}),
+    "verify:reviews": (Config(examples=(128, 256)), REVIEWS),
+    "verify:reviews-all": (ALL_OF_THEM, {"data": "rt-polarity"}),
+}
 
 import functools
 from typing import NamedTuple

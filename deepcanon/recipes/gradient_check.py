@@ -58,21 +58,12 @@ class Config:
     """Random entries of each tensor that are compared."""
 
 
-def smoke():
-    return Config(coordinates=4), {}
-
-
-def default():
-    return Config(), {}
-
-
-def paper():
-    return Config(), {}
-
-
-def verify():
-    return {"all": (Config(coordinates=1000), {"threads": 1})}
-
+PRESETS = {
+    "smoke": (Config(coordinates=4), {}),
+    "default": (Config(), {}),
+    "paper": (Config(), {}),
+    "verify:all": (Config(coordinates=1000), {"threads": 1}),
+}
 
 import torch
 from torch import nn

@@ -59,22 +59,13 @@ class Config:
     """Steps, if none are given."""
 
 
-def smoke():
-    return Config(length=10, hidden=8, learning_rates=(0.01, 0.5), batch=4), {"steps": 30}
-
-
-def default():
-    return Config(length=50, iterations=6000), {}
-
-
-def paper():
-    plain = Config(hidden=50, limit=1.0, learning_rates=(0.01,), momentum=0.0, iterations=50_000)
-    return plain, {}
-
-
-def verify():
-    return {"adding": (Config(), {})}
-
+PLAIN = Config(hidden=50, limit=1.0, learning_rates=(0.01,), momentum=0.0, iterations=50_000)
+PRESETS = {
+    "smoke": (Config(length=10, hidden=8, learning_rates=(0.01, 0.5), batch=4), {"steps": 30}),
+    "default": (Config(length=50, iterations=6000), {}),
+    "paper": (PLAIN, {}),
+    "verify:adding": (Config(), {}),
+}
 
 import torch
 

@@ -43,21 +43,12 @@ class Config(Images, Tables, Batches, Tuning):
     batch: int = 256
 
 
-def smoke():
-    return Config(learning_rates=(0.1,), batch=32, seeds=2), {"data": "digits"}
-
-
-def default():
-    return Config(learning_rates=(0.01, 0.03, 0.1), batch=64), {"data": "digits"}
-
-
-def paper():
-    return Config(), {"data": "mnist"}
-
-
-def verify():
-    return {"mnist": (Config(), {"data": "mnist", "threads": 1})}
-
+PRESETS = {
+    "smoke": (Config(learning_rates=(0.1,), batch=32, seeds=2), {"data": "digits"}),
+    "default": (Config(learning_rates=(0.01, 0.03, 0.1), batch=64), {"data": "digits"}),
+    "paper": (Config(), {"data": "mnist"}),
+    "verify:mnist": (Config(), {"data": "mnist", "threads": 1}),
+}
 
 import statistics
 

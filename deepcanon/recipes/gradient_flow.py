@@ -62,22 +62,13 @@ class Config:
     """Networks of each kind."""
 
 
-def smoke():
-    few: dict = {"radii": (0.9,), "perceptrons": ("relu-he",), "draws": 3}
-    return Config(length=12, hidden=6, depth=6, width=8, **few), {}
-
-
-def default():
-    return Config(draws=5), {}
-
-
-def paper():
-    return Config(hidden=50, radii=(0.9, 0.95, 1.0, 1.1), draws=20), {}
-
-
-def verify():
-    return {"initial": (Config(), {})}
-
+FEW: dict = {"radii": (0.9,), "perceptrons": ("relu-he",), "draws": 3}
+PRESETS: dict = {
+    "smoke": (Config(length=12, hidden=6, depth=6, width=8, **FEW), {}),
+    "default": (Config(draws=5), {}),
+    "paper": (Config(hidden=50, radii=(0.9, 0.95, 1.0, 1.1), draws=20), {}),
+    "verify:initial": (Config(), {}),
+}
 
 import torch
 from torch import nn

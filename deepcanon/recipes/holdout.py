@@ -63,21 +63,12 @@ class Config:
     """Steps, if none are given."""
 
 
-def smoke():
-    return Config(sizes=(300, 1000), disagreements=(0.1, 0.5), trials=50), {"steps": 4}
-
-
-def default():
-    return Config(trials=200, repeats=10), {}
-
-
-def paper():
-    return Config(), {}
-
-
-def verify():
-    return {"simulated": (Config(), {"threads": 1})}
-
+PRESETS = {
+    "smoke": (Config(sizes=(300, 1000), disagreements=(0.1, 0.5), trials=50), {"steps": 4}),
+    "default": (Config(trials=200, repeats=10), {}),
+    "paper": (Config(), {}),
+    "verify:simulated": (Config(), {"threads": 1}),
+}
 
 import torch
 from torch import nn

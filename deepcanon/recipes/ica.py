@@ -63,28 +63,17 @@ class Config(Patches, Tables):
     channels: Literal[0, 1, 3] = 1
 
 
-def smoke():
-    return Config(iterations=30, patch=8, patches=3_000), {"data": "photos"}
-
-
-def default():
-    return Config(patch=12, patches=20_000), {"data": "photos"}
-
-
-def paper():
-    return Config(patch=12), {"data": "bsds500"}
-
-
-def verify():
-    mixed = Config()
-    return {
-        "laplace-4": (mixed, {"data": ""}),
-        "laplace-10": (replace(mixed, mixture=10, samples=20_000), {"data": ""}),
-        "gaussian-4": (replace(mixed, source="gaussian"), {"data": ""}),
-        "bsds500": (Config(patch=12), {"data": "bsds500"}),
-        "bsds500-unwhitened": (Config(patch=8, whiten=False), {"data": "bsds500"}),
-    }
-
+MIXED = Config()
+PRESETS = {
+    "smoke": (Config(iterations=30, patch=8, patches=3_000), {"data": "photos"}),
+    "default": (Config(patch=12, patches=20_000), {"data": "photos"}),
+    "paper": (Config(patch=12), {"data": "bsds500"}),
+    "verify:laplace-4": (MIXED, {"data": ""}),
+    "verify:laplace-10": (replace(MIXED, mixture=10, samples=20_000), {"data": ""}),
+    "verify:gaussian-4": (replace(MIXED, source="gaussian"), {"data": ""}),
+    "verify:bsds500": (Config(patch=12), {"data": "bsds500"}),
+    "verify:bsds500-unwhitened": (Config(patch=8, whiten=False), {"data": "bsds500"}),
+}
 
 import torch
 

@@ -63,22 +63,13 @@ class Config:
     """Networks of each kind."""
 
 
-def smoke():
-    few: dict = {"activations": ("relu", "tanh"), "schemes": ("he", "glorot"), "draws": 4}
-    return Config(depth=8, width=32, batch=8, **few), {}
-
-
-def default():
-    return Config(width=256, draws=10), {}
-
-
-def paper():
-    return Config(activations=("tanh",), schemes=("glorot", "small"), depth=5, width=1000), {}
-
-
-def verify():
-    return {"deep": (Config(schemes=("he", "glorot", "small")), {})}
-
+FEW: dict = {"activations": ("relu", "tanh"), "schemes": ("he", "glorot"), "draws": 4}
+PRESETS: dict = {
+    "smoke": (Config(depth=8, width=32, batch=8, **FEW), {}),
+    "default": (Config(width=256, draws=10), {}),
+    "paper": (Config(activations=("tanh",), schemes=("glorot", "small"), depth=5, width=1000), {}),
+    "verify:deep": (Config(schemes=("he", "glorot", "small")), {}),
+}
 
 import torch
 

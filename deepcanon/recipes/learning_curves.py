@@ -59,23 +59,15 @@ class Config(Images, Tables):
     """Steps of the test, if none are given."""
 
 
-def smoke():
-    return Config(hidden=(16,), batch=32), {"data": "digits", "steps": 60}
-
-
-def default():
-    return Config(batch=64), {"data": "digits"}
-
-
-def paper():
-    return Config(momentum=0.0), {"data": "mnist"}
-
-
-def verify():
-    settings = {"data": "mnist", "threads": 1}
-    plain = Config(momentum=0.0, highest=100.0)
-    return {"mnist": (Config(), settings), "mnist-sgd": (plain, settings)}
-
+SETTINGS = {"data": "mnist", "threads": 1}
+PLAIN = Config(momentum=0.0, highest=100.0)
+PRESETS = {
+    "smoke": (Config(hidden=(16,), batch=32), {"data": "digits", "steps": 60}),
+    "default": (Config(batch=64), {"data": "digits"}),
+    "paper": (Config(momentum=0.0), {"data": "mnist"}),
+    "verify:mnist": (Config(), SETTINGS),
+    "verify:mnist-sgd": (PLAIN, SETTINGS),
+}
 
 import copy
 import math

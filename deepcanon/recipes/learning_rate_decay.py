@@ -56,21 +56,13 @@ class Config:
     """Steps, if none are given."""
 
 
-def smoke():
-    return Config(walkers=500, updates=60), {}
-
-
-def default():
-    return Config(), {}
-
-
-def paper():
-    return Config(), {}
-
-
-def verify():
-    return {"noisy": (Config(), {"threads": 1}), "high-rate": (Config(rate=1.5), {"threads": 1})}
-
+PRESETS = {
+    "smoke": (Config(walkers=500, updates=60), {}),
+    "default": (Config(), {}),
+    "paper": (Config(), {}),
+    "verify:noisy": (Config(), {"threads": 1}),
+    "verify:high-rate": (Config(rate=1.5), {"threads": 1}),
+}
 
 import torch
 from torch import nn

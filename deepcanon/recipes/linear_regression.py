@@ -53,26 +53,16 @@ class Config(Tables):
     """Descent: step size; 0 takes 2 / (smallest + largest curvature), the best constant one."""
 
 
-def smoke():
-    return Config(), {"data": "diabetes"}
-
-
-def default():
-    return Config(), {"data": "diabetes"}
-
-
-def paper():
-    return Config(valid_share=0.0, test_share=0.0), {"data": "diabetes"}
-
-
-def verify():
-    exact, settings = paper()[0], {"data": "diabetes", "threads": 1}
-    return {
-        "normal-equations": (exact, settings),
-        "gradient-descent": (replace(exact, solver="gradient-descent"), settings),
-        "lbfgs": (replace(exact, solver="lbfgs"), settings),
-    }
-
+PAPER = (Config(valid_share=0.0, test_share=0.0), {"data": "diabetes"})
+FULL, SETTINGS = PAPER[0], {"data": "diabetes", "threads": 1}
+PRESETS = {
+    "smoke": (Config(), {"data": "diabetes"}),
+    "default": (Config(), {"data": "diabetes"}),
+    "paper": PAPER,
+    "verify:normal-equations": (FULL, SETTINGS),
+    "verify:gradient-descent": (replace(FULL, solver="gradient-descent"), SETTINGS),
+    "verify:lbfgs": (replace(FULL, solver="lbfgs"), SETTINGS),
+}
 
 import torch
 from torch import nn

@@ -54,24 +54,16 @@ class Config(Images, Tables, Batches):
     epochs: int = 40
 
 
-def smoke():
-    return Config(), {"data": "digits", "steps": 20}
-
-
-def default():
-    return Config(), {"data": "digits", "options": {"classes": ("3", "8")}}
-
-
-def paper():
-    return Config(classes=("0", "1"), valid_share=0.0), {"data": "mnist"}
-
-
-def verify():
-    full = Config(classes=("0", "1"), valid_share=0.0)
-    sgd = replace(full, optimizer="sgd", learning_rate=3.0, epochs=100)
-    settings = {"data": "mnist", "threads": 1}
-    return {"mnist": (full, settings), "mnist-sgd": (sgd, settings)}
-
+FULL = Config(classes=("0", "1"), valid_share=0.0)
+SGD = replace(FULL, optimizer="sgd", learning_rate=3.0, epochs=100)
+SETTINGS = {"data": "mnist", "threads": 1}
+PRESETS = {
+    "smoke": (Config(), {"data": "digits", "steps": 20}),
+    "default": (Config(), {"data": "digits", "options": {"classes": ("3", "8")}}),
+    "paper": (Config(classes=("0", "1"), valid_share=0.0), {"data": "mnist"}),
+    "verify:mnist": (FULL, SETTINGS),
+    "verify:mnist-sgd": (SGD, SETTINGS),
+}
 
 import functools
 

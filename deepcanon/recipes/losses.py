@@ -60,23 +60,14 @@ class Config(Images, Tables, Tuning):
     """Examples per step."""
 
 
-def smoke():
-    few = Config(hidden=(16,), learning_rates=(0.03, 0.3), batch=64, seeds=2)
-    return replace(few, train_steps=30, every=10, threshold=0.8), {"data": "digits"}
-
-
-def default():
-    small = Config(hidden=(64,), train_steps=300, every=10, batch=64, threshold=0.9)
-    return small, {"data": "digits"}
-
-
-def paper():
-    return Config(), {"data": "mnist"}
-
-
-def verify():
-    return {"mnist": (Config(), {"data": "mnist", "threads": 1})}
-
+FEW = Config(hidden=(16,), learning_rates=(0.03, 0.3), batch=64, seeds=2)
+SMALL = Config(hidden=(64,), train_steps=300, every=10, batch=64, threshold=0.9)
+PRESETS = {
+    "smoke": (replace(FEW, train_steps=30, every=10, threshold=0.8), {"data": "digits"}),
+    "default": (SMALL, {"data": "digits"}),
+    "paper": (Config(), {"data": "mnist"}),
+    "verify:mnist": (Config(), {"data": "mnist", "threads": 1}),
+}
 
 import statistics
 

@@ -60,22 +60,13 @@ class Config(
     batch: int = 256
 
 
-def smoke():
-    return Config(hidden=(32, 32), batch=64), {"data": "digits", "steps": 60}
-
-
-def default():
-    return Config(hidden=(128, 128), batch=64), {"data": "digits"}
-
-
-def paper():
-    return Config(), {"data": "mnist"}
-
-
-def verify():
-    chosen = Config(valid_share=0.0)
-    return {"mnist": (chosen, {"data": "mnist", "steps": 4680, "threads": 1})}
-
+CHOSEN = Config(valid_share=0.0)
+PRESETS = {
+    "smoke": (Config(hidden=(32, 32), batch=64), {"data": "digits", "steps": 60}),
+    "default": (Config(hidden=(128, 128), batch=64), {"data": "digits"}),
+    "paper": (Config(), {"data": "mnist"}),
+    "verify:mnist": (CHOSEN, {"data": "mnist", "steps": 4680, "threads": 1}),
+}
 
 import torch
 from torch import nn

@@ -56,21 +56,12 @@ class Config:
     """Steps, if none are given."""
 
 
-def smoke():
-    return Config(updates=60), {}
-
-
-def default():
-    return Config(updates=1000), {}
-
-
-def paper():
-    return Config(), {}
-
-
-def verify():
-    return {"ravine": (Config(), {"threads": 1})}
-
+PRESETS = {
+    "smoke": (Config(updates=60), {}),
+    "default": (Config(updates=1000), {}),
+    "paper": (Config(), {}),
+    "verify:ravine": (Config(), {"threads": 1}),
+}
 
 import math
 

@@ -50,25 +50,15 @@ class Config(Images, Documents, Tables):
     valid_share: float = 0.2
 
 
-def smoke():
-    return Config(), {"data": "digits"}
-
-
-def default():
-    return Config(), {"data": "digits"}
-
-
-def paper():
-    return Config(distribution="bernoulli", valid_share=0.0), {"data": "mnist"}
-
-
-def verify():
-    return {
-        "mnist": (paper()[0], {"data": "mnist", "threads": 1}),
-        "digits": (Config(), {"data": "digits", "threads": 1}),
-        "reviews": (Config(), {"data": "rt-polarity", "threads": 1}),
-    }
-
+PAPER = (Config(distribution="bernoulli", valid_share=0.0), {"data": "mnist"})
+PRESETS = {
+    "smoke": (Config(), {"data": "digits"}),
+    "default": (Config(), {"data": "digits"}),
+    "paper": PAPER,
+    "verify:mnist": (PAPER[0], {"data": "mnist", "threads": 1}),
+    "verify:digits": (Config(), {"data": "digits", "threads": 1}),
+    "verify:reviews": (Config(), {"data": "rt-polarity", "threads": 1}),
+}
 
 import functools
 

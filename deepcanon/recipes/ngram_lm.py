@@ -56,23 +56,14 @@ class Config(Text):
     """Tokens of the text sample."""
 
 
-def smoke():
-    return Config(order=3, sample=20), {"data": "pydoc"}
-
-
-def default():
-    return Config(), {"data": "pydoc"}
-
-
-def paper():
-    return Config(), {"data": "ptb"}
-
-
-def verify():
-    runs = {f"ptb-{order}": (Config(order=order), {"data": "ptb"}) for order in (1, 2, 3, 5)}
-    letters = Config(unit="characters", order=7)
-    return {**runs, "tinyshakespeare-7": (letters, {"data": "tinyshakespeare"})}
-
+LETTERS = Config(unit="characters", order=7)
+PRESETS = {
+    "smoke": (Config(order=3, sample=20), {"data": "pydoc"}),
+    "default": (Config(), {"data": "pydoc"}),
+    "paper": (Config(), {"data": "ptb"}),
+    **{f"verify:ptb-{n}": (Config(order=n), {"data": "ptb"}) for n in (1, 2, 3, 5)},
+    "verify:tinyshakespeare-7": (LETTERS, {"data": "tinyshakespeare"}),
+}
 
 import torch
 

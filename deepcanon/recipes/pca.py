@@ -57,25 +57,14 @@ class Config(Images, Tables):
     """Numbers of components at which the error is reported too, as far as they are kept."""
 
 
-def smoke():
-    return Config(components=5, batch=300), {"data": "digits"}
-
-
-def default():
-    return Config(components=16), {"data": "digits"}
-
-
-def paper():
-    return Config(components=30, valid_share=0.0), {"data": "mnist"}
-
-
-def verify():
-    exact = Config(components=100, whiten="pca", valid_share=0.0)
-    return {
-        "mnist": (exact, {"data": "mnist"}),
-        "fashion-mnist": (exact, {"data": "fashion-mnist"}),
-    }
-
+EXACT = Config(components=100, whiten="pca", valid_share=0.0)
+PRESETS = {
+    "smoke": (Config(components=5, batch=300), {"data": "digits"}),
+    "default": (Config(components=16), {"data": "digits"}),
+    "paper": (Config(components=30, valid_share=0.0), {"data": "mnist"}),
+    "verify:mnist": (EXACT, {"data": "mnist"}),
+    "verify:fashion-mnist": (EXACT, {"data": "fashion-mnist"}),
+}
 
 import torch
 from torch import nn

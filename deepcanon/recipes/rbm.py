@@ -68,28 +68,23 @@ class Config(Images, Tables, Batches):
     """Gibbs steps from independent pixels to a sample that is shown."""
 
 
-def smoke():
-    return Config(hidden=24, batch=50, temperatures=50, mixing=20), {"data": "digits", "steps": 60}
-
-
-def default():
-    return Config(hidden=100, epochs=200), {"data": "digits"}
-
-
-def paper():
-    return Config(method="cd", gibbs=25, temperatures=14_500), {"data": "mnist"}
-
-
-def verify():
-    bars = Config(hidden=32, gibbs=5, decay=0.001, temperatures=10_000)
-    mixture = Config(hidden=12, visible="gaussian", gibbs=5, sigma=0.35, temperatures=5_000)
-    mnist = {"data": "mnist", "steps": 13_500, "evaluate_every": 13_500, "threads": 1}
-    return {
-        "bars": (bars, {"data": "", "steps": 20_000, "evaluate_every": 5_000, "threads": 1}),
-        "mixture": (mixture, {"data": "", "steps": 5_000, "evaluate_every": 2_500, "threads": 1}),
-        "mnist": (Config(temperatures=10_000), mnist),
-    }
-
+PATTERNS = Config(hidden=32, gibbs=5, decay=0.001, temperatures=10_000)
+MIXTURE = Config(hidden=12, visible="gaussian", gibbs=5, sigma=0.35, temperatures=5_000)
+MNIST = {"data": "mnist", "steps": 13_500, "evaluate_every": 13_500, "threads": 1}
+PRESETS = {
+    "smoke": (
+        Config(hidden=24, batch=50, temperatures=50, mixing=20),
+        {"data": "digits", "steps": 60},
+    ),
+    "default": (Config(hidden=100, epochs=200), {"data": "digits"}),
+    "paper": (Config(method="cd", gibbs=25, temperatures=14_500), {"data": "mnist"}),
+    "verify:bars": (PATTERNS, {"data": "", "steps": 20_000, "evaluate_every": 5_000, "threads": 1}),
+    "verify:mixture": (
+        MIXTURE,
+        {"data": "", "steps": 5_000, "evaluate_every": 2_500, "threads": 1},
+    ),
+    "verify:mnist": (Config(temperatures=10_000), MNIST),
+}
 
 import torch
 

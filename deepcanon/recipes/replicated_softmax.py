@@ -67,25 +67,14 @@ class Config(Documents, Batches):
     """Topics of latent Dirichlet allocation, which is measured for comparison; 0 leaves it out."""
 
 
-def smoke():
-    return Config(hidden=6, batch=50, temperatures=50), {"data": "", "steps": 60}
-
-
-def default():
-    return Config(), {"data": "rt-polarity"}
-
-
-def paper():
-    return Config(temperatures=1000, chains=100), {"data": "rt-polarity"}
-
-
-def verify():
-    topics = Config(hidden=8, temperatures=2000, chains=400)
-    return {
-        "topics": (topics, {"data": "", "steps": 5_000, "threads": 1}),
-        "films": (Config(baseline_topics=50), {"data": "rt-polarity", "threads": 1}),
-    }
-
+TOPICS = Config(hidden=8, temperatures=2000, chains=400)
+PRESETS = {
+    "smoke": (Config(hidden=6, batch=50, temperatures=50), {"data": "", "steps": 60}),
+    "default": (Config(), {"data": "rt-polarity"}),
+    "paper": (Config(temperatures=1000, chains=100), {"data": "rt-polarity"}),
+    "verify:topics": (TOPICS, {"data": "", "steps": 5_000, "threads": 1}),
+    "verify:films": (Config(baseline_topics=50), {"data": "rt-polarity", "threads": 1}),
+}
 
 import functools
 

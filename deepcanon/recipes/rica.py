@@ -61,27 +61,16 @@ class Config(Patches, Tables):
     channels: Literal[0, 1, 3] = 1
 
 
-def smoke():
-    small = Config(overcomplete=2.0, dimensions=20, patch=8, patches=2_000)
-    return small, {"data": "photos", "steps": 24}
-
-
-def default():
-    return Config(patch=12, patches=10_000, iterations=150), {"data": "photos"}
-
-
-def paper():
-    return Config(patch=12), {"data": "bsds500"}
-
-
-def verify():
-    white = Config(patch=12, dimensions=100)
-    unwhitened = replace(white, whiten=False, patch=8, overcomplete=0.5, dimensions=0)
-    return {
-        "bsds500": (white, {"data": "bsds500"}),
-        "bsds500-unwhitened": (unwhitened, {"data": "bsds500"}),
-    }
-
+SMALL = Config(overcomplete=2.0, dimensions=20, patch=8, patches=2_000)
+WHITE = Config(patch=12, dimensions=100)
+UNWHITENED = replace(WHITE, whiten=False, patch=8, overcomplete=0.5, dimensions=0)
+PRESETS = {
+    "smoke": (SMALL, {"data": "photos", "steps": 24}),
+    "default": (Config(patch=12, patches=10_000, iterations=150), {"data": "photos"}),
+    "paper": (Config(patch=12), {"data": "bsds500"}),
+    "verify:bsds500": (WHITE, {"data": "bsds500"}),
+    "verify:bsds500-unwhitened": (UNWHITENED, {"data": "bsds500"}),
+}
 
 import functools
 

@@ -78,28 +78,20 @@ class Config(Text, Optimization, Schedule, InputDropout):
     """Tokens of the text sample after each evaluation."""
 
 
-def smoke():
-    small = Config(hidden=64, embedding=32, batch=8, window=32, learning_rate=1e-2, sample=40)
-    return small, {"data": "pydoc", "steps": 30, "threads": 1}
-
-
-def default():
-    return Config(hidden=256, epochs=8.0), {"data": "pydoc"}
-
-
-def paper():
-    # char-rnn's own settings (Karpathy 2015), RMSProp replaced by AdamW.
-    net = Config(hidden=128, layers=2, embedding=0, dropout=0.0, batch=50, window=50, epochs=50.0)
-    return replace(net, learning_rate=2e-3, weight_decay=0.0, clip=5.0), {"data": "tinyshakespeare"}
-
-
-def verify():
-    run = {"data": "tinyshakespeare"}
-    return {
-        "short": (Config(dropout=0.2), {**run, "steps": 1800, "evaluate_every": 600}),
-        "long": (Config(dropout=0.2), {**run, "steps": 4000, "evaluate_every": 1000}),
-    }
-
+SMALL = Config(hidden=64, embedding=32, batch=8, window=32, learning_rate=1e-2, sample=40)
+# char-rnn's own settings (Karpathy 2015), RMSProp replaced by AdamW.
+NET = Config(hidden=128, layers=2, embedding=0, dropout=0.0, batch=50, window=50, epochs=50.0)
+RUN = {"data": "tinyshakespeare"}
+PRESETS = {
+    "smoke": (SMALL, {"data": "pydoc", "steps": 30, "threads": 1}),
+    "default": (Config(hidden=256, epochs=8.0), {"data": "pydoc"}),
+    "paper": (
+        replace(NET, learning_rate=2e-3, weight_decay=0.0, clip=5.0),
+        {"data": "tinyshakespeare"},
+    ),
+    "verify:short": (Config(dropout=0.2), {**RUN, "steps": 1800, "evaluate_every": 600}),
+    "verify:long": (Config(dropout=0.2), {**RUN, "steps": 4000, "evaluate_every": 1000}),
+}
 
 import torch
 from torch import nn

@@ -59,23 +59,14 @@ class Config(Text, Tuning):
     test_share: float = 0.1
 
 
-def smoke():
-    few = Config(samples=50, hidden=16, learning_rates=(0.01,), epochs=0.02, seeds=2)
-    return replace(few, vocabulary=300, classes=300, draws=20), {"data": "pydoc"}
-
-
-def default():
-    small = Config(samples=200, hidden=100, learning_rates=(0.005, 0.01), minimum_count=2)
-    return small, {"data": "pydoc"}
-
-
-def paper():
-    return Config(samples=1000, epochs=10.0), {"data": "ptb"}
-
-
-def verify():
-    return {"ptb": (Config(epochs=0.5), {"data": "ptb", "threads": 1})}
-
+FEW = Config(samples=50, hidden=16, learning_rates=(0.01,), epochs=0.02, seeds=2)
+SMALL = Config(samples=200, hidden=100, learning_rates=(0.005, 0.01), minimum_count=2)
+PRESETS = {
+    "smoke": (replace(FEW, vocabulary=300, classes=300, draws=20), {"data": "pydoc"}),
+    "default": (SMALL, {"data": "pydoc"}),
+    "paper": (Config(samples=1000, epochs=10.0), {"data": "ptb"}),
+    "verify:ptb": (Config(epochs=0.5), {"data": "ptb", "threads": 1}),
+}
 
 import math
 from functools import cache

@@ -52,27 +52,16 @@ class Config(Images, Tables, Batches):
     batch: int = 250
 
 
-def smoke():
-    return Config(), {"data": "digits", "steps": 20}
-
-
-def default():
-    return Config(), {"data": "digits"}
-
-
-def paper():
-    return Config(valid_share=0.0), {"data": "mnist", "steps": 100}
-
-
-def verify():
-    full = Config(valid_share=0.0)
-    sgd = replace(full, optimizer="sgd")
-    return {
-        "mnist": (full, {"data": "mnist", "steps": 100, "threads": 1}),
-        "fashion-mnist": (full, {"data": "fashion-mnist", "steps": 100, "threads": 1}),
-        "mnist-sgd": (sgd, {"data": "mnist", "steps": 4800, "threads": 1}),
-    }
-
+FULL = Config(valid_share=0.0)
+SGD = replace(FULL, optimizer="sgd")
+PRESETS = {
+    "smoke": (Config(), {"data": "digits", "steps": 20}),
+    "default": (Config(), {"data": "digits"}),
+    "paper": (Config(valid_share=0.0), {"data": "mnist", "steps": 100}),
+    "verify:mnist": (FULL, {"data": "mnist", "steps": 100, "threads": 1}),
+    "verify:fashion-mnist": (FULL, {"data": "fashion-mnist", "steps": 100, "threads": 1}),
+    "verify:mnist-sgd": (SGD, {"data": "mnist", "steps": 4800, "threads": 1}),
+}
 
 import math
 

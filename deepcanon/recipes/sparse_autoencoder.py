@@ -60,27 +60,16 @@ class Config(Patches):
     channels: Literal[0, 1, 3] = 1
 
 
-def smoke():
-    return Config(hidden=16, patch=8, patches=1000), {"data": "photos", "steps": 30}
-
-
-def default():
-    return Config(hidden=49, patch=8), {"data": "photos"}
-
-
-def paper():
-    return Config(patch=8, patches=10_000), {"data": "bsds500"}
-
-
-def verify():
-    digits = Config(
-        hidden=200, rho=0.1, decay=3e-3, whiten=False, valid_share=0.0, unlabelled=tuple("56789")
-    )
-    return {
-        "bsds500": (Config(patch=8, iterations=2000), {"data": "bsds500", "threads": 1}),
-        "self-taught": (digits, {"data": "mnist", "threads": 1}),
-    }
-
+DIGITS = Config(
+    hidden=200, rho=0.1, decay=3e-3, whiten=False, valid_share=0.0, unlabelled=tuple("56789")
+)
+PRESETS = {
+    "smoke": (Config(hidden=16, patch=8, patches=1000), {"data": "photos", "steps": 30}),
+    "default": (Config(hidden=49, patch=8), {"data": "photos"}),
+    "paper": (Config(patch=8, patches=10_000), {"data": "bsds500"}),
+    "verify:bsds500": (Config(patch=8, iterations=2000), {"data": "bsds500", "threads": 1}),
+    "verify:self-taught": (DIGITS, {"data": "mnist", "threads": 1}),
+}
 
 import functools
 

@@ -65,22 +65,13 @@ class Config(Patches):
     channels: Literal[0, 1, 3] = 1
 
 
-def smoke():
-    small = Config(atoms=24, batch=100, forget=1.0, patch=8, patches=1000, unrolled=10)
-    return small, {"data": "photos", "steps": 30}
-
-
-def default():
-    return Config(patch=12), {"data": "photos"}
-
-
-def paper():
-    return Config(patch=12, patches=100_000, updates=4000), {"data": "bsds500"}
-
-
-def verify():
-    return {"bsds500": (Config(patch=12, patches=50_000), {"data": "bsds500", "threads": 1})}
-
+SMALL = Config(atoms=24, batch=100, forget=1.0, patch=8, patches=1000, unrolled=10)
+PRESETS = {
+    "smoke": (SMALL, {"data": "photos", "steps": 30}),
+    "default": (Config(patch=12), {"data": "photos"}),
+    "paper": (Config(patch=12, patches=100_000, updates=4000), {"data": "bsds500"}),
+    "verify:bsds500": (Config(patch=12, patches=50_000), {"data": "bsds500", "threads": 1}),
+}
 
 import torch
 from torch import nn

@@ -63,31 +63,23 @@ class Config(Images, Tables, Batches, Activation):
     epochs: int = 30
 
 
-def smoke():
-    return Config(hidden=(32, 24), batch=64, learning_rate=0.02), {"data": "digits", "steps": 100}
-
-
-def default():
-    return Config(hidden=(100, 50), batch=64, epochs=60), {"data": "digits"}
-
-
-def paper():
-    return Config(corruption=0.0), {"data": "mnist"}
-
-
-def verify():
-    run = {"data": "mnist", "threads": 1}
-    exercise = Config(valid_share=0.0)
-    few = replace(exercise, labels=600, weight_decay=0.1)
-    deep = replace(exercise, hidden=(500, 500, 500), labels=10_000)
-    return {
-        "mnist": (exercise, {**run, "steps": 240 * 40}),
-        "labels-600": (few, {**run, "steps": 240 * 25}),
-        "labels-600-random": (replace(few, pretrain=False), {**run, "steps": 240 * 10}),
-        "sdae-10k": (deep, {**run, "steps": 240 * 30}),
-        "sae-10k": (replace(deep, corruption=0.0), {**run, "steps": 240 * 30}),
-    }
-
+RUN = {"data": "mnist", "threads": 1}
+EXERCISE = Config(valid_share=0.0)
+FEW = replace(EXERCISE, labels=600, weight_decay=0.1)
+DEEP = replace(EXERCISE, hidden=(500, 500, 500), labels=10_000)
+PRESETS = {
+    "smoke": (
+        Config(hidden=(32, 24), batch=64, learning_rate=0.02),
+        {"data": "digits", "steps": 100},
+    ),
+    "default": (Config(hidden=(100, 50), batch=64, epochs=60), {"data": "digits"}),
+    "paper": (Config(corruption=0.0), {"data": "mnist"}),
+    "verify:mnist": (EXERCISE, {**RUN, "steps": 240 * 40}),
+    "verify:labels-600": (FEW, {**RUN, "steps": 240 * 25}),
+    "verify:labels-600-random": (replace(FEW, pretrain=False), {**RUN, "steps": 240 * 10}),
+    "verify:sdae-10k": (DEEP, {**RUN, "steps": 240 * 30}),
+    "verify:sae-10k": (replace(DEEP, corruption=0.0), {**RUN, "steps": 240 * 30}),
+}
 
 import copy
 

@@ -49,27 +49,16 @@ class Config(Tables, Images, Batches, Tuning):
     """Trials of each arm after tuning; 0 trains nothing and gives the statistics."""
 
 
-def smoke():
-    few = Config(hidden=(8,), learning_rates=(1e-2,), epochs=2, seeds=2)
-    return few, {"data": "breast-cancer"}
-
-
-def default():
-    return Config(), {"data": "breast-cancer"}
-
-
-def paper():
-    return Config(seeds=0, valid_share=0.0), {"data": "mnist"}
-
-
-def verify():
-    only = Config(seeds=0, valid_share=0.0)
-    return {
-        "mnist-statistics": (only, {"data": "mnist", "threads": 1}),
-        "fashion-mnist-statistics": (only, {"data": "fashion-mnist", "threads": 1}),
-        "breast-cancer": (Config(), {"data": "breast-cancer", "threads": 1}),
-    }
-
+FEW = Config(hidden=(8,), learning_rates=(1e-2,), epochs=2, seeds=2)
+ONLY = Config(seeds=0, valid_share=0.0)
+PRESETS = {
+    "smoke": (FEW, {"data": "breast-cancer"}),
+    "default": (Config(), {"data": "breast-cancer"}),
+    "paper": (Config(seeds=0, valid_share=0.0), {"data": "mnist"}),
+    "verify:mnist-statistics": (ONLY, {"data": "mnist", "threads": 1}),
+    "verify:fashion-mnist-statistics": (ONLY, {"data": "fashion-mnist", "threads": 1}),
+    "verify:breast-cancer": (Config(), {"data": "breast-cancer", "threads": 1}),
+}
 
 import math
 import statistics

@@ -61,22 +61,13 @@ class Config(Images, Tables):
     """A further share that is left out."""
 
 
-def smoke():
-    return Config(points=150, perplexity=10.0, exaggerated=10), {"data": "digits", "steps": 24}
-
-
-def default():
-    return Config(), {"data": "digits"}
-
-
-def paper():
-    early = Config(exaggeration=4.0, exaggerated=50, learning_rate=100.0, init="random")
-    return replace(early, points=6_000, perplexity=40.0), {"data": "mnist"}
-
-
-def verify():
-    return {"digits": (Config(), {"data": "digits", "precision": "fp32"})}
-
+EARLY = Config(exaggeration=4.0, exaggerated=50, learning_rate=100.0, init="random")
+PRESETS = {
+    "smoke": (Config(points=150, perplexity=10.0, exaggerated=10), {"data": "digits", "steps": 24}),
+    "default": (Config(), {"data": "digits"}),
+    "paper": (replace(EARLY, points=6_000, perplexity=40.0), {"data": "mnist"}),
+    "verify:digits": (Config(), {"data": "digits", "precision": "fp32"}),
+}
 
 import functools
 

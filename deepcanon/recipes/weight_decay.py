@@ -48,23 +48,14 @@ class Config(Images, Tables, Examples, Batches, Tuning):
     batch: int = 50
 
 
-def smoke():
-    few = Config(hidden=(16,), strengths=(0.01,), learning_rates=(0.1,), epochs=2, seeds=2)
-    return replace(few, train_examples=0), {"data": "digits"}
-
-
-def default():
-    return Config(train_examples=200, epochs=100, batch=20), {"data": "digits"}
-
-
-def paper():
-    many = (0.0001, 0.001, 0.003, 0.01, 0.03, 0.1)
-    return Config(strengths=many, epochs=300, seeds=5), {"data": "mnist"}
-
-
-def verify():
-    return {"mnist-1000": (Config(), {"data": "mnist", "threads": 1})}
-
+FEW = Config(hidden=(16,), strengths=(0.01,), learning_rates=(0.1,), epochs=2, seeds=2)
+MANY = (0.0001, 0.001, 0.003, 0.01, 0.03, 0.1)
+PRESETS = {
+    "smoke": (replace(FEW, train_examples=0), {"data": "digits"}),
+    "default": (Config(train_examples=200, epochs=100, batch=20), {"data": "digits"}),
+    "paper": (Config(strengths=MANY, epochs=300, seeds=5), {"data": "mnist"}),
+    "verify:mnist-1000": (Config(), {"data": "mnist", "threads": 1}),
+}
 
 import statistics
 

@@ -80,32 +80,21 @@ class Config(Text):
     test_share: float = 0.1
 
 
-def smoke():
-    return Config(dimensions=16, negatives=3, minimum_count=10), {"data": "pydoc", "steps": 30}
-
-
-def default():
-    return Config(epochs=20.0, batch=1_000), {"data": "pydoc"}
-
-
-def paper():
-    plain = Config(dimensions=300, negatives=15, shared=0, adagrad=0.0, learning_rate=0.025)
-    return replace(plain, batch=500), {"data": "ptb"}
-
-
-def verify():
-    # The noise of the theorem, which needs every pair often enough to be fitted.
-    exact = Config(dimensions=300, noise_power=1.0, subsample=0.0, window=2)
-    planted = Config(dimensions=50, analogies="planted-analogies")
-    asked = Config(similarities="wordsim353", analogies="questions-words", ppmi=True, epochs=20.0)
-    asked = replace(asked, lowercase=True, subsample=1e-4, valid_share=0.0, test_share=0.0)
-    return {
-        "ptb": (replace(exact, epochs=5.0), {"data": "ptb"}),
-        "ptb-early": (replace(exact, epochs=1.0), {"data": "ptb"}),
-        "planted": (planted, {"data": "planted-grammar"}),
-        "published": (asked, {"data": "ptb+brown", "evaluate_every": 10_000}),
-    }
-
+PLAIN = Config(dimensions=300, negatives=15, shared=0, adagrad=0.0, learning_rate=0.025)
+# The noise of the theorem, which needs every pair often enough to be fitted.
+EXACT = Config(dimensions=300, noise_power=1.0, subsample=0.0, window=2)
+PLANTED = Config(dimensions=50, analogies="planted-analogies")
+ASKED = Config(similarities="wordsim353", analogies="questions-words", ppmi=True, epochs=20.0)
+ASKED = replace(ASKED, lowercase=True, subsample=1e-4, valid_share=0.0, test_share=0.0)
+PRESETS = {
+    "smoke": (Config(dimensions=16, negatives=3, minimum_count=10), {"data": "pydoc", "steps": 30}),
+    "default": (Config(epochs=20.0, batch=1_000), {"data": "pydoc"}),
+    "paper": (replace(PLAIN, batch=500), {"data": "ptb"}),
+    "verify:ptb": (replace(EXACT, epochs=5.0), {"data": "ptb"}),
+    "verify:ptb-early": (replace(EXACT, epochs=1.0), {"data": "ptb"}),
+    "verify:planted": (PLANTED, {"data": "planted-grammar"}),
+    "verify:published": (ASKED, {"data": "ptb+brown", "evaluate_every": 10_000}),
+}
 
 import functools
 

@@ -32,7 +32,7 @@ def restated(stem: str, record: dict[str, Any]) -> dict[str, Any]:
             for seed in kept["runs"].get(run, []):
                 if target.metric not in seed["metrics"]:
                     raise ValueError(f"{stem}, {run}, seed {seed['seed']}: {target.metric} was not recorded")
-    lost = kept["runs"].keys() - head.presets["verify"]().keys()
+    lost = kept["runs"].keys() - head.verified.keys()
     if lost:
         raise ValueError(f"{stem}: the verify preset has no run {', '.join(sorted(lost))}")
     rows = [row for target in head.targets if (row := verdict(target, kept["runs"])) is not None]

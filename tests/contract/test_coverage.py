@@ -243,12 +243,8 @@ def test_recipes_are_short_on_average():
 @recipes
 def test_presets(path):
     head = heads.head(path.stem)
-    assert {"smoke", "default", "paper", "verify"} <= set(head.presets), sorted(head.presets)
-    pairs = {name: head.presets[name]() for name in ("smoke", "default", "paper")}
-    runs = head.presets["verify"]()
-    assert isinstance(runs, dict) and runs
-    pairs |= {f"verify:{name}": pair for name, pair in runs.items()}
-    for name, (config, settings) in pairs.items():
+    assert {"smoke", "default", "paper"} < set(head.presets) and head.verified, sorted(head.presets)
+    for name, (config, settings) in head.presets.items():
         assert isinstance(config, head.config), name
         assert set(settings) <= SETTINGS, f"{name}: {sorted(set(settings) - SETTINGS)}"
         assert settings.get("data") or "task" in head.data, f"{name} names no data"
@@ -262,7 +258,7 @@ def test_presets(path):
 def test_targets(path):
     head = heads.head(path.stem)
     assert head.targets, "no TARGETS"
-    runs = head.presets["verify"]()
+    runs = head.verified
     for target in head.targets:
         assert isinstance(target, Target), target
         for name in filter(None, (target.run, target.minus)):
@@ -277,7 +273,7 @@ def test_heads_are_read_without_torch():
     code = (
         "import sys; from deepcanon import heads\n"
         "for stem in heads.stems():\n"
-        "    head = heads.head(stem); [head.presets[name]() for name in head.presets]; heads.summary(head)\n"
+        "    heads.summary(heads.head(stem))\n"
         "print([m for m in ('torch', 'numpy', 'matplotlib', 'PIL', 'sklearn', 'rich') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
