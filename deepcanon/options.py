@@ -26,6 +26,7 @@ __all__ = [
     "ActivationName",
     "Batches",
     "ClassSampling",
+    "Convex",
     "Count",
     "Documents",
     "Dropout",
@@ -34,6 +35,7 @@ __all__ = [
     "Initialization",
     "InitializationName",
     "InputDropout",
+    "Lbfgs",
     "Loss",
     "LossName",
     "MaxNorm",
@@ -55,6 +57,7 @@ __all__ = [
     "Tables",
     "Text",
     "TextSampling",
+    "Tokens",
     "Tuning",
     "Whole",
     "group_of",
@@ -140,6 +143,14 @@ class Text(Splits):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tokens(Text):
+    minimum_count: Whole = 1
+    """Text: rarer tokens become the unknown one."""
+    vocabulary: Whole = 0
+    """Text: most tokens to keep, by frequency; 0 keeps all."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Examples(Splits):
     """Which of the training examples are learned from, for every reader that gives labels."""
 
@@ -214,6 +225,30 @@ class Batches(Training):
     """Examples per step."""
     epochs: Count = 20
     """Passes over the training set, if no steps are given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lbfgs(Training):
+    iterations: Count = 200
+    """L-BFGS: most steps; it stops earlier where the gradient vanishes."""
+    history: Count = 20
+    """L-BFGS: pairs of differences that stand for the Hessian."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convex(Lbfgs, Batches):
+    """Of models whose loss is convex."""
+
+    optimizer: Literal["lbfgs", "sgd"] = "lbfgs"
+    """L-BFGS on the whole training set at each step, or SGD with momentum on batches."""
+    history: Count = 10
+    tolerance: NonNegative = 1e-6
+    """L-BFGS: largest entry of the gradient at which the minimum counts as found."""
+    learning_rate: Positive = 0.5
+    """SGD: rate at the first step; it falls to 0 along half a cosine."""
+    momentum: Share = 0.9
+    """SGD: share of the last update that is kept."""
+    batch: Count = 250
 
 
 @dataclass(frozen=True, kw_only=True)

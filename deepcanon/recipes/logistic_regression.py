@@ -10,9 +10,8 @@ stops. Seconds.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from deepcanon.options import Batches, Count, Images, NonNegative, Positive, Share, Tables
+from deepcanon.options import Convex, Images, NonNegative, Tables
 from deepcanon.targets import CLASSIFIER, metric, target
 
 SYSTEM = "foundations.logistic_regression"
@@ -32,25 +31,12 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Images, Tables, Batches):
+class Config(Images, Tables, Convex):
     classes: tuple[str, ...] = ()
     """The two classes, the second is label 1; the first two of the data if not given."""
     penalty: NonNegative = 1.0
     """Lambda: lambda / 2 times the squared weights is added to the SUM of the losses
     (scikit-learn's 1 / C); 0: none."""
-    optimizer: Literal["lbfgs", "sgd"] = "lbfgs"
-    """L-BFGS on the whole training set at each step, or SGD with momentum on batches."""
-    iterations: Count = 200
-    """L-BFGS: most steps; it stops earlier where the gradient vanishes."""
-    history: Count = 10
-    """L-BFGS: pairs of differences that stand for the Hessian."""
-    tolerance: NonNegative = 1e-6
-    """L-BFGS: largest entry of the gradient at which the minimum counts as found."""
-    learning_rate: Positive = 0.5
-    """SGD: rate at the first step; it falls to 0 along half a cosine."""
-    momentum: Share = 0.9
-    """SGD: share of the last update that is kept."""
-    batch: int = 250
     epochs: int = 40
 
 
@@ -84,11 +70,6 @@ from deepcanon.foundations.logistic_regression import (
 from deepcanon.parts.standardize import Standardize, channel_statistics, unit_pixels
 from deepcanon.parts.tiles import signed_tiles
 from deepcanon.techniques import convex
-
-SEPARATED = (
-    "a plane separates the classes: without a penalty the weights would grow forever; "
-    "give --penalty above 0"
-)
 
 TERMS = (logistic_objective, logistic_gradient)
 
@@ -137,18 +118,13 @@ class Recipe(Classifies, engine.Recipe[Config]):
         return convex.steps_of(self.run, self.config, len(self.two("train")))
 
     def step(self, step):
-        config, run, train = self.config, self.run, self.two("train")
-        x, labels, count = convex.rows_of_step(run, config, train, self.optimizer, step)
-        inputs = self.preprocess(x)
-        loss = self.optimizer.step(
-            lambda: convex.backward(run, self.model, TERMS, inputs, labels, count, decay=self.decay)
-        )
-        gradient = convex.steepest(self.model)
-        if config.optimizer == "lbfgs" and gradient <= config.tolerance:
-            run.stop(f"the gradient vanishes: its largest entry is {gradient:.1e}")
+        config, run, optimizer, train = self.config, self.run, self.optimizer, self.two("train")
+        x, labels, count = convex.rows_of_step(run, config, train, optimizer, step)
+        rows = (self.preprocess(x), labels, count)
+        found = convex.descend(run, config, optimizer, self.model, TERMS, rows, decay=self.decay)
         if not config.penalty and (step + 1) % run.steps_of(1, count, len(train)) == 0:
             self.check_separation(train)
-        return {"loss": loss, "gradient": gradient}
+        return found
 
     @torch.no_grad()
     def check_separation(self, train):
@@ -156,7 +132,9 @@ class Recipe(Classifies, engine.Recipe[Config]):
         mine, run = slice(self.run.rank, None, self.run.world), self.run
         logits = self.model(self.preprocess(run.to(train.x[mine])))
         if run.sum(separates(logits, run.to(train.y[mine])).double()) == run.world:
-            run.stop(SEPARATED)
+            run.stop(
+                "a plane separates the classes: the weights would grow forever; give --penalty"
+            )
 
     def evaluate(self, split):
         data = self.two(split)

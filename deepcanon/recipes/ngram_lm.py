@@ -10,7 +10,7 @@ independently); ours 141.19. Counted in one step, seconds on one core.
 from dataclasses import dataclass
 from typing import Literal
 
-from deepcanon.options import Count, Probability, Text, Whole
+from deepcanon.options import Count, Probability, Tokens
 from deepcanon.targets import metric, target
 
 SYSTEM = "sequence.ngram_lm"
@@ -40,7 +40,7 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Text):
+class Config(Tokens):
     unit: Literal["words", "characters"] = "words"
     """What a token is; words stand between blanks, and each line is a sentence. Characters run on
     over lines."""
@@ -48,10 +48,6 @@ class Config(Text):
     """The longest n-gram."""
     discount: Probability = 0.0
     """One fixed discount for all counts (Kneser and Ney 1995); 0: three an order, estimated."""
-    minimum_count: Whole = 1
-    """Rarer tokens become the unknown one."""
-    vocabulary: Whole = 0
-    """Most tokens to keep, by frequency; 0 keeps all."""
     sample: Count = 60
     """Tokens of the text sample."""
 

@@ -12,7 +12,7 @@ a minute on one core. The 52.9 % on STL-10 of Le et al. 2011 need that data set 
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from deepcanon.options import Count, NonNegative, Patches, Positive, Tables, Whole
+from deepcanon.options import Lbfgs, NonNegative, Patches, Positive, Tables, Whole
 from deepcanon.targets import metric, target
 
 SYSTEM = "representation.rica"
@@ -37,7 +37,7 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Patches, Tables):
+class Config(Patches, Tables, Lbfgs):
     overcomplete: Positive = 4.0
     """Units per dimension of the input."""
     penalty: NonNegative = 1.0
@@ -52,10 +52,6 @@ class Config(Patches, Tables):
     """Whiten by PCA first; otherwise inputs are only centred and get one common scale."""
     dimensions: Whole = 64
     """Principal components that are kept; 0 keeps all."""
-    iterations: Count = 200
-    """Steps of L-BFGS at most."""
-    history: Count = 20
-    """Pairs of differences from which L-BFGS estimates the Hessian."""
     tolerance: NonNegative = 1e-5
     """Largest entry of the gradient at which the minimum counts as found."""
     channels: Literal[0, 1, 3] = 1

@@ -18,7 +18,7 @@ from deepcanon.options import (
     OptimizerName,
     Positive,
     Schedule,
-    Text,
+    Tokens,
     Whole,
 )
 from deepcanon.targets import metric, target
@@ -38,7 +38,7 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Text, Optimization, Schedule, InputDropout):
+class Config(Tokens, Optimization, Schedule, InputDropout):
     unit: Literal["characters", "words"] = "characters"
     """What a token is; words stand between blanks, and each line is a sentence."""
     cell: Literal["lstm", "gru", "rnn"] = "lstm"
@@ -70,10 +70,6 @@ class Config(Text, Optimization, Schedule, InputDropout):
     """Sampled softmax: correct for how often a word is drawn; else frequent ones get unlikely."""
     frequency_bias: bool = False
     """Start the output biases at the logarithms of the frequencies; of words it saves an epoch."""
-    minimum_count: Whole = 1
-    """Rarer tokens become the unknown one."""
-    vocabulary: Whole = 0
-    """Most tokens to keep, by frequency; 0 keeps all."""
     sample: Count = 400
     """Tokens of the text sample after each evaluation."""
 

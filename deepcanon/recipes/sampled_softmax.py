@@ -15,7 +15,7 @@ is trained by `rnn-lm --unit words --samples 500`.
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from deepcanon.options import Count, Positive, Range, Text, Tuning, Whole
+from deepcanon.options import Count, Positive, Range, Tokens, Tuning
 from deepcanon.targets import metric, target, trial_metrics
 
 SYSTEM = "sequence.sampled_softmax"
@@ -36,7 +36,7 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Text, Tuning):
+class Config(Tokens, Tuning):
     samples: Count = 500
     """Words drawn in each step by the sampled arms (at most all of the vocabulary)."""
     hidden: Count = 200
@@ -48,10 +48,6 @@ class Config(Text, Tuning):
     """Streams that the text is cut into."""
     window: Count = 35
     """Words that gradients flow back over."""
-    minimum_count: Whole = 1
-    """Rarer words become the unknown one."""
-    vocabulary: Whole = 0
-    """Most words to keep, by frequency; 0 keeps all."""
     classes: Annotated[int, Range("[32, inf)")] = 10_000
     """Classes of the generated task on which the bias is measured."""
     draws: Annotated[int, Range("[2, inf)")] = 200

@@ -11,9 +11,8 @@ does to loss, entropy and calibration. A minute on one core.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from deepcanon.options import Batches, Count, Images, NonNegative, Positive, Share, Tables
+from deepcanon.options import Convex, Images, NonNegative, Tables
 from deepcanon.targets import CLASSIFIER, metric, target
 
 SYSTEM = "foundations.softmax_regression"
@@ -34,22 +33,10 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Images, Tables, Batches):
-    optimizer: Literal["lbfgs", "sgd"] = "lbfgs"
-    """L-BFGS on the whole training set at each step, or SGD with momentum on batches."""
+class Config(Images, Tables, Convex):
     decay: NonNegative = 1e-4
     """Lambda: lambda / 2 times the squared weights is added to the mean loss; the bias is free."""
-    iterations: Count = 100
-    """L-BFGS: most steps; it stops earlier where the gradient vanishes."""
-    history: Count = 10
-    """L-BFGS: pairs of differences that stand for the Hessian."""
-    tolerance: NonNegative = 1e-6
-    """L-BFGS: largest entry of the gradient at which the minimum counts as found."""
-    learning_rate: Positive = 0.5
-    """SGD: rate at the first step; it falls to 0 along half a cosine."""
-    momentum: Share = 0.9
-    """SGD: share of the last update that is kept."""
-    batch: int = 250
+    iterations: int = 100
 
 
 FULL = Config(valid_share=0.0)
@@ -63,30 +50,20 @@ PRESETS = {
     "verify:mnist-sgd": (SGD, {"data": "mnist", "steps": 4800, "threads": 1}),
 }
 
-import math
-
 import torch
 from torch import nn
 
 from deepcanon import engine
 from deepcanon.engine import Classifier, Classifies
-from deepcanon.engine.figures import Line, Panels, Plot
 from deepcanon.foundations.softmax_regression import (
     SoftmaxRegression,
     softmax_gradient,
     softmax_objective,
 )
-from deepcanon.foundations.softmax_temperature import (
-    calibration_error,
-    entropy,
-    fit_temperature,
-    log_softmax_temperature,
-    reliability,
-    softmax_temperature,
-)
 from deepcanon.parts.standardize import Standardize, channel_statistics, unit_pixels
 from deepcanon.parts.tiles import signed_tiles
 from deepcanon.techniques import convex
+from deepcanon.techniques.calibration import temperature
 
 TERMS = (softmax_objective, softmax_gradient)
 
@@ -121,18 +98,10 @@ class Recipe(Classifies, engine.Recipe[Config]):
         return convex.steps_of(self.run, self.config, len(self.run.data["train"]))
 
     def step(self, step):
-        config, run, train = self.config, self.run, self.run.data["train"]
-        x, labels, count = convex.rows_of_step(run, config, train, self.optimizer, step)
-        inputs = self.preprocess(x)
-        loss = self.optimizer.step(
-            lambda: convex.backward(
-                run, self.model, TERMS, inputs, labels, count, decay=config.decay
-            )
-        )
-        gradient = convex.steepest(self.model)
-        if config.optimizer == "lbfgs" and gradient <= config.tolerance:
-            run.stop(f"the gradient vanishes: its largest entry is {gradient:.1e}")
-        return {"loss": loss, "gradient": gradient}
+        config, run, optimizer = self.config, self.run, self.optimizer
+        x, labels, count = convex.rows_of_step(run, config, run.data["train"], optimizer, step)
+        rows = (self.preprocess(x), labels, count)
+        return convex.descend(run, config, optimizer, self.model, TERMS, rows, decay=config.decay)
 
     def evaluate(self, split):
         found = super().evaluate(split)
@@ -146,28 +115,3 @@ class Recipe(Classifies, engine.Recipe[Config]):
         if len(shape) == 3:  # what each class looks for: grey 0, white for it, black against it
             shown["templates"] = signed_tiles(self.model.weight, shape, together=True).numpy()
         return shown
-
-
-def temperature(logits, labels):
-    """Loss and entropy over T; confidence and accuracy at T = 1 and at the best T."""
-    best, rows = fit_temperature(logits, labels), torch.arange(len(labels))
-    grid = torch.logspace(-1.5, 1.5, 41).tolist()
-    losses = [-log_softmax_temperature(logits, t)[rows, labels].mean() for t in grid]
-    entropies = [entropy(softmax_temperature(logits, t)).mean() for t in grid]
-    curves = Plot(
-        [Line(losses, grid, "loss"), Line(entropies, grid, "entropy")],
-        x="temperature T",
-        y="nats",
-        log="x",
-        marks={f"best T = {best:.3g}": best},
-        y_range=(0, 2 * math.log(logits.shape[1])),
-    )
-    lines = [Line([0, 1], [0, 1], colour=-1)]
-    for place, t in enumerate((1.0, best)):
-        probabilities = softmax_temperature(logits, t)
-        counts, confidence, accuracy = reliability(probabilities, labels)
-        error = calibration_error(probabilities, labels)
-        label = f"T = {t:.3g}: calibration error {error:.3f}"
-        some = counts > 0
-        lines.append(Line(accuracy[some], confidence[some], label, style="o-", colour=place))
-    return Panels([curves, Plot(lines, "confidence", "accuracy")], columns=2)

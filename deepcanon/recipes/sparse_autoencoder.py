@@ -13,7 +13,7 @@ from those alone and judged by a linear classifier of the other classes (Raina e
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from deepcanon.options import Count, NonNegative, Patches, Range
+from deepcanon.options import Count, Lbfgs, NonNegative, Patches, Range
 from deepcanon.targets import metric, target
 
 SYSTEM = "representation.sparse_autoencoder"
@@ -38,7 +38,7 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Patches):
+class Config(Patches, Lbfgs):
     hidden: Count = 25
     """Units of the hidden layer."""
     rho: Annotated[float, Range("(0, 1)")] = 0.01
@@ -51,10 +51,7 @@ class Config(Patches):
     """Subtract each input's mean, whiten and squash into [0.1, 0.9]; otherwise pixels in [0, 1]."""
     eps: NonNegative = 1.0
     """Added to the variances before whitening, a share of their mean: damps high frequencies."""
-    iterations: Count = 400
-    """Steps of L-BFGS."""
-    history: Count = 20
-    """Pairs of differences that stand for the Hessian."""
+    iterations: int = 400
     unlabelled: tuple[str, ...] = ()
     """Classes to learn the features from; a linear classifier of the other classes judges them."""
     channels: Literal[0, 1, 3] = 1

@@ -12,7 +12,7 @@ words: not run. `predict` gives the nearest words of a line, or completes "a b c
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from deepcanon.options import Count, NonNegative, Positive, Text, Whole
+from deepcanon.options import Count, NonNegative, Positive, Tokens, Whole
 from deepcanon.targets import metric, target
 
 SYSTEM = "representation.word2vec"
@@ -40,7 +40,7 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Text):
+class Config(Tokens):
     architecture: Literal["skip-gram", "cbow"] = "skip-gram"
     """A word predicts those near it, or their mean predicts the word."""
     dimensions: Count = 100
@@ -57,10 +57,8 @@ class Config(Text):
     """Words of larger frequency f are dropped with probability 1 - sqrt(this / f); 0 keeps all."""
     lowercase: bool = False
     """Capital letters of the text and of all questions become small ones."""
-    minimum_count: Whole = 5
-    """Rarer words are left out of the text."""
-    vocabulary: Whole = 0
-    """Most words to keep, by frequency; 0 keeps all."""
+    minimum_count: int = 5
+    """Text: rarer words are left out."""
     learning_rate: Positive = 0.15
     """At the start; it falls linearly to a ten-thousandth of it."""
     adagrad: NonNegative = 0.3

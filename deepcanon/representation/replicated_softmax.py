@@ -103,7 +103,7 @@ def annealed_log_z(
 
 def perplexities(
     model: "ReplicatedSoftmax",
-    documents: Iterable[Float[Tensor, "batch words"]],
+    documents: Iterable[Float[Tensor, "_ words"]],
     log_shares: Float[Tensor, "words"],
     *,
     temperatures: int = 0,

@@ -16,6 +16,7 @@ from deepcanon.techniques.optimizers import set_rate
 __all__ = [
     "add_triangle",
     "backward",
+    "descend",
     "largest_weights",
     "lbfgs",
     "optimizer_of",
@@ -90,6 +91,24 @@ def backward(
     for parameter, slope in zip((model.weight, model.bias), slopes, strict=True):
         parameter.grad = run.sum(slope * share)
     return run.sum(objective(weight, bias, inputs, targets, **penalty) * share)
+
+
+def descend(
+    run: Any,
+    options: Any,
+    optimizer: Any,  # whose closure gives a tensor
+    model: nn.Module,
+    terms: Terms,
+    rows: tuple[Tensor, Tensor, int],
+    **penalty: float,
+) -> dict[str, Tensor]:
+    """One step on `rows` (inputs, targets and the count of `backward`); the run ends where L-BFGS has arrived."""
+    inputs, targets, count = rows
+    loss = optimizer.step(lambda: backward(run, model, terms, inputs, targets, count, **penalty))
+    gradient = steepest(model)
+    if options.optimizer == "lbfgs" and gradient <= options.tolerance:
+        run.stop(f"the gradient vanishes: its largest entry is {gradient:.1e}")
+    return {"loss": loss, "gradient": gradient}
 
 
 def steepest(model: nn.Module) -> Tensor:
