@@ -10,13 +10,17 @@ __all__ = ["data_command"]
 
 
 def data_command(parser: Parser, arguments: list[str]) -> int:
-    parser.usage = "deepcanon data [list | get NAME | where NAME | check RECIPE PATH] [--json]"
+    parser.usage = "deepcanon data [list | get NAME | where NAME | check [RECIPE] PATH] [--json]"
     parser.add_argument(
         "what", nargs="?", default="list", choices=("list", "get", "where", "check"), help="(default: list)"
     )
-    parser.add_argument("words", nargs="*", metavar="NAME", help="of a data set; for check a recipe and a path")
+    parser.add_argument(
+        "words", nargs="*", metavar="NAME", help="of a data set; for check a path, or a recipe and a path"
+    )
     json_option(parser)
     given, rest = parser.parse_known_args(arguments)
+    if given.what == "check" and len(given.words) == 1:
+        return _readers_of(parser, given.words[0], rest, given.json)
     wanted = {"list": 0, "get": 1, "where": 1, "check": 2}[given.what]
     if len(given.words) != wanted:
         parser.error(f"data {given.what} takes {wanted} name{'s' if wanted != 1 else ''}, not {len(given.words)}")
@@ -50,6 +54,28 @@ def data_command(parser: Parser, arguments: list[str]) -> int:
     if not where:
         print(f"{given.words[0]} needs no file")
     return 0
+
+
+def _readers_of(parser: Parser, spec: str, rest: list[str], as_json: bool) -> int:
+    """Without a recipe: what each reader makes of a path, and which recipes have that reader."""
+    if rest:
+        parser.error(f"{rest[0]} is an option of a recipe: deepcanon data check RECIPE {spec} {rest[0]}")
+    from deepcanon.data import DataError, Problem, check, kinds_of
+
+    kinds = kinds_of(spec)
+    if not kinds:
+        what, remedy = "is no data that a recipe reads", "name a recipe to learn why: deepcanon data check RECIPE PATH"
+        raise DataError([Problem(spec, "", what, remedy, skippable=False)])
+    recipes = [heads.head(stem) for stem in heads.stems()]
+    reports = {kind: check((kind,), spec) for kind in kinds}
+    readers = {kind: [head.name for head in recipes if kind in head.data] for kind in kinds}
+    if as_json:
+        print_json([{**report.as_json(), "recipes": readers[kind]} for kind, report in reports.items()])
+    else:
+        for kind, report in reports.items():
+            print("\n".join(report.lines()))
+            print(f"recipes that read {kind}: {', '.join(readers[kind])}")
+    return USAGE if all(report.problems for report in reports.values()) else 0
 
 
 def _check(parser: Parser, words: list[str], rest: list[str], as_json: bool) -> int:

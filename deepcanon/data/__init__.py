@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from .splits import Dataset
 
 __all__ = [
-    "IN_MEMORY", "KINDS", "DataError", "Inputs", "Problem", "Report", "as_inputs", "check", "in_memory", "open_data",
-    "read_inputs",
+    "IN_MEMORY", "KINDS", "DataError", "Inputs", "Problem", "Report", "as_inputs", "check", "in_memory", "kinds_of",
+    "open_data", "read_inputs",
 ]  # fmt: skip
 
 KINDS = ("images", "tables", "text", "documents", "environment", "points", "task")
+PATHS = ("images", "tables", "text", "documents")  # the kinds that are read from a path
 IN_MEMORY = "arrays in memory"
+CATALOGUE = "catalogue:"  # before a name: the published set, whatever lies here under that name
 Options = dict[str, dict[str, Any]]  # kind of reader -> its options
 
 
@@ -47,8 +49,10 @@ def _open(kinds: Sequence[str], spec: str, seed: int, options: Options, problems
         raise problems.fail(
             spec, "", "were given by the caller, and the run does not keep them", "give data=(x, y) again"
         )
-    names = spec.split("+")  # several texts may be joined
-    if all(name in catalogue.ENTRIES for name in names):
+    published = spec.removeprefix(CATALOGUE)
+    names = published.split("+")  # several texts may be joined
+    own = spec in catalogue.ENTRIES and _is_own(kinds, spec)
+    if all(name in catalogue.ENTRIES for name in names) and not own:
         for name in names:
             kind = catalogue.ENTRIES[name].kind
             if kind not in kinds:
@@ -57,7 +61,7 @@ def _open(kinds: Sequence[str], spec: str, seed: int, options: Options, problems
         if len(names) > 1 and any(catalogue.ENTRIES[name].kind != "text" for name in names):
             raise problems.fail(spec, "", "joins sets that are no texts", "give one of them")
         kind = catalogue.ENTRIES[names[0]].kind
-        return _chosen(_reader(kind).read_named(spec, seed, options.get(kind)), options.get(kind), seed)
+        return _chosen(_reader(kind).read_named(published, seed, options.get(kind)), options.get(kind), seed)
     if "\0" in spec or not spec:
         raise problems.fail(spec, "", "is no name or path", _accepted(kinds))
     path = Path(os.path.expanduser(spec))  # unlike Path's, it takes an unknown ~user as it stands
@@ -71,12 +75,37 @@ def _open(kinds: Sequence[str], spec: str, seed: int, options: Options, problems
         near = difflib.get_close_matches(spec, [n for n, e in catalogue.ENTRIES.items() if e.kind in kinds], 1)
         remedy = f"did you mean {near[0]}?" if near else _accepted(kinds)
         raise problems.fail(spec, "", "is neither a data set's name nor a path that exists", remedy)
-    paths = [kind for kind in kinds if kind not in ("environment", "points", "task")]
+    paths = [kind for kind in kinds if kind in PATHS]
     fitting = [kind for kind in paths if _reader(kind).fits(path)]
     if not fitting and len(paths) != 1:
         raise problems.fail(path, "", f"is not {' or '.join(paths) or 'an environment'}", _accepted(kinds))
     kind = (fitting or paths)[0]
-    return _chosen(_reader(kind).read(path, seed, options.get(kind), problems), options.get(kind), seed)
+    data = _reader(kind).read(path, seed, options.get(kind), problems)
+    if own:
+        said = f"read from {path.absolute()}, not from the set of that name: that one is {CATALOGUE}{spec}"
+        data.notes.insert(0, said)
+    return _chosen(data, options.get(kind), seed)
+
+
+def _is_own(kinds: Sequence[str], name: str) -> bool:
+    """Whether a path here that bears the name of a set is the caller's own: one that a reader takes, not its files."""
+    path = Path(name)
+    if not path.exists() or any(path.resolve() == (f / name).resolve() for f in _published().search_folders()):
+        return False
+    return any(_reader(kind).fits(path) for kind in kinds if kind in PATHS)
+
+
+def _published() -> Any:
+    return importlib.import_module(".published", __name__)
+
+
+def kinds_of(spec: str) -> tuple[str, ...]:
+    """The kinds of readers that take this path or this name."""
+    name = spec.removeprefix(CATALOGUE)
+    if name in catalogue.ENTRIES and not _is_own(PATHS, spec):
+        return (catalogue.ENTRIES[name].kind,)
+    path = Path(os.path.expanduser(spec))
+    return tuple(kind for kind in PATHS if "\0" not in spec and path.exists() and _reader(kind).fits(path))
 
 
 def _chosen(data: "Dataset", options: dict[str, Any] | None, seed: int) -> "Dataset":

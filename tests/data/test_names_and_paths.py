@@ -1,0 +1,77 @@
+"""What lies here under the name of a set of the catalogue, and what a path is without a recipe."""
+
+import json
+
+import pytest
+
+from deepcanon.cli import main
+from deepcanon.data import check, kinds_of, open_data
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def documents(folder, classes="ab"):
+    for name in classes:
+        (folder / name).mkdir(parents=True)
+        for place in range(6):
+            (folder / name / f"{place}.txt").write_text(f"word{place} {name}\n")
+
+
+def test_a_folder_of_ones_own_comes_before_the_set_of_that_name(here):
+    documents(here / "rt-polarity", "xyz")
+    data = open_data(("documents",), "rt-polarity")
+    assert data.facts["classes"] == ["x", "y", "z"]
+    assert "catalogue:rt-polarity" in data.notes[0] and str(here) in data.notes[0]
+
+
+def test_the_set_can_be_asked_for(here):
+    documents(here / "digits")
+    assert len(open_data(("images", "documents"), "catalogue:digits")["train"]) == 1437
+    assert open_data(("images", "documents"), "digits").facts["classes"] == ["a", "b"]
+
+
+def test_a_folder_that_no_wanted_reader_takes_hides_no_set(here):
+    documents(here / "digits")
+    (here / "photos").mkdir()
+    for name in ("digits", "photos"):
+        assert "images" in open_data(("images",), name).notes[0], name
+
+
+def test_the_files_of_the_set_itself_are_not_ones_own(here, monkeypatch):
+    documents(here / "digits")
+    monkeypatch.setenv("DEEPCANON_DATA", str(here))
+    assert len(open_data(("images", "documents"), "digits")["train"]) == 1437
+
+
+def test_a_name_that_is_only_here_is_no_set_of_the_catalogue(here):
+    documents(here / "mine")
+    assert check(("documents",), "catalogue:mine").problems
+
+
+def test_a_path_without_a_recipe_names_the_recipes_that_read_it(here, capsys):
+    documents(here / "mine")
+    assert "documents" in kinds_of("mine") and "images" not in kinds_of("mine")
+    assert main(["data", "check", "mine"]) == 0
+    said = capsys.readouterr().out
+    assert "mine: documents" in said and "recipes that read documents: " in said and "naive-bayes" in said
+    assert main(["data", "check", "mine", "--json"]) == 0
+    found = {report["kind"]: report for report in json.loads(capsys.readouterr().out)}
+    assert "replicated-softmax" in found["documents"]["recipes"]
+    assert found["documents"]["facts"]["classes"] == ["a", "b"]
+
+
+@pytest.mark.parametrize("spec", ["nothing-here", "a\0b", "empty"])
+def test_what_no_recipe_reads_is_refused(here, capsys, spec):
+    (here / "empty").mkdir()
+    assert main(["data", "check", spec]) == 2
+    assert "recipe" in capsys.readouterr().err
+
+
+def test_options_of_a_check_belong_to_a_recipe(here, capsys):
+    (here / "t.csv").write_text("a,b\n1,2\n3,4\n")
+    assert main(["data", "check", "t.csv", "--target", "b"]) == 2
+    assert "data check RECIPE t.csv" in capsys.readouterr().err
