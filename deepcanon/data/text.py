@@ -63,17 +63,35 @@ def _load(path: Path, problems: Problems) -> str | None:
     return text
 
 
-def _cut(text: str, named: list[tuple[str, float]]) -> dict[str, str]:
-    """Cuts the text into contiguous pieces: the end in the given shares, the rest in front is "train"."""
-    pieces, left = {}, 1.0
-    start = int(len(text) * (1.0 - sum(share for _, share in named)))
-    pieces["train"] = text[:start]
-    left = 1.0 - sum(share for _, share in named)
-    for name, share in named:
+def _cut(text: str, named: list[tuple[str, float]], exact: bool = False) -> dict[str, str]:
+    """Cuts the text into contiguous pieces: the end in the given shares, the rest in front is "train".
+
+    Pieces end at line ends, or at blanks where lines are long, so that no word is cut in two; `exact` ones do not,
+    as a published cut may not.
+    """
+    pieces, start, left = {}, 0, 1.0 - sum(share for _, share in named)
+    for name, share in [("train", 0.0), *named]:
         left += share
-        end = len(text) if name == named[-1][0] else int(len(text) * left)
+        place = int(len(text) * left)
+        last = name == named[-1][0] if named else True
+        end = len(text) if last else place if exact else _border(text, start, place)
         pieces[name], start = text[start:end], end
     return {name: piece for name, piece in pieces.items() if piece}
+
+
+def _border(text: str, start: int, place: int) -> int:
+    """The nearest place behind a line end, or behind a blank if the next line end is far; `place` if there is none.
+
+    It lies behind `start` and before the end of the text, so that no piece is lost.
+    """
+    near = max(80, len(text) // 200)
+    low, high = max(start, place - near), min(len(text) - 1, place + near)
+    for mark in ("\n", " "):
+        after, before = text.find(mark, max(place - 1, low), high), text.rfind(mark, low, place)
+        found = [at + 1 for at in (before, after) if at >= 0]
+        if found:
+            return min(found, key=lambda at: abs(at - place))
+    return place
 
 
 def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, problems: Problems | None = None) -> Dataset:
@@ -151,7 +169,7 @@ def _named(
         if name == "ptb":
             return dict(zip(SPLITS, texts.values(), strict=True)), [], texts
         missing = missing[:1] if valid > 0 else []
-    return _cut("".join(texts.values()), missing), missing, texts
+    return _cut("".join(texts.values()), missing, exact=name == "tinyshakespeare"), missing, texts
 
 
 def _without_tags(path: Path) -> str:

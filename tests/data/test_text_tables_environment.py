@@ -31,7 +31,7 @@ def write(path, content):
 
 
 def test_text_is_cut_into_contiguous_pieces(tmp_path):
-    whole = "".join(random.Random(0).choices("abc \näß漢", k=1000))
+    whole = "".join(random.Random(0).choices("abcäß漢", k=1000))
     data = text(write(tmp_path / "a.txt", whole))
     assert data.counts() == {"train": 800, "valid": 100, "test": 100}
     assert data["train"].x + data["valid"].x + data["test"].x == whole
@@ -39,6 +39,42 @@ def test_text_is_cut_into_contiguous_pieces(tmp_path):
     assert text(tmp_path / "a.txt", test_share=0.0).counts() == {"train": 900, "valid": 100}
     assert text(tmp_path / "a.txt", valid_share=0.0, test_share=0.0).counts() == {"train": 1000}
     assert text(tmp_path / "a.txt", valid_share=0.3, test_share=0.2)["test"].x == whole[800:]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "seventeen " * 5 + "\n",
+        "seventeen\n",
+        "seventeen " * 400,
+        "seventeen\n" * 3 + "\n",
+        "a\r\nseventeen ",
+        "so " * 99 + "\n",
+    ],
+)
+@pytest.mark.parametrize("shares", [(0.1, 0.1), (0.001, 0.5), (0.45, 0.45), (0.1, 0.0), (0.0, 0.01)])
+def test_no_word_is_cut_in_two(tmp_path, line, shares):
+    whole = (line * 401)[: -(len(line) // 2 or None) if "99" in line else None]
+    (tmp_path / "a.txt").write_text(whole, encoding="utf-8", newline="")
+    data = text(tmp_path / "a.txt", valid_share=shares[0], test_share=shares[1])
+    pieces = [data[name].x for name in ("train", "valid", "test") if name in data.splits]
+    assert len(pieces) == 1 + sum(share > 0 for share in shares)
+    assert all(pieces) and "".join(pieces).split() == whole.split()
+    assert [word for piece in pieces for word in piece.split()] == whole.split()
+
+
+def test_pieces_of_lines_end_at_line_ends(tmp_path):
+    (tmp_path / "a.txt").write_text("to be or not to be\n" * 300)
+    data = text(tmp_path / "a.txt", valid_share=0.2, test_share=0.1)
+    assert all(data[name].x.endswith("\n") for name in ("train", "valid", "test"))
+    assert data.counts()["valid"] == pytest.approx(0.2 * 5700, abs=20)
+
+
+@pytest.mark.parametrize("whole", ["x" * 1000, "one line\n", "a\nb", "ab"])
+def test_a_text_without_a_border_near_is_cut_where_the_share_says(tmp_path, whole):
+    (tmp_path / "a.txt").write_text(whole)
+    data = text(tmp_path / "a.txt", valid_share=0.5, test_share=0)
+    assert data["train"].x + data["valid"].x == whole
 
 
 def test_bom_line_ends_and_gzip(tmp_path):
