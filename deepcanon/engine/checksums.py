@@ -3,8 +3,9 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
-from deepcanon.engine.checkpoint import write_text
+from deepcanon.engine import checkpoint
 
 __all__ = ["FILE", "differences", "write_checked"]
 
@@ -12,11 +13,24 @@ FILE = "checksums.json"
 
 
 def write_checked(path: Path, text: str) -> None:
-    """Replaces a file and notes its checksum in the folder's `checksums.json`."""
-    write_text(path, text)
-    known = _read(path.parent) or {}
-    known[path.name] = hashlib.sha256(text.encode()).hexdigest()
-    write_text(path.parent / FILE, json.dumps(known, indent=1, sort_keys=True) + "\n")
+    """Replaces a file and notes its checksum in the folder's `checksums.json`.
+
+    While a file that has one is replaced, both checksums stand there: a kill at any moment leaves a file that is known.
+    """
+    known, digest = _read(path.parent) or {}, hashlib.sha256(text.encode()).hexdigest()
+    if path.name in known and path.exists():
+        _write(path.parent, {**known, path.name: [*known[path.name], digest]})
+    checkpoint.write_text(path, text)
+    _write(path.parent, {**known, path.name: [digest]})
+
+
+def _write(folder: Path, known: dict[str, list[str]]) -> None:
+    plain = {name: digests[0] if len(digests) == 1 else digests for name, digests in known.items()}
+    checkpoint.write_text(folder / FILE, json.dumps(plain, indent=1, sort_keys=True) + "\n")
+
+
+def _digests(noted: Any) -> list[str]:
+    return [str(one) for one in noted] if isinstance(noted, list) else [str(noted)]
 
 
 def differences(folder: Path) -> list[str]:
@@ -25,9 +39,9 @@ def differences(folder: Path) -> list[str]:
     if known is None:
         return [f"{folder / FILE} is missing or damaged: whether config.json was changed cannot be told"]
     found = []
-    for name, digest in sorted(known.items()):
+    for name, digests in sorted(known.items()):
         try:
-            same = hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+            same = hashlib.sha256((folder / name).read_bytes()).hexdigest() in digests
         except OSError as error:
             found.append(f"{folder / name} cannot be read ({error.strerror or error})")
             continue
@@ -36,9 +50,9 @@ def differences(folder: Path) -> list[str]:
     return found
 
 
-def _read(folder: Path) -> dict[str, str] | None:
+def _read(folder: Path) -> dict[str, list[str]] | None:
     try:
         known = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        return {str(name): str(digest) for name, digest in known.items()}
+        return {str(name): _digests(noted) for name, noted in known.items()}
     except (OSError, ValueError, AttributeError):
         return None
