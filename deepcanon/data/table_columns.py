@@ -173,6 +173,13 @@ def feature_of(reading: Reading, name: str) -> Feature:
     place = f"column {one_line(name, 60)}: "
     if numeric:
         filled = reading.numeric(name, values, ok, unsure, missing)
+        cells = names_in(reading.table.columns[name])
+        codes_like = np.strings.startswith(cells, "0") & np.strings.isdecimal(cells) & (np.strings.str_len(cells) > 1)
+        if codes_like.any():
+            first = one_line(cells[codes_like][0], 40)
+            notes.append(
+                f"{first} is read as a number, without its zeros; --categories {one_line(name, 60)} keeps them"
+            )
         return Feature(Source(name), missing, values=filled, notes=[place + note for note in notes])
     cells = names_in(reading.table.columns[name])
     categories = distinct(cells[~missing])

@@ -577,3 +577,12 @@ def test_nothing_dangerous_is_in_the_source():
     source = "".join(p.read_text() for p in Path(deepcanon.data.__file__).parent.glob("*.py"))
     for word in ("pickle.", "eval(", "exec(", "allow_pickle=True", "weights_only=False", "extractall", "shell=True"):
         assert word not in source, word
+
+
+def test_zeros_that_a_number_loses_are_told(tmp_path):
+    path = write(tmp_path / "x.csv", "code,share,y\n" + "007,0.5,a\n10,0,b\n" * 5)
+    data = table(path, valid_share=0, test_share=0)
+    said = [note for note in data.notes if "zeros" in note]
+    assert len(said) == 1 and "column code: 007" in said[0] and "--categories code" in said[0]
+    kept = table(path, valid_share=0, test_share=0, categories=("code",))
+    assert "code=007" in kept.facts["columns"] and not any("without its zeros" in note for note in kept.notes)
