@@ -147,6 +147,10 @@ def open_data(
 
 def read_inputs(kind: str, describe: dict[str, Any], paths: list[str]) -> Inputs:
     """What is read from the INPUT arguments of `predict` and `encode`: files, folders, or "-" (standard input)."""
+    if kind not in PATHS:
+        raise DataError(
+            f"this run learned from {kind} and takes no files; in Python, run.predict(tensor) takes its values"
+        )
     missing = [p for p in paths if p != "-" and ("\0" in p or not Path(p).exists())]
     if missing:
         raise DataError(

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from deepcanon.cli import main
-from deepcanon.data import check, kinds_of, open_data
+from deepcanon.data import DataError, check, kinds_of, open_data, read_inputs
 
 
 @pytest.fixture
@@ -75,3 +75,10 @@ def test_options_of_a_check_belong_to_a_recipe(here, capsys):
     (here / "t.csv").write_text("a,b\n1,2\n3,4\n")
     assert main(["data", "check", "t.csv", "--target", "b"]) == 2
     assert "data check RECIPE t.csv" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["task", "points", "environment"])
+def test_a_run_that_read_no_files_takes_none(here, kind):
+    (here / "t.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match=f"learned from {kind} and takes no files"):
+        read_inputs(kind, {}, ["t.csv"])
