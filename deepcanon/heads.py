@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import inspect
 import re
+import sys
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -151,11 +152,11 @@ def fields_of(config: type, path: Path) -> tuple[Option, ...]:
 
     The help of a field is that of the nearest class that gives one: a default can be changed without its text.
     """
-    shared = Path(options.__file__)
     texts: dict[str, str] = {}
     for base in reversed(config.__mro__):
         if dataclasses.is_dataclass(base):
-            texts |= _field_texts(path if base is config else shared).get(base.__name__, {})
+            file = path if base is config else Path(str(sys.modules[base.__module__].__file__))
+            texts |= _field_texts(file).get(base.__name__, {})
     hints = options.types_of(config)
     found = [
         Option(f.name, hints[f.name], f.default, texts.get(f.name, ""), options.group_of(config, f.name))

@@ -1,4 +1,4 @@
-"""Options that recipes share: what readers are told about data, how networks are trained, what verbs are asked.
+"""Options that recipes share: what readers are told about data and how networks are trained.
 
 A recipe's `Config` inherits the groups that it uses; the text under a field is its help, and a default is changed by
 declaring the field again. A reader receives the options of its own kind and nothing else. Without torch or NumPy.
@@ -25,7 +25,6 @@ __all__ = [
     "Activation",
     "ActivationName",
     "Batches",
-    "ClassSampling",
     "Convex",
     "Count",
     "Documents",
@@ -44,19 +43,16 @@ __all__ = [
     "Optimization",
     "OptimizerName",
     "Patches",
-    "Playing",
     "Positive",
     "Probability",
     "Range",
     "Repeats",
-    "Sampling",
     "Schedule",
     "ScheduleName",
     "Share",
     "Splits",
     "Tables",
     "Text",
-    "TextSampling",
     "Tokens",
     "Tuning",
     "Whole",
@@ -199,7 +195,7 @@ def group_of(config: type, name: str) -> str:
     """The group of a Config's field in the help: that of the class that declared it first."""
     for base in reversed(config.__mro__):
         if name in vars(base).get("__annotations__", ()):
-            return base.GROUP if base.__module__ == __name__ else ""  # type: ignore[attr-defined]
+            return "" if base is config else base.GROUP  # type: ignore[attr-defined]
     return ""
 
 
@@ -319,52 +315,3 @@ class Repeats(Training):
 class Tuning(Repeats):
     learning_rates: tuple[Positive, ...] = (0.01, 0.03, 0.1)
     """Learning rates that every arm tries; each arm takes the one that is best on validation."""
-
-
-# Verbs
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """What `generate` is asked."""
-
-    GROUP: ClassVar[str] = ""
-
-    count: Count = 1
-    """Samples to draw."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClassSampling(Sampling):
-    prompt: str = ""
-    """The class to draw from; all classes in turn if not given."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextSampling(Sampling):
-    prompt: str = ""
-    """Text to continue."""
-    temperature: NonNegative = 1.0
-    """Of the distribution that is sampled: 1 as trained, less is safer, 0 takes the likeliest."""
-    beam: Whole = 0
-    """Width of a beam search for the likeliest texts; 0 samples."""
-    length: Count = 400
-    """Symbols of a sample."""
-    top_k: Whole = 0
-    """Draw from the K likeliest symbols only; 0 from all."""
-    top_p: Probability = 1.0
-    """Draw from the likeliest symbols of this total probability only."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Playing:
-    """What `play` is asked."""
-
-    GROUP: ClassVar[str] = ""
-
-    episodes: Count = 5
-    """Episodes to play."""
-    seed: Whole = 0
-    """Of the episodes."""
-    to: str = ""
-    """Where a film of the first episode goes, a .gif file."""

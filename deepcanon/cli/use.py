@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from deepcanon import options
+from deepcanon import verb_options
 from deepcanon.cli.arguments import DIR_HELP, Parser, add_field, json_option, number, run_options
 from deepcanon.cli.output import USAGE, print_json
 from deepcanon.cli.places import folder_of, load_run, place_of
 from deepcanon.heads import fields_of
-from deepcanon.options import TextSampling
+from deepcanon.verb_options import TextSampling
 
 __all__ = [
     "encode_command",
@@ -91,7 +91,7 @@ def _write_answers(to: Path, records: list[dict[str, Any]], rows: list[dict[str,
 
 def generate_command(parser: Parser, arguments: list[str]) -> int:
     run_options(parser)
-    asked = fields_of(TextSampling, Path(options.__file__))  # the fullest: what a system does not have is refused
+    asked = fields_of(TextSampling, Path(verb_options.__file__))  # the fullest: what a system does not have is refused
     for option in asked:
         add_field(parser, option, option.default)
     parser.add_argument("--seed", type=number(int), metavar="N", default=0, help="of the samples")

@@ -36,7 +36,7 @@ def held(x: np.ndarray, y: np.ndarray | None, path: Path) -> Arrays:
 
 
 def idx_files(path: Path) -> tuple[Arrays, list[Path]]:
-    """An idx file of images with its labels beside it, if they are there."""
+    """An idx file of images, and the labels of its twin in the same folder if there is one."""
     images = read_idx(path)
     if images.ndim < 3:
         raise DataError(Problem(str(path), "", "holds labels, not images", "give the file of the images"))

@@ -33,7 +33,10 @@ def label_file(folder: Path, path: Path, problems: Problems) -> dict[str, Rows]:
     files = max(counts, key=lambda name: counts[name])
     if not counts[files]:
         raise problems.fail(
-            path, "", "has no column with the names of pictures beside it", "name them as they lie there"
+            path,
+            "",
+            "has no column of picture file names",
+            "add a column with their file names",
         )
     others = [name for name in columns if name not in (files, "split")]
     label = next((name for name in others if name.lower() in NAMES), others[0] if len(others) == 1 else None)

@@ -22,8 +22,8 @@ from deepcanon.engine.figures import Line, Plot
 from deepcanon.engine.run import Run
 from deepcanon.environments.films import film_strip, write_film
 from deepcanon.environments.vector import LONGEST, SCALES, Environments
-from deepcanon.options import Playing
 from deepcanon.parts.replay import Replay
+from deepcanon.verb_options import Playing
 
 __all__ = ["Acts", "Episode", "Remembers", "discounted"]
 

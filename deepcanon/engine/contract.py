@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from deepcanon.data.splits import Dataset
 from deepcanon.engine.export import Export
 from deepcanon.engine.run import Run
-from deepcanon.options import Playing, Sampling
+from deepcanon.verb_options import Playing, Sampling
 
 __all__ = ["VERBS", "Encodes", "Exports", "Generates", "Plays", "Predicts", "Recipe", "modules_of", "verbs_of"]
 

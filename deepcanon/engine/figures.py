@@ -195,7 +195,7 @@ def plain(values: Any) -> np.ndarray:
 
 
 def arrays_of(figure: Any, prefix: str = "") -> dict[str, np.ndarray]:
-    """The numbers of a figure by name, for the `.npz` beside its picture."""
+    """The numbers that a figure draws, by name; they are saved as `.npz` next to the picture."""
     found: dict[str, np.ndarray] = {}
     for one in fields(figure):
         value, name = getattr(figure, one.name), f"{prefix}{one.name}"

@@ -16,10 +16,11 @@ from deepcanon.engine.export import Export
 from deepcanon.engine.figures import Line, Plot
 from deepcanon.engine.judge import judge_facts, judged_from
 from deepcanon.engine.run import Run
-from deepcanon.options import NonNegative, Sampling
 from deepcanon.parts.judge import judge_against_real
 from deepcanon.parts.mixtures import mixture_cover
 from deepcanon.parts.standardize import Standardize
+from deepcanon.ranges import NonNegative
+from deepcanon.verb_options import Sampling
 
 __all__ = ["Draws", "NoiseSampling", "RawGenerator"]
 

@@ -15,10 +15,10 @@ from deepcanon.data import DataError, Problem
 from deepcanon.engine.contract import Generates, Metrics, Predicts
 from deepcanon.engine.export import Export
 from deepcanon.engine.run import Run
-from deepcanon.options import TextSampling
 from deepcanon.parts.decoding import Step
 from deepcanon.parts.language_models import border, continuations, perplexity
 from deepcanon.parts.vocabulary import Vocabulary, encode_once
+from deepcanon.verb_options import TextSampling
 
 __all__ = ["Primed", "Speaks", "build_vocabulary", "step_export"]
 

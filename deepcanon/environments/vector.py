@@ -20,9 +20,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from deepcanon.environments.generator_state import generator_state, restore_generator
 from deepcanon.errors import UsageError
 
-__all__ = ["EXACT", "SCALES", "Environments", "Transition", "generator_state", "restore_generator"]
+__all__ = ["EXACT", "SCALES", "Environments", "Transition"]
 
 EXACT = ("CartPole-v0", "CartPole-v1", "Acrobot-v1")  # ids that resume exactly
 LONGEST = 10_000  # steps of an episode that is scored, if the environment sets no limit
@@ -40,32 +41,6 @@ class Transition(NamedTuple):
     terminated: np.ndarray  # [count] bool: the successor is terminal, its value is 0
     truncated: np.ndarray  # [count] bool: the time limit cut the episode, the successor has a value
     successor: np.ndarray  # [count, size] float32: s' of this transition, before any reset
-
-
-def generator_state(generator: np.random.Generator) -> dict:
-    """The state of a PCG64 generator without integers beyond 64 bits: the two long ones as strings."""
-    state = generator.bit_generator.state
-    return {
-        "kind": state["bit_generator"],
-        "state": str(state["state"]["state"]),
-        "increment": str(state["state"]["inc"]),
-        "has_half": int(state["has_uint32"]),
-        "half": int(state["uinteger"]),
-    }
-
-
-def restore_generator(state: dict) -> np.random.Generator:
-    """The generator that `generator_state` described."""
-    if state["kind"] != "PCG64":
-        raise ValueError(f"only PCG64 generators are restored, got {state['kind']}")
-    bits = np.random.PCG64()
-    bits.state = {
-        "bit_generator": "PCG64",
-        "state": {"state": int(state["state"]), "inc": int(state["increment"])},
-        "has_uint32": int(state["has_half"]),
-        "uinteger": int(state["half"]),
-    }
-    return np.random.Generator(bits)
 
 
 def _gymnasium() -> Any:

@@ -11,7 +11,7 @@ generative-versus-discriminative.
 from dataclasses import dataclass
 from typing import Literal
 
-from deepcanon.options import ClassSampling, Count, Documents, Images, Tables
+from deepcanon.options import Count, Documents, Images, Tables
 from deepcanon.targets import CLASSIFIER, metric, target
 
 SYSTEM = "foundations.naive_bayes"
@@ -78,6 +78,7 @@ from deepcanon.foundations.naive_bayes import (
 )
 from deepcanon.parts.classification import measures
 from deepcanon.parts.raw_features import RawFeatures
+from deepcanon.verb_options import ClassSampling
 
 
 class Recipe(Classifies, engine.Recipe[Config], Generates):

@@ -65,9 +65,9 @@ import torch
 
 from deepcanon import engine
 from deepcanon.engine.language import Primed, Speaks, build_vocabulary
-from deepcanon.options import TextSampling
 from deepcanon.parts.vocabulary import Vocabulary
 from deepcanon.sequence.ngram_lm import NgramLM
+from deepcanon.verb_options import TextSampling
 
 HISTORIES = 1_000
 

@@ -1,7 +1,8 @@
 """The traced smoke run of a recipe: made once in a test process, for all contracts that look at a training.
 
 It goes through the command line, called in this process. Every step leaves a checkpoint, its metrics and what it
-changed; the folder as it was in the middle of a step stays beside it. An experiment trains two arms from one seed.
+changed; a copy of the folder as it was in the middle of a step is kept next to it. An experiment trains two arms from
+one seed.
 """
 
 import contextlib

@@ -6,9 +6,10 @@ import typing
 from pathlib import Path
 from typing import Any
 
-from deepcanon import cli, heads, options
+from deepcanon import cli, heads, verb_options
 from deepcanon.cli.arguments import settings_options
-from deepcanon.options import ClassSampling, Playing, Sampling, TextSampling, plain_type, range_of
+from deepcanon.options import plain_type, range_of
+from deepcanon.verb_options import ClassSampling, Playing, Sampling, TextSampling
 
 
 def in_words(annotation: Any) -> str:
@@ -65,7 +66,7 @@ def commands() -> dict[str, dict[str, Any]]:
     found["deepcanon train NAME"] = {name: what for name, what in train.items() if name not in own}
     found["settings of a run"] = as_data(settings_options(), grouped=False)
     for asked in (Sampling, ClassSampling, TextSampling, Playing):  # of `generate` and `play`, as recipes name them
-        found[asked.__name__] = as_data(heads.fields_of(asked, Path(options.__file__)), grouped=False)
+        found[asked.__name__] = as_data(heads.fields_of(asked, Path(verb_options.__file__)), grouped=False)
     return found
 
 

@@ -412,6 +412,7 @@ ROOMS = {  # what a room may import, apart from itself
     "targets": (),
     "ranges": (),
     "options": ("ranges",),
+    "verb_options": ("ranges",),
     "settings": ("errors", "options", "ranges"),
     "heads": ("options", "ranges", "targets"),
     "resolving": BELOW_RECIPES,

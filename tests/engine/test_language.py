@@ -12,9 +12,10 @@ from deepcanon.data.splits import Dataset, Split
 from deepcanon.engine.export import write_export
 from deepcanon.engine.language import Primed, Speaks, build_vocabulary, step_export
 from deepcanon.engine.run import Run
-from deepcanon.options import Text, TextSampling
+from deepcanon.options import Text
 from deepcanon.parts.vocabulary import Vocabulary
 from deepcanon.settings import Settings
+from deepcanon.verb_options import TextSampling
 
 TEXT = "a rose is a rose\nis a rose\n" * 5
 

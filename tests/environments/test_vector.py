@@ -8,12 +8,8 @@ import pytest
 
 from deepcanon.engine.state import pack, unpack
 from deepcanon.environments.films import draw, film_strip, write_film
-from deepcanon.environments.vector import (
-    EXACT,
-    Environments,
-    generator_state,
-    restore_generator,
-)
+from deepcanon.environments.generator_state import generator_state, restore_generator
+from deepcanon.environments.vector import EXACT, Environments
 from deepcanon.errors import UsageError
 
 gymnasium = pytest.importorskip("gymnasium")

@@ -11,11 +11,11 @@ from oracles import dqn as oracle
 
 from deepcanon.engine.run import Run
 from deepcanon.environments.vector import SCALES
-from deepcanon.options import Playing
 from deepcanon.recipes.dqn import Config, Recipe
 from deepcanon.rl import QNetwork, td_loss, td_target
 from deepcanon.rl.dqn import copy_network, linear_epsilon
 from deepcanon.settings import Settings
+from deepcanon.verb_options import Playing
 
 gymnasium = pytest.importorskip("gymnasium")
 

@@ -11,7 +11,6 @@ from deepcanon.data import DataError, open_data
 from deepcanon.engine.precision import has_bf16
 from deepcanon.engine.run import Run
 from deepcanon.errors import UsageError
-from deepcanon.options import TextSampling
 from deepcanon.parts.clipping import clip_in_step
 from deepcanon.parts.recurrence import detach, streams, window
 from deepcanon.recipes import rnn_lm as recipe
@@ -19,6 +18,7 @@ from deepcanon.sequence import RecurrentLM
 from deepcanon.sequence.rnn_lm import StepCell, sequence_nll, window_nll
 from deepcanon.sequence.sampled_softmax import proposal
 from deepcanon.settings import Settings
+from deepcanon.verb_options import TextSampling
 
 
 def gradients(model, tokens, size):

@@ -1,0 +1,57 @@
+"""What `generate` and `play` may be asked. A recipe adds fields in a dataclass that inherits one of these.
+
+Without torch or NumPy.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from deepcanon.ranges import Count, NonNegative, Probability, Whole
+
+__all__ = ["ClassSampling", "Playing", "Sampling", "TextSampling"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """What `generate` is asked."""
+
+    GROUP: ClassVar[str] = ""
+
+    count: Count = 1
+    """Samples to draw."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassSampling(Sampling):
+    prompt: str = ""
+    """The class to draw from; all classes in turn if not given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSampling(Sampling):
+    prompt: str = ""
+    """Text to continue."""
+    temperature: NonNegative = 1.0
+    """Of the distribution that is sampled: 1 as trained, less is safer, 0 takes the likeliest."""
+    beam: Whole = 0
+    """Width of a beam search for the likeliest texts; 0 samples."""
+    length: Count = 400
+    """Symbols of a sample."""
+    top_k: Whole = 0
+    """Draw from the K likeliest symbols only; 0 from all."""
+    top_p: Probability = 1.0
+    """Draw from the likeliest symbols of this total probability only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Playing:
+    """What `play` is asked."""
+
+    GROUP: ClassVar[str] = ""
+
+    episodes: Count = 5
+    """Episodes to play."""
+    seed: Whole = 0
+    """Of the episodes."""
+    to: str = ""
+    """Where a film of the first episode goes, a .gif file."""
