@@ -10,33 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deepcanon.data.splits import Dataset, Split
-from deepcanon.engine.contract import Encodes, Exports, Facts, Predicts
+from deepcanon.data.splits import Split
+from deepcanon.engine.contract import Encodes, Exports, Predicts
 from deepcanon.engine.export import Export, raw_export
 from deepcanon.engine.figures import Scatter
 from deepcanon.engine.run import Run
 from deepcanon.parts.reconstruction import squared_error_of
-from deepcanon.parts.standardize import Standardize, channel_statistics, unit_pixels
 from deepcanon.parts.tiles import side_by_side, signed_tiles
 
-__all__ = ["Reconstructor", "Reconstructs", "corrupted", "input_facts", "input_transform"]
+__all__ = ["Reconstructor", "Reconstructs", "corrupted"]
 
 TASKS = {"code": "encode", "reconstruction": "reconstruct"}
-
-
-def input_facts(data: Dataset) -> Facts:
-    """The shape of an example, and what brings pixels into [0, 1] or standardises the columns of a table."""
-    train = data["train"]
-    if data.kind == "images":
-        shift, scale = unit_pixels(train.x.shape[1])
-    else:
-        shift, scale = channel_statistics(part.x for part in train.chunks())
-    return {"shape": list(train.x.shape[1:]), "shift": shift, "scale": scale}
-
-
-def input_transform(facts: Mapping[str, Any]) -> nn.Sequential:
-    """From raw values to the rows that `input_facts` describes."""
-    return nn.Sequential(Standardize(facts["shift"], facts["scale"]), nn.Flatten())
 
 
 def corrupted(

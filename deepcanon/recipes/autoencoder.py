@@ -79,7 +79,8 @@ from torch import nn
 
 from deepcanon import engine
 from deepcanon.engine.figures import Histogram, Line, Panels, Plot
-from deepcanon.engine.reconstructor import Reconstructor, Reconstructs, input_facts, input_transform
+from deepcanon.engine.preprocess import input_facts, input_transform
+from deepcanon.engine.reconstructor import Reconstructor, Reconstructs
 from deepcanon.errors import UsageError
 from deepcanon.parts.reconstruction import reconstruction_loss, squared_error_of
 from deepcanon.representation import diversity

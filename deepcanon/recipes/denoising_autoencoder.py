@@ -75,13 +75,8 @@ from torch import nn
 
 from deepcanon import engine
 from deepcanon.engine.figures import Heat, Line, Plot
-from deepcanon.engine.reconstructor import (
-    Reconstructor,
-    Reconstructs,
-    corrupted,
-    input_facts,
-    input_transform,
-)
+from deepcanon.engine.preprocess import input_facts, input_transform
+from deepcanon.engine.reconstructor import Reconstructor, Reconstructs, corrupted
 from deepcanon.errors import UsageError
 from deepcanon.parts.reconstruction import reconstruction_loss, squared_error_of
 from deepcanon.representation.denoising_autoencoder import (

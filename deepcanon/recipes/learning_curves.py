@@ -73,16 +73,15 @@ import copy
 import math
 
 import torch
-from torch import nn
 
 from deepcanon import engine
 from deepcanon.engine import Classifier, Classifies
 from deepcanon.engine.figures import Line, Plot
+from deepcanon.engine.preprocess import input_facts, input_transform
 from deepcanon.errors import UsageError
 from deepcanon.foundations.learning_curves import range_rate, range_words, read_range, smooth
 from deepcanon.foundations.mlp import MLP
 from deepcanon.parts.classification import cross_entropy
-from deepcanon.parts.standardize import Standardize, channel_statistics
 from deepcanon.techniques.optimizers import set_rate
 
 READABLE = 30  # steps
@@ -97,17 +96,14 @@ class Recipe(Classifies, engine.Recipe[Config]):
     def learn(cls, config, data):
         if not (config.lowest < config.highest and 1 < config.factor < config.stop_at):
             raise UsageError("give --lowest below --highest, and 1 < --factor < --stop-at")
-        train = data["train"]
-        shift, scale = channel_statistics(part.x for part in train.chunks())
-        return {"shape": list(train.x.shape[1:]), "shift": shift, "scale": scale}
+        return input_facts(data, standardize=True)
 
     def build(self):
         config, facts, run = self.config, self.facts, self.run
         features, reader = torch.Size(facts["shape"]).numel(), facts["reader"]
         self.model = MLP(features, len(reader["classes"]), hidden=config.hidden).to(run.device)
         self.kept = copy.deepcopy(self.model).requires_grad_(False)  # at the minimum of the loss
-        standardize = Standardize(facts["shift"], facts["scale"])
-        self.preprocess = nn.Sequential(standardize, nn.Flatten()).to(run.device)
+        self.preprocess = input_transform(facts).to(run.device)
         self.classifier = Classifier(run, self.kept, self.preprocess, facts["shape"], reader)
         parameters = self.model.parameters()
         self.optimizer = (

@@ -60,6 +60,7 @@ from deepcanon import engine
 from deepcanon.data.splits import Split
 from deepcanon.engine import Classifier, Classifies
 from deepcanon.engine.figures import Bars, Histogram
+from deepcanon.engine.preprocess import input_transform
 from deepcanon.errors import UsageError
 from deepcanon.foundations.logistic_regression import (
     LogisticRegression,
@@ -67,7 +68,7 @@ from deepcanon.foundations.logistic_regression import (
     logistic_objective,
     separates,
 )
-from deepcanon.parts.standardize import Standardize, channel_statistics, unit_pixels
+from deepcanon.parts.standardize import channel_statistics, unit_pixels
 from deepcanon.parts.tiles import signed_tiles
 from deepcanon.techniques import convex
 
@@ -101,8 +102,7 @@ class Recipe(Classifies, engine.Recipe[Config]):
         config, facts, run, shape = self.config, self.facts, self.run, self.facts["shape"]
         self.decay = config.penalty / facts["n"]
         self.model = LogisticRegression(torch.Size(shape).numel()).to(run.device)
-        standardize = Standardize(facts["shift"], facts["scale"])
-        self.preprocess = nn.Sequential(standardize, nn.Flatten()).to(run.device)
+        self.preprocess = input_transform(facts).to(run.device)
         reader, pair = {**facts["reader"], "classes": facts["classes"]}, self.model.pair
         self.classifier = Classifier(run, pair, self.preprocess, shape, reader, rows=5000)
         self.two = functools.cache(self.select)

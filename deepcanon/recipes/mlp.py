@@ -73,6 +73,7 @@ from torch import nn
 
 from deepcanon import engine
 from deepcanon.engine import Classifier, Classifies, Encodes
+from deepcanon.engine.preprocess import input_facts, input_transform
 from deepcanon.errors import UsageError
 from deepcanon.foundations.dropout import max_norm_
 from deepcanon.foundations.mlp import (
@@ -82,7 +83,6 @@ from deepcanon.foundations.mlp import (
     cross_entropy_forward,
     forward_cached,
 )
-from deepcanon.parts.standardize import Standardize, channel_statistics, unit_pixels
 from deepcanon.techniques.activations import ACTIVATIONS
 from deepcanon.techniques.initializers import INITIALIZERS
 from deepcanon.techniques.losses import LOSSES
@@ -104,13 +104,7 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
             "cross-entropy",
         ):
             raise UsageError("--backward explicit knows relu units and the cross-entropy")
-        train = data["train"]
-        if config.standardize:
-            shift, scale = channel_statistics(part.x for part in train.chunks())
-        else:
-            shift, scale = unit_pixels(train.x.shape[1])
-            scale = scale if data.kind == "images" else torch.ones_like(scale)
-        return {"shape": list(train.x.shape[1:]), "shift": shift, "scale": scale}
+        return input_facts(data, config.standardize)
 
     def build(self):
         config, facts, run = self.config, self.facts, self.run
@@ -124,8 +118,7 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
             activation=ACTIVATIONS[config.activation],
         ).to(run.device)
         INITIALIZERS[config.initialization](self.model)
-        standardize = Standardize(facts["shift"], facts["scale"])
-        self.preprocess = nn.Sequential(standardize, nn.Flatten()).to(run.device)
+        self.preprocess = input_transform(facts).to(run.device)
         self.classifier = Classifier(
             run, self.model, self.preprocess, facts["shape"], facts["reader"]
         )

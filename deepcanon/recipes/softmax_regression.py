@@ -51,16 +51,15 @@ PRESETS = {
 }
 
 import torch
-from torch import nn
 
 from deepcanon import engine
 from deepcanon.engine import Classifier, Classifies
+from deepcanon.engine.preprocess import input_facts, input_transform
 from deepcanon.foundations.softmax_regression import (
     SoftmaxRegression,
     softmax_gradient,
     softmax_objective,
 )
-from deepcanon.parts.standardize import Standardize, channel_statistics, unit_pixels
 from deepcanon.parts.tiles import signed_tiles
 from deepcanon.techniques import convex
 from deepcanon.techniques.calibration import temperature
@@ -76,19 +75,13 @@ class Recipe(Classifies, engine.Recipe[Config]):
 
     @classmethod
     def learn(cls, config, data):
-        train = data["train"]
-        if data.kind == "images":
-            shift, scale = unit_pixels(train.x.shape[1])
-        else:
-            shift, scale = channel_statistics(part.x for part in train.chunks())
-        return {"shape": list(train.x.shape[1:]), "shift": shift, "scale": scale}
+        return input_facts(data)
 
     def build(self):
         config, facts, run = self.config, self.facts, self.run
         features, reader = torch.Size(facts["shape"]).numel(), facts["reader"]
         self.model = SoftmaxRegression(features, len(reader["classes"])).to(run.device)
-        standardize = Standardize(facts["shift"], facts["scale"])
-        self.preprocess = nn.Sequential(standardize, nn.Flatten()).to(run.device)
+        self.preprocess = input_transform(facts).to(run.device)
         self.classifier = Classifier(
             run, self.model, self.preprocess, facts["shape"], reader, rows=5000
         )

@@ -87,7 +87,8 @@ import torch
 
 from deepcanon import engine
 from deepcanon.engine import Batch, Classifier, Classifies, Encodes
-from deepcanon.engine.reconstructor import corrupted, input_facts, input_transform
+from deepcanon.engine.preprocess import input_facts, input_transform
+from deepcanon.engine.reconstructor import corrupted
 from deepcanon.parts.classification import cross_entropy
 from deepcanon.parts.reconstruction import reconstruction_loss
 from deepcanon.parts.schedules import one_cycle

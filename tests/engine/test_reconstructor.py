@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from deepcanon.data.splits import Dataset, Split
-from deepcanon.engine.reconstructor import Reconstructor, corrupted, input_facts, input_transform
+from deepcanon.engine.reconstructor import Reconstructor, corrupted
 from deepcanon.engine.run import Run
 from deepcanon.settings import Settings
 
@@ -35,18 +35,6 @@ def reconstructor(opened=None, shape=(3,), reader=None, **options):
     run = Run(Settings(device="cpu"), None, lambda: opened or data())
     facts = {"shape": shape, "reader": reader or {"columns": ["a", "b", "c"]}}
     return Reconstructor(run, Halving(), nn.Flatten(), facts, **options)
-
-
-def test_tables_are_standardised_and_pixels_lie_between_0_and_1():
-    facts = input_facts(data())
-    rows = input_transform(facts)(X)
-    assert facts["shape"] == [3]
-    torch.testing.assert_close(rows.mean(0), torch.zeros(3))
-    torch.testing.assert_close(rows.std(0, correction=0), torch.ones(3))
-    pixels = torch.tensor([[[[0, 51], [102, 255]]]], dtype=torch.uint8).expand(4, 1, 2, 2)
-    facts = input_facts(data(x=pixels, kind="images"))
-    assert facts["shape"] == [1, 2, 2]
-    torch.testing.assert_close(input_transform(facts)(pixels[:1]), torch.tensor([[0.0, 0.2, 0.4, 1.0]]))
 
 
 def test_reconstructions_come_some_rows_at_a_time():
