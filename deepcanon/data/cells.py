@@ -145,7 +145,8 @@ def _csv(text: str, file: str, suffix: str, problems: Problems, header: str) -> 
                 if header != "no":
                     continue
             if len(cells) != len(names):
-                what = f"has {len(cells)} cells, the header {len(names)} (separated by {delimiter!r})"
+                some = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+                what = f"has {some}, the header {len(names)} (separated by {delimiter!r})"
                 place = f"line {reader.line_num + skipped}"
                 problems.add(file, place, what, "give each row one cell for each column")
                 continue

@@ -149,7 +149,12 @@ def _table(path: Path, problems: Problems) -> Rows:
             if not any(cell.strip() for cell in cells):
                 continue
             if len(cells) != len(header):
-                problems.add(path, place, f"has {len(cells)} cells, the header {len(header)}", "give every row as many")
+                problems.add(
+                    path,
+                    place,
+                    f"has {len(cells)} cell{'s' * (len(cells) != 1)}, the header {len(header)}",
+                    "give every row as many",
+                )
             elif not cells[at].strip():
                 problems.add(path, place, "has no text", REMEDY)
             elif kind is not None and not cells[kind].strip():

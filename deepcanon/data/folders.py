@@ -13,7 +13,7 @@ from . import pixels
 from .errors import DataError, Problem, Problems, one_line
 from .image_sets import REMEDY, THREADS, StreamedPixels, StreamedSplit, finish, image_options
 from .label_files import LABELS, label_file
-from .splits import Dataset, Split
+from .splits import SPLIT_NAMES, Dataset, Split
 
 __all__ = ["MEMORY_LIMIT", "is_image_folder", "list_folder", "read_folder", "walk"]
 
@@ -21,10 +21,6 @@ MEMORY_LIMIT = 2 << 30
 """Folders that need more bytes than this as pixels are decoded batch by batch."""
 LARGEST_CHOSEN, SMALLEST_CHOSEN = 128, 16
 """A size that the user did not choose is kept between these."""
-SPLITS = {
-    "train": "train", "training": "train", "valid": "valid", "val": "valid", "validation": "valid", "dev": "valid",
-    "test": "test", "testing": "test",
-}  # fmt: skip
 _IGNORED = ("thumbs.db", "desktop.ini", "__macosx")
 
 
@@ -191,14 +187,14 @@ def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems:
 def _split_folders(path: Path, folders: list[Path], problems: Problems) -> dict[str, Path]:
     """The folders of the splits, if this is a tree with train/; else {}."""
     tree: dict[str, Path] = {}
-    known = [p for p in folders if p.name.lower() in SPLITS]
-    train = next((p for p in known if SPLITS[p.name.lower()] == "train"), None)
+    known = [p for p in folders if p.name.lower() in SPLIT_NAMES]
+    train = next((p for p in known if SPLIT_NAMES[p.name.lower()] == "train"), None)
     if train is None:
         return {}
     if len(known) < len(folders) and not list_folder(train)[0]:
         return {}  # a class that is called train, among other classes
     for p in folders:
-        split = SPLITS.get(p.name.lower())
+        split = SPLIT_NAMES.get(p.name.lower())
         if split is None:
             problems.add(p, "", "lies beside train/ but is not a split", "keep only train/, valid/ and test/ there")
         elif split in tree:

@@ -7,12 +7,12 @@ import numpy as np
 from .cells import load, names_in
 from .errors import Problems, one_line
 from .pixels import SUFFIXES
+from .splits import SPLIT_NAMES
 
 __all__ = ["LABELS", "label_file"]
 
 LABELS = ("labels.csv", "labels.tsv", "labels.jsonl", "labels.parquet")
 NAMES = ("label", "labels", "class", "category", "target")
-SPLITS = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
 
 Rows = list[tuple[Path, str | None]]
 
@@ -53,10 +53,10 @@ def label_file(folder: Path, path: Path, problems: Problems) -> dict[str, Rows]:
             problems.add(path, table.place(row), f"names {one_line(name, 60)!r}, which is not here", "remove the row")
         elif not cell:
             problems.add(path, table.place(row), "has no label", "write one, or remove the row")
-        elif split.lower() not in SPLITS:
+        elif split.lower() not in SPLIT_NAMES:
             problems.add(path, table.place(row), f"says split {one_line(split, 40)!r}", "write train, valid or test")
         else:
-            found.setdefault(SPLITS[split.lower()], []).append((picture, cell))
+            found.setdefault(SPLIT_NAMES[split.lower()], []).append((picture, cell))
     known = {picture for rows in found.values() for picture, _ in rows}
     for picture in sorted(p for p in folder.rglob("*") if p.name.lower().endswith(SUFFIXES) and p not in known):
         problems.add(picture, "", f"has no row in {path.name}", "add one, or remove the picture")

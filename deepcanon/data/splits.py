@@ -12,7 +12,13 @@ from torch import Tensor
 from .errors import DataError, Problem
 from .seeds import stream_seed
 
-__all__ = ["Dataset", "Split", "draw_splits", "shares"]
+__all__ = ["SPLIT_NAMES", "Dataset", "Split", "draw_splits", "shares"]
+
+SPLIT_NAMES = {
+    "train": "train", "training": "train", "valid": "valid", "val": "valid", "validation": "valid", "dev": "valid",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+"""What folders, files and cells call a split, in lower case."""
 
 
 @dataclass

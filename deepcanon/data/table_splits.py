@@ -8,13 +8,10 @@ import torch
 from .cells import names_in
 from .columns import distinct, first
 from .errors import one_line
-from .splits import draw_splits, shares
+from .splits import SPLIT_NAMES, draw_splits, shares
 from .table_columns import Reading
 
-__all__ = ["SPLITS", "drawn_splits", "splits_of"]
-
-SPLITS = {"train": "train", "training": "train", "valid": "valid", "val": "valid", "validation": "valid",
-          "dev": "valid", "test": "test", "testing": "test"}  # fmt: skip
+__all__ = ["SPLIT_NAMES", "drawn_splits", "splits_of"]
 
 
 def splits_of(
@@ -25,11 +22,11 @@ def splits_of(
     wanted = [("valid", options.valid_share), ("test", options.test_share)]
     if options.split:
         column = np.strings.lower(names_in(reading.column(options.split, "split")))
-        unknown = next((cell for cell in column[rows].tolist() if cell not in SPLITS), None)
+        unknown = next((cell for cell in column[rows].tolist() if cell not in SPLIT_NAMES), None)
         if unknown is not None:
             what = f"says {one_line(unknown, 40)!r}, which is not a split"
             raise reading.fail(options.split, what, "write train, valid or test in each row")
-        given = np.array([SPLITS.get(cell, "") for cell in column.tolist()])
+        given = np.array([SPLIT_NAMES.get(cell, "") for cell in column.tolist()])
     if given is not None:
         found = {split: rows[given[rows] == split] for split in ("train", "valid", "test")}
         found = {split: some for split, some in found.items() if len(some)}

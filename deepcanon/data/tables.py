@@ -16,10 +16,10 @@ from .archives import read_member
 from .cells import ACCEPTS, SUFFIXES, Table, from_bytes, load, names_in, suffix_of
 from .errors import DataError, Problem, Problems, one_line
 from .inputs import Inputs
-from .splits import Dataset, Split, shares
+from .splits import SPLIT_NAMES, Dataset, Split, shares
 from .table_columns import LARGEST as LARGEST
 from .table_columns import Reading, as_trained, feature_of, kinds_note, target_of
-from .table_splits import SPLITS, drawn_splits, splits_of
+from .table_splits import drawn_splits, splits_of
 
 __all__ = ["ACCEPTS", "finish", "fits", "inputs", "read", "read_named"]
 
@@ -42,8 +42,8 @@ def _split_files(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         name = path.name.lower().split(".")[0]
-        if path.is_file() and suffix_of(path) in SUFFIXES and name in SPLITS:
-            found.setdefault(SPLITS[name], path)
+        if path.is_file() and suffix_of(path) in SUFFIXES and name in SPLIT_NAMES:
+            found.setdefault(SPLIT_NAMES[name], path)
     return found
 
 
