@@ -45,13 +45,16 @@ class Table:
     delimiter: str = ""
     left_out: int = 0
     notes: list[str] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
+    """Of a table of several files, the name of the file of each row."""
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def place(self, row: int) -> str:
         """Where a row stands."""
-        return f"{self.unit} {self.rows[row]}"
+        place = f"{self.unit} {self.rows[row]}"
+        return f"{self.parts[row]}, {place}" if self.parts else place
 
     def name(self, column: str, row: int) -> str:
         """A cell as text."""
@@ -87,6 +90,8 @@ def load(path: Path, problems: Problems, header: str = "auto") -> Table:
     suffix = suffix_of(path)
     if path.is_dir() or suffix not in SUFFIXES:
         raise problems.fail(path, "", "is not a table", f"accepted are {ACCEPTS}")
+    if header != "auto" and suffix in (".parquet", ".jsonl"):
+        raise problems.fail(path, "", "names its columns itself", "leave --header out")
     if suffix == ".parquet":
         return _parquet(path, problems)
     return from_bytes(read_bytes(path), str(path), suffix, problems, header)
@@ -220,6 +225,7 @@ def _json_lines(text: str, file: str, problems: Problems) -> Table:
             row = json.loads(line, object_pairs_hook=once, parse_int=str, parse_float=str, parse_constant=str)
             if not isinstance(row, dict) or not row:
                 raise ValueError("is not an object with columns")
+            row = once([(name.strip(), value) for name, value in row.items()])
             for name, value in row.items():
                 if isinstance(value, (dict, list)):
                     raise ValueError(f"column {name!r} is nested")
@@ -258,7 +264,8 @@ def _parquet(path: Path, problems: Problems) -> Table:
             schema = file.schema_arrow
             _check_header([name.strip() for name in schema.names], str(path), problems)
             for name, kind in zip(schema.names, schema.types, strict=True):
-                if pyarrow.types.is_nested(kind) or pyarrow.types.is_binary(kind):
+                binary = pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind)
+                if binary or pyarrow.types.is_nested(kind):
                     place, what = f"column {one_line(name, 60)}", f"holds {one_line(kind, 60)}"
                     raise problems.fail(path, place, what, "save it as numbers or text, or leave it out")
             content = file.read()

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-__all__ = ["MISSING", "Numbers", "distinct", "first", "is_missing", "looks_like_dates", "numbers_of", "text_array"]
+__all__ = ["MISSING", "Numbers", "distinct", "first", "is_missing", "looks_like_dates", "numbers_of", "text_array",
+           "thousands_or_decimals"]  # fmt: skip
 
 TEXT = np.dtypes.StringDType()
 
@@ -28,6 +29,7 @@ GERMAN = re.compile(
 )
 """What only a decimal comma explains."""
 UNSURE = re.compile(r"[+-]?\d{1,3},\d{3}")
+POINTED = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+")
 CURRENCY = "$\u20ac\u00a3\u00a5\u20b9"
 DATES = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}( .*)?|\d{4}/\d{1,2}/\d{1,2}( .*)?")
 SAMPLE = 2000  # cells that a decision about the notation of a column looks at first
@@ -77,12 +79,14 @@ class Numbers:
         ok: which cells are numbers.
         notes: what was taken off or understood, in words.
         unsure: why the notation cannot be told ("" if it can).
+        decimal: the sign that was decided, if not all cells are plain numbers.
     """
 
     values: np.ndarray
     ok: np.ndarray
     notes: list[str] = field(default_factory=list)
     unsure: str = ""
+    decimal: str = ""
 
 
 def numbers_of(cells: np.ndarray, decimal: Decimal = "auto", delimiter: str = "") -> Numbers:
@@ -103,12 +107,25 @@ def numbers_of(cells: np.ndarray, decimal: Decimal = "auto", delimiter: str = ""
         decimal, found, left = ",", nothing, np.ones(len(cells), dtype=bool)
     mark = "," if decimal == "," else "."
     found.values[left], found.notes = _written(cells[left].tolist(), mark)
+    pointed = _has_points(cells, found.ok)
     found.ok = ~np.isnan(found.values)
+    found.decimal = mark if found.notes else ""
     doubtful = next((cell for cell in rest if UNSURE.fullmatch(_bare(cell, {}))), None)
-    if decimal == "auto" and doubtful and delimiter != "," and not (np.strings.find(cells, ".") >= 0).any():
+    if decimal == "auto" and doubtful and delimiter != "," and not pointed:
         bare = _bare(doubtful, {})
         found.unsure = f"{doubtful} may be {bare.replace(',', '')} or {bare.replace(',', '.')}"
     return found
+
+
+def _has_points(cells: np.ndarray, ok: np.ndarray) -> bool:
+    """Whether a number is written with a point."""
+    return bool((np.strings.find(cells, ".")[ok] >= 0).any())
+
+
+def thousands_or_decimals(cells: np.ndarray) -> str:
+    """A number such as 2.137, if every number with a point may have it between thousands; "" if one cannot."""
+    pointed = [cell for cell in cells.tolist() if "." in cell and any(c.isdigit() for c in cell)]
+    return pointed[0] if pointed and all(POINTED.fullmatch(_bare(cell, {})) for cell in pointed) else ""
 
 
 def _plain(cells: np.ndarray) -> Numbers:
@@ -160,7 +177,7 @@ def _bare(cell: str, signs: dict[str, str]) -> str:
             signs.setdefault(f"{mark} taken off", cell)
     if text.endswith("%"):
         text = text[:-1].strip()
-        signs.setdefault("% taken off, so that 5% is 5", cell)
+        signs.setdefault("% taken off (5% is read as 5)", cell)
     return text
 
 

@@ -25,7 +25,15 @@ def _wrong(place: str, what: str, remedy: str) -> DataError:
 def _array(values: Any, place: str) -> np.ndarray:
     if hasattr(values, "toarray"):
         raise _wrong(place, "is a sparse matrix", "make it dense with .toarray()")
-    found = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise _wrong(place, "has masked values", "fill them with .filled(), or leave such rows out")
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+        found = (values.float() if values.dtype == torch.bfloat16 else values).numpy()  # NumPy has no bfloat16
+    else:
+        found = np.asarray(values)
+    if found.dtype.kind in "mM":
+        raise _wrong(place, "holds times", "give numbers, such as .astype('datetime64[s]').astype(float)")
     if found.dtype.kind == "c":
         raise _wrong(place, "holds complex numbers", "give real ones")
     return found
@@ -33,6 +41,9 @@ def _array(values: Any, place: str) -> np.ndarray:
 
 def _rows(values: np.ndarray) -> np.ndarray:
     """float64 [N, F]; what is not a finite number is named by its place."""
+    texts = values.dtype.kind in "SUT" or (values.dtype.kind == "O" and any(isinstance(v, str) for v in values.flat))
+    if texts:
+        raise _wrong("x", "holds what is not a number (text)", "give one number for each column")
     try:
         wide = values.astype(np.float64)
     except (TypeError, ValueError) as error:
@@ -63,6 +74,8 @@ def _targets(values: np.ndarray, kind: str) -> tuple[np.ndarray, list[str] | Non
         if not np.isfinite(values.astype(np.float64)).all():
             raise _wrong("y", "holds NaN or infinity", "correct it")
         return values.astype(np.float64), None
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise _wrong("y", "holds NaN or infinity", "correct it")
     try:
         classes, places = np.unique(values, return_inverse=True)
     except TypeError:
@@ -107,6 +120,8 @@ class Held:
         if kind == "images":
             held = arrays.held(self.x, self.y, Path(IN_MEMORY))
             return arrays.from_arrays(held, [Path(IN_MEMORY)], None, seed, mine, wanted, problems)
+        chosen = tables.chosen_of(mine)
+        tables.refuse_unused(chosen, IN_MEMORY, "have no columns by name", ("target_kind",))
         columns = self.names or [f"x{number}" for number in range(self.x.shape[1])]
         how = (mine or {}).get("target_kind", "auto")
         y, classes = (None, None) if self.y is None else _targets(self.y, how)

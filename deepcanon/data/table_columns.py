@@ -13,7 +13,17 @@ import numpy as np
 from deepcanon.options import Tables
 
 from .cells import Table, names_in
-from .columns import MISSING, distinct, is_missing, looks_like_dates, numbers_of
+from .columns import (
+    MISSING,
+    Decimal,
+    Numbers,
+    distinct,
+    first,
+    is_missing,
+    looks_like_dates,
+    numbers_of,
+    thousands_or_decimals,
+)
 from .errors import DataError, Problems, one_line
 
 __all__ = ["Feature", "Reading", "Source", "as_trained", "feature_of", "kinds_note", "target_of"]
@@ -33,6 +43,7 @@ class Source:
     categories: list[str] | None = None
     fill: float | str | None = None
     indicator: bool = False
+    decimal: str = ""
 
     def facts(self) -> dict[str, Any]:
         kept: dict[str, Any] = {"name": self.name}
@@ -42,6 +53,8 @@ class Source:
             kept["fill"] = self.fill
         if self.indicator:
             kept["indicator"] = True
+        if self.decimal:
+            kept["decimal"] = self.decimal
         return kept
 
     def names(self) -> list[str]:
@@ -91,22 +104,42 @@ class Reading:
             return np.isnan(cells)
         return is_missing(cells, ("", *words) if words else MISSING if numeric else ("",))
 
-    def numbers(self, name: str) -> tuple[np.ndarray, np.ndarray, list[str], str]:
-        """(values, which are numbers, what was taken off, why it is unsure) of a column."""
+    def numbers(self, name: str, decimal: Decimal | None = None) -> Numbers:
+        """The numbers of a column, in the notation of `decimal` or of the options."""
         cells = self.table.columns[name]
         if cells.dtype.kind == "f":
-            return cells, ~np.isnan(cells), [], ""
-        found = numbers_of(cells, self.options.decimal, self.table.delimiter)
-        return found.values, found.ok, found.notes, found.unsure
+            return Numbers(cells, ~np.isnan(cells))
+        return numbers_of(cells, decimal or self.options.decimal, self.table.delimiter)
 
-    def numeric(self, name: str, values: np.ndarray, ok: np.ndarray, unsure: str, missing: np.ndarray) -> np.ndarray:
+    def numeric(self, name: str, numbers: Numbers, missing: np.ndarray) -> np.ndarray:
         """The values of a column of numbers; what is not one is a problem of its row."""
-        if unsure:
-            remedy = "say --decimal , or --decimal . to tell which"
-            raise self.fail(name, f"holds numbers that can be read in two ways ({unsure})", remedy)
+        if numbers.unsure:
+            raise self.unsure(name, numbers.unsure)
+        values, ok = numbers.values, numbers.ok
         self.mark(name, ~ok & ~missing, "{cell} is not a number")
         self.mark(name, ok & ~missing & ~(np.abs(values) <= LARGEST), "{cell} is not finite")
         return np.where(ok & ~missing, values, 0.0)
+
+    def unsure(self, name: str, why: str) -> DataError:
+        remedy = "say --decimal , or --decimal . to tell which"
+        return self.fail(name, f"holds numbers that can be read in two ways ({why})", remedy)
+
+    def check_points(self, columns: list["Feature"]) -> None:
+        """Where one column of a file has decimal commas, the points of another may stand between thousands.
+
+        Raises:
+            DataError: they may.
+        """
+        commas = next((c.source.name for c in columns if c.source.decimal == ","), "")
+        if not commas or self.options.decimal != "auto":
+            return
+        for column in columns:
+            if column.values is None or column.source.decimal == ",":
+                continue
+            name = column.source.name
+            if cell := thousands_or_decimals(names_in(self.table.columns[name])):
+                why = f"{cell} may be {cell.replace('.', '')}, since column {one_line(commas, 60)} has commas"
+                raise self.unsure(name, why)
 
 
 @dataclass
@@ -137,7 +170,7 @@ class Feature:
             filled = f"{self.source.fill:g}" if isinstance(self.source.fill, float) else self.source.fill
             self.notes.append(
                 f"column {one_line(self.source.name, 60)}: {int(self.missing.sum())} missing cells filled with "
-                f"{filled} of the training rows, and told by a column of their own"
+                f"{filled} of the training rows; an extra column marks them"
             )
 
     def blocks(self, rows: np.ndarray) -> list[np.ndarray]:
@@ -157,9 +190,9 @@ class Feature:
 def feature_of(reading: Reading, name: str) -> Feature:
     """What a column is: numbers if at least half of its cells are, else categories."""
     declared = name in reading.options.categories
-    values, ok, notes, unsure = reading.numbers(name)
+    numbers = reading.numbers(name)
     as_numbers = reading.missing(name, numeric=True)
-    numeric = not declared and 2 * (ok & ~as_numbers).sum() >= max(1, (~as_numbers).sum())
+    numeric = not declared and 2 * (numbers.ok & ~as_numbers).sum() >= max(1, (~as_numbers).sum())
     if not numeric and not declared and as_numbers.all():
         numeric = True  # nothing but missing cells
     missing = as_numbers if numeric else reading.missing(name, numeric=False)
@@ -172,15 +205,11 @@ def feature_of(reading: Reading, name: str) -> Feature:
         )  # fmt: skip
     place = f"column {one_line(name, 60)}: "
     if numeric:
-        filled = reading.numeric(name, values, ok, unsure, missing)
-        cells = names_in(reading.table.columns[name])
-        codes_like = np.strings.startswith(cells, "0") & np.strings.isdecimal(cells) & (np.strings.str_len(cells) > 1)
-        if codes_like.any():
-            first = one_line(cells[codes_like][0], 40)
-            notes.append(
-                f"{first} is read as a number, without its zeros; --categories {one_line(name, 60)} keeps them"
-            )
-        return Feature(Source(name), missing, values=filled, notes=[place + note for note in notes])
+        filled = reading.numeric(name, numbers, missing)
+        notes = [*numbers.notes, *_lost_digits(reading.table.columns[name], numbers, one_line(name, 60))]
+        return Feature(
+            Source(name, decimal=numbers.decimal), missing, values=filled, notes=[place + note for note in notes]
+        )
     cells = names_in(reading.table.columns[name])
     categories = distinct(cells[~missing])
     if len(categories) > MOST_CATEGORIES and not declared:
@@ -199,6 +228,24 @@ def feature_of(reading: Reading, name: str) -> Feature:
     return Feature(Source(name, categories), missing, codes=np.where(missing, -1, codes), notes=told)
 
 
+def _lost_digits(cells: np.ndarray, numbers: Numbers, name: str) -> list[str]:
+    """What cells say beyond their value as a float64: leading zeros, digits beyond the sixteenth."""
+    if cells.dtype.kind == "f":
+        return []
+    notes, whole = [], np.strings.isdecimal(cells)
+    zeros = np.strings.startswith(cells, "0") & whole & (np.strings.str_len(cells) > 1)
+    if zeros.any():
+        code = one_line(cells[first(zeros)], 40)
+        notes.append(f"{code} is read as a number, without its zeros; --categories {name} keeps them")
+    short = np.strings.str_len(cells) < 100
+    places = np.flatnonzero(whole & short & numbers.ok & (np.abs(numbers.values) >= 2**53))
+    rounded = next((i for i in places.tolist() if int(cells[i]) != int(numbers.values[i])), None)
+    if rounded is not None:
+        code = one_line(cells[rounded], 40)
+        notes.append(f"{code} is rounded to {numbers.values[rounded]:.0f}; --categories {name} keeps its digits")
+    return notes
+
+
 def kinds_note(columns: list[Feature]) -> str:
     hot = [f"{c.source.name} ({len(c.source.categories)})" for c in columns if c.source.categories is not None]
     return f"one-hot encoded, with their numbers of categories: {one_line(', '.join(hot), 150)}" if hot else ""
@@ -207,7 +254,8 @@ def kinds_note(columns: list[Feature]) -> str:
 def target_of(reading: Reading, name: str) -> tuple[np.ndarray, list[str] | None, str]:
     """Targets as places in the class names, or as numbers (then there are no names); and how that was decided."""
     kind: str = reading.options.target_kind
-    values, ok, notes, unsure = reading.numbers(name)
+    numbers = reading.numbers(name)
+    values, ok = numbers.values, numbers.ok
     missing = reading.missing(name, numeric=True)
     there = ~missing
     whole_column_is_numbers = bool(there.any()) and bool(ok[there].all())
@@ -235,8 +283,8 @@ def target_of(reading: Reading, name: str) -> tuple[np.ndarray, list[str] | None
         decided = "as asked for"
     reading.mark(name, missing, "is missing", "fill it in, or leave such rows out with --skip-bad")
     if kind == "number":
-        y = reading.numeric(name, values, ok, unsure, missing)
-        reading.notes += [f"column {one_line(name, 60)}: {note}" for note in notes]
+        y = reading.numeric(name, numbers, missing)
+        reading.notes += [f"column {one_line(name, 60)}: {note}" for note in numbers.notes]
         return y, None, f"a number ({decided}; --target-kind classes takes its values for classes)"
     if len(found) > max(MOST_CATEGORIES, int(there.sum()) // 2):
         what = f"has {len(found)} different values in {int(there.sum())} rows: too many for classes"
@@ -248,15 +296,22 @@ def target_of(reading: Reading, name: str) -> tuple[np.ndarray, list[str] | None
 
 
 def as_trained(reading: Reading, source: dict[str, Any], notes: dict[int, list[str]]) -> Iterator[np.ndarray]:
-    """The features that training made of a column."""
+    """The features that training made of a column, in the notation that it had; what is understood is noted by row."""
     name, fill, remedy = source["name"], source.get("fill"), "fill it in"
     categories = source.get("categories")
     missing = reading.missing(name, numeric=categories is None)
     if fill is None:
         reading.mark(name, missing, "is missing", remedy)
+    else:
+        shown = f"{fill:g}" if isinstance(fill, float) else fill
+        for row in np.flatnonzero(missing).tolist():
+            notes.setdefault(row, []).append(f"column {one_line(name, 60)}: is missing, filled with {shown}")
     if categories is None:
-        values, ok, _, unsure = reading.numbers(name)
-        filled = reading.numeric(name, values, ok, "" if not ok.any() else unsure, missing)
+        numbers = reading.numbers(name, source.get("decimal"))
+        numbers.unsure = numbers.unsure if numbers.ok.any() else ""
+        filled = reading.numeric(name, numbers, missing)
+        for note in numbers.notes:
+            notes.setdefault(first(numbers.ok), []).append(f"column {one_line(name, 60)}: {note}")
         yield np.where(missing, 0.0 if fill is None else float(fill), filled)[:, None]
     else:
         at = {category: place for place, category in enumerate(categories)}

@@ -1,17 +1,21 @@
 """The splits of a table: as its files or a column give them, by time, by groups, or drawn by seed and class."""
 
+import re
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import torch
 
 from .cells import names_in
-from .columns import distinct, first
+from .columns import distinct
 from .errors import one_line
 from .splits import SPLIT_NAMES, draw_splits, shares
 from .table_columns import Reading
 
 __all__ = ["SPLIT_NAMES", "drawn_splits", "splits_of"]
+
+DATE = re.compile(r"(\d{4})[-/](\d{1,2})(?:[-/](\d{1,2})([T ].+)?)?")
 
 
 def splits_of(
@@ -20,6 +24,10 @@ def splits_of(
     """Rows of the table by split, and how they were found, in words."""
     options, table = reading.options, reading.table
     wanted = [("valid", options.valid_share), ("test", options.test_share)]
+    if options.time and options.group:
+        raise reading.problems.fail(table.file, "", "has both --group and --time", "give one of them")
+    if options.split and given is not None:
+        raise reading.problems.fail(table.file, "", "has a file for each split", "leave --split out")
     if options.split:
         column = np.strings.lower(names_in(reading.column(options.split, "split")))
         unknown = next((cell for cell in column[rows].tolist() if cell not in SPLIT_NAMES), None)
@@ -31,10 +39,11 @@ def splits_of(
         found = {split: rows[given[rows] == split] for split in ("train", "valid", "test")}
         found = {split: some for split, some in found.items() if len(some)}
         if "train" not in found:
-            raise reading.problems.fail(table.file, "", "has no row to train on", "write train into some rows")
+            raise reading.problems.fail(table.file, "", "has no row to train on", "mark some rows as train")
         missing = [(split, share) for split, share in wanted if split not in found and share > 0]
         if not missing:
-            return found, "as given"
+            unused = next((f"; --{o} is not used" for o in ("group", "time") if getattr(options, o)), "")
+            return found, f"as given{unused}"
         mine, said = _drawn(reading, found["train"], labels, missing, seed)
         return {**mine, **{s: r for s, r in found.items() if s != "train"}}, f"{', '.join(found)} as given; {said}"
     missing = [(split, share) for split, share in wanted if share > 0]
@@ -61,7 +70,7 @@ def _drawn(
         groups = distinct(names[rows])
         if len(groups) <= len(missing):
             what = f"has {len(groups)} groups, too few for {len(missing) + 1} splits"
-            raise reading.fail(options.group, what, "hold out fewer splits")
+            raise reading.fail(options.group, what, "ask for fewer splits")
         drawn = draw_splits(len(groups), None, missing, seed)
         at = {group: split for split, places in drawn.items() for group in (groups[i] for i in places.tolist())}
         split_of = np.array([at[name] for name in names[rows].tolist()])
@@ -74,18 +83,33 @@ def _drawn(
 
 
 def _times(reading: Reading) -> np.ndarray:
-    """What the rows are ordered by: numbers, or dates that sort as text (year first)."""
+    """What the rows are ordered by: numbers, or dates with the year first; bad rows have any place."""
     name = reading.options.time
-    reading.column(name, "time")
-    values, ok, _, _ = reading.numbers(name)
-    if ok.all():
-        return values
-    cells = names_in(reading.table.columns[name])
-    wrong = np.array([not (cell[:4].isdigit() and cell[4:5] in "-/") for cell in cells.tolist()])
-    if wrong.any():
-        cell = one_line(cells[first(wrong)], 40)
-        raise reading.fail(name, f"holds {cell!r}, which is not a time", "write numbers, or dates as 2026-01-31")
-    return np.argsort(np.argsort(cells, kind="stable"), kind="stable")
+    numbers, good = reading.numbers(name), ~reading.bad
+    if numbers.unsure:
+        raise reading.unsure(name, numbers.unsure)
+    if numbers.ok[good].all():
+        return numbers.values
+    cells = names_in(reading.table.columns[name]).tolist()
+    moments = [_moment(cell) for cell in cells]
+    wrong = next((i for i in np.flatnonzero(good).tolist() if moments[i] is None), None)
+    if wrong is not None:
+        what = f"holds {one_line(cells[wrong], 40)!r}, which is not a time"
+        raise reading.fail(name, what, "write numbers, or dates as 2026-01-31")
+    return np.array([np.nan if moment is None else moment for moment in moments])
+
+
+def _moment(cell: str) -> float | None:
+    """Seconds of a date with the year first, of UTC where it names no zone; None if it is no date."""
+    found = DATE.fullmatch(cell)
+    if not found:
+        return None
+    year, month, day, clock = found.groups()
+    try:
+        moment = datetime.fromisoformat(f"{year}-{int(month):02}-{int(day or 1):02}{clock or ''}")
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def drawn_splits(

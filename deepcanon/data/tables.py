@@ -14,6 +14,7 @@ from deepcanon.options import Tables
 from . import published
 from .archives import read_member
 from .cells import ACCEPTS, SUFFIXES, Table, from_bytes, load, names_in, suffix_of
+from .columns import is_missing
 from .errors import DataError, Problem, Problems, one_line
 from .inputs import Inputs
 from .splits import SPLIT_NAMES, Dataset, Split, shares
@@ -31,44 +32,54 @@ def fits(path: Path) -> bool:
     return suffix_of(path) in SUFFIXES
 
 
-def _chosen(options: dict[str, Any] | None) -> Tables:
+def chosen_of(options: dict[str, Any] | None) -> Tables:
     """The options of this reader, among those of examples."""
     known = {field.name for field in fields(Tables)}
     return Tables(**{name: value for name, value in (options or {}).items() if name in known})
 
 
-def _split_files(folder: Path) -> dict[str, Path]:
+def _split_files(folder: Path) -> dict[str, list[Path]]:
     """The tables of a folder by their split: train.csv, test.csv ..."""
-    found: dict[str, Path] = {}
+    found: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
-        name = path.name.lower().split(".")[0]
+        name = Path(path.name.lower().removesuffix(".gz")).stem
         if path.is_file() and suffix_of(path) in SUFFIXES and name in SPLIT_NAMES:
-            found.setdefault(SPLIT_NAMES[name], path)
+            found.setdefault(SPLIT_NAMES[name], []).append(path)
     return found
 
 
 def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, problems: Problems | None = None) -> Dataset:
     """Reads a table; missing splits are drawn by seed and, if the target has classes, by class."""
-    problems, chosen = problems or Problems(), _chosen(options)
+    problems, chosen = problems or Problems(), chosen_of(options)
     shares(options)
     if not path.is_dir():
         return _dataset(load(path, problems, chosen.header), None, seed, chosen, problems, [path.name])
-    files = _split_files(path)
+    files: dict[str, Path] = {}
+    for split, (one, *others) in _split_files(path).items():
+        if others:
+            raise problems.fail(path, "", f"has two files for {split}: {one.name} and {others[0].name}", "keep one")
+        files[split] = one
     tables = {split: load(file, problems, chosen.header) for split, file in files.items()}
     names = list(tables["train"].columns)
     for table in tables.values():
         if set(table.columns) != set(names):
             odd = sorted(set(table.columns) ^ set(names))[0]
-            what = f"has not the columns of {files['train'].name} ({one_line(odd, 60)!r} is in one of them only)"
+            what = f"does not have the columns of {files['train'].name} ({one_line(odd, 60)!r} is in only one of them)"
             raise problems.fail(table.file, "header", what, "give every split the same columns")
     sizes = [len(table) for table in tables.values()]
+    unread = sorted(p.name for p in path.iterdir() if p.name[0] != "." and p not in files.values())
+    notes = list(dict.fromkeys(note for table in tables.values() for note in table.notes))
+    if unread:
+        notes.append(f"not read: {one_line(', '.join(unread), 150)}")
+    delimiters = {table.delimiter for table in tables.values()}
     joined = Table(
         str(path),
         {name: _joined([table.columns[name] for table in tables.values()]) for name in names},
         np.concatenate([table.rows for table in tables.values()]),
         tables["train"].unit,
-        tables["train"].delimiter,
-        notes=tables["train"].notes,
+        delimiters.pop() if len(delimiters) == 1 else "",
+        notes=notes,
+        parts=[files[split].name for split, table in tables.items() for _ in range(len(table))],
     )
     given = np.repeat(list(tables), sizes)
     return _dataset(joined, given, seed, chosen, problems, [file.name for file in files.values()])
@@ -92,16 +103,26 @@ def _dataset(
             raise DataError(problems.found)
         raise problems.fail(table.file, "", "has no rows", "give rows below the header")
     reading = Reading(table, options, problems, notes=list(table.notes))
-    target = options.target or [n for n in names if n not in roles(options)][-1]
+    free = [n for n in names if n not in {*options.ignore, *roles(options)}]
+    if not free:
+        raise reading.fail("", "has no column left to predict", "leave fewer out")
+    target = options.target or free[-1]
     reading.column(target, "target")
+    if target not in free:
+        raise reading.fail(target, "is the target, and another option takes it too", "name it once")
     for option in ("ignore", "categories"):
         for name in getattr(options, option):
             reading.column(name, option)
     y, classes, how = target_of(reading, target)
-    features = [n for n in names if n not in {target, *options.ignore, *roles(options)}]
+    features = [n for n in free if n != target]
     if not features:
         raise reading.fail("", "has no column left for the features", "leave fewer out with --ignore")
     columns = [feature_of(reading, name) for name in features]
+    reading.check_points(columns)
+    for option, name in (("group", options.group), ("time", options.time)):
+        if name:
+            empty = is_missing(names_in(reading.column(name, option)), ("",))
+            reading.mark(name, empty, f"has no {option}", "fill it in, or leave such rows out with --skip-bad")
     if options.ignore:
         reading.notes.append(f"left out: {one_line(', '.join(options.ignore), 150)}")
     problems.settle()
@@ -118,6 +139,8 @@ def _dataset(
         "columns": [name for source in sources for name in source.names()], "target": target, "classes": classes,
         "sources": [source.facts() for source in sources],
     }  # fmt: skip
+    if options.header != "auto":
+        facts["header"] = options.header
     if options.missing or options.decimal != "auto":
         facts |= {"missing": list(options.missing), "decimal": options.decimal}
     place = np.full(len(table), -1)
@@ -171,9 +194,10 @@ def finish(
 
 def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) -> Dataset:
     """A table of the catalogue; of California housing the 207 rows without total_bedrooms are left out."""
-    chosen = _chosen(options)
+    chosen = chosen_of(options)
     shares(options)
     if name != "california-housing":
+        refuse_unused(chosen, name, "is a published table of fixed columns", ("target",))
         from .embedded import table as embedded
 
         columns, x, y, classes = embedded(name)
@@ -197,6 +221,20 @@ def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) 
     return _dataset(table, None, seed, chosen, problems, [path.name])
 
 
+def refuse_unused(options: Tables, name: str, what: str, used: tuple[str, ...]) -> None:
+    """Options of files, where no file is read.
+
+    Raises:
+        DataError: one was given that is not among those used.
+    """
+    for option in fields(options):
+        meant = option.name == "target_kind" and options.target_kind in ("numbers", "labels")  # by the recipe
+        free = option.name in ("valid_share", "test_share", *used) or meant
+        if not free and getattr(options, option.name) != option.default:
+            word = f"--{option.name.replace('_', '-')}"
+            raise DataError(Problem(name, "", what, f"leave {word} out, or give a file", skippable=False))
+
+
 def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
     """Rows of tables (or of CSV on standard input) encoded as in training: columns are matched by name.
 
@@ -204,14 +242,15 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
     """
     found = Inputs([], [])
     blocks: list[np.ndarray] = []
-    words = tuple(describe.get("missing", ()))
+    words, header = tuple(describe.get("missing", ())), describe.get("header", "auto")
     options = Tables(missing=words, decimal=describe.get("decimal", "auto"))
     for given in paths:
         problems = Problems()
         if given == "-":
-            table = from_bytes(sys.stdin.buffer.read(), "stdin", ".csv", problems)
+            table = from_bytes(sys.stdin.buffer.read(), "stdin", ".csv", problems, header)
         else:
-            table = load(Path(given), problems)
+            named = suffix_of(Path(given)) in (".parquet", ".jsonl")
+            table = load(Path(given), problems, "auto" if named else header)
         found.refused += problems.found
         lacking = [s["name"] for s in describe["sources"] if s["name"] not in table.columns]
         if lacking:

@@ -50,7 +50,7 @@ def test_splits_are_given_or_drawn_by_class(tmp_path):
     ("name", "content", "said"),
     [
         ("t.tsv", "label\tbody\nx\ty\n", 'no column "text"'),
-        ("t.tsv", "text\tlabel\nx\n", "line 2.*1 cells"),
+        ("t.tsv", "text\tlabel\nx\n", "line 2.*1 cell"),
         ("t.csv", "text,label\n ,a\n", "line 2.*no text"),
         ("t.csv", "text,label\nx,\n", "no label"),
         ("t.jsonl", '{"text": "x", "label": "a"}\n[1]\n', "line 2"),
