@@ -13,10 +13,22 @@ Marks say where the figure of a target comes from: a theorem, a recomputation, a
 import fnmatch
 import math
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["CLASSIFIER", "MARKS", "Metric", "Target", "metric", "metric_of", "target", "trial_metrics", "verdict_word"]
+__all__ = [
+    "CLASSIFIER",
+    "MARKS",
+    "Metric",
+    "Target",
+    "difference_suffix",
+    "metric",
+    "metric_of",
+    "target",
+    "trial_metrics",
+    "verdict_word",
+]
 
 MARKS = {
     "X": "exact: follows from mathematics",
@@ -144,6 +156,11 @@ STANDARD = {
 """What many recipes measure while training."""
 
 
+def difference_suffix(arms: Collection[str], arm: str) -> str:
+    """What stands behind "difference", "low" and "high" of an arm; nothing if there are but two."""
+    return "" if len(arms) == 2 else f"_{arm}"
+
+
 def trial_metrics(of: str, unit: str, better: Literal["min", "max"], *arms: str) -> dict[str, Metric]:
     """The metrics of an experiment: a score `of` the trained recipe ("test error") for each arm, and differences."""
     found: dict[str, Metric] = {}
@@ -151,8 +168,8 @@ def trial_metrics(of: str, unit: str, better: Literal["min", "max"], *arms: str)
         words = arm.replace("_", " ")
         found[arm] = metric(f"{of} of the arm {words}, mean over its trials", unit, better)
         found[f"{arm}_worst"] = metric(f"{of} of the arm {words}, worst of its trials", unit, better)
-    for end in ("",) if len(arms) == 2 else tuple(f"_{arm}" for arm in arms[1:]):
-        than = (end[1:] or arms[1] if len(arms) > 1 else "").replace("_", " ")
+    for arm in arms[1:]:
+        end, than = difference_suffix(arms, arm), arm.replace("_", " ")
         gap = f"{of} of {arms[0].replace('_', ' ')} minus {than}"
         found[f"difference{end}"] = metric(f"{gap}, mean over the seeds", unit)
         found[f"low{end}"] = metric(f"{gap}, lower end of the 95 % interval", unit)

@@ -104,8 +104,8 @@ def child(
     """A trial of a recipe that compares (see `Run.trial`): trained, resumed, or read if it is done."""
     done = folder / "result.json"
     if done.is_file():
-        if wrong := [line for line in differences(folder) if str(done) in line]:
-            raise CheckpointError(f"{wrong[0]}: remove {folder}, and the trial is trained again")
+        if wrong := differences(folder).get(done.name):
+            raise CheckpointError(f"{wrong}: remove {folder}, and the trial is trained again")
         return json.loads(done.read_text(encoding="utf-8"))
     head, module = resolve(stem)
     config = build_config(module.Config, overrides)

@@ -9,7 +9,7 @@ __all__ = ["SETTINGS", "tuned_allocation"]
 
 
 SETTINGS = ((1.0, 0.1, 20), (1.0, 0.02, 20), (1.0, 0.3, 20), (0.3, 0.1, 20), (0.1, 0.1, 20), (1.0, 0.1, 60))
-"""That are tried: concentration of a document's topics, of a topic's words (prior), passes over the documents."""
+"""The settings tried: concentration of a document's topics, of a topic's words (prior), passes over the documents."""
 
 
 def tuned_allocation(

@@ -7,11 +7,12 @@ import shutil
 from pathlib import Path
 
 from deepcanon.engine.checkpoint import TEMPORARY, Checkpoints, write_text
+from deepcanon.engine.checksums import write_checked
 from deepcanon.errors import UsageError
 
 __all__ = ["check", "copy"]
 
-SUMS = "checksums.json"
+SUMS = "borrowed.json"
 
 
 def copy(source: Path, to: Path) -> None:
@@ -21,14 +22,14 @@ def copy(source: Path, to: Path) -> None:
         UsageError: `source` is not a run with a sound checkpoint.
     """
     checkpoints = Checkpoints(source / "checkpoints")
-    found = checkpoints.newest("best") or checkpoints.newest("step")
+    kind, found = next(((k, f) for k in ("best", "step") if (f := checkpoints.newest(k))), ("", None))
     if found is None or not (source / "config.json").is_file():
         raise UsageError(f"{source} is not a run with a sound checkpoint: give the folder of one")
-    newest = next(p for kind in ("best", "step") for p in checkpoints.named(kind) if int(p.name[-9:]) == found[0])
+    newest = checkpoints.path(kind, found[0])
     temporary = to.with_name(TEMPORARY + to.name)
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    shutil.copy2(source / "config.json", temporary / "config.json")
+    write_checked(temporary / "config.json", (source / "config.json").read_text(encoding="utf-8"))
     shutil.copytree(source / "facts", temporary / "facts")
     shutil.copytree(newest, temporary / "checkpoints" / newest.name)
     write_text(temporary / SUMS, json.dumps({"from": str(source), "files": _sums(temporary)}, indent=1) + "\n")

@@ -33,20 +33,20 @@ def _digests(noted: Any) -> list[str]:
     return [str(one) for one in noted] if isinstance(noted, list) else [str(noted)]
 
 
-def differences(folder: Path) -> list[str]:
-    """What is wrong with the files of a folder, a line each; a folder of an older version has no checksums."""
+def differences(folder: Path) -> dict[str, str]:
+    """What is wrong with the files of a folder, by name; FILE if there are no checksums, as in an older folder."""
     known = _read(folder)
     if known is None:
-        return [f"{folder / FILE} is missing or damaged: whether config.json was changed cannot be told"]
-    found = []
+        return {FILE: f"{folder / FILE} is missing or damaged: whether config.json was changed cannot be told"}
+    found = {}
     for name, digests in sorted(known.items()):
         try:
             same = hashlib.sha256((folder / name).read_bytes()).hexdigest() in digests
         except OSError as error:
-            found.append(f"{folder / name} cannot be read ({error.strerror or error})")
+            found[name] = f"{folder / name} cannot be read ({error.strerror or error})"
             continue
         if not same:
-            found.append(f"{folder / name} was changed since the run wrote it (its SHA-256 differs)")
+            found[name] = f"{folder / name} was changed since the run wrote it (its SHA-256 differs)"
     return found
 
 

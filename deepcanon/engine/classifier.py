@@ -85,7 +85,7 @@ class Classifier:
     def look(self, count: int | None = None, data: Any = None) -> Seen:
         """The first `count` examples (all) of validation, of training where there is none, or of the split given."""
         if data is None:
-            data = self.run.data["valid" if "valid" in self.run.data else "train"]
+            data = self.run.data[self.run.pictured]
         x, y = (data.x, data.y) if count is None else (data.x[:count], data.y[:count])
         return Seen(x, y, self(x).cpu())
 

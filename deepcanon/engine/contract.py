@@ -14,7 +14,8 @@
         def evaluate(self, split): ...          metrics of a split
 
 The verbs that a recipe offers are the mixins that it inherits; what each of them is asked is a dataclass of
-`deepcanon.options`. The engine owns everything else: no recipe has a loop, a checkpoint call or an argument parser.
+`deepcanon.verb_options`. The engine owns everything else: no recipe has a loop, a checkpoint call or an argument
+parser.
 """
 
 from abc import ABC, abstractmethod

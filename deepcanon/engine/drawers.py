@@ -140,8 +140,6 @@ def _histogram(axes: Any, histogram: Histogram) -> None:
         axes.hist(some, edges, histtype="step", color=COLOURS[place % len(COLOURS)], label=name or None,
                   density=histogram.density)  # fmt: skip
     axes.set(xlabel=histogram.x, ylabel="density" if histogram.density else "count")
-    if histogram.log:
-        axes.set_yscale("log")
     if any(finite):
         axes.legend(fontsize=8)
 
@@ -149,9 +147,6 @@ def _histogram(axes: Any, histogram: Histogram) -> None:
 def _bars(axes: Any, bars: Bars) -> None:
     names, heights = list(bars.heights), plain(list(bars.heights.values()))
     axes.bar(names, np.nan_to_num(heights), color=COLOURS[0])
-    for place, name in enumerate(names):
-        if name in bars.spread:
-            axes.vlines(place, *bars.spread[name], color="0.2", linewidth=1.5)
     axes.set(ylabel=bars.y)
     axes.tick_params(axis="x", labelrotation=0 if len(names) < 6 else 60, labelsize=8)
 

@@ -29,7 +29,7 @@ __all__ = ["Experiment", "LearningCurves", "SizeExperiment"]
 E = TypeVar("E", bound=Repeats)
 
 
-class Drawn(Protocol):
+class RepeatedTasks(Protocol):
     """The options of a `SizeExperiment`, apart from its own."""
 
     @property
@@ -37,7 +37,7 @@ class Drawn(Protocol):
         """Tasks that are drawn."""
 
 
-S = TypeVar("S", bound=Drawn)
+S = TypeVar("S", bound=RepeatedTasks)
 
 
 class Experiment(Recipe[E]):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from deepcanon.engine.checkpoint import TEMPORARY
 from deepcanon.errors import UsageError
 
 __all__ = ["Export", "classifier_export", "raw_export", "write_export"]
@@ -86,7 +87,7 @@ def write_export(export: Export, form: str, to: Path) -> list[Path]:
     )
     batch = torch.export.Dim("batch", min=1)
     shapes = tuple({0: batch} if export.dynamic else None for _ in inputs)
-    temporary = to.with_name(f".tmp-{to.name}")
+    temporary = to.with_name(TEMPORARY + to.name)
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")

@@ -114,18 +114,16 @@ class Histogram:
     x: str
     title: str = ""
     bins: int = 50
-    log: Literal["", "y"] = ""
     density: bool = False
 
 
 @dataclass(frozen=True)
 class Bars:
-    """A height for each name; `spread` is drawn as an interval around it."""
+    """A height for each name."""
 
     heights: Mapping[str, float]
     y: str
     title: str = ""
-    spread: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def changes_of(folder: Path, data: Dataset) -> str:
         return ""
     wrong = sorted(name for name in known.keys() | found.keys() if known.get(name) != found.get(name))
     sizes = [f"{name} {counts[name]:,} -> {n:,}" for name, n in data.counts().items() if counts.get(name, n) != n]
-    which = f"{', '.join(wrong)}{f'; examples: {chr(44).join(sizes)}' if sizes else ''}"
+    which = ", ".join(wrong) + ("; examples: " + ", ".join(sizes) if sizes else "")
     return f"the data are not those that the run was trained on ({which})"
 
 

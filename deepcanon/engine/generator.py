@@ -34,11 +34,9 @@ class NoiseSampling(Sampling):
     """Standard deviation of the noise: 1 as trained, less gives safer samples that differ less."""
 
 
-class Drawing(Protocol):
+class GeneratorOptions(Protocol):
     """The options of a recipe that trains a generator."""
 
-    @property
-    def noise(self) -> int: ...
     @property
     def samples(self) -> int: ...
     @property
@@ -53,9 +51,7 @@ class RawGenerator(nn.Module):
         self.generator, self.scaled = generator, scaled
 
     def forward(self, noise: Tensor) -> Tensor:
-        out = self.generator(noise)
-        shape = (-1, *[1] * (out.ndim - 2))
-        return out * self.scaled.scale.reshape(shape) + self.scaled.shift.reshape(shape)
+        return self.scaled.inverse(self.generator(noise))
 
 
 class Draws(Generates, Exports):
@@ -73,13 +69,13 @@ class Draws(Generates, Exports):
     """Normal noise [N, noise] to examples: a moving average of the network that is trained."""
 
     @classmethod
-    def learn(cls, config: Drawing, data: Dataset) -> dict[str, Any]:
+    def learn(cls, config: GeneratorOptions, data: Dataset) -> dict[str, Any]:
         """What brings pixels into [-1, 1] or centres points; with --score a judge of the labelled images."""
         x, images = data["train"].x, data.kind == "images"
         shift = torch.full((x.shape[1],), 127.5) if images else x.mean(0)
         scale = shift.clone() if images else torch.ones(x.shape[1])
         judge = judge_facts(data, config.samples) if config.score else {}
-        return {"shape": list(x.shape[1:]), "judged": bool(judge), "shift": shift, "scale": scale, **judge}
+        return {"shape": list(x.shape[1:]), "shift": shift, "scale": scale, **judge}
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -95,7 +95,7 @@ class Speaks(Predicts, Generates):
         return self.run.to(torch.cat([before[: self.first], tokens]))
 
     def measured(self, tokens: Tensor) -> float:
-        """The same as `nll`, of a text that may be too short."""
+        """The `nll` of a text; DataError if it is too short."""
         if len(tokens) <= self.first:
             raise DataError(Problem("", "", "the text is too short to predict a token of it", "give a longer text"))
         return self.nll(self.run.to(tokens))

@@ -5,12 +5,13 @@ import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
+from deepcanon.engine import checkpoint, checksums
 from deepcanon.errors import DeepcanonError, UsageError
 
 __all__ = ["FILE", "hold", "is_left_over"]
 
 FILE = ".lock"
-MADE_FIRST = {FILE, "facts", "checkpoints", "figures", "samples", "data.json", "checksums.json"}
+MADE_FIRST = {FILE, "facts", "checkpoints", "figures", "samples", "data.json", checksums.FILE}
 """What a run folder holds before its `config.json`."""
 
 
@@ -36,5 +37,5 @@ def hold(folder: Path) -> Iterator[None]:
 def is_left_over(folder: Path) -> bool:
     """Whether a folder holds nothing, or only what a training wrote that was killed before its `config.json`."""
     return folder.is_dir() and all(
-        path.name in MADE_FIRST or path.name.startswith(".tmp-") for path in folder.iterdir()
+        path.name in MADE_FIRST or path.name.startswith(checkpoint.TEMPORARY) for path in folder.iterdir()
     )

@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from deepcanon.engine.checkpoint import TEMPORARY
 from deepcanon.errors import DeepcanonError
 
 __all__ = ["Averages", "MetricsFile", "plain", "read_metrics"]
@@ -50,7 +51,7 @@ class MetricsFile:
     def cut(self, step: int) -> None:
         """Removes what was written after `step`: a resumed run writes it again."""
         kept = [row for row in read_metrics(self.path) if row["step"] <= step]
-        temporary = self.path.with_name(".tmp-" + self.path.name)
+        temporary = self.path.with_name(TEMPORARY + self.path.name)
         temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
         temporary.replace(self.path)
 

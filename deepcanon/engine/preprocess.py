@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import nn
 
 from deepcanon.data.splits import Dataset
 from deepcanon.engine.contract import Facts
-from deepcanon.parts.standardize import Standardize, channel_statistics, unit_pixels
+from deepcanon.parts.standardize import Standardize, input_statistics
 
 __all__ = ["input_facts", "input_transform"]
 
@@ -17,15 +16,10 @@ def input_facts(data: Dataset, standardize: bool | None = None) -> Facts:
     """The shape of an example, and the shift and scale of its channels or columns.
 
     Args:
-        standardize: mean 0 and variance 1 for all; False brings pixels into [0, 1] and leaves columns as they are;
-            None standardises columns, not pixels.
+        standardize: of `input_statistics`.
     """
-    train, images = data["train"], data.kind == "images"
-    if standardize or (standardize is None and not images):
-        shift, scale = channel_statistics(part.x for part in train.chunks())
-    else:
-        shift, scale = unit_pixels(train.x.shape[1])
-        scale = scale if images else torch.ones_like(scale)
+    train = data["train"]
+    shift, scale = input_statistics((part.x for part in train.chunks()), data.kind == "images", standardize)
     return {"shape": list(train.x.shape[1:]), "shift": shift, "scale": scale}
 
 

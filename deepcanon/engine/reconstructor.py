@@ -15,6 +15,7 @@ from deepcanon.engine.contract import Encodes, Exports, Predicts
 from deepcanon.engine.export import Export, raw_export
 from deepcanon.engine.figures import Scatter
 from deepcanon.engine.run import Run
+from deepcanon.parts.principal_plane import on_a_plane
 from deepcanon.parts.reconstruction import squared_error_of
 from deepcanon.parts.tiles import side_by_side, signed_tiles
 
@@ -77,14 +78,9 @@ class Reconstructor:
         """The error of each input's reconstruction: large for what is unlike the training data."""
         return [{"value": float(value)} for value in self.errors(inputs)]
 
-    @property
-    def pictured(self) -> str:
-        """The split that pictures are of: validation, or training if there is no validation."""
-        return "valid" if "valid" in self.run.data else "train"
-
     def look(self, count: int) -> Split:
-        """Its first `count` examples."""
-        data = self.run.data[self.pictured]
+        """The first `count` examples of the split that figures are of."""
+        data = self.run.data[self.run.pictured]
         return data.take(torch.arange(min(count, len(data))))
 
     def pictures(self, filters: Tensor, **versions: Sequence[Tensor]) -> dict[str, Any]:
@@ -101,8 +97,7 @@ class Reconstructor:
             return {}
         axes = ("first number of the code", "second number of the code")
         if codes.shape[1] > 2:
-            centred = codes - codes.mean(0)
-            codes = centred @ torch.linalg.svd(centred, full_matrices=False).Vh[:2].T
+            codes = on_a_plane(codes)
             axes = ("first principal component", "second principal component")
         names = self.reader.get("classes") or ()
         return {"codes": Scatter(codes, *axes, groups=seen.y if names else None, names=names, equal=False)}

@@ -22,7 +22,8 @@ NORMAL = torch.special.ndtri(torch.linspace(0.001, 0.999, 999, dtype=torch.float
 def independent_columns(sources: list[dict[str, Any]]) -> list[int]:
     """The columns of a table without the first category of each column of text; [] if there is no such column.
 
-    The categories of a column sum to 1, as the intercept is: with all of them least squares have no unique solution.
+    The indicators of a column's categories sum to 1, which is the column of the intercept: with all of them least
+    squares have no unique solution.
 
     Args:
         sources: what the table reader says of its columns.
@@ -70,7 +71,7 @@ class Regressor:
 
     def figures(self) -> dict[str, Any]:
         """Truth over prediction, and residuals beside normal noise, on validation (training if there is none)."""
-        split = "valid" if "valid" in self.run.data else "train"
+        split = self.run.pictured
         data, sigma = self.run.data[split], self.model.variance_.mean().sqrt().cpu()
         means, truth = self(data.x).flatten().cpu(), self.targets(data.y).flatten().cpu()
         ends = torch.stack([means.min(), means.max()])

@@ -82,6 +82,11 @@ class Run:
             self._data = self._open_data()
         return self._data
 
+    @property
+    def pictured(self) -> str:
+        """The split that figures are of: validation, or training if there is no validation."""
+        return "valid" if "valid" in self.data else "train"
+
     # Batches
 
     def rows(self, size: int) -> slice:
@@ -106,7 +111,7 @@ class Run:
         return Batch(self.to(taken.x), self.to(taken.y))
 
     def indices(self, count: int, size: int, stream: str = "order", part: int = 0) -> Tensor:
-        """The same as row numbers below `count`: for a recipe that keeps the rows itself."""
+        """What `batch` takes, as row numbers below `count`: for a recipe that keeps the rows itself."""
         key = (stream, count)
         if key not in self._orders:
             self._orders[key] = Order(count, self.seed, stream)

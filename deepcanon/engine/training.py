@@ -167,8 +167,8 @@ def resume(
     processes.join()
     content = read_config(folder)
     refuse_links(folder)
-    for line in differences(folder):
-        if line.startswith(str(folder / FILE)):
+    for name, line in differences(folder).items():
+        if name == FILE:
             say(line)
         else:
             raise CheckpointError(f"{line}: put it back, or start a new run with --config {folder / 'config.json'}")
@@ -222,7 +222,7 @@ def load(
     """
     content = read_config(folder)
     refuse_links(folder)
-    notes = differences(folder)
+    notes = list(differences(folder).values())
     config = build_config(sys.modules[recipe_class.__module__].Config, content["config"], content.get("version", ""))
     settings = settle_device(content["settings"].with_(device=device))
     if device in ("auto", "cpu"):

@@ -17,7 +17,7 @@ from torch import Tensor
 from deepcanon.data.seeds import stream_seed
 from deepcanon.engine.figures import Line, Panels, Plot
 from deepcanon.engine.run import Run
-from deepcanon.targets import verdict_word
+from deepcanon.targets import difference_suffix, verdict_word
 
 __all__ = ["Trials", "interval"]
 
@@ -163,7 +163,7 @@ class Trials:
         for arm in list(self._arms)[1:]:
             pairs = list(zip(self.scores(first), self.scores(arm), strict=False))
             if pairs:
-                tail = "" if len(self._arms) == 2 else f"_{arm}"
+                tail = difference_suffix(self._arms, arm)
                 mean, low, high = interval([a - b for a, b in pairs])
                 found |= {f"difference{tail}": mean, f"low{tail}": low, f"high{tail}": high}
         return found
@@ -182,7 +182,7 @@ class Trials:
                 best = self._sign * min(self._sign * result["valid"] for result in tuned)
                 lines.append(f"{arm}: tuning, {self._metric} {best:.4g} on validation in {len(tuned)} trials")
         for arm in others:
-            tail = "" if len(self._arms) == 2 else f"_{arm}"
+            tail = difference_suffix(self._arms, arm)
             if f"difference{tail}" in found:
                 mean, low, high = (found[f"{name}{tail}"] for name in ("difference", "low", "high"))
                 word = self._word(arm, mean, low, high)

@@ -4,34 +4,19 @@ Binary units are drawn from pixels: with new noise in each step of training, wit
 """
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from deepcanon.engine.run import Run
+from deepcanon.parts.densities import Drawn
 from deepcanon.parts.visible_units import VisibleUnits
 
-__all__ = ["Density", "Visible"]
+__all__ = ["Visible"]
 
 SEEDS = {"train": 0, "valid": 1, "test": 2}
-
-
-class Density(Protocol):
-    """Examples without data (see `parts.densities`)."""
-
-    @property
-    def examples(self) -> int:
-        """How many are counted as a pass over the data."""
-
-    @property
-    def draw(self) -> Callable[[Tensor, Tensor], Tensor]:
-        """From numbers in [0, 1) [N] and normal noise [N, 2] to raw examples."""
-
-    @property
-    def measured(self) -> Callable[[torch.Generator], Tensor]:
-        """The raw examples to measure on."""
 
 
 class Visible:
@@ -44,7 +29,7 @@ class Visible:
         density: what is drawn if the run has no data.
     """
 
-    def __init__(self, run: Run, units: VisibleUnits, shape: Sequence[int], density: Density | None = None) -> None:
+    def __init__(self, run: Run, units: VisibleUnits, shape: Sequence[int], density: Drawn | None = None) -> None:
         self.run, self.units, self.shape, self.density = run, units, shape, density
 
     @property
@@ -75,7 +60,7 @@ class Visible:
         return self.units.raw(units, self.shape).cpu()
 
     def samples(self, units: Tensor) -> Tensor | list[dict[str, Any]]:
-        """The same as `generate` gives them: pictures, or a record for each point."""
+        """What `generate` gives: pictures, or a record for each point."""
         raw = self.raw(units)
         if len(self.shape) == 3:
             return raw

@@ -19,6 +19,7 @@ from deepcanon.engine.export import Export
 from deepcanon.engine.figures import Scatter
 from deepcanon.engine.run import Run
 from deepcanon.parts.embedding_queries import EmbeddingQueries
+from deepcanon.parts.principal_plane import on_a_plane
 from deepcanon.parts.sentences import Sentences, sentences_of, shuffled
 from deepcanon.parts.vocabulary import Vocabulary, encode_once
 
@@ -161,14 +162,6 @@ class HoldsWords(Predicts, Encodes, Exports):
         module = nn.Embedding.from_pretrained(self.vectors().detach())
         inputs = (torch.zeros(2, dtype=torch.int64, device=self.run.device),)
         return Export(module, inputs, ("word",), ("vector",), about)
-
-
-def on_a_plane(vectors: Tensor) -> Tensor:
-    """The two coordinates of rows [N, D] along which they vary most; a second one of zeros if D or N is 1."""
-    centred = vectors.double() - vectors.double().mean(0)
-    _, _, directions = torch.linalg.svd(centred, full_matrices=False)
-    points = centred @ directions[:2].mT
-    return nn.functional.pad(points, (0, 2 - points.shape[1]))
 
 
 def svd_vectors(rows: Tensor, columns: Tensor, values: Tensor, start: Tensor, dimensions: int) -> Tensor:

@@ -38,7 +38,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from deepcanon.parts.standardize import Standardize, channel_statistics
+from deepcanon.parts.standardize import Standardize, channel_statistics, unstandardize
 
 __all__ = ["Unstandardize", "curvature_spread", "fit_standardize", "training_statistics"]
 
@@ -108,11 +108,4 @@ class Unstandardize(nn.Module):
         self.register_buffer("scale", scaled.scale.clone())
 
     def forward(self, inputs: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
-        shape = self.shift.shape
-        if len(shape) == 1:
-            if inputs.ndim < 2 or inputs.shape[1] != shape[0]:
-                raise ValueError(f"{shape[0]} statistics do not fit axis 1 of an input {tuple(inputs.shape)}")
-            shape = torch.Size((-1, *(1,) * (inputs.ndim - 2)))
-        elif len(shape) > 1 and inputs.shape[1:] != shape:
-            raise ValueError(f"statistics {tuple(shape)} do not fit an input {tuple(inputs.shape)}")
-        return inputs * self.scale.reshape(shape) + self.shift.reshape(shape)  # (3)
+        return unstandardize(inputs, self.shift, self.scale)  # (3)

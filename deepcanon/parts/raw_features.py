@@ -21,7 +21,7 @@ from jaxtyping import Float, Num, UInt8
 from torch import Tensor, nn
 
 from deepcanon.parts.bag_of_words import BagOfWords
-from deepcanon.parts.standardize import Standardize, channel_statistics, unit_pixels
+from deepcanon.parts.standardize import Standardize, input_statistics
 
 __all__ = ["RawFeatures"]
 
@@ -48,7 +48,7 @@ class RawFeatures(nn.Module):
 
     @staticmethod
     def learn(kind: str, x: Any, *, words: int = 5000, standardize: bool = True) -> dict[str, Any]:
-        """Facts of training examples, a tensor or the texts of documents; "length" is the mean of the words they have.
+        """Facts of training examples, a tensor or the texts of documents; "length" is the mean number of known words.
 
         Args:
             words: documents: most frequent words that are counted.
@@ -58,11 +58,7 @@ class RawFeatures(nn.Module):
             bag = BagOfWords.build(x, words)
             length = max(1, round(len(bag.pack(x).numbers) / len(x)))
             return {"shape": [len(bag)], "words": list(bag.words), "length": length}
-        shift, scale = torch.zeros(x.shape[1]), torch.ones(x.shape[1])
-        if kind == "images":
-            shift, scale = unit_pixels(x.shape[1])
-        elif standardize:
-            shift, scale = channel_statistics(x.split(1024))
+        shift, scale = input_statistics(x.split(1024), kind == "images", None if standardize else False)
         return {"shape": list(x.shape[1:]), "shift": shift, "scale": scale}
 
     def forward(self, raw: Num[Tensor, "batch ..."]) -> Float[Tensor, "batch features"]:

@@ -11,13 +11,15 @@ numbers, one value per channel (images [N, C, H, W]) or per column (tables [N, F
     tensor([[1., 2.]])
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 
 import torch
 from jaxtyping import Num
 from torch import Tensor, nn
 
-__all__ = ["Columns", "Standardize", "channel_statistics", "standardize", "unit_pixels"]
+__all__ = ["Columns", "Standardize", "channel_statistics", "input_statistics", "standardize", "unit_pixels",
+           "unstandardize"]  # fmt: skip
 
 
 def standardize(inputs: Num[Tensor, "batch ..."], shift: Tensor, scale: Tensor) -> Tensor:
@@ -25,16 +27,28 @@ def standardize(inputs: Num[Tensor, "batch ..."], shift: Tensor, scale: Tensor) 
 
     The difference is taken in the dtype of `shift`: large numbers with a small spread need float64 there.
     """
+    shift, scale = _fitting(shift, scale, inputs)
+    return (inputs.to(shift.dtype) - shift).to(scale.dtype) / scale
+
+
+def unstandardize(outputs: Num[Tensor, "batch ..."], shift: Tensor, scale: Tensor) -> Num[Tensor, "batch ..."]:
+    """outputs * scale + shift: the inputs that were standardised to these."""
+    shift, scale = _fitting(shift, scale, outputs)
+    return outputs * scale + shift
+
+
+def _fitting(shift: Tensor, scale: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Statistics as they lie along the axes of an input."""
     if shift.shape != scale.shape:
         raise ValueError(f"shift {tuple(shift.shape)} and scale {tuple(scale.shape)} differ in shape")
     if shift.ndim == 1:
         if inputs.ndim < 2 or inputs.shape[1] != len(shift):
             raise ValueError(f"{len(shift)} statistics do not fit axis 1 of an input {tuple(inputs.shape)}")
         tail = (1,) * (inputs.ndim - 2)
-        shift, scale = shift.reshape(-1, *tail), scale.reshape(-1, *tail)
-    elif shift.ndim > 1 and inputs.shape[1:] != shift.shape:
+        return shift.reshape(-1, *tail), scale.reshape(-1, *tail)
+    if shift.ndim > 1 and inputs.shape[1:] != shift.shape:
         raise ValueError(f"statistics {tuple(shift.shape)} do not fit an input {tuple(inputs.shape)}")
-    return (inputs.to(shift.dtype) - shift).to(scale.dtype) / scale
+    return shift, scale
 
 
 class Standardize(nn.Module):
@@ -60,8 +74,7 @@ class Standardize(nn.Module):
 
     def inverse(self, outputs: Num[Tensor, "batch ..."]) -> Tensor:
         """The inputs that were standardised to these."""
-        shape = (*self.shift.shape, *(1,) * (outputs.ndim - 2)) if self.shift.ndim == 1 else self.shift.shape
-        return outputs * self.scale.reshape(shape) + self.shift.reshape(shape)
+        return unstandardize(outputs, self.shift, self.scale)
 
 
 class Columns(nn.Module):
@@ -104,3 +117,18 @@ def channel_statistics(batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     if not count:
         raise ValueError("statistics of no batches")
     return mean.to(precision), (scatter / count).sqrt().to(precision)
+
+
+def input_statistics(batches: Iterable[Tensor], images: bool, standardize: bool | None = None) -> tuple[Tensor, Tensor]:
+    """Shift and scale of raw batches, pixels [N, C, H, W] or columns [N, F].
+
+    Args:
+        standardize: mean 0 and variance 1 for all; False brings pixels into [0, 1] and leaves columns as they are;
+            None standardises columns, not pixels.
+    """
+    batches = iter(batches)
+    first = next(batches)
+    if standardize or (standardize is None and not images):
+        return channel_statistics(itertools.chain([first], batches))
+    shift, scale = unit_pixels(first.shape[1])
+    return shift, scale if images else torch.ones_like(scale)

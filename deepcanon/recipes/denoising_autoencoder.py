@@ -163,7 +163,7 @@ class Recipe(Reconstructs, engine.Recipe[Config]):
         return found | self.curve.judge(u, y) if self.curve else found
 
     def figures(self):
-        x, u = (rows[:POINTS] for rows in self.pairs(self.reconstructor.pictured))
+        x, u = (rows[:POINTS] for rows in self.pairs(self.run.pictured))
         y = self.model(u).float()
         if self.curve:
             return {"field": self.field(u[:150], y[:150])}

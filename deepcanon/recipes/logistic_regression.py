@@ -68,7 +68,7 @@ from deepcanon.foundations.logistic_regression import (
     logistic_objective,
     separates,
 )
-from deepcanon.parts.standardize import channel_statistics, unit_pixels
+from deepcanon.parts.standardize import input_statistics
 from deepcanon.parts.tiles import signed_tiles
 from deepcanon.techniques import convex
 
@@ -94,7 +94,7 @@ class Recipe(Classifies, engine.Recipe[Config]):
                 raise UsageError(f"no training examples of class {name}")
         x = train.x[torch.isin(train.y, torch.tensor(places))]
         shape = list(x.shape[1:])
-        shift, scale = unit_pixels(shape[0]) if data.kind == "images" else channel_statistics([x])
+        shift, scale = input_statistics([x], data.kind == "images")
         facts = {"shape": shape, "shift": shift, "scale": scale}
         return {**facts, "classes": wanted, "places": places, "n": len(x)}
 
@@ -106,7 +106,7 @@ class Recipe(Classifies, engine.Recipe[Config]):
         reader, pair = {**facts["reader"], "classes": facts["classes"]}, self.model.pair
         self.classifier = Classifier(run, pair, self.preprocess, shape, reader, rows=5000)
         self.two = functools.cache(self.select)
-        self.optimizer = convex.optimizer_of(config, self.model.parameters())
+        self.optimizer = convex.convex_optimizer(config, self.model.parameters())
 
     def select(self, split):
         """The rows of the two classes, labelled 0 and 1."""
@@ -147,7 +147,7 @@ class Recipe(Classifies, engine.Recipe[Config]):
         return {**found, "objective": found["nll"] + penalty, "mistakes": mistakes}
 
     def figures(self):
-        data = self.two("valid" if "valid" in self.run.data else "train")
+        data = self.two(self.run.pictured)
         seen, names = self.classifier.look(data=data), self.facts["classes"]
         logits = {name: seen.logits[seen.y == label, 1] for label, name in enumerate(names)}
         shown = self.classifier.figures(seen)

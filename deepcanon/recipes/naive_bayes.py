@@ -148,7 +148,7 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
         return {**found, "independent_nats": -alone.mean(), "sample_z": z}
 
     def figures(self):
-        data = self.counted("valid" if "valid" in self.run.data else "train")
+        data = self.counted(self.run.pictured)
         data = data.take(torch.arange(min(10_000, len(data))))
         shown = self.classifier.figures(self.classifier.look(data=data))
         if self.kind == "images":

@@ -151,7 +151,7 @@ class Recipe(engine.Recipe[Config], Encodes, Exports):
         shape = self.facts["shape"]
         if len(shape) == 3:
             shown["components"] = signed_tiles(self.model.components_[:64], shape).numpy()
-            split = "valid" if "valid" in self.run.data.splits else "train"
+            split = self.run.pictured
             x = self.preprocess(self.run.data[split].x[:32].to(self.run.device))
             codes = self.model.transform(x)
             rebuilt = self.model.inverse_transform(codes)

@@ -85,7 +85,7 @@ class Recipe(Classifies, engine.Recipe[Config]):
         self.classifier = Classifier(
             run, self.model, self.preprocess, facts["shape"], reader, rows=5000
         )
-        self.optimizer = convex.optimizer_of(config, self.model.parameters())
+        self.optimizer = convex.convex_optimizer(config, self.model.parameters())
 
     def plan(self):
         return convex.steps_of(self.run, self.config, len(self.run.data["train"]))

@@ -180,7 +180,7 @@ class Recipe(engine.Recipe[Config], Encoding):
         return {**found, "probe_gain": found["probe"] - found["probe_raw"]}
 
     def figures(self):
-        x = self.rows("valid" if "valid" in self.run.data else "train")[:24]
+        x = self.rows(self.run.pictured)[:24]
         rebuilt = side_by_side((x, self.model(x)), self.facts["shape"])
         filters = self.encoder.tiles(self.model.best_inputs())
         return {"filters": filters, "reconstructions": rebuilt.numpy()}

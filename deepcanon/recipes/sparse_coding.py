@@ -166,7 +166,7 @@ class Recipe(engine.Recipe[Config], Encoding):
         return found
 
     def figures(self):
-        split = "valid" if "valid" in self.run.data else "train"
+        split = self.run.pictured
         x, shape = self.encoder.prepared(split)[:2000], self.facts["shape"]
         codes = self.infer(x)
         used, order = self.used(codes), codes.abs().sum(0).argsort(descending=True)

@@ -16,10 +16,10 @@ from deepcanon.techniques.optimizers import set_rate
 __all__ = [
     "add_triangle",
     "backward",
+    "convex_optimizer",
     "descend",
     "largest_weights",
     "lbfgs",
-    "optimizer_of",
     "rows_of_step",
     "steepest",
     "steps_of",
@@ -47,7 +47,7 @@ def lbfgs(parameters: Iterable[nn.Parameter], history: int) -> torch.optim.LBFGS
     )
 
 
-def optimizer_of(options: Any, parameters: Iterable[nn.Parameter]) -> Any:  # whose closure gives a tensor
+def convex_optimizer(options: Any, parameters: Iterable[nn.Parameter]) -> Any:  # whose closure gives a tensor
     """L-BFGS or SGD by the options `optimizer`, `history`, `learning_rate` and `momentum`."""
     if options.optimizer == "lbfgs":
         return lbfgs(parameters, options.history)

@@ -65,10 +65,10 @@ def closed_form(function: Callable, gradient: Callable, *shapes: tuple[int, ...]
     return lambda **how: check_gradients(function, draw(*shapes), backward=backward, **how)
 
 
-def pair_of(name: str, targets: Tensor, shape: tuple[int, ...] = (4, 3)) -> Check:
+def pair_of(name: str, targets: Tensor) -> Check:
     """Of a loss of `foundations.losses` and its gradient."""
     value, slope = getattr(losses, name), getattr(losses, f"{name}_gradient")
-    return closed_form(lambda z: value(z, targets), lambda z: slope(z, targets), shape)
+    return closed_form(lambda z: value(z, targets), lambda z: slope(z, targets), (4, 3))
 
 
 def whole_by_hand(**how: Any) -> GradientReport:

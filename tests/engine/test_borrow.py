@@ -61,6 +61,7 @@ def source(tmp_path_factory):
     return folder
 
 
+@pytest.mark.filterwarnings("error::UserWarning")  # nothing of a copy is missing or changed
 def test_the_copy_counts_when_the_source_is_gone(source, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(source, other)

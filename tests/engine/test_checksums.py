@@ -32,7 +32,7 @@ def test_a_kill_while_a_file_is_replaced_leaves_it_known(tmp_path, monkeypatch, 
     monkeypatch.undo()
     checksums.write_checked(tmp_path / "config.json", "newest")
     (tmp_path / "config.json").write_text("old")
-    (said,) = checksums.differences(tmp_path)
+    (said,) = checksums.differences(tmp_path).values()
     assert "config.json was changed" in said, "what it held before is no longer known"
 
 
@@ -40,11 +40,11 @@ def test_files_are_known_one_by_one(tmp_path):
     checksums.write_checked(tmp_path / "data.json", "{}")
     checksums.write_checked(tmp_path / "config.json", "{}")
     (tmp_path / "data.json").unlink()
-    (said,) = checksums.differences(tmp_path)
+    (said,) = checksums.differences(tmp_path).values()
     assert "data.json cannot be read" in said
     assert all(isinstance(digest, str) for digest in json.loads((tmp_path / checksums.FILE).read_text()).values())
 
 
 def test_without_checksums_nothing_can_be_told(tmp_path):
-    (said,) = checksums.differences(tmp_path)
+    (said,) = checksums.differences(tmp_path).values()
     assert "cannot be told" in said

@@ -50,9 +50,9 @@ def test_the_error_of_an_example_is_a_sum_over_its_features():
 
 
 def test_a_look_takes_validation_or_else_training():
-    assert reconstructor().pictured == "valid" and torch.equal(reconstructor().look(2).x, X[1:3])
+    assert reconstructor().run.pictured == "valid" and torch.equal(reconstructor().look(2).x, X[1:3])
     it = reconstructor(data(valid=False))
-    assert it.pictured == "train" and torch.equal(it.look(100).x, X)
+    assert it.run.pictured == "train" and torch.equal(it.look(100).x, X)
 
 
 def test_pictures_stand_side_by_side_and_tables_have_none():

@@ -25,7 +25,12 @@ class Sum(nn.Module):
 
 
 def regressor(outputs=None, classes=None, splits=None):
-    run = SimpleNamespace(to=lambda value: value, data=splits or {}, device=torch.device("cpu"))
+    run = SimpleNamespace(
+        to=lambda value: value,
+        data=splits or {},
+        pictured="valid" if "valid" in (splits or {}) else "train",
+        device=torch.device("cpu"),
+    )
     return Regressor(run, Sum(outputs), nn.Identity(), {**READER, "classes": classes})
 
 

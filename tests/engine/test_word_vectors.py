@@ -10,7 +10,7 @@ from deepcanon import engine
 from deepcanon.data import DataError
 from deepcanon.data.splits import Dataset, Split
 from deepcanon.engine.run import Run
-from deepcanon.engine.word_vectors import FIRST, HoldsWords, on_a_plane, svd_vectors
+from deepcanon.engine.word_vectors import FIRST, HoldsWords, svd_vectors
 from deepcanon.options import Text
 from deepcanon.parts.vocabulary import Vocabulary
 from deepcanon.settings import Settings
@@ -115,12 +115,3 @@ def test_vectors_of_the_largest_singular_values():
         count = min(kept, 11)
         expected = left[:, :count] * singular[:count] @ left[:, :count].T
         np.testing.assert_allclose((vectors @ vectors.T).numpy(), expected, atol=1e-8)
-
-
-def test_a_plane_keeps_the_two_largest_variances():
-    x = torch.randn(50, 4, generator=torch.Generator().manual_seed(0)) * torch.tensor([5.0, 0.1, 3.0, 0.1])
-    points = on_a_plane(x)
-    assert points.shape == (50, 2)
-    largest = torch.linalg.eigvalsh(torch.cov(x.double().T))[-2:].flip(0)
-    torch.testing.assert_close(points.var(0), largest)
-    assert on_a_plane(x[:, :1]).shape == (50, 2) and on_a_plane(x[:1]).shape == (1, 2)

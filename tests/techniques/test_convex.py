@@ -45,12 +45,12 @@ def test_options_choose_the_optimizer_its_rows_and_its_steps():
         optimizer="lbfgs", history=4, iterations=9, batch=2, epochs=5, learning_rate=0.5, momentum=0.9
     )
     parameters = [torch.nn.Parameter(torch.zeros(3))]
-    descent = convex.optimizer_of(options, parameters)
+    descent = convex.convex_optimizer(options, parameters)
     assert descent.param_groups[0]["history_size"] == 4 and descent.param_groups[0]["max_iter"] == 1
     x, _, count = convex.rows_of_step(run, options, split, descent, 0)
     assert torch.equal(x, X[1::2]) and count == 7 and convex.steps_of(run, options, 7) == 9
     options.optimizer = "sgd"
-    descent = convex.optimizer_of(options, parameters)
+    descent = convex.convex_optimizer(options, parameters)
     x, _, count = convex.rows_of_step(run, options, split, descent, 5)
     assert torch.equal(x, X[:2]) and count == 2 and convex.steps_of(run, options, 7) == 15
     assert descent.param_groups[0]["lr"] == pytest.approx(0.25), "half a cosine, half way"
