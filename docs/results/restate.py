@@ -28,6 +28,8 @@ def restated(stem: str, record: dict[str, Any]) -> dict[str, Any]:
     kept = record["verify"]
     head = heads.head(stem)
     for target in head.targets:
+        if not kept["runs"].get(target.run):
+            raise ValueError(f"{stem}: the run {target.run}, which a target is about, was not recorded")
         for run in filter(None, (target.run, target.minus)):
             for seed in kept["runs"].get(run, []):
                 if target.metric not in seed["metrics"]:
@@ -44,6 +46,8 @@ def move(source: dict[str, Any], to: dict[str, Any], runs: list[str]) -> None:
     """Gives runs of one record to another, in place."""
     target = to.setdefault("verify", {**source["verify"], "runs": {}})
     for run in runs:
+        if run in target["runs"]:
+            raise ValueError(f"both records have a run {run}")
         target["runs"][run] = source["verify"]["runs"].pop(run)
 
 

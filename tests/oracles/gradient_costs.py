@@ -1,4 +1,4 @@
-"""The energy of a mixed fluid, component by component, and its gradient by central differences."""
+"""The energy of a mixed fluid, component by component."""
 
 import math
 

@@ -59,3 +59,9 @@ def test_the_largest_difference_is_relative_but_not_to_nothing():
     assert largest_difference(off, right) == 0.01
     assert np.isclose(largest_difference(right._replace(tangent=np.array([0.0, 1e-6])), right), 0.01)
     assert np.isclose(largest_difference(right._replace(adjoints=(np.array(6.0),)), right), 1.0)
+
+
+def test_a_difference_that_is_no_number_is_none():
+    right = Derivatives(np.array([1.0]), np.zeros(2), (np.array(3.0),))
+    wrong = right._replace(tangent=np.array([0.0, np.nan]))
+    assert np.isnan(largest_difference(wrong, right)) and np.isnan(largest_difference(right, wrong))
