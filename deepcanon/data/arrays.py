@@ -1,5 +1,6 @@
 """Arrays of images with labels: what an .npz file or idx files say, as uint8 [N, C, H, W] and class numbers."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +17,73 @@ from .splits import Dataset, Split
 
 __all__ = ["Arrays", "from_arrays", "held", "idx_files", "idx_folder", "npz"]
 
-Arrays = dict[str, tuple[np.ndarray, np.ndarray | None]]
+LABELS = ("y", "label", "labels", "target", "targets", "class", "classes")
+"""What arrays of labels may be called; those that go with x and x_train are y and y_train."""
+
+
+class Arrays(dict[str, tuple[np.ndarray, np.ndarray | None]]):
+    """Pictures and labels by split, and what is told of how they were understood."""
+
+    def __init__(self, *given: Any, notes: Sequence[str] = (), **splits: Any) -> None:
+        super().__init__(*given, **splits)
+        self.notes = list(notes)
 
 
 def npz(path: Path) -> Arrays:
+    """The arrays x and y, or x_train, y_train and the like, of an .npz file, in capital or small letters.
+
+    Raises:
+        DataError: there are none, or it is not clear which are meant.
+    """
     found = read_npz(path)
+    names: dict[str, list[str]] = {}
+    for name in found:
+        names.setdefault(name.lower(), []).append(name)
     ends = {"train": ("_train", ""), "valid": ("_valid", "_val"), "test": ("_test",)}
-    keys = {split: next((e for e in tails if f"x{e}" in found), None) for split, tails in ends.items()}
-    if keys["train"] is None:
+
+    def one(letter: str, tails: Sequence[str], split: str) -> str | None:
+        there = [name for tail in tails for name in names.get(f"{letter}{tail}", [])]
+        if len(there) > 1:
+            what = f"has {one_line(' and '.join(there), 80)}, each of which could be {letter} of {split}"
+            raise DataError(Problem(str(path), "", what, "keep one of them"))
+        return there[0] if there else None
+
+    arrays, used, floats = Arrays(), set(), {}
+    for split, tails in ends.items():
+        x = one("x", tails, split)
+        if x is None:
+            continue
+        y = one("y", (x.lower().removeprefix("x"),), split)
+        used |= {x, y}
+        images, notes = _as_images(path, x, found[x])
+        arrays[split] = (images, None if y is None else found[y])
+        arrays.notes += notes
+        if found[x].dtype.kind == "f" and found[x].any():  # black is black on any scale
+            floats[x] = float(found[x].max()) <= 1
+    if len(set(floats.values())) > 1:
+        small, large = sorted(floats, key=lambda name: not floats[name])[:: len(floats) - 1]
+        what = f"has values up to 1, and {large} up to 255"
+        raise DataError(Problem(str(path), small, what, "give all as bytes 0 to 255, or all as numbers 0 to 1"))
+    unused = [name for name in found if name not in used]
+    if "train" not in arrays:
         have = one_line(", ".join(found) or "nothing", 80)
         raise DataError(Problem(str(path), "", f"has neither x nor x_train, only {have}", "name the arrays x and y"))
-    arrays = {s: (found[f"x{e}"], found.get(f"y{e}")) for s, e in keys.items() if e is not None}
-    return _agreed({split: (_as_images(path, split, x), y) for split, (x, y) in arrays.items()}, path)
+    labels = [name for name in unused if name.lower().removesuffix("_train") in LABELS]
+    if labels and arrays["train"][1] is None:
+        right = "y_train" if "x_train" in names else "y"
+        what = f"is not called {right}, so that the pictures would have no labels"
+        raise DataError(
+            Problem(str(path), one_line(labels[0], 60), what, f"call the labels {right}, or leave them out")
+        )
+    if unused:
+        arrays.notes.append(f"arrays not used: {one_line(', '.join(unused), 100)}")
+    return _agreed(arrays, path)
 
 
 def held(x: np.ndarray, y: np.ndarray | None, path: Path) -> Arrays:
     """Pictures and labels that the caller holds; `path` names them in messages."""
-    return _agreed({"train": (_as_images(path, "", x), y)}, path)
+    images, notes = _as_images(path, "x", x)
+    return _agreed(Arrays(train=(images, y), notes=notes), path)
 
 
 def idx_files(path: Path) -> tuple[Arrays, list[Path]]:
@@ -41,28 +92,37 @@ def idx_files(path: Path) -> tuple[Arrays, list[Path]]:
     if images.ndim < 3:
         raise DataError(Problem(str(path), "", "holds labels, not images", "give the file of the images"))
     beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1").replace("idx4", "idx1"))
-    labels = read_idx(beside) if beside != path and beside.is_file() else None
-    arrays: Arrays = {"train": (_as_images(path, "", images), labels)}
-    return _agreed(arrays, path), [path] if labels is None else [path, beside]
+    zipped = beside.suffix.lower() == ".gz"
+    other = beside.with_suffix("") if zipped else beside.with_name(f"{beside.name}.gz")  # one of the two may be packed
+    twin = next((p for p in (beside, other) if beside != path and p.is_file()), None)
+    x, notes = _as_images(path, "x", images)
+    arrays = Arrays(train=(x, None if twin is None else read_idx(twin)), notes=notes)
+    return _agreed(arrays, path), [path] if twin is None else [path, twin]
 
 
 def idx_folder(folder: Path) -> tuple[Arrays, list[Path]]:
     """A folder of idx files named as MNIST's: train-images..., t10k-images... or test-images..., with labels."""
-    arrays: Arrays = {}
+    arrays = Arrays()
     files: list[Path] = []
-    for p in list_folder(folder)[1]:
+    folders, there = list_folder(folder)
+    for p in there:
         if is_idx(p) and "images" in p.name:
             split = next((s for start, s in (("train", "train"), ("t10k", "test"), ("test", "test"), ("valid", "valid"))
                           if p.name.startswith(start)), None)  # fmt: skip
             if split is None or split in arrays:
-                raise DataError(Problem(str(p), "", "is no single file for train, valid or test", "name it as MNIST's"))
+                what = "is not the one file of the images of train, valid or test"
+                raise DataError(Problem(str(p), "", what, f"name it as MNIST's ({IDX_NAMES[1]}), and keep one of each"))
             one, used = idx_files(p)
             arrays[split] = one["train"]
+            arrays.notes += [note for note in one.notes if note not in arrays.notes]
             files += used
     if "train" not in arrays:
         raise DataError(
             Problem(str(folder), "", "has no train-images idx file", f"name the files as MNIST's ({IDX_NAMES[1]})")
         )
+    unread = [p.name for p in there if p not in files] + [f"{inner.name}/" for inner in folders]
+    if unread:
+        arrays.notes.append(f"not read: {one_line(', '.join(unread), 150)}")
     return _agreed(arrays, folder), files
 
 
@@ -87,11 +147,11 @@ def _agreed(arrays: Arrays, path: Path) -> Arrays:
     return arrays
 
 
-def _as_images(path: Path, split: str, x: np.ndarray) -> np.ndarray:
-    """uint8 [N, C, H, W] from bytes or numbers in 0..1, with the channels first, last or left out."""
+def _as_images(path: Path, name: str, x: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """uint8 [N, C, H, W] from bytes or numbers in 0..1, with the channels first, last or left out, and notes on it."""
 
     def bad(what: str, remedy: str) -> DataError:
-        return DataError(Problem(str(path), f"x {split}".strip(), what, remedy))
+        return DataError(Problem(str(path), one_line(name, 60), what, remedy))
 
     if x.ndim == 4 and x.shape[-1] in (1, 3):
         x = x.transpose(0, 3, 1, 2)
@@ -99,18 +159,21 @@ def _as_images(path: Path, split: str, x: np.ndarray) -> np.ndarray:
         x = x[:, None]
     if x.ndim != 4 or x.shape[1] not in (1, 3) or 0 in x.shape[1:]:
         raise bad(f"has shape {x.shape}", "give images as [N,H,W], [N,H,W,C] or [N,C,H,W] with C 1 or 3")
-    if x.dtype == np.uint8:
-        return np.ascontiguousarray(x)
     if x.dtype.kind not in "biuf":
         raise bad(f"holds {x.dtype}", "give bytes 0 to 255 or numbers 0 to 1")
-    if not np.isfinite(x).all():
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
         raise bad(f"holds {x[place]} at {place}", "give finite values")
     low, high = (float(x.min()), float(x.max())) if x.size else (0.0, 0.0)
-    if x.dtype.kind in "bf" and low >= 0 and high <= 1:
-        return np.rint(x.astype(np.float64) * 255).astype(np.uint8)
+    if x.dtype.kind == "b":
+        return np.where(x, np.uint8(255), np.uint8(0)), [f"{name}: truth values become black (false) and white (true)"]
+    if x.dtype.kind == "f" and low >= 0 and high <= 1:
+        found = np.rint(x.astype(np.float64) * 255).astype(np.uint8)
+        return found, [f"{name}: numbers from {low:g} to {high:g} are taken as 0 to 1, rounded to 256 levels"]
     if low >= 0 and high <= 255 and (x.dtype.kind in "iu" or bool((x == np.rint(x)).all())):
-        return x.astype(np.uint8)
+        dark = f"{name}: whole numbers from {low:g} to {high:g} are taken as levels of 255, which is nearly black"
+        told = [f"{dark}; give truth values for black and white"] if high == 1 else []
+        return np.ascontiguousarray(x.astype(np.uint8, copy=False)), told
     raise bad(f"has values from {low:g} to {high:g}", "give bytes 0 to 255 or numbers 0 to 1")
 
 
@@ -122,7 +185,7 @@ def _labels(arrays: Arrays, files: list[Path]) -> tuple[tuple[str, ...], dict[st
     for split, y in given.items():
         if y.dtype.kind == "f" and not (np.isfinite(y).all() and (y == np.rint(y)).all()):
             raise DataError(
-                Problem(str(files[0]), f"y {split}", "holds labels that are no whole numbers", "give classes")
+                Problem(str(files[0]), f"y {split}", "holds labels that are not whole numbers", "give classes")
             )
         if y.dtype.kind == "S":
             raise DataError(Problem(str(files[0]), f"y {split}", "holds bytes", "give class names as text or numbers"))
@@ -153,6 +216,7 @@ def from_arrays(
     kept = (found, height, width) == (channels, *size)
     notes = [f"images: {size[1]}x{size[0]} {'grey' if channels == 1 else 'colour'}, "
              + ("as they are" if kept else f"from {width}x{height} {'grey' if found == 1 else 'colour'}")]  # fmt: skip
+    notes += arrays.notes
     record = {"files": [p.name for p in files]}
     y = splits["train"].y
     told = (

@@ -10,33 +10,27 @@ import torch
 from torch import Tensor
 
 from . import pixels
-from .errors import DataError, Problem, Problems, one_line
-from .image_sets import REMEDY, THREADS, StreamedPixels, StreamedSplit, finish, image_options
-from .label_files import LABELS, label_file
+from .errors import DataError, Problems, one_line
+from .image_sets import (
+    REMEDY,
+    THREADS,
+    StreamedPixels,
+    StreamedSplit,
+    finish,
+    first_of,
+    image_options,
+    list_folder,
+    walk,
+)
+from .label_files import find_label_file, is_label_file, label_file
 from .splits import SPLIT_NAMES, Dataset, Split
 
-__all__ = ["MEMORY_LIMIT", "is_image_folder", "list_folder", "read_folder", "walk"]
+__all__ = ["MEMORY_LIMIT", "is_image_folder", "list_folder", "not_read", "read_folder", "walk"]
 
 MEMORY_LIMIT = 2 << 30
 """Folders that need more bytes than this as pixels are decoded batch by batch."""
 LARGEST_CHOSEN, SMALLEST_CHOSEN = 128, 16
 """A size that the user did not choose is kept between these."""
-_IGNORED = ("thumbs.db", "desktop.ini", "__macosx")
-
-
-def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The folders and the files in a folder, sorted, without hidden ones."""
-    try:
-        entries = sorted(p for p in folder.iterdir() if p.name[0] != "." and p.name.lower() not in _IGNORED)
-    except OSError as error:
-        raise DataError(
-            Problem(str(folder), "", f"cannot be listed ({error.strerror})", "give a readable folder")
-        ) from None
-    return [p for p in entries if p.is_dir()], [p for p in entries if not p.is_dir()]
-
-
-def _is_image(path: Path) -> bool:
-    return path.name.lower().endswith(pixels.SUFFIXES)
 
 
 def is_image_folder(path: Path) -> bool:
@@ -44,39 +38,12 @@ def is_image_folder(path: Path) -> bool:
     return bool(walk(path, []))
 
 
-def walk(folder: Path, strange: list[str], seen: set[Path] | None = None, links: list[str] | None = None) -> list[Path]:
-    """All image files below a folder, sorted; the names of others go to `strange`.
-
-    Linked folders are followed, but no folder is read twice.
-
-    Args:
-        seen: folders that are read already, or will be under another name.
-        links: takes the names of links that are not followed for that reason.
-    """
-    waiting, found = [folder], []
-    start, seen = folder.resolve(), set() if seen is None else seen
-    while waiting:
-        place = waiting.pop()
-        real = place.resolve() if place.is_symlink() or place == folder else place
-        if place.is_symlink() and place != folder and (real in seen or real == start or real in start.parents):
-            if links is not None:
-                links.append(str(place))
-            continue
-        seen.add(real)
-        folders, files = list_folder(place)
-        waiting += folders
-        strange += [str(p) for p in files if not _is_image(p)]
-        found += [p for p in files if _is_image(p)]
-    return sorted(found)
-
-
 def _classes(folder: Path, strange: list[str], problems: Problems, links: list[str]) -> list[tuple[Path, str | None]]:
     """The images of one split with their class, or None in a flat folder."""
     folders, files = list_folder(folder)
+    strange += [str(p) for p in files if not pixels.is_image(p)]
     if not folders:
-        strange += [str(p) for p in files if not _is_image(p)]
-        return [(p, None) for p in files if _is_image(p)]
-    strange += [str(p) for p in files if not _is_image(p)]
+        return [(p, None) for p in files if pixels.is_image(p)]
     found: list[tuple[Path, str | None]] = []
     seen = {inner.resolve() for inner in folders}
     for inner in folders:
@@ -85,7 +52,7 @@ def _classes(folder: Path, strange: list[str], problems: Problems, links: list[s
             problems.add(inner, "", "is a class folder without images", "remove it or put images in it")
         found += [(p, inner.name) for p in images]
     for p in files:
-        if _is_image(p):
+        if pixels.is_image(p):
             problems.add(p, "", "lies beside class folders", "move it into the folder of its class")
     return found
 
@@ -94,25 +61,35 @@ def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems:
     """The data set of a folder; every file that cannot be used becomes a problem."""
     strange: list[str] = []
     links: list[str] = []
-    outer, path = path, _inner(path)
-    labelled = next((path / name for name in LABELS if (path / name).is_file()), None)
+    notes: list[str] = []
+    outer, path = path, _inner(path, strange)
     folders, files = list_folder(path)
-    tree = _split_folders(path, folders, problems)
-    if labelled is not None and not tree:
-        listed = label_file(path, labelled, problems)
+    table = find_label_file(files, problems)
+    tree = _split_folders(folders, problems)
+    table = None if tree else table  # which is then among what is not read
+    listed: dict[str, list[tuple[Path, str | None]]]
+    if table is not None:
+        listed, notes = label_file(path, table, problems, strange, links)
     elif tree:
         for p in files:
-            if _is_image(p):
+            if not pixels.is_image(p):
+                strange.append(str(p))
+            else:
                 problems.add(p, "", "lies beside train/", "move it into the folder of its split and class")
         listed = {split: _classes(folder, strange, problems, links) for split, folder in tree.items()}
     else:
         listed = {"train": _classes(path, strange, problems, links)}
     if not listed["train"]:
         if not problems.found:
-            what = "holds no images" + (f", only other files: {_by_ending(strange)}" if strange else "")
+            what = "holds no images" + (f", only other files: {not_read(strange)}" if strange else "")
             remedy = "give folders CLASS/*.{jpg,png,webp,bmp}, train/CLASS/..., or images without classes"
             raise problems.fail(tree.get("train", path), "", what, remedy)
         raise DataError(problems.found)
+    lost = [Path(name) for name in strange if is_label_file(Path(name))]
+    if lost and all(label is None for rows in listed.values() for _, label in rows):
+        what = "would not be read, and the pictures have no other labels: folders give the splits"
+        remedy = "sort the pictures into train/CLASS/, or call the folders something else and add a column `split`"
+        raise problems.fail(lost[0], "", what, remedy)
     names = sorted({label for _, label in listed["train"] if label is not None})
     for split, rows in listed.items():
         for p, label in rows:
@@ -121,14 +98,17 @@ def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems:
             if label is None and names:
                 problems.add(p, "", f"has no class in {split}, but train has classes", "sort it into class folders")
         listed[split] = [(p, label) for p, label in rows if not names or label in names]
-    heads = _heads([p for rows in listed.values() for p, _ in rows], problems)
+    heads, several = _heads([p for rows in listed.values() for p, _ in rows], problems)
+    deep = [p for p, _ in listed["train"] if p in heads and heads[p][3]]
+    for p in [p for p, head in heads.items() if head[3] and not deep]:
+        del heads[p]  # without training pictures like it, nothing says which grey levels are black and white
+        problems.add(p, "", "is grey of 16 bits, and no training picture is", "save it with 8 bits")
     listed = {split: [(p, label) for p, label in rows if p in heads] for split, rows in listed.items()}
     problems.settle()
     if not listed["train"]:
         raise DataError(problems.found)
     size, channels, how = _choose(list(heads.values()), options)
-    deep = [p for p, _ in listed["train"] if heads[p][3]]
-    levels = _levels(deep, options, problems)
+    levels = _levels(deep, options)
     count = sum(map(len, listed.values()))
     streamed = count * channels * size[0] * size[1] > MEMORY_LIMIT
     decoded: dict[str, Tensor] = {}
@@ -151,26 +131,29 @@ def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems:
                 splits[split] = StreamedSplit(StreamedPixels([p for p, _ in rows], size, channels, levels), y)
             else:
                 splits[split] = Split(decoded[split], y)
-    notes = [how]
+    notes = [how, *notes]
     if path != outer:
         notes.append(f"read from {path.relative_to(outer)}, the only folder in {outer.name}")
-    if labelled is not None and not tree:
-        notes.append(f"labels: as {labelled.name} says")
     if deep:
         low, high = levels
         notes.append(
             f"{len(deep)} files of 16 bits: grey levels {low:,g} to {high:,g} become black to white (--levels LOW HIGH)"
+        )
+    if several:
+        notes.append(
+            f"several pictures in a file (animations): only the first is read of {len(several)}: {first_of(several)}"
         )
     if streamed:
         notes.append(
             f"{count:,} images are decoded batch by batch: together they exceed {MEMORY_LIMIT / 2**30:.3g} GiB"
         )
     if strange:
-        notes.append(f"not read: {_by_ending(strange)}")
+        notes.append(
+            f"not read: {not_read(strange)}{'; labels are those of the folders' if lost and not table else ''}"
+        )
     if links:
-        notes.append(f"links not followed, since they lead to folders that are read already: {one_line(links[0], 100)}"
-                     f"{f' and {len(links) - 1} more' if links[1:] else ''}")  # fmt: skip
-    nested = [p for p, label in listed["train"] if label is not None and p.parent.name != label] if not labelled else []
+        notes.append(f"links not followed, since they lead to folders that are read already: {first_of(links)}")
+    nested = [p for p, label in listed["train"] if label is not None and p.parent.name != label] if not table else []
     if nested:
         notes.append(f"images in folders below a class folder are of that class: {len(nested)}, such as "
                      f"{one_line(nested[0].relative_to(path), 100)}")  # fmt: skip
@@ -184,7 +167,7 @@ def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems:
     )  # fmt: skip
 
 
-def _split_folders(path: Path, folders: list[Path], problems: Problems) -> dict[str, Path]:
+def _split_folders(folders: list[Path], problems: Problems) -> dict[str, Path]:
     """The folders of the splits, if this is a tree with train/; else {}."""
     tree: dict[str, Path] = {}
     known = [p for p in folders if p.name.lower() in SPLIT_NAMES]
@@ -214,23 +197,28 @@ def _parallel(function: Any, items: Sequence[Any]) -> list[Any]:
 Head = tuple[int, int, bool, bool]
 
 
-def _heads(paths: list[Path], problems: Problems) -> dict[Path, Head]:
-    def look(path: Path) -> Head | str:
+def _heads(paths: list[Path], problems: Problems) -> tuple[dict[Path, Head], list[str]]:
+    """What the headers say, and the names of files that hold several pictures."""
+
+    def look(path: Path) -> tuple[Head, int] | str:
         try:
-            return pixels.header(path)
+            return pixels.header(path), pixels.frames(path)
         except pixels.BadImage as error:
             return str(error)
 
-    heads = {}
-    for path, head in zip(paths, _parallel(look, paths), strict=True):
-        if isinstance(head, str):
-            problems.add(path, "", head, REMEDY)
-        else:
-            heads[path] = head
-    return heads
+    heads: dict[Path, Head] = {}
+    several = []
+    for path, found in zip(paths, _parallel(look, paths), strict=True):
+        if isinstance(found, str):
+            problems.add(path, "", found, REMEDY)
+            continue
+        heads[path], frames = found
+        if frames > 1:
+            several.append(str(path))
+    return heads, several
 
 
-def _levels(deep: list[Path], options: dict[str, Any] | None, problems: Problems) -> pixels.Levels:
+def _levels(deep: list[Path], options: dict[str, Any] | None) -> pixels.Levels:
     """The grey levels of deep files that become black and white: as asked, or those of the training images."""
     asked = tuple((options or {}).get("levels", ()))
     if asked:
@@ -251,19 +239,26 @@ def _levels(deep: list[Path], options: dict[str, Any] | None, problems: Problems
     return (low, high) if high > low else pixels.WHOLE
 
 
-def _inner(path: Path) -> Path:
-    """The folder itself, or the one inside it if there is nothing but that, and classes or splits are below that."""
+def _inner(path: Path, strange: list[str]) -> Path:
+    """The folder itself, or the one inside it if there is nothing but that, and classes, splits or labels are in there.
+
+    The names of files that are stepped over go to `strange`; a table of labels is never stepped over.
+    """
     while True:
         folders, files = list_folder(path)
-        below = list_folder(folders[0])[0] if len(folders) == 1 and not any(map(_is_image, files)) else []
-        if not below or not any(walk(inner, []) for inner in below):
+        if len(folders) != 1 or any(pixels.is_image(p) or is_label_file(p) for p in files):
             return path
+        below, beside = list_folder(folders[0])
+        if not any(walk(inner, []) for inner in below) and not any(map(is_label_file, beside)):
+            return path
+        strange += map(str, files)
         path = folders[0]
 
 
-def _by_ending(files: list[str]) -> str:
+def not_read(files: list[str]) -> str:
     """Files that are not read, counted by their endings; pictures of other formats are said to be that."""
-    counts = Counter(Path(name).suffix.lower() or "no ending" for name in files)
+    paths = [Path(name) for name in files]
+    counts = Counter(p.name if is_label_file(p) else one_line(p.suffix.lower(), 40) or "no ending" for p in paths)
     words = [
         f"{count} {ending}{' (a picture, but not of a format that is read)' if ending in pixels.OTHER_FORMATS else ''}"
         for ending, count in counts.most_common(5)

@@ -1,4 +1,4 @@
-"""An image set from its splits: reading options, splits that are decoded batch by batch, missing splits drawn."""
+"""An image set: the files of its folders, reading options, splits decoded batch by batch, missing splits drawn."""
 
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,11 +13,57 @@ from .errors import DataError, Problem, Problems, one_line
 from .patches import cut_splits, patch_options
 from .splits import Dataset, Split, draw_splits, shares
 
-__all__ = ["REMEDY", "THREADS", "StreamedPixels", "StreamedSplit", "finish", "image_options", "part"]
+__all__ = [
+    "REMEDY", "THREADS", "StreamedPixels", "StreamedSplit", "finish", "first_of", "image_options", "levels_note",
+    "list_folder", "part", "walk",
+]  # fmt: skip
 
 REMEDY = "replace or remove it, or leave bad files out with --skip-bad"
 THREADS = 4
 """Threads that decode images; Pillow lets go of the interpreter while it decodes."""
+_IGNORED = ("thumbs.db", "desktop.ini", "__macosx")
+
+
+def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The folders and the files in a folder, sorted, without hidden ones."""
+    try:
+        entries = sorted(p for p in folder.iterdir() if p.name[0] != "." and p.name.lower() not in _IGNORED)
+    except OSError as error:
+        raise DataError(
+            Problem(str(folder), "", f"cannot be listed ({error.strerror})", "give a readable folder")
+        ) from None
+    return [p for p in entries if p.is_dir()], [p for p in entries if not p.is_dir()]
+
+
+def walk(folder: Path, strange: list[str], seen: set[Path] | None = None, links: list[str] | None = None) -> list[Path]:
+    """All image files below a folder, sorted; the names of others go to `strange`.
+
+    Linked folders are followed, but no folder is read twice.
+
+    Args:
+        seen: folders that are read already, or will be under another name.
+        links: takes the names of links that are not followed for that reason.
+    """
+    waiting, found = [folder], []
+    start, seen = folder.resolve(), set() if seen is None else seen
+    while waiting:
+        place = waiting.pop()
+        real = place.resolve() if place.is_symlink() or place == folder else place
+        if place.is_symlink() and place != folder and (real in seen or real == start or real in start.parents):
+            if links is not None:
+                links.append(str(place))
+            continue
+        seen.add(real)
+        folders, files = list_folder(place)
+        waiting += folders
+        strange += [str(p) for p in files if not pixels.is_image(p)]
+        found += [p for p in files if pixels.is_image(p)]
+    return sorted(found)
+
+
+def first_of(names: list[str]) -> str:
+    """The first name, and how many there are besides it."""
+    return one_line(names[0], 100) + (f" and {len(names) - 1} more" if names[1:] else "")
 
 
 def image_options(options: dict[str, Any] | None) -> tuple[int, int]:
@@ -26,8 +72,15 @@ def image_options(options: dict[str, Any] | None) -> tuple[int, int]:
     if not 0 <= size <= 4096:
         raise DataError(Problem("", "", f"size {size} is not between 0 and 4096", "0 chooses it", skippable=False))
     if channels not in (0, 1, 3):
-        raise DataError(Problem("", "", f"channels {channels} is none of 0, 1, 3", "0 is as found", skippable=False))
+        raise DataError(Problem("", "", f"channels {channels} is not 0, 1 or 3", "0 is as found", skippable=False))
     return size, channels
+
+
+def levels_note(options: dict[str, Any] | None) -> list[str]:
+    """What is told where `levels` are given and no file has grey levels to scale."""
+    return (
+        ["--levels is not used: no training picture is a grey file of 16 bits"] if (options or {}).get("levels") else []
+    )
 
 
 class StreamedPixels:
@@ -128,6 +181,8 @@ def finish(
         else ""
     )
     notes = [*notes, f"examples: {listed}{how}", f"classes: {len(classes)}" if classes else "no labels"]
+    if levels is None:
+        notes += levels_note(options)
     skipped = problems.skipped()
     if skipped:
         notes.append(f"left out: {len(skipped)} ({one_line(skipped[0])}{', ...' if len(skipped) > 1 else ''})")

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from . import pixels, published
 from .arrays import Arrays, from_arrays, idx_files, idx_folder, npz
-from .errors import DataError, Problem, Problems
-from .folders import is_image_folder, list_folder, read_folder, walk
+from .errors import DataError, Problems
+from .folders import is_image_folder, list_folder, not_read, read_folder, walk
 from .idx import is_idx, read_idx
-from .image_sets import image_options
+from .image_sets import first_of, image_options, levels_note
+from .inputs import Inputs
 from .splits import Dataset, shares
 
 __all__ = ["ACCEPTS", "fits", "inputs", "read", "read_named"]
@@ -49,7 +50,7 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     if is_idx(path):
         arrays, files = idx_files(path)
         return from_arrays(arrays, files, None, seed, options, (valid, test), problems)
-    raise problems.fail(path, "", "is no folder of images, .npz or idx file", f"accepted are {ACCEPTS}")
+    raise problems.fail(path, "", "is not a folder of images, an .npz file or an idx file", f"accepted are {ACCEPTS}")
 
 
 def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) -> Dataset:
@@ -59,9 +60,10 @@ def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) 
         from .embedded import digits, photos
 
         if name == "photos":
-            return photos(seed, options)
-        x, y = digits()
-        arrays: Arrays = {"train": (x, y)}
+            data = photos(seed, options)
+            data.notes += levels_note(options)
+            return data
+        arrays = Arrays(train=digits())
         return from_arrays(arrays, [Path("digits")], None, seed, options, shares(options), problems)
     if name == "bsds500":
         from .photographs import bsds500
@@ -69,7 +71,7 @@ def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) 
         return bsds500(seed, options)
     valid, _ = shares(options)
     paths = published.get(name)
-    arrays, files = {}, list(paths.values())
+    arrays, files = Arrays(), list(paths.values())
     for split, start in (("train", "train"), ("test", "t10k")):
         x = read_idx(paths[f"{start}-images-idx3-ubyte.gz"])
         arrays[split] = (x[:, None], read_idx(paths[f"{start}-labels-idx1-ubyte.gz"]))
@@ -77,40 +79,57 @@ def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) 
     return from_arrays(arrays, files, classes, seed, options, (valid, 0.0), problems)
 
 
-def inputs(describe: dict[str, Any], paths: list[str]) -> tuple[list[str], Tensor]:
-    """Image files, folders of them or one image on standard input ("-"), as the model was trained to take them."""
-    problems = Problems()
+def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
+    """Image files, folders of them or one image on standard input ("-"), as the model was trained to take them.
+
+    A file that cannot be read is refused alone, and so is a picture of another format in a folder.
+    """
     size, channels = tuple(describe["size"]), int(describe["channels"])
     low, high = describe.get("levels", pixels.WHOLE)
-    levels = (float(low), float(high))
-    names: list[str] = []
+    found, problems = Inputs([], []), Problems()
     images: list[Tensor] = []
-    sources: list[tuple[str, Path | bytes]] = []
     for given in paths:
-        path = Path(given)
-        if given == "-":
-            sources.append(("stdin", sys.stdin.buffer.read()))
-        elif path.is_dir():
-            sources += [(str(p), p) for p in walk(path, [])]
-        else:
-            sources.append((given, path))
-    for name, source in sources:
-        try:
-            if isinstance(source, Path) and not source.is_file():
-                raise pixels.BadImage("is not a file")
-            images.append(torch.from_numpy(pixels.decode(source, size, channels, levels).copy()))
-            names.append(name)
-        except pixels.BadImage as error:
-            problems.add(name, "", str(error), "give images in JPEG, PNG, WebP or BMP")
-    problems.settle()
-    if not images:
-        raise DataError(
-            Problem(
-                ", ".join(paths),
-                "",
-                "holds no images",
-                "give image files or a folder of them",
-                skippable=False,
+        strange: list[str] = []
+        links: list[str] = []
+        start = len(images)
+        sources = _sources(given, strange, links)
+        for name, source in sources:
+            try:
+                if isinstance(source, Path) and not source.is_file():
+                    raise pixels.BadImage("is not a file")
+                if "levels" not in describe and pixels.header(source)[3]:
+                    # its grey levels may be of any range, and training says nothing of them
+                    raise pixels.BadImage("is grey of 16 bits, and the training pictures were not: save it with 8 bits")
+                image = torch.from_numpy(pixels.decode(source, size, channels, (float(low), float(high))).copy())
+                frames = pixels.frames(source)
+            except pixels.BadImage as error:
+                problems.add(name, "", str(error), "give images in JPEG, PNG, WebP or BMP")
+                continue
+            if frames > 1:
+                found.notes[len(images)] = f"the first of {frames} pictures in the file"
+            images.append(image)
+            found.names.append(name)
+        others = [name for name in strange if not name.lower().endswith(pixels.OTHER_FORMATS)]
+        for name in [name for name in strange if name.lower().endswith(pixels.OTHER_FORMATS)]:
+            problems.add(
+                name, "", "is a picture, but not of a format that is read", "save it as JPEG, PNG, WebP or BMP"
             )
-        )
-    return names, torch.stack(images)
+        told = [f"not read beside it: {not_read(others)}"] if others else []
+        told += [f"links not followed: {first_of(links)}"] if links else []
+        if told and len(images) > start:  # in the line of the folder's first picture
+            found.notes[start] = "; ".join([*([found.notes[start]] if start in found.notes else []), *told])
+        elif not sources and len(others) == len(strange):
+            what = f"holds no images{f', only other files: {not_read(others)}' if others else ''}"
+            problems.add(given, "", what, "give image files or a folder of them")
+    if not images:
+        raise DataError(problems.found)
+    found.values, found.refused = torch.stack(images), problems.found
+    return found
+
+
+def _sources(given: str, strange: list[str], links: list[str]) -> list[tuple[str, Path | bytes]]:
+    """The pictures that an argument names."""
+    if given == "-":
+        return [("stdin", sys.stdin.buffer.read())]
+    path = Path(given)
+    return [(str(p), p) for p in walk(path, strange, None, links)] if path.is_dir() else [(given, path)]

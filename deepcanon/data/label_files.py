@@ -1,15 +1,17 @@
 """Pictures whose labels stand in a table beside them: labels.csv with a column of file names and one of labels."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from .cells import load, names_in
+from .cells import Table, load, names_in
 from .errors import Problems, one_line
-from .pixels import SUFFIXES
+from .image_sets import walk
+from .pixels import OTHER_FORMATS, SUFFIXES, is_image
 from .splits import SPLIT_NAMES
 
-__all__ = ["LABELS", "label_file"]
+__all__ = ["LABELS", "find_label_file", "is_label_file", "label_file"]
 
 LABELS = ("labels.csv", "labels.tsv", "labels.jsonl", "labels.parquet")
 NAMES = ("label", "labels", "class", "category", "target")
@@ -17,61 +19,162 @@ NAMES = ("label", "labels", "class", "category", "target")
 Rows = list[tuple[Path, str | None]]
 
 
-def label_file(folder: Path, path: Path, problems: Problems) -> dict[str, Rows]:
-    """The pictures of each split with their labels.
+def is_label_file(path: Path) -> bool:
+    """Whether the name is one of a table of labels."""
+    return path.name.lower() in LABELS
+
+
+def find_label_file(files: list[Path], problems: Problems) -> Path | None:
+    """The table of labels among the files of a folder, if there is one.
+
+    Raises:
+        DataError: there are two, and it is not clear which of them is meant.
+    """
+    found = [p for p in files if is_label_file(p)]
+    if len(found) > 1:
+        raise problems.fail(found[1], "", f"lies beside {found[0].name}, and only one can be read", "keep one of them")
+    return found[0] if found else None
+
+
+def label_file(
+    folder: Path, path: Path, problems: Problems, strange: list[str], links: list[str]
+) -> tuple[dict[str, Rows], list[str]]:
+    """The pictures of each split with their labels, and notes on how the table was understood.
 
     The column of file names is the one whose cells are files of the folder; a column `split` says train, valid or test.
 
+    Args:
+        strange: takes the names of other files of the folder.
+        links: takes the names of links to folders that are not followed.
+
     Raises:
-        DataError: no column names files, or it is not clear which column holds the labels.
+        DataError: no column names files, or it is not clear which column holds what.
     """
     table = load(path, problems)
     columns = {name: names_in(cells) for name, cells in table.columns.items()}
+    files, label, split = _roles(folder, path, columns, problems)
+    found: dict[Path, tuple[int, str, str]] = {}  # by what a name leads to, since two names may lead to one file
+    names: dict[Path, Path] = {}
+    unclear: set[Path] = set()
+    splits = columns[split] if split else np.array(["train"] * len(table))
+    for row, (name, cell, part) in enumerate(
+        zip(columns[files].tolist(), columns[label].tolist(), splits.tolist(), strict=True)
+    ):
+        place, pictures = table.place(row), _pictures(folder, name)
+        if len(pictures) != 1:
+            problems.add(path, place, *_no_picture(folder, name, pictures))
+            continue
+        real = pictures[0].resolve()
+        names.setdefault(real, pictures[0])
+        if not cell:
+            problems.add(path, place, "has no label", "write one, or remove the row")
+        elif part.lower() not in SPLIT_NAMES:
+            problems.add(path, place, f"says split {one_line(part, 40)!r}", "write train, valid or test")
+        elif real in found:
+            # where bad rows are left out, rows that agree give the picture once, and others do not give it at all
+            first, *said = found[real]
+            if said != [cell, SPLIT_NAMES[part.lower()]]:
+                unclear.add(real)
+            places = f"{table.place(first)} and {place}"
+            problems.add(path, places, f"{one_line(name, 60)!r} is named twice", "keep one of the rows")
+        else:
+            found[real] = (row, cell, SPLIT_NAMES[part.lower()])
+    for picture in walk(folder, strange, None, links):
+        if picture.resolve() not in names:
+            problems.add(picture, "", f"has no row in {path.name}", "add one, or remove the picture")
+    strange[:] = [name for name in strange if name != str(path)]
+    listed: dict[str, Rows] = {"train": []}
+    for real, (_, cell, part) in found.items():
+        if real not in unclear:
+            listed.setdefault(part, []).append((names[real], cell))
+    return listed, [_note(path, table, files, label, split), *table.notes]
+
+
+def _note(path: Path, table: Table, files: str, label: str, split: str | None) -> str:
+    by = f"files by column {one_line(files, 60)}" + (f", splits by column {one_line(split, 60)}" if split else "")
+    unused = [name for name in table.columns if name not in (files, label, split)]
+    rest = f"; columns not used: {one_line(', '.join(unused), 100)}" if unused else ""
+    return f"labels: as column {one_line(label, 60)} of {path.name} says, {by}{rest}"
+
+
+def _roles(folder: Path, path: Path, columns: dict[str, np.ndarray], problems: Problems) -> tuple[str, str, str | None]:
+    """The columns of file names, of labels and of splits."""
+
+    def one(among: Sequence[str], what: str, remedy: str) -> str | None:
+        if len(among) > 1:
+            said = f"has {len(among)} columns {what}: {one_line(', '.join(among), 100)}"
+            raise problems.fail(path, "header", said, remedy)
+        return among[0] if among else None
+
+    split = one([n for n in columns if n.lower() == "split"], "of splits", "keep one of them")
+    # Different files count: a column of labels such as 0 and 1 may name 0.png and 1.png in every row.
     counts = {
-        name: sum(_file(folder, cell) is not None for cell in cells[:200].tolist()) for name, cells in columns.items()
+        name: len({picture for cell in cells[:200].tolist() for picture in _pictures(folder, cell)})
+        for name, cells in columns.items()
+        if name != split
     }
-    files = max(counts, key=lambda name: counts[name])
-    if not counts[files]:
-        raise problems.fail(
-            path,
-            "",
-            "has no column of picture file names",
-            "add a column with their file names",
-        )
-    others = [name for name in columns if name not in (files, "split")]
-    label = next((name for name in others if name.lower() in NAMES), others[0] if len(others) == 1 else None)
-    if label is None:
+    most = max(counts.values(), default=0)
+    if not most:
+        raise problems.fail(path, "", "has no column of picture file names", "add a column with their file names")
+    best = [name for name, count in counts.items() if count == most]
+    best = [name for name in best if name.lower() not in NAMES] or best
+    # Names with their endings are meant as names; the numbers of the rows may be those of 0.png, 1.png, ... too.
+    best = [name for name in best if any(is_image(Path(cell)) for cell in columns[name][:200].tolist())] or best
+    files = one(best, "that name pictures", "keep only the one of the pictures to learn from") or best[0]
+    others = [name for name in columns if name not in (files, split)]
+    remedy = "call the column with the labels `label`, and the others something else or leave them out"
+    label = one([n for n in others if n.lower() in NAMES], "that could be the label", remedy)
+    if label is None and len(others) != 1:
         what = f"has no column called label, but {one_line(', '.join(others), 100) or 'none at all'}"
         raise problems.fail(path, "", what, "call the column with the labels `label`")
-    found: dict[str, Rows] = {}
-    given = columns.get("split", np.array(["train"] * len(table)))
-    for row, (name, cell, split) in enumerate(
-        zip(columns[files].tolist(), columns[label].tolist(), given.tolist(), strict=True)
-    ):
-        picture = _file(folder, name)
-        if picture is None:
-            problems.add(path, table.place(row), f"names {one_line(name, 60)!r}, which is not here", "remove the row")
-        elif not cell:
-            problems.add(path, table.place(row), "has no label", "write one, or remove the row")
-        elif split.lower() not in SPLIT_NAMES:
-            problems.add(path, table.place(row), f"says split {one_line(split, 40)!r}", "write train, valid or test")
-        else:
-            found.setdefault(SPLIT_NAMES[split.lower()], []).append((picture, cell))
-    known = {picture for rows in found.values() for picture, _ in rows}
-    for picture in sorted(p for p in folder.rglob("*") if p.name.lower().endswith(SUFFIXES) and p not in known):
-        problems.add(picture, "", f"has no row in {path.name}", "add one, or remove the picture")
-    return {"train": [], **found}
+    return files, label or others[0], split
 
 
-def _file(folder: Path, name: str) -> Path | None:
-    """The picture that a cell names, with or without its ending."""
-    if not name or name.startswith(("/", "..")):
+def _no_picture(folder: Path, name: str, pictures: list[Path]) -> tuple[str, str]:
+    """Why a cell does not name one picture of the folder, and what to do about it."""
+    said, remedy = one_line(name, 60), "remove the row"
+    if not name:
+        return "names no picture", "write its file name, or remove the row"
+    if pictures:
+        return f"names {said!r}, which may be {' or '.join(p.name for p in pictures)}", "write the ending too"
+    place = _inside(folder, name)
+    if place is None:
+        return f"names {said!r}, which is not in the folder", f"move the picture into the folder, or {remedy}"
+    if any(_is_file(place.with_name(f"{place.name}{ending}")) for ending in ("", *OTHER_FORMATS)):
+        what = f"names {said!r}, which is of a format that is not read"
+        return what, f"save it as JPEG, PNG, WebP or BMP, or {remedy}"
+    return f"names {said!r}, which is not here", remedy
+
+
+def _pictures(folder: Path, name: str) -> list[Path]:
+    """The pictures of the folder that a cell names, with or without its ending."""
+    place = _inside(folder, name)
+    if place is None:
+        return []
+    if is_image(place) and _is_file(place):
+        return [place]
+    found = []
+    for ending in SUFFIXES:
+        pair = [place.with_name(f"{place.name}{e}") for e in (ending, ending.upper())]
+        found += [p for p in pair if _is_file(p)][:1]  # both are one file where case does not count
+    return found
+
+
+def _inside(folder: Path, name: str) -> Path | None:
+    """The place that a cell names, unless it is outside the folder.
+
+    Links that lie in the folder are followed wherever they lead, as in folders without such a table.
+    """
+    try:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            name = str((folder / name).resolve().relative_to(folder.resolve()))
+    except (OSError, RuntimeError, ValueError):  # another place, or a name that no file can have
         return None
-    for ending in ("", *SUFFIXES):
-        path = folder / f"{name}{ending}"
-        try:
-            if path.is_file() and path.name.lower().endswith(SUFFIXES):
-                return path
-        except OSError:
-            return None
-    return None
+    return folder / name if Path(name).name else None  # none for the folder itself
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-__all__ = ["FORMATS", "SUFFIXES", "BadImage", "Levels", "decode", "fit", "header", "levels"]
+__all__ = ["FORMATS", "SUFFIXES", "BadImage", "Levels", "decode", "fit", "frames", "header", "is_image", "levels"]
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 OTHER_FORMATS = (
@@ -19,12 +19,17 @@ OTHER_FORMATS = (
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 _GREY = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
-# what Pillow warns about (damaged EXIF, huge images) is no news beside the pixels, or is refused below
+# what Pillow warns about (damaged EXIF, huge images) does not change the pixels, or is refused below
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class BadImage(ValueError):
     """The file is not an image that can be decoded; the text says why."""
+
+
+def is_image(path: Path) -> bool:
+    """Whether the name is one of a picture of a format that is read."""
+    return path.name.lower().endswith(SUFFIXES)
 
 
 def _open(source: Path | bytes) -> Image.Image:
@@ -35,7 +40,19 @@ def _open(source: Path | bytes) -> Image.Image:
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and image.width * image.height > limit:
         raise BadImage(f"has {image.width}x{image.height} pixels, more than the limit of {limit}")
+    if image.format == "PNG" and not is_deep(image) and _bits(source) > 8:
+        image.close()
+        # Pillow keeps the upper 8 bits alone: what a camera of 12 bits saw would become nearly black
+        raise BadImage(f"has 16 bits for each value and is not plain grey ({image.mode}): save it with 8 bits")
     return image
+
+
+def _bits(source: Path | bytes) -> int:
+    """Bits for each value of a PNG file, from its header."""
+    if isinstance(source, bytes):
+        return source[24]
+    with open(source, "rb") as file:
+        return file.read(25)[24]
 
 
 def _guarded(source: Path | bytes, use: Any) -> Any:
@@ -73,6 +90,11 @@ def header(source: Path | bytes) -> tuple[int, int, bool, bool]:
         return width, height, image.mode in _GREY, is_deep(image)
 
     return _guarded(source, look)
+
+
+def frames(source: Path | bytes) -> int:
+    """How many pictures the file shows one after the other; only the first of them is decoded."""
+    return _guarded(source, lambda image: int(getattr(image, "n_frames", 1)))
 
 
 def levels(source: Path | bytes) -> Levels:

@@ -330,7 +330,7 @@ def test_npz_forms(tmp_path):
         ({"x": np.full((3, 4, 4), -0.5)}, "from -0.5 to -0.5"),
         ({"x": np.full((3, 4, 4), 300)}, "from 300 to 300"),
         ({"x": np.zeros((3, 4, 4)), "y": np.zeros(2)}, "3 images but 2 labels"),
-        ({"x": np.zeros((3, 4, 4)), "y": np.full(3, 0.5)}, "no whole numbers"),
+        ({"x": np.zeros((3, 4, 4)), "y": np.full(3, 0.5)}, "not whole numbers"),
         ({"x_train": np.zeros((3, 4, 4)), "x_test": np.zeros((3, 5, 4))}, "has images of"),
         ({"x_train": np.zeros((3, 4, 4)), "y_train": np.zeros(3), "x_test": np.zeros((3, 4, 4))}, "some splits"),
         ({"x_train": np.zeros((3, 4, 4)), "y_train": np.zeros(3), "x_test": np.zeros((1, 4, 4)), "y_test": np.ones(1)},
