@@ -35,11 +35,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-__all__ = ["StepRule", "Window", "detach", "recur", "scan", "select_rows", "stacked", "streams", "window"]
+__all__ = [
+    "StepRule", "Window", "detach", "kernel_layer", "recur", "scan", "select_rows", "stacked", "streams", "window",
+]  # fmt: skip
 
 State = Any  # a tensor, or a nest of tensors in tuples, lists and dicts
 
@@ -142,21 +143,42 @@ def stacked(
     layer: Callable[[int, Tensor, tuple[Tensor, ...]], tuple[Tensor, Sequence[Tensor]]],
     x: Float[Tensor, "batch time input"],
     state: Sequence[Float[Tensor, "layers batch hidden"]],
-    dropout: float = 0.0,
-    training: bool = False,
+    between: Callable[[Tensor], Tensor] = lambda x: x,
 ) -> tuple[Float[Tensor, "batch time hidden"], tuple[Float[Tensor, "layers batch hidden"], ...]]:
-    """Layers that each read the outputs of the one below, with dropout between them.
+    """Layers that each read the outputs of the one below.
 
     Args:
         layer: (number, inputs, state [batch, hidden]) -> (outputs, state).
+        between: what the outputs of a layer pass through on their way to the next: a dropout layer.
     """
     ends = []
     for number, start in enumerate(zip(*state, strict=True)):
         if number:
-            x = F.dropout(x, dropout, training)
+            x = between(x)
         x, end = layer(number, x, start)
         ends.append(end)
     return x, tuple(torch.stack(parts) for parts in zip(*ends, strict=True))
+
+
+KERNELS = {4: torch.lstm, 3: torch.gru, 1: torch.rnn_tanh}  # by how many blocks of [H] a step sums
+
+
+def kernel_layer(
+    x: Float[Tensor, "batch time input"], state: Sequence[Float[Tensor, "batch hidden"]], weights: Sequence[Tensor]
+) -> tuple[Float[Tensor, "batch time hidden"], tuple[Float[Tensor, "batch hidden"], ...]]:
+    """One layer by torch's kernel: of an LSTM, a GRU or the simple recurrence, as the weights have it.
+
+    The kernels take several layers at once and dropout too, but draw the masks themselves, of the rows they are given.
+
+    Args:
+        state: the hidden vectors and, of an LSTM, the memory.
+        weights: W_x, W_h, b_x, b_h as torch's modules have them.
+    """
+    first = [part[None] for part in state]
+    kernel = KERNELS[len(weights[1]) // weights[1].shape[1]]
+    start = first if len(first) > 1 else first[0]
+    output, *end = kernel(x, start, list(weights), True, 1, 0.0, torch.is_grad_enabled(), False, True)
+    return output, tuple(part[0] for part in end)
 
 
 # The loop, by hand

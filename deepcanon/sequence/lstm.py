@@ -33,7 +33,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from deepcanon.parts.recurrence import StepRule, recur, scan, stacked
+from deepcanon.parts.recurrence import StepRule, kernel_layer, recur, scan, stacked
 
 __all__ = ["LSTM", "LSTMCell", "LSTMState", "lstm_cell", "lstm_layer", "lstm_sequence"]
 
@@ -191,7 +191,8 @@ class LSTM(nn.Module):
             raise ValueError("this LSTM takes [batch, time, input] only: batch_first must be True")
         make = {"device": device, "dtype": dtype}
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
-        self.dropout, self.forget_bias, self.fast = dropout, forget_bias, fast
+        self.forget_bias, self.fast = forget_bias, fast
+        self.between = nn.Dropout(dropout)
         self.names: list[str] = []
         for layer in range(num_layers):
             wide = input_size if layer == 0 else hidden_size
@@ -221,18 +222,24 @@ class LSTM(nn.Module):
             raise ValueError(
                 f"state {tuple(hidden.shape)}, {tuple(cell.shape)} is not [layers, batch, hidden] = {expected}"
             )
-        if self.fast and mask is None:
+        fast = self.fast and mask is None
+        if fast and not (self.training and self.between.p):
             parameters = [getattr(self, name) for name in self.names]
             output, hidden, cell = torch.lstm(
-                x, (hidden, cell), parameters, True, self.num_layers, self.dropout, self.training, False, True
+                x, (hidden, cell), parameters, True, self.num_layers, 0.0, self.training, False, True
             )
             return output, LSTMState(hidden, cell)
 
         def one(number: int, x: Tensor, start: tuple[Tensor, ...]) -> tuple[Tensor, LSTMState]:
-            w_ih, w_hh, b_ih, b_hh = (getattr(self, name) for name in self.names[4 * number : 4 * number + 4])
+            weights = [getattr(self, name) for name in self.names[4 * number : 4 * number + 4]]
+            if fast:
+                output, end = kernel_layer(x, start, weights)
+                return output, LSTMState(*end)
+            w_ih, w_hh, b_ih, b_hh = weights
             return lstm_sequence(x, LSTMState(*start), w_ih, w_hh, b_ih + b_hh, mask)
 
-        output, end = stacked(one, x, (hidden, cell), self.dropout, self.training)
+        # The kernel itself would draw a mask for the rows that it is given, which may be those of one process of many.
+        output, end = stacked(one, x, (hidden, cell), self.between)
         return output, LSTMState(*end)
 
 

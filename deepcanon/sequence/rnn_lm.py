@@ -33,7 +33,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from deepcanon.parts.recurrence import stacked
+from deepcanon.parts.recurrence import kernel_layer, stacked
 from deepcanon.sequence.lstm import LSTMState, initialise, lstm_cell, lstm_layer
 from deepcanon.sequence.sampled_softmax import Proposal, draw_classes, sampled_softmax_loss
 
@@ -134,16 +134,9 @@ class RecurrentLM(nn.Module):
             raise ValueError(f"tied weights need embedding_size {embedding_size} = hidden_size {hidden_size}")
         self.vocabulary_size, self.hidden_size, self.layers = vocabulary_size, hidden_size, layers
         self.embedding = nn.Embedding(vocabulary_size, embedding_size, **make) if embedding_size else None
-        self.between = dropout if layers > 1 else 0.0  # the layers
-        self.recurrent = cell(
-            embedding_size or vocabulary_size,
-            hidden_size,
-            layers,
-            batch_first=True,
-            dropout=self.between,
-            **make,
-        )
+        self.recurrent = cell(embedding_size or vocabulary_size, hidden_size, layers, batch_first=True, **make)
         self.input_dropout, self.dropout = nn.Dropout(input_dropout), nn.Dropout(dropout)
+        self.between = nn.Dropout(dropout if layers > 1 else 0.0)  # the layers
         self.output = nn.Linear(hidden_size, vocabulary_size, **make)
         if isinstance(self.recurrent, nn.LSTM):
             initialise(self.recurrent, hidden_size, 1.0)
@@ -184,8 +177,10 @@ class RecurrentLM(nn.Module):
         else:
             x = self.input_dropout(self.embedding(tokens))
         # (2)
-        if self._wide_layers_in_bf16(x):
-            h, state = self._by_layers(x, state)
+        wide = self._wide_layers_in_bf16(x)
+        # A kernel of several layers would draw its masks itself, for the rows of one process where there are several.
+        if wide or (self.training and self.between.p):
+            h, state = self._by_layers(x, state, wide)
         else:
             h, state = self.recurrent(x, state if self.memory else state[0])
         return self.dropout(h), tuple(state) if self.memory else (state,)
@@ -197,12 +192,16 @@ class RecurrentLM(nn.Module):
         wide = self.memory and self.hidden_size >= WIDE and x.shape[1] > 1
         return bool(wide and training and autocast and torch.get_autocast_dtype("cpu") == torch.bfloat16)
 
-    def _by_layers(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        def one(number: int, x: Tensor, start: tuple[Tensor, ...]) -> tuple[Tensor, LSTMState]:
-            w_ih, w_hh, b_ih, b_hh = (getattr(self.recurrent, f"{name}_l{number}") for name in WEIGHTS)
-            return lstm_layer(x, LSTMState(*start), w_ih, w_hh, b_ih, b_hh, torch.bfloat16)
+    def _by_layers(self, x: Tensor, state: State, wide: bool) -> tuple[Tensor, State]:
+        def one(number: int, x: Tensor, start: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+            weights = [getattr(self.recurrent, f"{name}_l{number}") for name in WEIGHTS]
+            if wide:
+                w_ih, w_hh, b_ih, b_hh = weights
+                return lstm_layer(x, LSTMState(*start), w_ih, w_hh, b_ih, b_hh, torch.bfloat16)
+            return kernel_layer(x, start, weights)
 
-        return stacked(one, x, state, self.between, self.training)
+        h, state = stacked(one, x, state, self.between)
+        return h, state if self.memory else state[0]
 
     def step(self, tokens: Int[Tensor, "batch"], state: State) -> tuple[Float[Tensor, "batch vocabulary"], State]:
         """One token for each row: what sampling and beam search call. The axis of the rows in the state is 1."""

@@ -50,7 +50,7 @@ def two_layers(x, h, w_x, w_h, bias):
         output, last = scan(step_of(w_h), (x @ w_x.T if number == 0 else x) + bias, start[0])
         return output, (last,)
 
-    outputs, (last,) = stacked(layer, x, (torch.stack([h, 2 * h]),), dropout=0.5)
+    outputs, (last,) = stacked(layer, x, (torch.stack([h, 2 * h]),))
     return outputs, last
 
 

@@ -236,6 +236,8 @@ def check_overfits(of: Trainee, steps: int = 400, share: float = 0.35) -> None:
 def final_state(of: Trainee, steps: int = 20) -> dict[str, Tensor]:
     """The modules after some steps in float64, with dropout: what one and two processes must agree on."""
     rates = {f.name: DROPPED for f in dataclasses.fields(of.config) if f.name in ("dropout", "input_dropout")}
+    if rates and hasattr(of.config, "layers"):
+        rates["layers"] = 2  # with dropout between them
     with default_dtype(torch.float64):
         recipe, take_step = start(of.with_(rates), steps)
         in_float64(recipe)

@@ -9,7 +9,17 @@ from cases.recurrence import Elman
 from oracles import recurrence as oracle
 from torch import nn
 
-from deepcanon.parts.recurrence import StepRule, detach, recur, scan, select_rows, stacked, streams, window
+from deepcanon.parts.recurrence import (
+    StepRule,
+    detach,
+    kernel_layer,
+    recur,
+    scan,
+    select_rows,
+    stacked,
+    streams,
+    window,
+)
 
 
 class TorchGRU(StepRule):
@@ -122,15 +132,39 @@ def test_a_masked_step_keeps_a_nested_state():
     assert end.h[:, 0].tolist() == [2, 1] and end.stack[0][:, 0, 0].tolist() == [4, 2]
 
 
-def test_dropout_lies_between_layers_only_and_only_in_training():
+def test_dropout_lies_between_layers_only():
     def layer(number, x, start):
         return x + 1, start
 
     x, state = torch.ones(2, 50, 3), (torch.zeros(3, 2, 3),)
-    still, ends = stacked(layer, x, state, 0.5, training=False)
+    still, ends = stacked(layer, x, state)
     assert bool((still == 4).all()) and ends[0].shape == (3, 2, 3)
     # Layer 1 gives 2, which becomes 0 or 4; then 1 or 5 -> 0, 2 or 10; the last layer adds 1 and nothing is dropped.
-    assert sorted(stacked(layer, x, state, 0.5, training=True)[0].unique().tolist()) == [1, 3, 11]
+    assert sorted(stacked(layer, x, state, nn.Dropout(0.5))[0].unique().tolist()) == [1, 3, 11]
+
+
+@pytest.mark.parametrize("kernel", [nn.LSTM, nn.GRU, nn.RNN])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_layers_one_by_one_are_the_bits_of_torchs_kernel_with_its_dropout(kernel, dtype):
+    module = kernel(5, 7, 3, batch_first=True, dropout=0.4, dtype=dtype)
+    states = [torch.randn(3, 4, 7, dtype=dtype) for _ in range(1 + (kernel is nn.LSTM))]
+    x, results = torch.randn(4, 9, 5, dtype=dtype), []
+
+    def layer(number, x, start):
+        weights = [getattr(module, f"{name}_l{number}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        return kernel_layer(x, start, weights)
+
+    for alone in (False, True):
+        torch.manual_seed(4)
+        if alone:
+            output, ends = stacked(layer, x, states, nn.Dropout(0.4))
+        else:
+            output, end = module(x, tuple(states) if len(states) > 1 else states[0])
+            ends = end if len(states) > 1 else (end,)
+        loss = (output**2).sum() + sum((part**2).sum() for part in ends)
+        results.append([output, *ends, *torch.autograd.grad(loss, list(module.parameters()))])
+    for found, true in zip(*results, strict=True):
+        assert torch.equal(found, true)
 
 
 def test_states_are_nests_of_any_kind():
