@@ -163,7 +163,8 @@ class Run:
         """
         size = (len(x) * self.world, *x.shape[1:])
         # torch draws a mask in the order of its input's memory (channels last, time before batch), so the ones have it.
-        order = sorted(range(x.ndim), key=x.stride, reverse=True)
+        # Of a single row the step may equal that of another axis, which is then the outer one.
+        order = sorted(range(x.ndim), key=lambda axis: (x.stride(axis), axis != 0), reverse=True)
         ones = torch.ones([size[axis] for axis in order], dtype=x.dtype, device=x.device)
         ones = ones.permute([order.index(axis) for axis in range(x.ndim)])
         return x * drop(ones)[self.rank :: self.world]

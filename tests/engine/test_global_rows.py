@@ -37,6 +37,18 @@ def test_rows_of_dropout_follow_the_order_of_the_memory(axes):
         assert torch.equal(run_of(rank, 2).dropped(x[rank::2], nn.Dropout(0.3)), whole[rank::2])
 
 
+@pytest.mark.parametrize("shape", [(2, 5, 3), (2, 1, 3), (2, 5, 1)])
+@pytest.mark.parametrize("time_first", [True, False])
+def test_a_single_row_of_each_process_follows_it_too(shape, time_first):
+    x = torch.randn(shape)
+    order = (lambda part: torch.stack(part.unbind(1)).transpose(0, 1)) if time_first else torch.clone
+    seed_generators(3, 0, "step/0")
+    whole = nn.functional.dropout(order(x), 0.3)
+    for rank in range(2):
+        seed_generators(3, 0, "step/0")
+        assert torch.equal(run_of(rank, 2).dropped(order(x[rank::2]), nn.Dropout(0.3)), whole[rank::2])
+
+
 def test_explicit_masks_are_rows_of_the_global_one():
     whole = run_of(0, 1).keep("mask", (6, 4), 0.5)
     assert set(whole.unique().tolist()) == {0.0, 2.0}
