@@ -64,7 +64,7 @@ def _readers_of(parser: Parser, spec: str, rest: list[str], as_json: bool) -> in
 
     kinds = kinds_of(spec)
     if not kinds:
-        what, remedy = "is no data that a recipe reads", "name a recipe to learn why: deepcanon data check RECIPE PATH"
+        what, remedy = "no recipe reads this", "name a recipe to see why: deepcanon data check RECIPE PATH"
         raise DataError([Problem(spec, "", what, remedy, skippable=False)])
     recipes = [heads.head(stem) for stem in heads.stems()]
     reports = {kind: check((kind,), spec) for kind in kinds}

@@ -49,27 +49,20 @@ def _open(kinds: Sequence[str], spec: str, seed: int, options: Options, problems
         raise problems.fail(
             spec, "", "were given by the caller, and the run does not keep them", "give data=(x, y) again"
         )
-    published = spec.removeprefix(CATALOGUE)
-    names = published.split("+")  # several texts may be joined
-    own = spec in catalogue.ENTRIES and _is_own(kinds, spec)
-    if all(name in catalogue.ENTRIES for name in names) and not own:
+    if names := _sets(kinds, spec):
         for name in names:
             kind = catalogue.ENTRIES[name].kind
             if kind not in kinds:
                 what = f"is a set of {kind}, wanted is {' or '.join(kinds)}"
                 raise problems.fail(name, "", what, _accepted(kinds))
-        if len(names) > 1 and any(catalogue.ENTRIES[name].kind != "text" for name in names):
-            raise problems.fail(spec, "", "joins sets that are no texts", "give one of them")
+        if not _joinable(names):
+            raise problems.fail(spec, "", "joins sets that are not texts", "give one of them")
         kind = catalogue.ENTRIES[names[0]].kind
-        return _chosen(_reader(kind).read_named(published, seed, options.get(kind)), options.get(kind), seed)
+        return _chosen(_reader(kind).read_named("+".join(names), seed, options.get(kind)), options.get(kind), seed)
     if "\0" in spec or not spec:
-        raise problems.fail(spec, "", "is no name or path", _accepted(kinds))
-    path = Path(os.path.expanduser(spec))  # unlike Path's, it takes an unknown ~user as it stands
-    try:
-        exists = path.exists()
-    except OSError:  # a name that is too long for the file system
-        exists = False
-    if not exists:
+        raise problems.fail(spec, "", "is not a name or path", _accepted(kinds))
+    path = _path(spec)
+    if path is None:
         if "environment" in kinds:
             return _reader("environment").read(spec)
         near = difflib.get_close_matches(spec, [n for n, e in catalogue.ENTRIES.items() if e.kind in kinds], 1)
@@ -81,10 +74,30 @@ def _open(kinds: Sequence[str], spec: str, seed: int, options: Options, problems
         raise problems.fail(path, "", f"is not {' or '.join(paths) or 'an environment'}", _accepted(kinds))
     kind = (fitting or paths)[0]
     data = _reader(kind).read(path, seed, options.get(kind), problems)
-    if own:
-        said = f"read from {path.absolute()}, not from the set of that name: that one is {CATALOGUE}{spec}"
+    if spec in catalogue.ENTRIES:
+        said = f"read from {path.absolute()}; for the published set of that name write {CATALOGUE}{spec}"
         data.notes.insert(0, said)
     return _chosen(data, options.get(kind), seed)
+
+
+def _sets(kinds: Sequence[str], spec: str) -> list[str]:
+    """The sets of the catalogue that are meant, several of them with a + between; [] if it is something else."""
+    names = spec.removeprefix(CATALOGUE).split("+")
+    known = all(name in catalogue.ENTRIES for name in names)
+    return names if known and not (spec in catalogue.ENTRIES and _is_own(kinds, spec)) else []
+
+
+def _joinable(names: list[str]) -> bool:
+    return len(names) == 1 or all(catalogue.ENTRIES[name].kind == "text" for name in names)
+
+
+def _path(spec: str) -> Path | None:
+    """The path, if there is something."""
+    try:
+        path = Path(os.path.expanduser(spec))  # unlike Path's, it takes an unknown ~user as it stands
+        return path if "\0" not in spec and spec and path.exists() else None
+    except OSError:  # a name that is too long for the file system
+        return None
 
 
 def _is_own(kinds: Sequence[str], name: str) -> bool:
@@ -101,11 +114,13 @@ def _published() -> Any:
 
 def kinds_of(spec: str) -> tuple[str, ...]:
     """The kinds of readers that take this path or this name."""
-    name = spec.removeprefix(CATALOGUE)
-    if name in catalogue.ENTRIES and not _is_own(PATHS, spec):
-        return (catalogue.ENTRIES[name].kind,)
-    path = Path(os.path.expanduser(spec))
-    return tuple(kind for kind in PATHS if "\0" not in spec and path.exists() and _reader(kind).fits(path))
+    if names := _sets(PATHS, spec):
+        kind = catalogue.ENTRIES[names[0]].kind
+        return (kind,) if kind in KINDS and _joinable(names) else ()
+    path = _path(spec)
+    if path is None:
+        return ("environment",) if _reader("environment").knows(spec) else ()
+    return tuple(kind for kind in PATHS if _reader(kind).fits(path))
 
 
 def _chosen(data: "Dataset", options: dict[str, Any] | None, seed: int) -> "Dataset":
@@ -151,13 +166,15 @@ def read_inputs(kind: str, describe: dict[str, Any], paths: list[str]) -> Inputs
         raise DataError(
             f"this run learned from {kind} and takes no files; in Python, run.predict(tensor) takes its values"
         )
-    missing = [p for p in paths if p != "-" and ("\0" in p or not Path(p).exists())]
+    missing = [p for p in paths if p != "-" and (_path(p) is None or not Path(p).exists())]
     if missing:
         raise DataError(
             [Problem(p, "", "does not exist", "give a file, a folder or -", skippable=False) for p in missing]
         )
     if not paths:
         raise DataError("no input: give a file, a folder or -")
+    if paths.count("-") > 1:
+        raise DataError("standard input (-) is given twice, and can be read once: leave one - out")
     found = _reader(kind).inputs(describe, paths)
     return found if isinstance(found, Inputs) else Inputs(*found)
 

@@ -16,10 +16,10 @@ __all__ = ["MAX_BYTES", "MAX_MEMBERS", "member_names", "read_bytes", "read_membe
 MAX_BYTES = 8 << 30
 """No file or member is read beyond this many bytes."""
 MAX_MEMBERS = 100_000
+"""No archive with more members is searched."""
 PIECE = 1 << 24
 MAX_RATIO, FREE_BYTES = 200, 32 << 20
 """A member that is packed more tightly than this is refused if it unpacks to more than so many bytes."""
-"""No archive with more members is searched."""
 
 _BROKEN = (
     OSError, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile, ValueError, KeyError, IndexError,

@@ -7,7 +7,7 @@ from typing import Any
 from .errors import DataError, Problem, Problems, one_line
 from .splits import Dataset
 
-__all__ = ["ACCEPTS", "fits", "read"]
+__all__ = ["ACCEPTS", "fits", "knows", "read"]
 
 ACCEPTS = "environment: the id of a Gymnasium environment such as CartPole-v1"
 
@@ -19,6 +19,15 @@ def fits(path: Path) -> bool:
 
 def _problem(spec: str, what: str, remedy: str) -> DataError:
     return DataError(Problem(one_line(spec, 80), "", what, remedy, skippable=False))
+
+
+def knows(spec: str) -> bool:
+    """Whether Gymnasium has an environment of this id."""
+    try:
+        import gymnasium
+    except ImportError:
+        return False
+    return spec in gymnasium.registry
 
 
 def read(
@@ -35,7 +44,7 @@ def read(
         near = difflib.get_close_matches(spec, sorted(gymnasium.registry), 3, cutoff=0.5)
         raise _problem(
             spec,
-            "is no environment that gymnasium knows",
+            "is not an environment that gymnasium knows",
             f"did you mean {', '.join(near)}?" if near else ACCEPTS,
         )
     try:

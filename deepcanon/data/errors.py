@@ -72,3 +72,8 @@ class Problems:
     def skipped(self) -> list[str]:
         """Names of what was left out, for the record of the run."""
         return [f"{p.file}: {p.place}" if p.place else p.file for p in self.found if p.skippable]
+
+    def left_out(self) -> list[str]:
+        """What was left out, as a line for the notes of a data set; [] if nothing was."""
+        names = self.skipped()
+        return [f"left out: {len(names)} ({one_line(names[0])}{', ...' if names[1:] else ''})"] if names else []

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from .errors import DataError
-from .image_sets import part
+from .image_sets import StreamedSplit, part
 from .seeds import stream_seed
 from .splits import Dataset
 
@@ -39,7 +39,8 @@ def choose_examples(data: Dataset, options: dict[str, Any], seed: int) -> Datase
     if wanted:
         all_of = f", which are all: --train-examples {wanted} asks for more" if wanted > count else f" of {count}"
         notes.append(f"training examples: {len(rows)}{all_of}")
-    chosen = part(replace(train, y=labels), rows)
+    train = replace(train, y=labels) if labels is not train.y else train
+    chosen = part(train, rows) if isinstance(train, StreamedSplit) else train.take(rows)  # take would decode them all
     chosen.ordered = order != "shuffled"
     return replace(data, splits={**data.splits, "train": chosen}, notes=notes)
 

@@ -183,10 +183,8 @@ def finish(
     notes = [*notes, f"examples: {listed}{how}", f"classes: {len(classes)}" if classes else "no labels"]
     if levels is None:
         notes += levels_note(options)
-    skipped = problems.skipped()
-    if skipped:
-        notes.append(f"left out: {len(skipped)} ({one_line(skipped[0])}{', ...' if len(skipped) > 1 else ''})")
-    record = {**record, "counts": counts, "split": dict(missing), "seed": seed, "skipped": skipped}
+    notes += problems.left_out()
+    record = {**record, "counts": counts, "split": dict(missing), "seed": seed, "skipped": problems.skipped()}
     if classes and train.y is not None:
         per = Counter(splits["train"].y.tolist())  # type: ignore[union-attr]
         record["classes"] = {name: per[c] for c, name in enumerate(classes)}

@@ -1,6 +1,5 @@
 """What `predict` and `encode` were given: named inputs, notes about some of them, and what could not be read."""
 
-from collections.abc import Sized
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +29,7 @@ class Inputs:
     def __len__(self) -> int:
         return len(self.names)
 
-
-def unnamed(values: Sized) -> Inputs:
-    """Raw values, named by their place."""
-    return Inputs([str(place) for place in range(len(values))], values)
+    def tell(self, place: int, lines: list[str]) -> None:
+        """Adds to the notes of the input at a place; nothing if it has no such input."""
+        if lines and place < len(self.names):
+            self.notes[place] = "; ".join(filter(None, [self.notes.get(place, ""), *lines]))

@@ -33,12 +33,12 @@ def _content(spec: str, wanted: str, endings: tuple[str, ...], problems: Problem
     named = [name for name, e in catalogue.ENTRIES.items() if e.kind == "queries" and _fits(name, endings)]
     remedy = f"give a {' or '.join(endings)} file, or {', '.join(named)}"
     if entry is not None and (entry.kind != "queries" or not _fits(spec, endings)):
-        raise problems.fail(spec, "", f"is no set of {wanted}", remedy)
+        raise problems.fail(spec, "", f"is not a set of {wanted}", remedy)
     path = next(iter(published.get(spec).values())) if entry else Path(os.path.expanduser(spec))
     if "\0" in spec or not path.is_file():
         raise problems.fail(spec, "", "is neither a data set's name nor a file", remedy)
     if suffix_of(path) not in endings:
-        raise problems.fail(path, "", f"is no file of {wanted}", remedy)
+        raise problems.fail(path, "", f"is not a file of {wanted}", remedy)
     text = decode(read_bytes(path), path, problems)
     if text is None:
         raise DataError(problems.found)
@@ -68,12 +68,16 @@ def read_pairs(spec: str) -> Pairs:
         if score is not None and math.isfinite(score) and all(cells):
             rows.append((cells[0], cells[1], score))
         elif len(cells) != 3:
-            problems.add(path, f"line {line}", f"has {len(cells)} cells, not 3", "give word, word, score")
+            problems.add(
+                path, f"line {line}", f"has {len(cells)} cell{'s' * (len(cells) != 1)}, not 3", "give word, word, score"
+            )
         elif line > 1 or not all(cells):
-            problems.add(path, f"line {line}", f"{cells[2]!r} is no score of two words", "give word, word, score")
+            problems.add(path, f"line {line}", f"{cells[2]!r} is not a score of two words", "give word, word, score")
     problems.settle()
     if len(rows) < 2:
-        raise problems.fail(path, "", f"holds {len(rows)} pairs", "give two at least, to have ranks")
+        raise problems.fail(
+            path, "", f"holds {len(rows)} pair{'s' * (len(rows) != 1)}", "give two at least, to have ranks"
+        )
     return rows
 
 
@@ -81,7 +85,7 @@ def _rows(text: str, delimiter: str, path: Path, problems: Problems) -> list[lis
     try:
         return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except csv.Error as error:
-        raise problems.fail(path, "", f"is no table ({error})", "give word, word, score on each line") from None
+        raise problems.fail(path, "", f"is not a table ({error})", "give word, word, score on each line") from None
 
 
 def read_analogies(spec: str) -> Analogies:

@@ -1,37 +1,42 @@
 """The text reader: one .txt file or a folder of them, UTF-8, gzipped or not, as one string for each split."""
 
 import sys
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from . import published
 from .archives import read_bytes, read_members
+from .beside import ORDER, Told, splits_by_name
 from .errors import DataError, Problem, Problems, one_line
+from .image_sets import list_folder
+from .inputs import Inputs
 from .splits import Dataset, Split, shares
 
-__all__ = ["ACCEPTS", "decode", "fits", "inputs", "read", "read_named"]
+__all__ = ["ACCEPTS", "add_lines", "decode", "filled", "fits", "inputs", "is_text", "load", "read", "read_named"]
 
 ACCEPTS = (
     "text: a UTF-8 .txt file or a folder of .txt files (with train.txt, valid.txt, test.txt: the splits); .gz works too"
 )
 NAMES = (".txt", ".txt.gz")
-SPLITS = ("train", "valid", "test")
+
+
+def is_text(path: Path) -> bool:
+    """Whether the name says that a file is plain text; a queue or a socket is not."""
+    return path.name.lower().endswith(NAMES) and (path.is_file() or path.is_symlink())
 
 
 def fits(path: Path) -> bool:
     """Whether the path looks like text."""
-    return bool(_texts(path)) if path.is_dir() else path.name.lower().endswith(NAMES)
-
-
-def _texts(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.name.lower().endswith(NAMES) and p.name[0] != "." and p.is_file())
+    return any(map(is_text, list_folder(path)[1])) if path.is_dir() else path.name.lower().endswith(NAMES)
 
 
 def decode(data: bytes, file: str | Path, problems: Problems) -> str | None:
     """The text, with a byte order mark taken off and line ends made "\\n"; None after a noted problem."""
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        problems.add(file, "byte 0", "is UTF-16, not UTF-8", "save it as UTF-8")
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or data[:4] == b"\0\0\xfe\xff":
+        wide = data[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff")
+        problems.add(file, "byte 0", f"is UTF-{32 if wide else 16}, not UTF-8", "save it as UTF-8")
         return None
     try:
         text = data.decode("utf-8-sig")
@@ -44,12 +49,17 @@ def decode(data: bytes, file: str | Path, problems: Problems) -> str | None:
     if "\0" in text:
         at = data.index(b"\0")
         line = data.count(b"\n", 0, at) + 1
-        problems.add(file, f"byte {at} (line {line})", "holds a NUL byte, so it is no text", "give a text file")
+        problems.add(file, f"byte {at} (line {line})", "holds a NUL byte, so it is not UTF-8 text", "save it as UTF-8")
         return None
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def _load(path: Path, problems: Problems) -> str | None:
+def load(path: Path, problems: Problems, told: Told | None = None) -> str | None:
+    """The text of a file, unpacked if it is gzipped; None after a noted problem.
+
+    Args:
+        told: takes what was understood: line ends that became "\\n", byte order marks that stayed.
+    """
     try:
         data = read_bytes(path)
     except DataError as error:
@@ -57,10 +67,20 @@ def _load(path: Path, problems: Problems) -> str | None:
             problems.add(p.file, p.place, p.what, p.remedy)
         return None
     text = decode(data, path, problems)
-    if text is not None and not text.strip():
-        problems.add(path, "", "is empty", "give a file with text")
-        return None
+    if text is not None and told is not None:
+        both = data.count(b"\r\n")
+        told.counts[r"line ends \r\n, read as \n"] += both
+        told.counts[r"line ends \r, read as \n"] += data.count(b"\r") - both
+        told.counts["byte order marks (U+FEFF) within a text, kept as characters"] += text.count("\ufeff")
     return text
+
+
+def filled(path: Path, problems: Problems, told: Told | None = None, remedy: str = "give a file with text") -> str:
+    """The text of a file; "" after a noted problem, and a text of nothing but blanks is one."""
+    text = load(path, problems, told)
+    if text is not None and not text.strip():
+        problems.add(path, "", "is empty", remedy)
+    return text if text and text.strip() else ""
 
 
 def _cut(text: str, named: list[tuple[str, float]], exact: bool = False) -> dict[str, str]:
@@ -69,61 +89,93 @@ def _cut(text: str, named: list[tuple[str, float]], exact: bool = False) -> dict
     Pieces end at line ends, or at blanks where lines are long, so that no word is cut in two; `exact` ones do not,
     as a published cut may not.
     """
-    pieces, start, left = {}, 0, 1.0 - sum(share for _, share in named)
-    for name, share in [("train", 0.0), *named]:
+    left = 1.0 - sum(share for _, share in named)
+    names, places = ["train", *(name for name, _ in named)], []
+    for _, share in [*named, ("", 0.0)]:
+        places.append(int(len(text) * left) if share else len(text))
         left += share
-        place = int(len(text) * left)
-        last = name == named[-1][0] if named else True
-        end = len(text) if last else place if exact else _border(text, start, place)
+    pieces, start = {}, 0
+    for at, (name, place) in enumerate(zip(names, places, strict=True)):
+        last = at == len(named)
+        end = len(text) if last else place if exact else _border(text, start, place, places[at + 1])
         pieces[name], start = text[start:end], end
-    return {name: piece for name, piece in pieces.items() if piece}
+    return pieces
 
 
-def _border(text: str, start: int, place: int) -> int:
+def _border(text: str, start: int, place: int, stop: int) -> int:
     """The nearest place behind a line end, or behind a blank if the next line end is far; `place` if there is none.
 
-    It lies behind `start` and before the end of the text, so that no piece is lost.
+    It lies behind `start`, and before `stop`, where the next piece begins, so that no piece is lost.
     """
     near = max(80, len(text) // 200)
-    low, high = max(start, place - near), min(len(text) - 1, place + near)
+    low, high = max(start, place - near), min(stop - 1, place + near)
     for mark in ("\n", " "):
         after, before = text.find(mark, max(place - 1, low), high), text.rfind(mark, low, place)
         found = [at + 1 for at in (before, after) if at >= 0]
         if found:
             return min(found, key=lambda at: abs(at - place))
+    while place > start + 1 and _joins(text, place):
+        place -= 1
     return place
+
+
+def _joins(text: str, place: int) -> bool:
+    """Whether the characters on both sides of a place are shown as one: accents, flags, families of emoji."""
+    after, before = text[place], text[place - 1]
+    if "\U0001f1e6" <= after <= "\U0001f1ff":  # two of these letters are a flag
+        flags = text[:place]
+        return (len(flags) - len(flags.rstrip("".join(map(chr, range(0x1F1E6, 0x1F200)))))) % 2 == 1
+    joiner, skins = "\u200d", "\U0001f3fb" <= after <= "\U0001f3ff"
+    return joiner in (after, before) or skins or unicodedata.category(after) in ("Mn", "Me", "Mc")
 
 
 def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, problems: Problems | None = None) -> Dataset:
     """Reads a file or folder of text; the seed has no say, since text is cut into contiguous pieces."""
-    problems = problems or Problems()
+    problems, told = problems or Problems(), Told()
     valid, test = shares(options)
     if not path.is_dir() and not path.name.lower().endswith(NAMES):
         raise problems.fail(path, "", "is not a .txt file", f"accepted is {ACCEPTS}")
-    paths = _texts(path) if path.is_dir() else [path]
-    if not paths:
-        raise problems.fail(path, "", "holds no .txt file", f"accepted is {ACCEPTS}")
-    named = {split: p for p in paths for split in SPLITS if p.name.lower() in (f"{split}.txt", f"{split}.txt.gz")}
-    use = list(named.values()) if "train" in named else paths
-    if len(use) < len(paths):
-        other = next(p for p in paths if p not in use)
-        problems.add(
-            other,
-            "",
-            "lies beside train.txt but is no split",
-            "keep only train.txt, valid.txt and test.txt there",
-        )
-    texts = {p: text for p in use if (text := _load(p, problems)) is not None}
+    named, use = _listed(path, problems, told) if path.is_dir() else ({}, [path])
+    texts = {p: text for p in use if (text := filled(p, problems, told))}
     problems.settle()
-    if not texts or ("train" in named and named["train"] not in texts):
+    if not texts or (named and named["train"] not in texts):
         raise DataError(problems.found)
-    given = {split: texts[p] for split, p in named.items() if p in texts} if "train" in named else {}
-    whole = given.get("train") or "".join(t if t.endswith("\n") or n == len(texts) else t + "\n"
-                                          for n, t in enumerate(texts.values(), 1))  # fmt: skip
-    missing = [
-        (split, share) for split, share in (("valid", valid), ("test", test)) if split not in given and share > 0
-    ]
-    return _dataset(_cut(whole, missing) | {k: v for k, v in given.items() if k != "train"}, missing, texts, problems)
+    given = {split: texts[p] for split, p in named.items() if p in texts}
+    if not named:
+        parts = list(texts.values())
+        told.counts["files without a last line end, to which one is added"] = sum(t[-1] != "\n" for t in parts[:-1])
+        given["train"] = "".join(t if t[-1] == "\n" else t + "\n" for t in parts[:-1]) + parts[-1]
+    missing = [(s, share) for s, share in (("valid", valid), ("test", test)) if s not in given and share > 0]
+    return _dataset(_cut(given.pop("train"), missing) | given, missing, texts, problems, told)
+
+
+def _listed(folder: Path, problems: Problems, told: Told) -> tuple[dict[str, Path], list[Path]]:
+    """The files of the splits of a folder, if their names say so, and the files to read."""
+    folders, files = list_folder(folder)
+    paths = [p for p in files if is_text(p)]
+    told.unread = [*folders, *(p for p in files if p not in paths)]
+    if not paths:
+        others = ", ".join(told.not_read())
+        raise problems.fail(folder, "", f"holds no .txt file{others and f' ({others})'}", f"accepted is {ACCEPTS}")
+    twice = next((p for p in paths if p.name.lower().endswith(".gz") and p.with_name(p.name[:-3]) in paths), None)
+    if twice is not None:
+        raise problems.fail(twice, "", f"is there twice, as {twice.name[:-3]} too", "keep one of them")
+    named = splits_by_name(paths, problems)
+    if named and "train" not in named:
+        (split, path), *_ = named.items()
+        what = f"is called as the {split} split, and there is no train.txt"
+        raise problems.fail(path, "", what, "add a train.txt, rename this one, or give the file itself")
+    for path in paths if named else []:
+        if path not in named.values():
+            remedy = "keep only train.txt, valid.txt and test.txt there"
+            problems.add(path, "", f"lies beside {named['train'].name} but is not a split", remedy)
+    if named:
+        told.splits(named)
+    elif paths[1:]:
+        names = [one_line(p.name, 60) for p in paths]
+        middle = ["..."] if names[4:] else names[3:-1]
+        told.notes.append(f"joined in the order of their names: {', '.join([*names[:3], *middle, *names[3:][-1:]])}")
+    return named, list(named.values()) or paths
 
 
 def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) -> Dataset:
@@ -164,10 +216,10 @@ def _named(
         (path,) = published.get(name).values()
         texts = {path: _without_tags(path)}
     else:
-        texts = {path: _load(path, problems) or "" for path in published.get(name).values()}
+        texts = {path: filled(path, problems) for path in published.get(name).values()}
         problems.settle()
         if name == "ptb":
-            return dict(zip(SPLITS, texts.values(), strict=True)), [], texts
+            return dict(zip(ORDER, texts.values(), strict=True)), [], texts
         missing = missing[:1] if valid > 0 else []
     return _cut("".join(texts.values()), missing, exact=name == "tinyshakespeare"), missing, texts
 
@@ -186,7 +238,7 @@ def _lines(data: bytes, path: Path) -> list[str]:
 
 
 def _sizes(pieces: dict[str, str]) -> str:
-    return ", ".join(f"{split} {len(pieces[split]):,}" for split in SPLITS if split in pieces)
+    return ", ".join(f"{split} {len(pieces[split]):,}" for split in ORDER if split in pieces)
 
 
 def _drawn(missing: list[tuple[str, float]]) -> str:
@@ -197,50 +249,57 @@ def _drawn(missing: list[tuple[str, float]]) -> str:
 
 
 def _dataset(
-    pieces: dict[str, str], missing: list[tuple[str, float]], texts: dict[Path, str], problems: Problems
+    pieces: dict[str, str],
+    missing: list[tuple[str, float]],
+    texts: dict[Path, str],
+    problems: Problems,
+    told: Told | None = None,
 ) -> Dataset:
-    pieces = {split: pieces[split] for split in SPLITS if split in pieces}
-    if "train" not in pieces:
-        raise problems.fail(next(iter(texts)), "", "is too short to be split", "give a longer text")
+    pieces = {split: pieces[split] for split in ORDER if split in pieces}
+    lost = next((split for split, piece in pieces.items() if not piece), "")
+    if lost:
+        what = f"is too short to be split: nothing is left for {lost}"
+        raise problems.fail(next(iter(texts)), "", what, "give a longer text, or ask for smaller shares or none")
     notes = [f"text: {len(texts)} file{'s' * (len(texts) != 1)}, characters: {_sizes(pieces)}{_drawn(missing)}"]
-    skipped = problems.skipped()
-    if skipped:
-        notes.append(f"left out: {len(skipped)} ({one_line(skipped[0])}{', ...' if len(skipped) > 1 else ''})")
+    notes += [*(told.lines() if told else []), *problems.left_out()]
     record = {
         "files": [p.name for p in texts], "counts": {k: len(v) for k, v in pieces.items()},
-        "split": dict(missing), "skipped": skipped,
+        "split": dict(missing), "skipped": problems.skipped(),
     }  # fmt: skip
     lines = [line for line in pieces["train"][:2000].split("\n") if line.strip()]
-    return Dataset(
-        "text",
-        {k: Split(v) for k, v in pieces.items()},
-        {},
-        notes,
-        record,
-        [one_line(s, 100) for s in lines[:3]],
-    )
+    splits = {split: Split(piece) for split, piece in pieces.items()}
+    return Dataset("text", splits, {}, notes, record, [one_line(line, 100) for line in lines[:3]])
 
 
-def inputs(describe: dict[str, Any], paths: list[str]) -> tuple[list[str], list[str]]:
+def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
     """One input for each line that is not blank, of text files, folders of them, or standard input ("-")."""
-    problems = Problems()
-    names, lines = [], []
+    problems, found = Problems(), Inputs([], [])
     for given in paths:
-        files = _texts(Path(given)) if given != "-" and Path(given).is_dir() else [Path(given)]
+        told, start = Told(), len(found.names)
+        if given == "-":
+            add_lines(found, "stdin", decode(sys.stdin.buffer.read(), "standard input", problems) or "")
+            continue
+        if Path(given).is_dir():
+            folders, files = list_folder(Path(given))
+            told.unread = [*folders, *(p for p in files if not is_text(p))]
+            files = [p for p in files if is_text(p)]
+        elif not given.lower().endswith(NAMES):
+            raise problems.fail(given, "", "is not a .txt file", "give .txt files, a folder of them, or - for stdin")
+        else:
+            files = [Path(given)]
         for file in files:
-            if given == "-":
-                text = decode(sys.stdin.buffer.read(), "standard input", problems)
-            elif not file.name.lower().endswith(NAMES):
-                raise problems.fail(file, "", "is not a .txt file", "give .txt files, a folder of them, or - for stdin")
-            else:
-                text = _load(file, problems)
-            for number, line in enumerate((text or "").split("\n"), 1):
-                if line.strip():
-                    names.append(f"{'stdin' if given == '-' else file}:{number}")
-                    lines.append(line)
+            add_lines(found, str(file), load(file, problems) or "")
+        found.tell(start, told.not_read())
     problems.settle()
-    if not lines:
-        raise DataError(
-            Problem(", ".join(paths), "", "holds no line of text", "give one input on each line", skippable=False)
-        )
-    return names, lines
+    if not found.names:
+        remedy = "give one input on each line"
+        raise DataError(Problem(", ".join(paths), "", "holds no line of text", remedy, skippable=False))
+    return found
+
+
+def add_lines(found: Inputs, name: str, text: str) -> None:
+    """One input for each line that is not blank, named by its number."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            found.names.append(f"{name}:{number}")
+            found.values.append(line)

@@ -54,9 +54,9 @@ def test_splits_are_given_or_drawn_by_class(tmp_path):
         ("t.csv", "text,label\n ,a\n", "line 2.*no text"),
         ("t.csv", "text,label\nx,\n", "no label"),
         ("t.jsonl", '{"text": "x", "label": "a"}\n[1]\n', "line 2"),
-        ("t.jsonl", '{"text": "x", "label": "a"}\n{"text": "y"}\n', "others without"),
+        ("t.jsonl", '{"text": "x", "label": "a"}\n{"text": "y"}\n', "line 2: has no class"),
         ("t.txt", "\n \n", "holds no document"),
-        ("t.bin", "x", "is no file of documents"),
+        ("t.bin", "x", "is not a file of documents"),
         ("tree/a/1.txt", "", "is empty"),
     ],
 )
@@ -70,7 +70,7 @@ def test_bad_documents_are_named_in_one_line(tmp_path, name, content, said):
 def test_unknown_class_strange_file_and_empty_folder(tmp_path):
     for split, label in (("train", "a"), ("train", "b"), ("test", "c")):
         write(tmp_path / "tree" / split / label / "1.txt", "x")
-    with pytest.raises(DataError, match="class c is not in train"):
+    with pytest.raises(DataError, match="class c of test is not in train"):
         opened(tmp_path / "tree")
     write(tmp_path / "mixed" / "a" / "1.txt", "x")
     write(tmp_path / "mixed" / "2.txt", "y")
@@ -87,7 +87,7 @@ def test_inputs_come_in_the_unit_of_the_training_data(tmp_path):
     assert read_inputs("documents", {"unit": "files"}, [str(path)]).values == ["first\n\nsecond\n"]
     found = read_inputs("documents", {"unit": "files"}, [str(tmp_path)])
     assert (found.names, found.values) == ([str(path)], ["first\n\nsecond\n"])
-    with pytest.raises(DataError, match="is no file of"):
+    with pytest.raises(DataError, match="is not a file of"):
         read_inputs("documents", {"unit": "lines"}, [str(write(tmp_path / "d.pdf", "x"))])
 
 

@@ -32,15 +32,15 @@ def test_pairs_in_every_form(tmp_path):
     ("content", "said"),
     [
         ("a,b,1\nc,d\ne,f\n", r"line 2: has 2 cells, not 3.*and 1 more"),
-        ("a,b,1\nc,d,x\n", "line 2: 'x' is no score"),
-        ("a,b,1\nc,d,inf\n", "line 2: 'inf' is no score"),
-        ("a,b,1\nc,,2\n", "line 2: '2' is no score of two words"),
-        ("a,,word\na,b,1\n", "line 1: 'word' is no score of two words"),
+        ("a,b,1\nc,d,x\n", "line 2: 'x' is not a score"),
+        ("a,b,1\nc,d,inf\n", "line 2: 'inf' is not a score"),
+        ("a,b,1\nc,,2\n", "line 2: '2' is not a score of two words"),
+        ("a,,word\na,b,1\n", "line 1: 'word' is not a score of two words"),
         ("a,b,score\n", "holds 0 pairs"),
         ("", "holds 0 pairs"),
         (b"a,b,1\n\xff", "is not UTF-8"),
         (b"a,b,1\n\0", "NUL"),
-        ('a,b,"' + "x" * 200_000, "is no table"),
+        ('a,b,"' + "x" * 200_000, "is not a table"),
     ],
     ids=lambda value: repr(value[:20]),
 )
@@ -81,13 +81,13 @@ def test_analogies_that_are_none(tmp_path, content, said):
 
 def test_other_files_and_names_are_refused(tmp_path):
     for read, wrong, said in (
-        (read_pairs, "questions-words", "is no set of pairs; give a .csv or .tsv file, or wordsim353"),
-        (read_pairs, "planted-analogies", "is no set of pairs"),
-        (read_pairs, "ptb", "is no set of pairs"),
-        (read_pairs, write(tmp_path / "x.txt", PAIRS), "is no file of pairs"),
+        (read_pairs, "questions-words", "is not a set of pairs; give a .csv or .tsv file, or wordsim353"),
+        (read_pairs, "planted-analogies", "is not a set of pairs"),
+        (read_pairs, "ptb", "is not a set of pairs"),
+        (read_pairs, write(tmp_path / "x.txt", PAIRS), "is not a file of pairs"),
         (read_pairs, str(tmp_path), "is neither a data set's name nor a file"),
-        (read_analogies, "wordsim353", "is no set of analogies; .*questions-words"),
-        (read_analogies, write(tmp_path / "x.csv", QUESTIONS), "is no file of analogies"),
+        (read_analogies, "wordsim353", "is not a set of analogies; .*questions-words"),
+        (read_analogies, write(tmp_path / "x.csv", QUESTIONS), "is not a file of analogies"),
         (read_analogies, "no-such-set", "is neither a data set's name nor a file"),
         (read_analogies, "a\0b", "is neither"),
     ):

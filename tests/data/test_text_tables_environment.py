@@ -181,7 +181,7 @@ def test_texts_are_joined_split_by_split():
     ):
         with pytest.raises(DataError, match=said):
             text(wrong)
-    with pytest.raises(DataError, match="joins sets that are no texts"):
+    with pytest.raises(DataError, match="joins sets that are not texts"):
         open_data(("images", "text"), "pydoc+digits")
 
 
@@ -538,7 +538,7 @@ def test_a_module_is_never_imported_for_an_id(tmp_path, monkeypatch):
     pytest.importorskip("gymnasium")
     write(tmp_path / "evil_module.py", "raise SystemExit('imported')")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(DataError, match="no environment that gymnasium knows"):
+    with pytest.raises(DataError, match="not an environment that gymnasium knows"):
         open_data(("environment",), "evil_module:Thing-v0")
     assert "evil_module" not in sys.modules
 

@@ -1,0 +1,114 @@
+"""What lies in a folder: which files and folders are splits, by their names, and in words what is not read."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from .errors import Problems, one_line
+from .splits import SPLIT_NAMES
+
+__all__ = ["ORDER", "Told", "split_of", "splits_by_name"]
+
+ORDER = ("train", "valid", "test")
+LAST_WORD = re.compile(r"(?:(?P<before>.+)[._-])?(?P<word>[^._-]+)", re.S)
+
+
+def _stem(path: Path) -> str:
+    """The name in lower case, without the endings that say what a file is."""
+    name = path.name.lower()
+    return name if path.is_dir() else Path(name.removesuffix(".gz")).stem
+
+
+def split_of(path: Path) -> str:
+    """The split that a file or folder is called (train.txt, testing/ ...), or ""."""
+    return SPLIT_NAMES.get(_stem(path), "")
+
+
+def splits_by_name(paths: Sequence[Path], problems: Problems) -> dict[str, Path]:
+    """The files or folders that are called as splits: train, val.txt ..., or ptb.train.txt beside ptb.test.txt.
+
+    Raises:
+        DataError: two of them are the same split.
+    """
+    named = [(split, path) for path in paths if (split := split_of(path))]
+    if not named:
+        groups: dict[str, list[tuple[str, Path]]] = {}
+        for path in paths:
+            found = LAST_WORD.fullmatch(_stem(path))
+            if found and found["before"] and found["word"] in SPLIT_NAMES:
+                groups.setdefault(found["before"], []).append((SPLIT_NAMES[found["word"]], path))
+        whole = [group for group in groups.values() if {"train"} < {split for split, _ in group}]
+        if whole[1:]:
+            what = f"is the train split of one text, {_train_of(whole[1]).name} that of another"
+            raise problems.fail(_train_of(whole[0]), "", what, "give each a folder of its own")
+        named = whole[0] if whole else []
+    tree: dict[str, Path] = {}
+    for split, path in named:
+        if split in tree:
+            raise problems.fail(path, "", f"is a second {split} split beside {tree[split].name}", "keep one of them")
+        tree[split] = path
+    return {split: tree[split] for split in ORDER if split in tree}
+
+
+def _train_of(group: list[tuple[str, Path]]) -> Path:
+    return next(path for split, path in group if split == "train")
+
+
+class Told:
+    """What a reader of texts met on its way and must tell, gathered over all of its files.
+
+    Attributes:
+        counts: how often something was met, by what it is in words.
+        unread: files and folders that are not read.
+        columns: of each column that is not read, its cells, and those of several words.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.unread: list[Path] = []
+        self.columns: dict[str, list[int]] = {}
+        self.notes: list[str] = []
+
+    def splits(self, named: dict[str, Path]) -> None:
+        """Files or folders that are taken as splits."""
+        self.notes.append("splits: " + ", ".join(f"{split} from {_shown(path)}" for split, path in named.items()))
+
+    def column(self, name: str, cell: object) -> None:
+        """A cell of a column that is not read."""
+        seen = self.columns.setdefault(name, [0, 0])
+        seen[0] += 1
+        seen[1] += isinstance(cell, str) and len(cell.split(maxsplit=2)) > 2
+
+    def lines(self) -> list[str]:
+        """The notes."""
+        found = list(dict.fromkeys(self.notes))
+        found += [f"{what}: {count:,}" for what, count in self.counts.items() if count]
+        if self.columns:
+            names = [
+                one_line(name, 40) + (" (texts too)" if 2 * several > cells else "")
+                for name, (cells, several) in self.columns.items()
+            ]
+            found.append(f"columns that are not read: {_some(names, 8)}")
+        return found + self.not_read()
+
+    def not_read(self) -> list[str]:
+        """The line about files and folders that are not read."""
+        if not self.unread:
+            return []
+        if len(self.unread) < 4:
+            return [f"not read: {', '.join(map(_shown, self.unread))}"]
+        folders = [p for p in self.unread if p.is_dir()]
+        kinds = Counter(one_line(p.suffix, 40) or "without an ending" for p in self.unread if p not in folders)
+        words = [f"{count} {kind}" for kind, count in kinds.most_common()]
+        words += [f"{len(folders)} folder{'s' * (len(folders) > 1)}"] * bool(folders)
+        return [f"not read: {_some(words, 5)}"]
+
+
+def _shown(path: Path) -> str:
+    return one_line(path.name, 60) + "/" * path.is_dir()
+
+
+def _some(names: Iterable[str], most: int) -> str:
+    names = list(names)
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if names[most:] else "")

@@ -1,0 +1,242 @@
+"""Documents as rows of a file: lines of text, tables with a column "text", JSON lines with a key "text"."""
+
+import csv
+import gzip
+import io
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .beside import Told
+from .errors import Problems, one_line
+from .splits import SPLIT_NAMES
+from .text import load
+
+__all__ = ["LINES", "OBJECTS", "ROWS", "TABLES", "Row", "columns_of", "of_lines", "rows_of"]
+
+LINES, TABLES, OBJECTS = (".txt", ".txt.gz"), (".tsv", ".csv", ".tsv.gz", ".csv.gz"), (".jsonl", ".jsonl.gz")
+ROWS = TABLES + OBJECTS
+REMEDY = "give each document a text"
+SHAPE = 'give {"text": ..., "label": ...}'
+LONGEST = 1 << 30  # characters of a cell: a whole book is one
+
+
+class Row(NamedTuple):
+    """A document, its class and split as far as they are given, and where it stands."""
+
+    text: str
+    label: str | None
+    split: str | None
+    file: Path
+    place: str = ""
+
+
+def _suffix(path: Path) -> str:
+    return Path(path.name.lower().removesuffix(".gz")).suffix
+
+
+def columns_of(path: Path) -> list[str]:
+    """The names of a table's columns, or of the keys of the first JSON line, in lower case; none if it has none.
+
+    A file that cannot be read has none: a reader will say why.
+    """
+    try:
+        with gzip.open(path) if path.name.lower().endswith(".gz") else open(path, "rb") as file:
+            line = next((line for line in iter(lambda: file.readline(100_000), b"") if line.strip()), b"")
+        text = line.decode("utf-8-sig", "replace")
+        if _suffix(path) == ".jsonl":
+            value = json.loads(text)
+            return [name.strip().lower() for name in value] if isinstance(value, dict) else []
+        return _header(text, _delimiter(path, text), [])[1]
+    except (OSError, EOFError, zlib.error, csv.Error, ValueError, RecursionError):
+        return []
+
+
+def _delimiter(path: Path, line: str) -> str:
+    """A tab in a .tsv; in a .csv a comma, unless the header has the column "text" between other signs only."""
+    if _suffix(path) == ".tsv":
+        return "\t"
+    split = {sign: _header(line, sign, [])[1] for sign in (",", ";", "\t", "|")}
+    return next((sign for sign, names in split.items() if "text" in names), ",")
+
+
+def _header(line: str, delimiter: str, names: list[str]) -> tuple[list[str], list[str]]:
+    """The cells of a header as they stand, and in lower case."""
+    names = [name.strip() for name in next(csv.reader([line], delimiter=delimiter), names)]
+    return names, [name.lower() for name in names]
+
+
+def of_lines(path: Path, problems: Problems, told: Told) -> list[Row]:
+    """One document for each line that is not blank."""
+    rows = []
+    lines = (load(path, problems, told) or "").split("\n")
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            rows.append(Row(line, None, None, path, f"line {number}"))
+        else:
+            told.counts["blank lines, which are not documents"] += number < len(lines)
+    return rows
+
+
+def rows_of(path: Path, problems: Problems, told: Told, learning: bool = True) -> list[Row]:
+    """The documents of a table or of JSON lines; with `learning` their labels and splits too."""
+    text = load(path, problems, told)
+    if text is None:
+        return []
+    records = _objects(path, text, problems) if _suffix(path) == ".jsonl" else _table(path, text, problems, told)
+    rows = []
+    for place, record in records:
+        row = _row(path, place, record, problems, told, learning)
+        if row is not None:
+            rows.append(row)
+    return rows
+
+
+def _row(path: Path, place: str, record: dict[str, Any], problems: Problems, told: Told, learning: bool) -> Row | None:
+    """The document of a record; None after a noted problem."""
+    label, split = record.get("label"), record.get("split")
+    text: Any = record.get("text")
+    for column, cell in record.items():
+        if column not in ("text", "label", "split"):
+            told.column(column, cell)
+    if not isinstance(text, str):
+        what = 'has no "text"' if text is None else f'has a "text" that is {_kind(text)}'
+        problems.add(path, place, what, REMEDY)
+        return None
+    if not text.strip() or "\0" in text:
+        what = "has a NUL character in its text" if "\0" in text else "has no text"
+        problems.add(path, place, what, REMEDY)
+        return None
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        problems.add(path, place, "has half a character (a lone surrogate) in its text", "save it as UTF-8")
+        return None
+    if not learning:
+        return Row(text, None, None, path, place)
+    if label is not None and (not isinstance(label, str | int) or isinstance(label, bool)):
+        problems.add(path, place, f'has a "label" that is {_kind(label)}', "give a text or a whole number")
+        return None
+    name = None if label is None else str(label).strip()
+    if name == "":
+        problems.add(path, place, "has no label", "give every document a label, or none")
+        return None
+    if split is not None and (not isinstance(split, str) or split.strip().lower() not in SPLIT_NAMES):
+        what = f"says {one_line(split, 40)!r} as its split, which is not one"
+        problems.add(path, place, what, "write train, valid or test in each row, or rename the column")
+        return None
+    told.counts["blanks around labels, taken off"] += isinstance(label, str) and name != label
+    told.counts["labels that are numbers, read as text (7 is the class 7)"] += isinstance(label, int)
+    return Row(text, name, None if split is None else SPLIT_NAMES[split.strip().lower()], path, place)
+
+
+def _kind(value: Any) -> str:
+    """What a JSON value is that should be a text."""
+    kinds = {bool: "a truth value", int: "a number", float: "a number that is not whole", list: "a list"}
+    return kinds.get(type(value), "an object")
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """Cells may be as long as a book meanwhile; Python's own limit is 128 KiB."""
+    before = csv.field_size_limit(LONGEST)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def _table(path: Path, text: str, problems: Problems, told: Told) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place, cells by column) of each row of a table."""
+    first = next((number for number, line in enumerate(text.split("\n")) if line.strip()), 0)
+    lines = text.split("\n")
+    delimiter = _delimiter(path, lines[first])
+    quoted = _suffix(path) != ".tsv"  # where a quotation mark is a character as any other
+    if delimiter not in ",\t" or (quoted and delimiter == "\t"):
+        told.notes.append(f"cells lie between {'tabs' if delimiter == chr(9) else delimiter}")
+    how: dict[str, Any] = {"strict": True} if quoted else {"quoting": csv.QUOTE_NONE}
+    body = io.StringIO("\n".join(lines[first:]), newline="")
+    reader = csv.reader(body, delimiter=delimiter, **how)
+    end = 0
+    try:
+        with _long_cells():
+            names: list[str] = []
+            lower: list[str] = []
+            for cells in reader:
+                start, end = end + 1, reader.line_num
+                place = f"line {first + start}"
+                if not names:
+                    names = [name.strip() for name in cells]
+                    lower = _checked(names, path, place, problems)
+                elif not cells or (len(cells) == 1 and not cells[0].strip() and (cells[0] or names[1:])):
+                    told.counts["blank lines, which are not documents"] += 1
+                elif len(cells) != len(names):
+                    what = f"has {len(cells)} cell{'s' * (len(cells) != 1)}, the header {len(names)}"
+                    problems.add(path, place, what, "give every row as many" + _hint(quoted))
+                else:
+                    record = {
+                        low if low in ("text", "label", "split") else name: cell
+                        for low, name, cell in zip(lower, names, cells, strict=True)
+                    }
+                    told.counts["texts with line breaks within quotes"] += "\n" in record["text"]
+                    if not quoted and len(record["text"]) > 1 and record["text"][0] == record["text"][-1] == '"':
+                        told.counts["texts of a .tsv between quotation marks, which are kept"] += 1
+                    yield place, record
+            if not names:
+                _checked([], path, "line 1", problems)
+    except csv.Error as error:
+        what = f"is not a valid row ({one_line(error, 100)})"
+        remedy = 'put a text with quotation marks between quotes, each mark doubled ("")'
+        raise problems.fail(path, f"line {first + end + 1}", what, remedy) from None
+
+
+def _hint(quoted: bool) -> str:
+    return "; a text with the sign between cells stands in quotes" if quoted else "; a text of a .tsv has no tab"
+
+
+def _checked(names: list[str], path: Path, place: str, problems: Problems) -> list[str]:
+    """The names of the columns in lower case.
+
+    Raises:
+        DataError: there is no text, or a column comes twice.
+    """
+    lower = [name.lower() for name in names]
+    if "text" not in lower:
+        found = ", ".join(one_line(name, 40) for name in names[:8]) or "nothing"
+        remedy = "name the columns in the first line: text, label"
+        raise problems.fail(path, place, f'has no column "text" (it has {found})', remedy)
+    twice = next((name for name, count in Counter(lower).items() if count > 1), None)
+    if twice is not None:
+        raise problems.fail(path, place, f"has the column {one_line(twice, 40)!r} twice", "give each its own name")
+    return lower
+
+
+def _objects(path: Path, text: str, problems: Problems) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place, values by key) of each line of JSON."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        twice = next((name for name, n in Counter(name.strip().lower() for name, _ in pairs).items() if n > 1), None)
+        if twice is not None:
+            raise KeyError(twice)
+        return dict(pairs)
+
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        place = f"line {number}"
+        try:
+            value = json.loads(line, object_pairs_hook=once)
+        except KeyError as error:
+            problems.add(path, place, f"has the key {one_line(error.args[0], 40)!r} twice", "give each its own name")
+            continue
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            problems.add(path, place, "is not a JSON object", SHAPE)
+            continue
+        lower = {name: name.strip().lower() for name in value}
+        yield place, {(low if low in ("text", "label", "split") else name): value[name] for name, low in lower.items()}
