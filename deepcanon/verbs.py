@@ -279,10 +279,14 @@ class Trained:
 
     def encode(self, inputs: Any) -> torch.Tensor:
         """The representation [N, K] of inputs."""
-        recipe = self.offers(Encodes)  # type: ignore[type-abstract]
         given = self.read(inputs)
         if given.refused:
             raise DataError(given.refused)
+        return self.codes(given)
+
+    def codes(self, given: Inputs) -> torch.Tensor:
+        """The representation [N, K] of inputs that were read already."""
+        recipe = self.offers(Encodes)  # type: ignore[type-abstract]
         with torch.no_grad():
             return recipe.encode(given.values)
 

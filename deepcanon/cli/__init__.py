@@ -12,7 +12,7 @@ import deepcanon
 from deepcanon import heads
 from deepcanon.cli import catalogue, data, train, use, verify
 from deepcanon.cli.arguments import Parser, Usage
-from deepcanon.cli.output import USAGE
+from deepcanon.cli.output import USAGE, is_utf8
 
 __all__ = ["main"]
 
@@ -20,7 +20,7 @@ __all__ = ["main"]
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; returns its exit code: 0 done, 1 failure, 2 usage or input, 3 a check failed, 130/143 signals."""
     for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a character shows its code
-        if isinstance(stream, io.TextIOWrapper) and (stream.encoding or "").lower().replace("-", "") != "utf8":
+        if isinstance(stream, io.TextIOWrapper) and not is_utf8(stream):
             stream.reconfigure(errors="backslashreplace")
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments

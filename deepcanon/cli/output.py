@@ -6,14 +6,18 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["USAGE", "print_json", "printer"]
+__all__ = ["USAGE", "is_utf8", "print_json", "printer"]
 
 USAGE = 2
 
 
+def is_utf8(stream: Any) -> bool:
+    """Whether a stream can show every character; one without an encoding holds text."""
+    return (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "") == "utf8"
+
+
 def print_json(value: Any) -> int:
-    narrow = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") != "utf8"
-    print(json.dumps(value, indent=1, ensure_ascii=narrow))
+    print(json.dumps(value, indent=1, ensure_ascii=not is_utf8(sys.stdout)))
     return 0
 
 

@@ -1,7 +1,6 @@
 """Using a run: measuring it, asking it, drawing from it, playing, taking its module out, its page."""
 
 import csv
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 from deepcanon import verb_options
 from deepcanon.cli.arguments import DIR_HELP, Parser, add_field, json_option, number, run_options
 from deepcanon.cli.output import USAGE, print_json
-from deepcanon.cli.places import folder_of, load_run, place_of
+from deepcanon.cli.places import folder_of, load_run, place_of, replacing
 from deepcanon.heads import fields_of
 from deepcanon.verb_options import TextSampling
 
@@ -83,7 +82,7 @@ def _write_answers(to: Path, records: list[dict[str, Any]], rows: list[dict[str,
         answer = {key: value for key, value in record.items() if key != "probabilities"}
         lines.append({**cells, **{f"predicted {k}" if k in cells else k: v for k, v in answer.items()}, **chances})
     names = list(dict.fromkeys(name for line in lines for name in line))
-    with open(to, "w", newline="", encoding="utf-8") as file:
+    with replacing(to) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(lines)
@@ -98,14 +97,16 @@ def generate_command(parser: Parser, arguments: list[str]) -> int:
     parser.add_argument("--to", metavar="FILE.png", help="where pictures go (default: into the run's samples/)")
     json_option(parser)
     given = parser.parse_all(arguments)
+    to = place_of(given.to) if given.to else None
     trained = load_run(given)
     wanted = {o.name: value for o in asked if (value := getattr(given, o.name)) is not None}
     samples = trained.generate(seed=given.seed, **wanted)
     if not isinstance(samples, list):
         from deepcanon.engine.pictures import tiles
 
-        to = place_of(given.to) if given.to else trained.folder / "samples" / f"generated-{given.seed}.png"
-        tiles(samples).save(to)
+        to = to or trained.folder / "samples" / f"generated-{given.seed}.png"
+        with replacing(to) as temporary:
+            tiles(samples).save(temporary)
         samples = [{"file": str(to), "count": len(samples)}]
     if given.json:
         return print_json(samples)
@@ -124,25 +125,15 @@ def encode_command(parser: Parser, arguments: list[str]) -> int:
     to = place_of(given.to)
     trained = load_run(given)
     import numpy as np
-    import torch
 
-    from deepcanon.engine.contract import Encodes
-
-    recipe = trained.offers(Encodes)  # type: ignore[type-abstract]
     found = trained.read(given.input)
+    codes = trained.codes(found)
+    for place, note in found.notes.items():
+        print(f"deepcanon: {found.names[place]}: {note}", file=sys.stderr)
     for problem in found.refused:
         print(f"deepcanon: {problem}", file=sys.stderr)
-    with torch.no_grad():
-        # Not trained.encode: texts already read would be taken for paths.
-        codes = recipe.encode(found.values)
-
-    temporary = to.with_name(f".tmp-{to.name}")
-    try:
-        with open(temporary, "wb") as file:
-            np.savez(file, codes=codes.float().cpu().numpy(), inputs=np.array(found.names))
-        os.replace(temporary, to)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(to) as temporary, open(temporary, "wb") as file:
+        np.savez(file, codes=codes.float().cpu().numpy(), inputs=np.array(found.names))
     print(f"{given.to}: {codes.shape[0]} codes of {codes.shape[1]} numbers")
     return USAGE if found.refused else 0
 
