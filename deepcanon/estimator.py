@@ -21,6 +21,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from deepcanon import heads
+from deepcanon.engine import checksums
 from deepcanon.engine.contract import Encodes, Predicts, Recipe
 from deepcanon.errors import UsageError
 from deepcanon.resolving import resolve
@@ -148,7 +149,8 @@ class Estimator(BaseEstimator):
                 )
             except UsageError as error:
                 raise ValueError(str(error)) from error
-            kept = [folder / "config.json", *folder.glob("facts/*"), *folder.glob("checkpoints/*/*")]
+            checked = [folder / name for name in (checksums.FILE, "config.json", "data.json")]
+            kept = [*checked, *folder.glob("facts/*"), *folder.glob("checkpoints/*/*")]
             self.files_ = {str(path.relative_to(folder)): path.read_bytes() for path in kept}
         return self
 
@@ -163,7 +165,7 @@ class Estimator(BaseEstimator):
         check_classification_targets(y)
         self.classes_, places = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"{self.name} tells classes apart: y holds one class, two at least are needed")
+            raise ValueError(f"{self.name} needs at least two classes; y holds one")
         return X, places
 
     def _rows(self, X: Any) -> np.ndarray:

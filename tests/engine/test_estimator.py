@@ -154,7 +154,7 @@ def test_what_a_recipe_is_follows_from_what_it_offers():
         (Estimator("pca", preset="huge"), Y, "no preset 'huge'"),
         (Estimator("mlp"), None, "requires y to be passed"),
         (Estimator("mlp"), Y + 0.5, "continuous"),
-        (Estimator("mlp"), 0 * Y, "one class"),
+        (Estimator("mlp"), 0 * Y, "at least two classes; y holds one"),
     ],
 )
 def test_what_does_not_fit_is_a_value_error_and_leaves_nothing(tmp_path, model, y, said):
