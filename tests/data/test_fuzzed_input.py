@@ -106,6 +106,40 @@ def test_text(folder, data, zipped):
     path.unlink()
 
 
+NAMES = ["train", "training", "valid", "val", "dev", "test", "a", "b", "en.train", "en.test", "de.test"]
+
+
+@fuzzed
+@given(
+    names=st.lists(
+        st.tuples(st.sampled_from(NAMES), st.sampled_from([".txt", ".txt.gz", ".TXT", ".md", ""])),
+        max_size=4, unique=True,
+    ),
+    contents=st.lists(damaged(st.just(b"one two\nthree\n"), texts=True), min_size=4, max_size=4),
+    skip_bad=st.booleans(),
+)  # fmt: skip
+def test_text_folder(folder, names, contents, skip_bad):
+    """Every text of a folder is read once, left out by name, or the folder is refused; what is not read is told."""
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        path, right = Path(name), {}
+        for (stem, ending), data in zip(names, contents, strict=False):
+            (path / (stem + ending)).write_bytes(gzip.compress(data, 1) if ending.endswith("gz") else data)
+            if ending.lower().startswith(".txt"):
+                right[stem + ending] = data
+        found = opened("text", path, skip_bad, valid_share=0, test_share=0)
+        if found is None:
+            return
+        assert set(found.record["files"]) | {Path(n.split(":")[0]).name for n in found.record["skipped"]} == set(right)
+        texts = {
+            n: right[n].decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n") for n in found.record["files"]
+        }
+        whole = "".join(split.x for split in found.splits.values())
+        assert len(whole) - sum(map(len, texts.values())) in range(len(texts)) and all(
+            t in whole for t in texts.values()
+        )
+        assert any("not read" in note for note in found.notes) == (len(right) < len(names))
+
+
 # ---------------------------------------------------------------------------------------------------- documents
 
 words = st.text(st.characters(codec="utf-8", exclude_characters='\0\r\n"\t,'), max_size=20)
@@ -148,6 +182,52 @@ def test_documents(folder, drawn, data, skip_bad):
     elif content == whole and ending == ".jsonl":
         values = [json.loads(line) for line in whole.decode().split("\n") if line.strip()]
         assert train.x == [value["text"] for value in values if value["text"].strip() and value.get("label", "x")]
+
+
+PARTS = ["train", "training", "val", "test", "p", "q", "notes"]
+PLACES = st.tuples(
+    st.lists(st.sampled_from(PARTS), max_size=3),
+    st.sampled_from(["1.txt", "2.txt", "3.md", "train.csv", "test.csv"]),
+)
+
+
+@fuzzed
+@given(places=st.lists(PLACES, max_size=6), data=st.data(), skip_bad=st.booleans())
+def test_document_folder(folder, places, data, skip_bad):
+    """Every document of a tree is read once, left out by name, or the tree is refused."""
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        path = Path(name)
+        for count, (inner, file) in enumerate(dict.fromkeys((tuple(inner), file) for inner, file in places)):
+            place = path.joinpath(*inner, file)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            content = f"text {count}".encode() if file.endswith("txt") else b"text\nwords\n"
+            place.write_bytes(data.draw(damaged(st.just(content))) if skip_bad else content)
+        found = opened("documents", path, skip_bad, valid_share=0, test_share=0)
+        if found is None:
+            return
+        texts = [text for split in found.splits.values() for text in split.x]
+        assert all(text.strip() and "\0" not in text for text in texts)
+        if not skip_bad:
+            files = list(path.rglob("*.txt"))
+            assert len(texts) == len(files) or found.facts["unit"] == "lines"
+            classes = found.facts.get("classes", [])
+            assert set(classes) <= {p.parent.name for p in files} and ("train" in found)
+
+
+@fuzzed
+@given(drawn=document_files(), data=st.data(), unit=st.sampled_from(["lines", "files"]))
+def test_inputs_of_texts_and_documents(folder, drawn, data, unit):
+    ending, whole = drawn
+    path = folder / f"in{ending}"
+    path.write_bytes(data.draw(damaged(st.just(whole), texts=True)))
+    for kind in ("text", "documents"):
+        try:
+            found = read_inputs(kind, {"unit": unit}, [str(path)])
+        except DataError as error:
+            assert str(error).isprintable() and path.name in str(error)
+        else:
+            assert len(found.names) == len(found.values) > 0 and all(value.strip() for value in found.values)
+    path.unlink()
 
 
 # ------------------------------------------------------------------------------------------------------- tables
@@ -195,11 +275,18 @@ def test_csv(folder, data, skip_bad):
         for at, source in enumerate(about["sources"]):
             if "categories" in source:
                 break
-            right = np.array([float(r[source["name"]]) for r in rows], dtype=np.float32)
-            assert np.array_equal(train.x[:, at].numpy(), right)
+            assert_read(train.x[:, at], [r[source["name"]] for r in rows])
         if about["classes"] is None:
-            right = np.array([float(r[about["target"]]) for r in rows], dtype=np.float32)
-            assert np.array_equal(train.y.numpy(), right)
+            assert_read(train.y, [r[about["target"]] for r in rows])
+
+
+def assert_read(values, cells):
+    """Each value is what its cell says: as programs write numbers, or with a comma for the decimals or thousands."""
+    for found, cell in zip(values.tolist(), cells, strict=True):
+        try:
+            assert found == float(cell)
+        except ValueError:
+            assert found in (float(cell.replace(",", ".")), float(cell.replace(",", "")))
 
 
 value = st.one_of(
@@ -235,8 +322,8 @@ def test_json_lines(folder, data, skip_bad):
         if not skip_bad and all("categories" not in s for s in about["sources"]):
             text = data.decode("utf-8-sig").replace("\r", "\n")
             rows = [json.loads(line) for line in text.split("\n") if line.strip()]
-            right = [[np.float32(float(row[s["name"]])) for s in about["sources"]] for row in rows]
-            assert train.x.tolist() == [[float(v) for v in row] for row in right]
+            right = [[float(row[s["name"]]) for s in about["sources"]] for row in rows]
+            assert train.x.tolist() == right
 
 
 @pytest.fixture(scope="module")
