@@ -214,11 +214,7 @@ def inputs(describe: dict[str, Any], paths: Sequence[str]) -> Inputs:
         told, start, path = Told(), len(found.names), Path(given)
         if given == "-":
             text = decode(sys.stdin.buffer.read(), "standard input", problems) or ""
-            if not whole:
-                add_lines(found, "stdin", text)
-            elif text.strip():
-                found.names.append("stdin")
-                found.values.append(text)
+            _add(found, "stdin", text, whole)
         elif path.is_dir():
             folders, files = list_folder(path)
             below = [list_folder(inner) for inner in folders]
@@ -226,8 +222,7 @@ def inputs(describe: dict[str, Any], paths: Sequence[str]) -> Inputs:
             told.unread = [p for some, _ in below for p in some] + [p for p in files if not is_text(p)]
             for p in files:
                 if is_text(p) and (text := filled(p, problems, None, EMPTY)):
-                    found.names.append(str(p))
-                    found.values.append(text)
+                    _add(found, str(p), text, whole)
         elif given.lower().endswith(ROWS):
             rows = rows_of(path, problems, told, learning=False)
             found.names += [f"{given}:{number}" for number in range(1, len(rows) + 1)]
@@ -235,13 +230,19 @@ def inputs(describe: dict[str, Any], paths: Sequence[str]) -> Inputs:
         elif not given.lower().endswith(LINES):
             remedy = "give .txt, .csv, .tsv or .jsonl files, folders of .txt files, or - for stdin"
             raise problems.fail(given, "", "is not a file of documents", remedy)
-        elif not whole:
-            add_lines(found, given, load(path, problems) or "")
-        elif text := filled(path, problems, None, EMPTY):
-            found.names.append(given)
-            found.values.append(text)
+        else:
+            _add(found, given, (filled(path, problems, None, EMPTY) if whole else load(path, problems)) or "", whole)
         found.tell(start, told.not_read())
     problems.settle()
     if not found.names:
         raise DataError(Problem(", ".join(paths), "", "holds no document", "give .txt files", skippable=False))
     return found
+
+
+def _add(found: Inputs, name: str, text: str, whole: bool) -> None:
+    """One input of the whole text, or one of each line; none of blanks."""
+    if not whole:
+        add_lines(found, name, text)
+    elif text.strip():
+        found.names.append(name)
+        found.values.append(text)

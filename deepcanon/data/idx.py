@@ -52,7 +52,9 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     for member in member_names(path):
         name = member.removesuffix(".npy")
         if name == member or name in arrays:
-            raise _broken(path, one_line(member, 60), "is no array with a name of its own", "save it with numpy.savez")
+            raise _broken(
+                path, one_line(member, 60), "is not an array with a name of its own", "save it with numpy.savez"
+            )
         arrays[name] = _array(path, name, read_member(path, member))
     return arrays
 

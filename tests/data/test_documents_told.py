@@ -318,3 +318,9 @@ def test_what_is_not_read_of_a_folder_of_inputs_is_told(write, tmp_path):
     write("set/3.pdf", "c")
     found = read_inputs("documents", {"unit": "files"}, [str(tmp_path / "set")])
     assert found.values == ["a", "b"] and found.notes == {0: "not read: 3.pdf"}
+
+
+def test_a_folder_of_inputs_comes_in_the_unit_of_training(write, tmp_path):
+    path = write("set/1.txt", "a\n\nb\n")
+    found = read_inputs("documents", {"unit": "lines"}, [str(tmp_path / "set")])
+    assert (found.names, found.values) == ([f"{path}:1", f"{path}:3"], ["a", "b"])
