@@ -35,6 +35,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from deepcanon.parts.optimizers import Optimizer
+
 __all__ = ["Adagrad", "adagrad_rates"]
 
 
@@ -49,7 +51,7 @@ def adagrad_rates(
     raise ValueError(f"eps_place is outside or inside, not {eps_place!r}")
 
 
-class Adagrad(torch.optim.Optimizer):
+class Adagrad(Optimizer):
     """Equations (1) and (2) or (3), for dense and sparse gradients.
 
     Args:

@@ -41,6 +41,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.parts.optimizers import LBFGS
+
 __all__ = [
     "TentNetwork",
     "breakpoints",
@@ -107,7 +109,7 @@ def fit_one_layer(
         solution = torch.linalg.lstsq(features, targets, driver="gelsd").solution  # features may be dependent
         net[2].weight.copy_(solution[:-1].T)
         net[2].bias.copy_(solution[-1])
-    optimizer = torch.optim.LBFGS(net.parameters(), max_iter=300, history_size=20, line_search_fn="strong_wolfe")
+    optimizer = LBFGS(net.parameters(), max_iter=300, history_size=20, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimizer.zero_grad()

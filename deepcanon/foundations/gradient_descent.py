@@ -33,6 +33,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from deepcanon.parts.optimizers import Optimizer
+
 __all__ = ["DescentRate", "GradientDescent", "best_descent_rate", "epoch_batches", "epoch_mean"]
 
 
@@ -71,7 +73,7 @@ def epoch_mean(means: Sequence[float] | Tensor, counts: Sequence[int] | Tensor) 
     return float((values * weights).sum() / weights.sum())  # (3)
 
 
-class GradientDescent(torch.optim.Optimizer):
+class GradientDescent(Optimizer):
     """Equation (1) on whatever gradient the caller has computed. No state; sparse gradients touch their rows only.
 
     Args:

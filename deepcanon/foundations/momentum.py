@@ -40,6 +40,8 @@ from typing import Any, NamedTuple
 
 import torch
 
+from deepcanon.parts.optimizers import Optimizer
+
 __all__ = [
     "Momentum",
     "MomentumRate",
@@ -91,7 +93,7 @@ def sutskever_momentum(step: int, *, largest: float = 0.99, period: int = 250) -
     return min(1 - 2 ** (-1 - math.log2(step // period + 1)), largest)  # (8)
 
 
-class Momentum(torch.optim.Optimizer):
+class Momentum(Optimizer):
     """Equations (1) to (4). `param_groups` may be changed between steps: rate and momentum alike.
 
     Args:

@@ -29,6 +29,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from deepcanon.parts.optimizers import LBFGS
+
 __all__ = ["SoftmaxRegression", "fit_softmax", "softmax_gradient", "softmax_objective"]
 
 
@@ -109,9 +111,7 @@ def fit_softmax(
     model = SoftmaxRegression(inputs.shape[1], classes, device=inputs.device, dtype=inputs.dtype)
     model.requires_grad_(False)
     weight, bias = model.weight, model.bias
-    optimizer = torch.optim.LBFGS(
-        [weight, bias], max_iter=iterations, tolerance_grad=1e-6, line_search_fn="strong_wolfe"
-    )
+    optimizer = LBFGS([weight, bias], max_iter=iterations, tolerance_grad=1e-6, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         weight.grad, bias.grad = softmax_gradient(weight, bias, inputs, labels, decay=decay)  # (4), (5)

@@ -19,6 +19,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from .divergences import frechet_distance, gaussian_fit, kl_divergence
+from .optimizers import Adam
 
 __all__ = ["Judge", "Reference", "judge_against_real", "judge_samples", "reference", "train_judge"]
 
@@ -60,7 +61,7 @@ def train_judge(
     """Adam with a step size that falls to zero; draws from torch's default generator."""
     channels, height, width = pixels.shape[1:]
     judge = Judge((channels, height, width), classes)
-    optimizer = torch.optim.Adam(judge.parameters(), learning_rate, fused=True)
+    optimizer = Adam(judge.parameters(), learning_rate, fused=True)
     order = torch.randperm(len(pixels))
     for step in range(steps):
         for group in optimizer.param_groups:

@@ -82,6 +82,7 @@ from deepcanon.engine.figures import Histogram, Line, Panels, Plot
 from deepcanon.engine.preprocess import input_facts, input_transform
 from deepcanon.engine.reconstructor import Reconstructor, Reconstructs
 from deepcanon.errors import UsageError
+from deepcanon.parts.optimizers import Adam
 from deepcanon.parts.reconstruction import reconstruction_loss, squared_error_of
 from deepcanon.representation import diversity
 from deepcanon.representation.autoencoder import Autoencoder
@@ -124,7 +125,7 @@ class Recipe(Reconstructs, engine.Recipe[Config]):
         INITIALIZERS[config.initialization](self.model)
         self.preprocess = input_transform(facts).to(run.device)
         self.reconstructor = Reconstructor(run, self.model, self.preprocess, facts)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), config.learning_rate, fused=True)
+        self.optimizer = Adam(self.model.parameters(), config.learning_rate, fused=True)
 
     def plan(self):
         return self.run.steps_of(self.config.epochs, self.config.batch)

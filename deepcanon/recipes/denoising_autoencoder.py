@@ -78,6 +78,7 @@ from deepcanon.engine.figures import Heat, Line, Plot
 from deepcanon.engine.preprocess import input_facts, input_transform
 from deepcanon.engine.reconstructor import Reconstructor, Reconstructs, corrupted
 from deepcanon.errors import UsageError
+from deepcanon.parts.optimizers import Adam
 from deepcanon.parts.reconstruction import reconstruction_loss, squared_error_of
 from deepcanon.representation.denoising_autoencoder import (
     CORRUPTIONS,
@@ -125,7 +126,7 @@ class Recipe(Reconstructs, engine.Recipe[Config]):
         ).to(run.device)
         self.preprocess = input_transform(facts).to(run.device)
         self.reconstructor = Reconstructor(run, self.model, self.preprocess, facts, outputs=outputs)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), config.learning_rate, fused=True)
+        self.optimizer = Adam(self.model.parameters(), config.learning_rate, fused=True)
 
     def plan(self):
         config = self.config

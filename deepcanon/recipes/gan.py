@@ -110,6 +110,7 @@ from deepcanon import engine
 from deepcanon.engine.generator import Draws
 from deepcanon.generative import gan
 from deepcanon.parts.moving_average import follow
+from deepcanon.parts.optimizers import Adam
 from deepcanon.parts.standardize import Standardize
 from deepcanon.techniques.optimizers import set_rate
 
@@ -135,8 +136,8 @@ class Recipe(Draws, engine.Recipe[Config]):
         self.average = copy.deepcopy(self.model.generator).requires_grad_(False)
         self.preprocess = Standardize(facts["shift"], facts["scale"]).to(device)
         options = {"lr": config.learning_rate, "betas": (config.beta1, 0.999), "fused": True}
-        self.optimizer_d = torch.optim.Adam(self.model.discriminator.parameters(), **options)
-        self.optimizer_g = torch.optim.Adam(self.model.generator.parameters(), **options)
+        self.optimizer_d = Adam(self.model.discriminator.parameters(), **options)
+        self.optimizer_g = Adam(self.model.generator.parameters(), **options)
 
     def plan(self):
         return 10_000

@@ -82,6 +82,7 @@ from deepcanon.errors import UsageError
 from deepcanon.foundations.learning_curves import range_rate, range_words, read_range, smooth
 from deepcanon.foundations.mlp import MLP
 from deepcanon.parts.classification import cross_entropy
+from deepcanon.parts.optimizers import SGD, AdamW
 from deepcanon.techniques.optimizers import set_rate
 
 READABLE = 30  # steps
@@ -107,9 +108,9 @@ class Recipe(Classifies, engine.Recipe[Config]):
         self.classifier = Classifier(run, self.kept, self.preprocess, facts["shape"], reader)
         parameters = self.model.parameters()
         self.optimizer = (
-            torch.optim.SGD(parameters, config.lowest, config.momentum)
+            SGD(parameters, config.lowest, config.momentum)
             if config.optimizer == "sgd"
-            else torch.optim.AdamW(parameters, config.lowest)
+            else AdamW(parameters, config.lowest)
         )
         self.curve: dict[str, list[float]] = {"rates": [], "losses": []}  # of the steps so far
 

@@ -78,6 +78,7 @@ from deepcanon.foundations.linear_regression import (
     linear_objective,
     triangle,
 )
+from deepcanon.parts.optimizers import SGD
 from deepcanon.parts.raw_features import RawFeatures
 from deepcanon.parts.standardize import Columns, Standardize
 from deepcanon.techniques import convex
@@ -168,7 +169,7 @@ class Recipe(Regresses, engine.Recipe[Config]):
         x, y = self.rows(train, slice(run.rank, None, run.world))
         before = linear.weight.detach().clone()
         rate = config.learning_rate or self.facts["rate"]
-        optimizer = self.optimizer or torch.optim.SGD(linear.parameters(), rate)
+        optimizer = self.optimizer or SGD(linear.parameters(), rate)
         optimizer.step(
             lambda: convex.backward(run, linear, TERMS, x, y, len(train), ridge=config.ridge)
         )

@@ -95,6 +95,7 @@ from deepcanon.engine.visible import Visible
 from deepcanon.errors import UsageError
 from deepcanon.foundations.weight_decay import decay_groups
 from deepcanon.parts.densities import BARS, CIRCLE, density_map
+from deepcanon.parts.optimizers import SGD
 from deepcanon.parts.tiles import side_by_side
 from deepcanon.parts.visible_units import VisibleUnits, unit_statistics
 from deepcanon.representation.rbm import RBM, nll_estimates
@@ -131,7 +132,7 @@ class Recipe(engine.Recipe[Config], engine.Predicts, Encoding, engine.Generates)
         self.chains = self.preprocess.independent(size, run.generator("chains"))[run.rows(size)]
         self.rate = config.learning_rate * (config.gaussian_factor if self.gaussian else 1)
         groups = decay_groups(self.model, config.decay)
-        self.optimizer = torch.optim.SGD(groups, self.rate, config.momentum, fused=True)
+        self.optimizer = SGD(groups, self.rate, config.momentum, fused=True)
 
     def plan(self):
         return self.run.steps_of(self.config.epochs, self.config.batch, self.visible.examples)

@@ -86,6 +86,7 @@ from deepcanon.engine.allocation import tuned_allocation
 from deepcanon.errors import UsageError
 from deepcanon.parts import topics
 from deepcanon.parts.bag_of_words import BagOfWords, likelier_words, word_statistics
+from deepcanon.parts.optimizers import SGD
 from deepcanon.representation import ReplicatedSoftmax
 from deepcanon.representation.replicated_softmax import allocation_nats, perplexities
 
@@ -118,7 +119,7 @@ class Recipe(engine.Recipe[Config], Encodes, Generates, Exports):
             {"params": [parameter], "weight_decay": decay, "share": share}
             for parameter, decay, share in zip(self.model.parts(), decays, rates, strict=True)
         ]
-        self.optimizer = torch.optim.SGD(groups, config.learning_rate, config.momentum)
+        self.optimizer = SGD(groups, config.learning_rate, config.momentum)
 
     def plan(self):
         count = topics.DOCUMENTS if self.task else None

@@ -90,6 +90,7 @@ from deepcanon.engine import Batch, Classifier, Classifies, Encodes
 from deepcanon.engine.preprocess import input_facts, input_transform
 from deepcanon.engine.reconstructor import corrupted
 from deepcanon.parts.classification import cross_entropy
+from deepcanon.parts.optimizers import Adam, AdamW
 from deepcanon.parts.reconstruction import reconstruction_loss
 from deepcanon.parts.schedules import one_cycle
 from deepcanon.parts.tiles import signed_tiles
@@ -126,10 +127,10 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
         self.preprocess = input_transform(facts).to(run.device)
         self.classifier = Classifier(run, self.model, self.preprocess, facts["shape"], reader)
         layers, tuned, decay = self.model.pretrained(), self.model.finetuned(), config.weight_decay
-        self.pretraining = torch.optim.Adam(layers, config.pretrain_rate, fused=True)
+        self.pretraining = Adam(layers, config.pretrain_rate, fused=True)
         weights, biases = [p for p in tuned if p.ndim > 1], [p for p in tuned if p.ndim < 2]
         groups: list[dict] = [{"params": weights, "weight_decay": decay}, {"params": biases}]
-        self.optimizer = torch.optim.AdamW(groups, config.learning_rate, weight_decay=0, fused=True)
+        self.optimizer = AdamW(groups, config.learning_rate, weight_decay=0, fused=True)
 
     def plan(self):
         return self.run.steps_of(self.config.epochs, self.config.batch)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from deepcanon.foundations.linear_regression import Triangle, merge_triangles
+from deepcanon.parts.optimizers import LBFGS, SGD
 from deepcanon.parts.schedules import one_cycle
 from deepcanon.techniques.optimizers import set_rate
 
@@ -29,13 +30,13 @@ Terms = tuple[Callable[..., Tensor], Callable[..., tuple[Tensor, Tensor]]]
 """An objective and its gradients: means over rows, of (weight, bias, inputs, targets, penalty by its name)."""
 
 
-def lbfgs(parameters: Iterable[nn.Parameter], history: int) -> torch.optim.LBFGS:
+def lbfgs(parameters: Iterable[nn.Parameter], history: int) -> LBFGS:
     """One iteration per call of `step`, so that a checkpoint and a picture fit between any two; it never stops itself.
 
     Args:
         history: pairs of differences that stand for the Hessian.
     """
-    return torch.optim.LBFGS(
+    return LBFGS(
         parameters,
         lr=1,
         max_iter=1,
@@ -51,7 +52,7 @@ def convex_optimizer(options: Any, parameters: Iterable[nn.Parameter]) -> Any:  
     """L-BFGS or SGD by the options `optimizer`, `history`, `learning_rate` and `momentum`."""
     if options.optimizer == "lbfgs":
         return lbfgs(parameters, options.history)
-    return torch.optim.SGD(parameters, options.learning_rate, options.momentum, fused=True)
+    return SGD(parameters, options.learning_rate, options.momentum, fused=True)
 
 
 def steps_of(run: Any, options: Any, examples: int) -> int:

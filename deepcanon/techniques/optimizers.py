@@ -11,16 +11,17 @@ from deepcanon.foundations.gradient_descent import GradientDescent
 from deepcanon.foundations.momentum import Momentum
 from deepcanon.foundations.weight_decay import decay_groups
 from deepcanon.options import Optimization
+from deepcanon.parts.optimizers import SGD, AdamW
 
 __all__ = ["OPTIMIZERS", "optimizer_of", "set_rate"]
 
 Builder = Callable[[Any, Optimization, tuple[float, float]], torch.optim.Optimizer]
 
 OPTIMIZERS: dict[str, Builder] = {
-    "sgd": lambda groups, options, betas: torch.optim.SGD(
+    "sgd": lambda groups, options, betas: SGD(
         groups, options.learning_rate, options.momentum, nesterov=options.momentum > 0, fused=True
     ),
-    "adamw": lambda groups, options, betas: torch.optim.AdamW(groups, options.learning_rate, betas, fused=True),
+    "adamw": lambda groups, options, betas: AdamW(groups, options.learning_rate, betas, fused=True),
     "gradient-descent": lambda groups, options, betas: GradientDescent(groups, options.learning_rate),
     "momentum": lambda groups, options, betas: Momentum(groups, options.learning_rate, options.momentum),
     "nesterov": lambda groups, options, betas: Momentum(groups, options.learning_rate, options.momentum, nesterov=True),

@@ -16,6 +16,7 @@ from deepcanon.foundations.linear_regression import (
     solve_triangle,
     triangle,
 )
+from deepcanon.parts.optimizers import LBFGS
 
 
 @pytest.fixture
@@ -232,7 +233,7 @@ def test_the_recipe_gives_the_same_fit_from_every_solver_and_batch(tmp_path):
 
 
 def test_a_descent_that_stands_still_ends(tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.optim.LBFGS, "step", lambda self, closure: closure())  # as where rounding hides the way
+    monkeypatch.setattr(LBFGS, "step", lambda self, closure: closure())  # as where rounding hides the way
     run = trained(tmp_path, solver="lbfgs", evaluate_every=1000)
     assert run.status()["step"] == 1 and "no step is seen to go down" in run.status()["reason"]
 
