@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import difflib
 import io
-import os
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from deepcanon import heads
 from deepcanon.cli import catalogue, data, train, use, verify
 from deepcanon.cli.arguments import Parser, Usage
 from deepcanon.cli.output import USAGE, is_utf8
+from deepcanon.cli.streams import Output, complain, mute
 
 __all__ = ["main"]
 
@@ -25,27 +25,40 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     arguments = [a for a in arguments if a != "--debug"]
+    output = Output(sys.stdout)
+    with contextlib.redirect_stdout(output):  # type: ignore[type-var]
+        code = _guarded(arguments, debug)
+        with contextlib.suppress(OSError):
+            output.flush()
+    if output.refusal is None:
+        return code
+    mute(output.stream)
+    if isinstance(output.refusal, BrokenPipeError):  # the reader of our output (head, less) has enough
+        return 0
+    return complain(f"cannot write standard output: {output.refusal.strerror or output.refusal}", 1)
+
+
+def _guarded(arguments: list[str], debug: bool) -> int:
+    """The exit code of a command; whatever it raised is one line on standard error."""
     try:
         return _run(arguments)
     except SystemExit as end:  # --help and --version
         return int(end.code or 0)
     except KeyboardInterrupt:
-        return _fail("interrupted", 130)
-    except BrokenPipeError:  # the reader of our output (head, less) has enough
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return complain("interrupted", 130)
     except Exception as error:
+        if isinstance(sys.stdout, Output) and error is sys.stdout.refusal:
+            return 1
         if debug:
             raise
         code = _exit_code(error)
         if code is not None:
-            return _fail(str(error), code)
+            return complain(str(error), code)
         where = error.__traceback__
         while where and where.tb_next:
             where = where.tb_next
         place = f" at {Path(where.tb_frame.f_code.co_filename).name}:{where.tb_lineno}" if where else ""
-        return _fail(f"{type(error).__name__}: {error}{place} (--debug shows the traceback)", 1)
+        return complain(f"{type(error).__name__}: {error}{place} (--debug shows the traceback)", 1)
 
 
 def _exit_code(error: Exception) -> int | None:
@@ -62,11 +75,6 @@ def _exit_code(error: Exception) -> int | None:
     if isinstance(error, OSError) and error.filename:
         return 1
     return None
-
-
-def _fail(message: str, code: int) -> int:
-    print(f"deepcanon: {' '.join(message.split())}", file=sys.stderr)
-    return code
 
 
 def _run(arguments: list[str]) -> int:

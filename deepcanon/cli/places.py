@@ -1,16 +1,13 @@
 """Where the run lies that a command means, and where its file may go."""
 
 import argparse
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from deepcanon.cli.arguments import Usage, import_environment
 
-__all__ = ["folder_of", "load_run", "place_of", "replacing"]
+__all__ = ["folder_of", "load_run", "place_of"]
 
 
 def folder_of(name: str) -> Path:
@@ -28,17 +25,6 @@ def place_of(name: str) -> Path:
     if path.is_dir():
         raise Usage(f"cannot write {path}: it is a folder; name a file")
     return path
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Where to write a file that takes the place of `path` when it is whole; if writing fails, nothing changes."""
-    temporary = path.with_name(f".tmp-{path.name}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_run(given: argparse.Namespace, data: str | None = None) -> Any:

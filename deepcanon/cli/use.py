@@ -8,9 +8,10 @@ from typing import Any
 from deepcanon import verb_options
 from deepcanon.cli.arguments import DIR_HELP, Parser, add_field, json_option, number, run_options
 from deepcanon.cli.output import USAGE, print_json
-from deepcanon.cli.places import folder_of, load_run, place_of, replacing
+from deepcanon.cli.places import folder_of, load_run, place_of
 from deepcanon.heads import fields_of
 from deepcanon.verb_options import TextSampling
+from deepcanon.writing import replacing
 
 __all__ = [
     "encode_command",

@@ -24,6 +24,7 @@ from deepcanon.environments.films import film_strip, write_film
 from deepcanon.environments.vector import LONGEST, SCALES, Environments
 from deepcanon.parts.replay import Replay
 from deepcanon.verb_options import Playing
+from deepcanon.writing import replacing
 
 __all__ = ["Acts", "Episode", "Remembers", "discounted"]
 
@@ -109,7 +110,8 @@ class Acts(Plays, Exports):
 
         returns, lengths = environments.episodes(policy, stream_seed(asked.seed, 0, "play"))
         if asked.to:
-            write_film(self.environment, np.stack(seen[: lengths[0]]), Path(asked.to))
+            with replacing(Path(asked.to)) as temporary:
+                write_film(self.environment, np.stack(seen[: lengths[0]]), temporary)
         played = zip(returns, lengths, strict=True)
         return [{"episode": i, "return": float(r), "length": int(n)} for i, (r, n) in enumerate(played)]
 

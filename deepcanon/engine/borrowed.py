@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from deepcanon.engine.checkpoint import TEMPORARY, Checkpoints, write_text
+from deepcanon.engine.checkpoint import Checkpoints, taking_shape, write_text
 from deepcanon.engine.checksums import write_checked
 from deepcanon.errors import UsageError
 
@@ -26,14 +26,14 @@ def copy(source: Path, to: Path) -> None:
     if found is None or not (source / "config.json").is_file():
         raise UsageError(f"{source} is not a run with a sound checkpoint: give the folder of one")
     newest = checkpoints.path(kind, found[0])
-    temporary = to.with_name(TEMPORARY + to.name)
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    write_checked(temporary / "config.json", (source / "config.json").read_text(encoding="utf-8"))
-    shutil.copytree(source / "facts", temporary / "facts")
-    shutil.copytree(newest, temporary / "checkpoints" / newest.name)
-    write_text(temporary / SUMS, json.dumps({"from": str(source), "files": _sums(temporary)}, indent=1) + "\n")
-    os.replace(temporary, to)
+    with taking_shape(to) as temporary:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        write_checked(temporary / "config.json", (source / "config.json").read_text(encoding="utf-8"))
+        shutil.copytree(source / "facts", temporary / "facts")
+        shutil.copytree(newest, temporary / "checkpoints" / newest.name)
+        write_text(temporary / SUMS, json.dumps({"from": str(source), "files": _sums(temporary)}, indent=1) + "\n")
+        os.replace(temporary, to)
 
 
 def _sums(folder: Path) -> dict[str, str]:

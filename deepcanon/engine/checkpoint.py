@@ -5,6 +5,7 @@ Reading checks every byte against the manifest, since most flipped bits in a saf
 Nothing is unpickled.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -20,21 +21,15 @@ from torch import Tensor
 
 from deepcanon.engine.state import pack, unpack
 from deepcanon.errors import CheckpointError, DeepcanonError
+from deepcanon.writing import TEMPORARY, replacing, writing
 
 __all__ = ["Checkpoints", "read_folder", "write_folder", "write_text"]
-
-TEMPORARY = ".tmp-"
 
 
 def write_text(path: Path, text: str) -> None:
     """Replaces a file by `text` such that either the old or the new content stands there."""
-    temporary = path.with_name(TEMPORARY + path.name)
-    try:
+    with replacing(path) as temporary:
         _write(temporary, text.encode())
-        os.replace(temporary, path)
-    except OSError as error:
-        _remove(temporary)
-        raise DeepcanonError(f"cannot write {path} ({len(text)} bytes): {error.strerror or error}") from error
 
 
 def write_part(folder: Path, part: str, value: Any) -> None:
@@ -58,22 +53,34 @@ def seal(folder: Path, final: Path) -> None:
     _flush(final.parent)
 
 
-def write_folder(final: Path, **parts: Any) -> None:
-    """Writes a verified folder, one part per keyword, all or nothing.
+@contextlib.contextmanager
+def taking_shape(final: Path) -> Iterator[Path]:
+    """The temporary folder of `final`, which is removed if it cannot be written.
 
     Raises:
         DeepcanonError: the disk is full or not writable; what stood there before is whole.
     """
     temporary = final.with_name(TEMPORARY + final.name)
     try:
+        with writing(final):
+            yield temporary
+    except DeepcanonError:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def write_folder(final: Path, **parts: Any) -> None:
+    """Writes a verified folder, one part per keyword, all or nothing.
+
+    Raises:
+        DeepcanonError: the disk is full or not writable; what stood there before is whole.
+    """
+    with taking_shape(final) as temporary:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()  # not its parents: a folder that was removed is not made again
         for part, value in parts.items():
             write_part(temporary, part, value)
         seal(temporary, final)
-    except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise DeepcanonError(f"cannot write {final}: {error.strerror or error}") from error
 
 
 def read_folder(folder: Path) -> dict[str, Any]:
@@ -193,10 +200,3 @@ def _flush(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink()
-    except OSError:
-        return

@@ -1,8 +1,8 @@
 """Takes a trained module out of its run: `torch.export` or ONNX, and a JSON that says what goes in and out."""
 
+import io
 import json
 import logging
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from deepcanon.engine.checkpoint import TEMPORARY
 from deepcanon.errors import UsageError
+from deepcanon.writing import replacing
 
 __all__ = ["Export", "classifier_export", "raw_export", "write_export"]
 
@@ -87,35 +87,31 @@ def write_export(export: Export, form: str, to: Path) -> list[Path]:
     )
     batch = torch.export.Dim("batch", min=1)
     shapes = tuple({0: batch} if export.dynamic else None for _ in inputs)
-    temporary = to.with_name(TEMPORARY + to.name)
-    try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
-            if form == "onnx":
-                try:
-                    import onnx  # noqa: F401
-                    import onnxscript  # noqa: F401
-                except ImportError:
-                    raise UsageError("ONNX export needs an extra: pip install 'deepcanon[onnx]'") from None
-                logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns that torchvision is not here
-                torch.onnx.export(
-                    module,
-                    inputs,
-                    str(temporary),
-                    dynamo=True,
-                    input_names=list(export.input_names),
-                    output_names=list(export.output_names),
-                    dynamic_shapes=shapes,
-                    external_data=False,
-                    verbose=False,
-                )
-            else:
-                program = torch.export.export(module, inputs, dynamic_shapes=shapes)
-                with open(temporary, "wb") as file:
-                    torch.export.save(program, file)
-        os.replace(temporary, to)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(to) as temporary, warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        if form == "onnx":
+            try:
+                import onnx  # noqa: F401
+                import onnxscript  # noqa: F401
+            except ImportError:
+                raise UsageError("ONNX export needs an extra: pip install 'deepcanon[onnx]'") from None
+            logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns that torchvision is not here
+            torch.onnx.export(
+                module,
+                inputs,
+                str(temporary),
+                dynamo=True,
+                input_names=list(export.input_names),
+                output_names=list(export.output_names),
+                dynamic_shapes=shapes,
+                external_data=False,
+                verbose=False,
+            )
+        else:
+            program = torch.export.export(module, inputs, dynamic_shapes=shapes)
+            content = io.BytesIO()  # torch aborts the process if it cannot write into a file
+            torch.export.save(program, content)
+            temporary.write_bytes(content.getbuffer())
     with torch.no_grad():
         outputs = module(*inputs)
     outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
@@ -126,7 +122,8 @@ def write_export(export: Export, form: str, to: Path) -> list[Path]:
         **export.about,
     }
     beside = to.with_suffix(".json")
-    beside.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    with replacing(beside) as temporary:
+        temporary.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     return [to, beside]
 
 

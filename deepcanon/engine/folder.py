@@ -15,6 +15,7 @@ from deepcanon.engine.checkpoint import write_folder
 from deepcanon.engine.checksums import write_checked
 from deepcanon.errors import UsageError
 from deepcanon.settings import Settings
+from deepcanon.writing import writing
 
 __all__ = ["begin", "changes_of", "environment", "refuse_links"]
 
@@ -26,7 +27,8 @@ def begin(folder: Path, facts: dict[str, Any], data: Dataset, settings: Settings
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     write_folder(folder / "facts", facts=facts)
     for inside in ("checkpoints", "figures", "samples"):
-        (folder / inside).mkdir()
+        with writing(folder / inside):
+            (folder / inside).mkdir()
     record = {**data.record, "fingerprint": data.fingerprint()}
     if settings.data and Path(settings.data).exists():
         record["path"] = str(Path(settings.data).resolve())  # so that it is found from another working directory

@@ -5,8 +5,9 @@ import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
-from deepcanon.engine import checkpoint, checksums
-from deepcanon.errors import DeepcanonError, UsageError
+from deepcanon.engine import checksums
+from deepcanon.errors import UsageError
+from deepcanon.writing import TEMPORARY, writing
 
 __all__ = ["FILE", "hold", "is_left_over"]
 
@@ -22,10 +23,8 @@ def hold(folder: Path) -> Iterator[None]:
     Raises:
         UsageError: another process holds it.
     """
-    try:
+    with writing(folder / FILE):
         file = open(folder / FILE, "w")  # noqa: SIM115
-    except OSError as error:
-        raise DeepcanonError(f"cannot write {folder / FILE}: {error.strerror or error}") from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -37,5 +36,5 @@ def hold(folder: Path) -> Iterator[None]:
 def is_left_over(folder: Path) -> bool:
     """Whether a folder holds nothing, or only what a training wrote that was killed before its `config.json`."""
     return folder.is_dir() and all(
-        path.name in MADE_FIRST or path.name.startswith(checkpoint.TEMPORARY) for path in folder.iterdir()
+        path.name in MADE_FIRST or path.name.startswith(TEMPORARY) for path in folder.iterdir()
     )

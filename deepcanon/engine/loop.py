@@ -71,7 +71,7 @@ class Loop:
         run, settings = self.run, self.run.settings
         self.progress = Progress(self.done, run.steps, self.quiet)
         if run.rank == 0 and not self.plain:
-            self.events = Events(self.folder / "events", self.done or None)
+            self.events = Events(self.folder / "events", self.done or None, self.say)
         self.began = self.saved = time.monotonic()
         run.heard = lambda: self.signal
         with self.lock(), self._signals():
@@ -200,9 +200,7 @@ class Loop:
             value = getattr(recipe, name)
             (shared if state.shared_between_processes(value) else own)[name] = state.snapshot(value)
         self._finite(shared)
-        final = self.checkpoints.path("step", self.done)
-        temporary = final.with_name(checkpoint.TEMPORARY + final.name)
-        try:
+        with checkpoint.taking_shape(final := self.checkpoints.path("step", self.done)) as temporary:
             if run.rank == 0:
                 shutil.rmtree(temporary, ignore_errors=True)
                 temporary.mkdir()
@@ -215,9 +213,6 @@ class Loop:
                 checkpoint.seal(temporary, final)
                 self.checkpoints.prune(self.best["step"] if self.best else None)
             processes.barrier()
-        except OSError as error:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise DeepcanonError(f"cannot write {final}: {error.strerror or error}") from error
         self.saved = time.monotonic()
         self.save_cost = self.saved - began
 

@@ -8,8 +8,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from deepcanon.engine.checkpoint import TEMPORARY
-from deepcanon.errors import DeepcanonError
+from deepcanon.writing import replacing, writing
 
 __all__ = ["Averages", "MetricsFile", "plain", "read_metrics"]
 
@@ -42,18 +41,14 @@ class MetricsFile:
 
     def append(self, row: dict[str, Any]) -> None:
         line = json.dumps({name: plain(value) for name, value in row.items()}) + "\n"
-        try:
-            with open(self.path, "a", encoding="utf-8") as file:
-                file.write(line)
-        except OSError as error:
-            raise DeepcanonError(f"cannot write {self.path}: {error.strerror or error}") from error
+        with writing(self.path), open(self.path, "a", encoding="utf-8") as file:
+            file.write(line)
 
     def cut(self, step: int) -> None:
         """Removes what was written after `step`: a resumed run writes it again."""
         kept = [row for row in read_metrics(self.path) if row["step"] <= step]
-        temporary = self.path.with_name(TEMPORARY + self.path.name)
-        temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-        temporary.replace(self.path)
+        with replacing(self.path) as temporary:
+            temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
 
 
 class Averages:

@@ -13,7 +13,6 @@ reader never sees half a file.
 """
 
 import math
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +22,7 @@ import numpy as np
 
 from deepcanon.engine import drawers
 from deepcanon.engine import figures as figures_
+from deepcanon.writing import TEMPORARY, replacing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -67,7 +67,7 @@ def drop_after(folder: Path, step: int) -> list[Path]:
     if folder.is_dir():
         for path in sorted(folder.iterdir()):
             match = FILE.fullmatch(path.name)
-            if (match and int(match["step"]) > step) or path.name.endswith(".part"):
+            if (match and int(match["step"]) > step) or path.name.startswith(TEMPORARY):
                 path.unlink(missing_ok=True)
                 dropped.append(path)
     return dropped
@@ -167,13 +167,8 @@ def _shrink(image: np.ndarray, factor: int) -> np.ndarray:
 def _write(stem: Path, suffix: str, write: Callable[[IO[bytes]], None]) -> Path:
     """Write through a temporary name, so that the final name never holds half a file."""
     path = stem.with_name(stem.name + suffix)
-    part = stem.with_name(f".{stem.name}{suffix}.part")
-    try:
-        with open(part, "wb") as file:
-            write(file)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        write(file)
     return path
 
 

@@ -26,6 +26,7 @@ from deepcanon.engine.precision import has_bf16
 from deepcanon.engine.run import Run
 from deepcanon.errors import CheckpointError, DeepcanonError, UsageError
 from deepcanon.settings import Settings, build_config, read_config
+from deepcanon.writing import writing
 
 __all__ = ["Opener", "environment", "evaluate", "load", "make", "resume", "seed_generators", "splits", "train"]
 
@@ -114,10 +115,8 @@ def train(
     }
     with contextlib.ExitStack() as held:
         if processes.rank() == 0:
-            try:
+            with writing(folder):
                 folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise DeepcanonError(f"cannot make {folder}: {error.strerror or error}") from error
             held.enter_context(lock.hold(folder))  # before anything is written: the folder may be another's
             if not lock.is_left_over(folder):
                 raise _taken(folder)

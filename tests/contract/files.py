@@ -8,7 +8,8 @@ ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "deepcanon"
 TESTS = ROOT / "tests"
 NOT_SUBJECTS = ("parts", "data", "environments", "engine", "techniques", "recipes", "cli")
-GROUND_FLOOR = ("errors", "heads", "options", "ranges", "settings", "targets", "verb_options")  # files, without torch
+# files, without torch
+GROUND_FLOOR = ("errors", "heads", "options", "ranges", "settings", "targets", "verb_options", "writing")
 
 
 def subjects() -> list[str]:

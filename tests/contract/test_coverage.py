@@ -419,6 +419,7 @@ ROOMS = {  # what a room may import, apart from itself
     "verb_options": ("ranges",),
     "settings": ("errors", "options", "ranges"),
     "heads": ("options", "ranges", "targets"),
+    "writing": ("errors",),
     "resolving": BELOW_RECIPES,
     "verbs": ("resolving", *BELOW_RECIPES),
     "verify": ("resolving", "verbs", *BELOW_RECIPES),

@@ -6,9 +6,10 @@ import pytest
 
 from deepcanon.cli import main
 from deepcanon.cli.arguments import Usage
-from deepcanon.cli.places import place_of, replacing
+from deepcanon.cli.places import place_of
 from deepcanon.data import DataError, open_data
 from deepcanon.data.queries import read_analogies, read_pairs
+from deepcanon.writing import replacing
 
 
 def refused(kinds, spec, said):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from deepcanon.engine import pictures
 from deepcanon.engine.pictures import drop_after, save_figures, tiles
+from deepcanon.errors import DeepcanonError
 
 
 def read(path):
@@ -99,7 +100,7 @@ def test_a_failure_while_writing_leaves_nothing(tmp_path):
             file.write(b"half")
             raise OSError("no space")
 
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(DeepcanonError, match=r"cannot write .*a-00000001\.png: no space"):
         save_figures(tmp_path, 1, {"a": Broken()})
     assert not list(tmp_path.iterdir())
 
@@ -108,7 +109,7 @@ def test_drop_after_removes_later_figures_and_half_files_only(tmp_path):
     for step in (5, 10, 15):
         save_figures(tmp_path, step, {"a": "x", "b": np.zeros((1, 2, 2))})
     (tmp_path / "notes-of-mine.txt").write_text("kept")
-    (tmp_path / ".a-00000005.txt.part").write_text("half")
+    (tmp_path / ".tmp-a-00000005.txt").write_text("half")
     dropped = drop_after(tmp_path, 10)
     assert len(dropped) == 4
     left = sorted(path.name for path in tmp_path.iterdir())

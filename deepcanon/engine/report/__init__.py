@@ -6,7 +6,6 @@ to load anything (content security policy); every text from a file is escaped. I
 or dark setting and can be printed.
 """
 
-import os
 from pathlib import Path
 
 from deepcanon.engine.charts import escape
@@ -14,6 +13,7 @@ from deepcanon.engine.report.folder import read_run
 from deepcanon.engine.report.one_run import page_of_one
 from deepcanon.engine.report.several_runs import page_of_several
 from deepcanon.engine.report.style import STYLE
+from deepcanon.writing import replacing
 
 __all__ = ["write_report"]
 
@@ -43,12 +43,8 @@ def write_report(runs: list[Path], to: Path) -> Path:
     page = f"{head}<body><main>{body}</main></body>\n</html>\n"
     to = Path(to)
     to = to / "report.html" if to.is_dir() else to
-    part = to.with_name(f".{to.name}.part")
-    try:
-        part.write_text(page, encoding="utf-8", errors="replace")
-        os.replace(part, to)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(to) as temporary:
+        temporary.write_text(page, encoding="utf-8", errors="replace")
     return to
 
 
