@@ -119,7 +119,9 @@ def draw_splits(count: int, labels: Tensor | None, wanted: Sequence[tuple[str, f
     Each class gives its share of each split, rounded by largest remainder so that the split has the share of the
     whole, and always keeps one example for training. Indices are in rising order. An empty split is left out.
     """
-    groups = [torch.arange(count)] if labels is None else [(labels == c).nonzero()[:, 0] for c in labels.unique()]
+    groups = [torch.arange(count)]
+    if labels is not None:
+        groups = list(labels.argsort(stable=True).split(labels.unique(return_counts=True)[1].tolist()))
     generator = torch.Generator().manual_seed(stream_seed(seed, 0, "split"))
     groups = [group[torch.randperm(len(group), generator=generator)] for group in groups]
     used = [0] * len(groups)
@@ -129,12 +131,13 @@ def draw_splits(count: int, labels: Tensor | None, wanted: Sequence[tuple[str, f
         exact = [len(group) * share for group in groups]
         take = [min(int(e), r) for e, r in zip(exact, room, strict=True)]
         target = max(round(count * share), 1 if share > 0 else 0)
+        missing = target - sum(take)
         by_remainder = sorted(range(len(groups)), key=lambda g: (int(exact[g]) - exact[g], g))
         for g in by_remainder:
-            if sum(take) >= target:
+            if missing <= 0:
                 break
             if take[g] < room[g]:
-                take[g] += 1
+                take[g], missing = take[g] + 1, missing - 1
         parts = [group[start : start + n] for group, start, n in zip(groups, used, take, strict=True)]
         used = [start + n for start, n in zip(used, take, strict=True)]
         drawn[name] = torch.cat(parts).sort().values if parts else torch.arange(0)
