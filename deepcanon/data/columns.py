@@ -5,14 +5,16 @@ number is read as float64. What was taken off a number ($, %, thousands separato
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
-__all__ = ["MISSING", "Numbers", "distinct", "first", "is_missing", "looks_like_dates", "numbers_of", "text_array",
-           "thousands_or_decimals"]  # fmt: skip
+from .errors import one_line
+
+__all__ = ["MISSING", "Numbers", "distinct", "first", "is_missing", "looks_like_dates", "lost_digits", "numbers_of",
+           "text_array", "thousands_or_decimals"]  # fmt: skip
 
 TEXT = np.dtypes.StringDType()
 
@@ -122,10 +124,31 @@ def _has_points(cells: np.ndarray, ok: np.ndarray) -> bool:
     return bool((np.strings.find(cells, ".")[ok] >= 0).any())
 
 
-def thousands_or_decimals(cells: np.ndarray) -> str:
+def thousands_or_decimals(cells: Iterable[str]) -> str:
     """A number such as 2.137, if every number with a point may have it between thousands; "" if one cannot."""
-    pointed = [cell for cell in cells.tolist() if "." in cell and any(c.isdigit() for c in cell)]
-    return pointed[0] if pointed and all(POINTED.fullmatch(_bare(cell, {})) for cell in pointed) else ""
+    found = ""
+    for cell in cells:
+        if "." in cell and any(c.isdigit() for c in cell):
+            if not POINTED.fullmatch(_bare(cell, {})):
+                return ""
+            found = found or cell
+    return found
+
+
+def lost_digits(cells: np.ndarray, numbers: Numbers, name: str) -> list[str]:
+    """What cells say beyond their value as a float64: leading zeros, digits beyond the sixteenth."""
+    notes, whole = [], np.strings.isdecimal(cells)
+    zeros = np.strings.startswith(cells, "0") & whole & (np.strings.str_len(cells) > 1)
+    if zeros.any():
+        code = one_line(cells[first(zeros)], 40)
+        notes.append(f"{code} is read as a number, without its zeros; --categories {name} keeps them")
+    short = np.strings.str_len(cells) < 100
+    places = np.flatnonzero(whole & short & numbers.ok & (np.abs(numbers.values) >= 2**53))
+    rounded = next((i for i in places.tolist() if int(cells[i]) != int(numbers.values[i])), None)
+    if rounded is not None:
+        code = one_line(cells[rounded], 40)
+        notes.append(f"{code} is rounded to {numbers.values[rounded]:.0f}; --categories {name} keeps its digits")
+    return notes
 
 
 def _plain(cells: np.ndarray) -> Numbers:
@@ -143,7 +166,7 @@ def _plain(cells: np.ndarray) -> Numbers:
         if not any(PLAIN.fullmatch(cell) for cell in some):
             places = [i for i, cell in enumerate(cells.tolist()) if cell and (cell[0].isdigit() or cell[0] in "+-.iI")]
             for place in places:
-                if PLAIN.fullmatch(cells[place]):
+                if PLAIN.fullmatch(cells[place]) and cells[place].isascii():
                     values[place] = float(cells[place])
             return Numbers(values, ~np.isnan(values))
     for place, cell in enumerate(cells.tolist()):

@@ -129,9 +129,12 @@ class Held:
                  "sources": [{"name": column} for column in columns]}  # fmt: skip
         drawn, said = tables.drawn_splits(len(self.x), y if classes else None, mine, seed)
         told = "" if y is None else f"{len(classes)} classes" if classes else "a number"
+        x = _rows(self.x)
         return tables.finish(
-            _rows(self.x), y, facts, drawn, problems, [IN_MEMORY], [], said=said, seed=seed, target_note=told
-        )
+            {split: x[rows] for split, rows in drawn.items()},
+            None if y is None else {split: y[rows] for split, rows in drawn.items()},
+            facts, problems, [IN_MEMORY], [], said=said, seed=seed, target_note=told,
+        )  # fmt: skip
 
 
 def inputs(describe: dict[str, Any], values: Any) -> Any:

@@ -12,19 +12,10 @@ import numpy as np
 
 from deepcanon.options import Tables
 
-from .cells import Table, names_in
-from .columns import (
-    MISSING,
-    Decimal,
-    Numbers,
-    distinct,
-    first,
-    is_missing,
-    looks_like_dates,
-    numbers_of,
-    thousands_or_decimals,
-)
+from .columns import MISSING, SAMPLE, Decimal, Numbers, first, looks_like_dates, thousands_or_decimals
 from .errors import DataError, Problems, one_line
+from .looks import Look
+from .table_cells import Table
 
 __all__ = ["Feature", "Reading", "Source", "as_trained", "feature_of", "kinds_note", "target_of"]
 
@@ -71,15 +62,24 @@ class Reading:
     problems: Problems
     bad: np.ndarray = field(init=False)
     notes: list[str] = field(default_factory=list)
+    last: tuple[str, Look] | None = None
 
     def __post_init__(self) -> None:
         self.bad = np.zeros(len(self.table), dtype=bool)
+
+    def look(self, name: str) -> Look:
+        """The look at a column: what was found of the last one is kept, of no other, so that memory is."""
+        if self.last is None or self.last[0] != name:
+            self.last = name, Look(self.table.columns[name], self.options.missing)
+        return self.last[1]
 
     def fail(self, name: str, what: str, remedy: str) -> DataError:
         return self.problems.fail(self.table.file, f"column {one_line(name, 60)}" if name else "header", what, remedy)
 
     def mark(self, name: str, rows: np.ndarray, what: str, remedy: str = SKIP) -> None:
         """Notes a problem of some rows; {cell} in its text stands for the cell."""
+        if not rows.any():
+            return
         for row in np.flatnonzero(rows).tolist():
             place = f"{self.table.place(row)}, column {one_line(name, 60)}"
             self.problems.add(
@@ -87,37 +87,35 @@ class Reading:
             )
         self.bad |= rows
 
-    def column(self, name: str, option: str) -> np.ndarray:
-        """A column that an option names."""
+    def column(self, name: str, option: str) -> Look:
+        """The column that an option names."""
         if name not in self.table.columns:
             known = list(self.table.columns)
             near = difflib.get_close_matches(name, known, 1)
             columns = f"columns are {one_line(', '.join(known), 150)}"
             remedy = f"did you mean {one_line(near[0], 60)}?" if near else columns
             raise self.fail("", f"has no column {one_line(name, 60)!r} for --{option}", remedy)
-        return self.table.columns[name]
+        return self.look(name)
 
     def missing(self, name: str, numeric: bool) -> np.ndarray:
         """Which cells are missing: those that hold one of the words; of a column of text the empty ones."""
-        cells, words = self.table.columns[name], self.options.missing
-        if cells.dtype.kind == "f":
-            return np.isnan(cells)
-        return is_missing(cells, ("", *words) if words else MISSING if numeric else ("",))
+        words = self.options.missing
+        return self.look(name).are(("", *words) if words else MISSING if numeric else ("",))
 
     def numbers(self, name: str, decimal: Decimal | None = None) -> Numbers:
         """The numbers of a column, in the notation of `decimal` or of the options."""
-        cells = self.table.columns[name]
-        if cells.dtype.kind == "f":
-            return Numbers(cells, ~np.isnan(cells))
-        return numbers_of(cells, decimal or self.options.decimal, self.table.delimiter)
+        return self.look(name).numbers(decimal or self.options.decimal, self.table.delimiter)
 
     def numeric(self, name: str, numbers: Numbers, missing: np.ndarray) -> np.ndarray:
         """The values of a column of numbers; what is not one is a problem of its row."""
         if numbers.unsure:
             raise self.unsure(name, numbers.unsure)
         values, ok = numbers.values, numbers.ok
+        good = np.abs(values) <= LARGEST
+        if good.all() and not missing.any():
+            return values
         self.mark(name, ~ok & ~missing, "{cell} is not a number")
-        self.mark(name, ok & ~missing & ~(np.abs(values) <= LARGEST), "{cell} is not finite")
+        self.mark(name, ok & ~missing & ~good, "{cell} is not finite")
         return np.where(ok & ~missing, values, 0.0)
 
     def unsure(self, name: str, why: str) -> DataError:
@@ -137,7 +135,7 @@ class Reading:
             if column.values is None or column.source.decimal == ",":
                 continue
             name = column.source.name
-            if cell := thousands_or_decimals(names_in(self.table.columns[name])):
+            if cell := thousands_or_decimals(self.look(name).in_order()):
                 why = f"{cell} may be {cell.replace('.', '')}, since column {one_line(commas, 60)} has commas"
                 raise self.unsure(name, why)
 
@@ -190,7 +188,7 @@ class Feature:
 def feature_of(reading: Reading, name: str) -> Feature:
     """What a column is: numbers if at least half of its cells are, else categories."""
     declared = name in reading.options.categories
-    numbers = reading.numbers(name)
+    look, numbers = reading.look(name), reading.numbers(name)
     as_numbers = reading.missing(name, numeric=True)
     numeric = not declared and 2 * (numbers.ok & ~as_numbers).sum() >= max(1, (~as_numbers).sum())
     if not numeric and not declared and as_numbers.all():
@@ -206,44 +204,25 @@ def feature_of(reading: Reading, name: str) -> Feature:
     place = f"column {one_line(name, 60)}: "
     if numeric:
         filled = reading.numeric(name, numbers, missing)
-        notes = [*numbers.notes, *_lost_digits(reading.table.columns[name], numbers, one_line(name, 60))]
+        notes = [*numbers.notes, *look.lost_digits(numbers, one_line(name, 60))]
         return Feature(
             Source(name, decimal=numbers.decimal), missing, values=filled, notes=[place + note for note in notes]
         )
-    cells = names_in(reading.table.columns[name])
-    categories = distinct(cells[~missing])
+    categories = look.distinct(~missing)
     if len(categories) > MOST_CATEGORIES and not declared:
         what = f"is text with {len(categories)} different values, more than {MOST_CATEGORIES}"
-        if looks_like_dates(cells[~missing]):
-            what = f"holds dates ({one_line(cells[~missing][0], 40)})"
+        some = look.of_rows(np.flatnonzero(~missing)[:SAMPLE])
+        if looks_like_dates(some):
+            what = f"holds dates ({one_line(some[0], 40)})"
         elif len(categories) == (~missing).sum():
             what += ", each once: an identifier"
         raise reading.fail(name, what, f"leave it out with --ignore {one_line(name, 60)}, or turn it into numbers")
-    at = {category: code for code, category in enumerate(categories)}
-    codes = np.array([at.get(cell, -1) for cell in cells.tolist()])
+    codes = look.places(categories)
     told = []
     if not reading.options.missing:
         for word in (word for word in categories if word.lower() in MISSING):
             told.append(f"{place}{word!r} is a category; --missing {word} takes it for a missing cell")
     return Feature(Source(name, categories), missing, codes=np.where(missing, -1, codes), notes=told)
-
-
-def _lost_digits(cells: np.ndarray, numbers: Numbers, name: str) -> list[str]:
-    """What cells say beyond their value as a float64: leading zeros, digits beyond the sixteenth."""
-    if cells.dtype.kind == "f":
-        return []
-    notes, whole = [], np.strings.isdecimal(cells)
-    zeros = np.strings.startswith(cells, "0") & whole & (np.strings.str_len(cells) > 1)
-    if zeros.any():
-        code = one_line(cells[first(zeros)], 40)
-        notes.append(f"{code} is read as a number, without its zeros; --categories {name} keeps them")
-    short = np.strings.str_len(cells) < 100
-    places = np.flatnonzero(whole & short & numbers.ok & (np.abs(numbers.values) >= 2**53))
-    rounded = next((i for i in places.tolist() if int(cells[i]) != int(numbers.values[i])), None)
-    if rounded is not None:
-        code = one_line(cells[rounded], 40)
-        notes.append(f"{code} is rounded to {numbers.values[rounded]:.0f}; --categories {name} keeps its digits")
-    return notes
 
 
 def kinds_note(columns: list[Feature]) -> str:
@@ -254,29 +233,30 @@ def kinds_note(columns: list[Feature]) -> str:
 def target_of(reading: Reading, name: str) -> tuple[np.ndarray, list[str] | None, str]:
     """Targets as places in the class names, or as numbers (then there are no names); and how that was decided."""
     kind: str = reading.options.target_kind
-    numbers = reading.numbers(name)
+    look, numbers = reading.look(name), reading.numbers(name)
     values, ok = numbers.values, numbers.ok
     missing = reading.missing(name, numeric=True)
     there = ~missing
     whole_column_is_numbers = bool(there.any()) and bool(ok[there].all())
-    cells = names_in(reading.table.columns[name])
     if not whole_column_is_numbers:
         missing = reading.missing(name, numeric=False)
         there = ~missing
-    found = distinct(cells[there])
+    fractions = whole_column_is_numbers and bool((values[there] != np.round(values[there])).any())
+    only_number = kind == "number" or (kind == "numbers" and ok[there].any()) or (kind == "auto" and fractions)
+    count = 0 if only_number else look.count(there)
     remedy = "say --target-kind classes, or choose the column to predict with --target"
     # "numbers" and "labels" are what the recipe predicts, where the user did not say what the target is.
     if kind == "numbers":
         kind, decided = "number" if ok[there].any() else "classes", "which the recipe predicts"
     elif kind == "labels":
         kind, decided = "classes", "which the recipe predicts"
-        if whole_column_is_numbers and len(found) > MOST_CATEGORIES:
-            raise reading.fail(name, f"holds {len(found)} different numbers, and the recipe predicts classes", remedy)
+        if whole_column_is_numbers and count > MOST_CATEGORIES:
+            raise reading.fail(name, f"holds {count} different numbers, and the recipe predicts classes", remedy)
     elif kind == "auto":
-        whole = whole_column_is_numbers and bool((values[there] == np.round(values[there])).all())
-        few = len(found) <= max(2, min(MOST_CATEGORIES, int(there.sum()) // 2))
+        few = count <= max(2, min(MOST_CATEGORIES, int(there.sum()) // 2))
         mostly = 2 * ok[there].sum() >= there.sum()
-        text = not whole_column_is_numbers and not (mostly and len(found) > MOST_CATEGORIES)
+        whole = whole_column_is_numbers and not fractions
+        text = not whole_column_is_numbers and not (mostly and count > MOST_CATEGORIES)
         kind = "classes" if (whole and few) or text else "number"
         decided = "as its cells look"
     else:
@@ -286,11 +266,11 @@ def target_of(reading: Reading, name: str) -> tuple[np.ndarray, list[str] | None
         y = reading.numeric(name, numbers, missing)
         reading.notes += [f"column {one_line(name, 60)}: {note}" for note in numbers.notes]
         return y, None, f"a number ({decided}; --target-kind classes takes its values for classes)"
-    if len(found) > max(MOST_CATEGORIES, int(there.sum()) // 2):
-        what = f"has {len(found)} different values in {int(there.sum())} rows: too many for classes"
+    if count > max(MOST_CATEGORIES, int(there.sum()) // 2):
+        what = f"has {count} different values in {int(there.sum())} rows: too many for classes"
         raise reading.fail(name, what, remedy.replace("say --target-kind classes, or ", ""))
-    at = {label: place for place, label in enumerate(found)}
-    y = np.array([at.get(cell, 0) for cell in cells.tolist()], dtype=np.int64)
+    found = look.distinct(there)
+    y = np.maximum(look.places(found), 0)
     otherwise = f" ({decided}; --target-kind number takes them for numbers)" if whole_column_is_numbers else ""
     return y, found, f"{len(found)} classes{otherwise}"
 
@@ -314,18 +294,18 @@ def as_trained(reading: Reading, source: dict[str, Any], notes: dict[int, list[s
             notes.setdefault(first(numbers.ok), []).append(f"column {one_line(name, 60)}: {note}")
         yield np.where(missing, 0.0 if fill is None else float(fill), filled)[:, None]
     else:
-        at = {category: place for place, category in enumerate(categories)}
-        cells = names_in(reading.table.columns[name]).tolist()
-        hot = np.zeros((len(cells), len(categories)))
-        for row, cell in enumerate(cells):
-            cell = fill if missing[row] and fill is not None else cell
-            if cell in at:
-                hot[row, at[cell]] = 1
-            elif not missing[row]:
-                known = one_line(", ".join(categories), 100)
-                notes.setdefault(row, []).append(
-                    f"column {one_line(name, 60)}: {one_line(cell, 40)!r} is unknown (known are {known}), taken as none"
-                )
+        look = reading.look(name)
+        places = look.places(categories)
+        unknown = np.flatnonzero((places < 0) & ~missing)
+        known = one_line(", ".join(categories), 100) if len(unknown) else ""
+        for row, cell in zip(unknown.tolist(), look.of_rows(unknown).tolist(), strict=True):
+            notes.setdefault(row, []).append(
+                f"column {one_line(name, 60)}: {one_line(cell, 40)!r} is unknown (known are {known}), taken as none"
+            )
+        if fill is not None:
+            places[missing] = categories.index(fill) if fill in categories else -1
+        hot = np.zeros((len(places), len(categories)))
+        hot[np.flatnonzero(places >= 0), places[places >= 0]] = 1
         yield hot
     if source.get("indicator"):
         yield missing[:, None].astype(np.float64)

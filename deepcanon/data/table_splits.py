@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from .cells import names_in
-from .columns import distinct
 from .errors import one_line
 from .splits import SPLIT_NAMES, draw_splits, shares
 from .table_columns import Reading
@@ -29,12 +27,12 @@ def splits_of(
     if options.split and given is not None:
         raise reading.problems.fail(table.file, "", "has a file for each split", "leave --split out")
     if options.split:
-        column = np.strings.lower(names_in(reading.column(options.split, "split")))
-        unknown = next((cell for cell in column[rows].tolist() if cell not in SPLIT_NAMES), None)
-        if unknown is not None:
-            what = f"says {one_line(unknown, 40)!r}, which is not a split"
+        look = reading.column(options.split, "split")
+        given = look.each(lambda cell: SPLIT_NAMES.get(cell.lower(), ""))
+        unknown = rows[given[rows] == ""][:1]
+        if len(unknown):
+            what = f"says {one_line(np.strings.lower(look.of_rows(unknown))[0], 40)!r}, which is not a split"
             raise reading.fail(options.split, what, "write train, valid or test in each row")
-        given = np.array([SPLIT_NAMES.get(cell, "") for cell in column.tolist()])
     if given is not None:
         found = {split: rows[given[rows] == split] for split in ("train", "valid", "test")}
         found = {split: some for split, some in found.items() if len(some)}
@@ -66,15 +64,16 @@ def _drawn(
             raise reading.problems.fail(reading.table.file, "", "leaves no row to train on", "give smaller shares")
         return {"train": np.sort(ordered[:end]), **found}, f"{which}: the latest rows by {options.time}"
     if options.group:
-        names = names_in(reading.column(options.group, "group"))
-        groups = distinct(names[rows])
+        look = reading.column(options.group, "group")
+        used = np.zeros(len(reading.table), dtype=bool)
+        used[rows] = True
+        groups = look.distinct(used)
         if len(groups) <= len(missing):
             what = f"has {len(groups)} groups, too few for {len(missing) + 1} splits"
             raise reading.fail(options.group, what, "ask for fewer splits")
         drawn = draw_splits(len(groups), None, missing, seed)
-        at = {group: split for split, places in drawn.items() for group in (groups[i] for i in places.tolist())}
-        split_of = np.array([at[name] for name in names[rows].tolist()])
-        found = {split: rows[split_of == split] for split in drawn}
+        places = look.places(groups)[rows]
+        found = {split: rows[np.isin(places, some.numpy())] for split, some in drawn.items()}
         return found, f"{which} drawn by seed {seed}, groups of {options.group} kept together"
     chosen = None if labels is None else torch.from_numpy(labels[rows])
     drawn = draw_splits(len(rows), chosen, missing, seed)
@@ -90,13 +89,13 @@ def _times(reading: Reading) -> np.ndarray:
         raise reading.unsure(name, numbers.unsure)
     if numbers.ok[good].all():
         return numbers.values
-    cells = names_in(reading.table.columns[name]).tolist()
-    moments = [_moment(cell) for cell in cells]
-    wrong = next((i for i in np.flatnonzero(good).tolist() if moments[i] is None), None)
-    if wrong is not None:
-        what = f"holds {one_line(cells[wrong], 40)!r}, which is not a time"
+    look = reading.look(name)
+    moments = look.each(lambda cell: np.nan if (moment := _moment(cell)) is None else moment)
+    wrong = np.flatnonzero(good & np.isnan(moments))[:1]
+    if len(wrong):
+        what = f"holds {one_line(look.of_rows(wrong)[0], 40)!r}, which is not a time"
         raise reading.fail(name, what, "write numbers, or dates as 2026-01-31")
-    return np.array([np.nan if moment is None else moment for moment in moments])
+    return moments
 
 
 def _moment(cell: str) -> float | None:

@@ -14,13 +14,15 @@ from deepcanon.options import Tables
 from . import published
 from .archives import read_member
 from .cells import ACCEPTS, SUFFIXES, Table, from_bytes, load, names_in, suffix_of
-from .columns import is_missing
 from .errors import DataError, Problem, Problems, one_line
 from .inputs import Inputs
 from .splits import SPLIT_NAMES, Dataset, Split, shares
+from .table_cells import joined
 from .table_columns import LARGEST as LARGEST
-from .table_columns import Reading, as_trained, feature_of, kinds_note, target_of
+from .table_columns import Feature, Reading, as_trained, feature_of, kinds_note, target_of
 from .table_splits import drawn_splits, splits_of
+
+TOGETHER, AT_ONCE = 32, 8192  # columns and rows that are copied at a time: a piece that the processor keeps at hand
 
 __all__ = ["ACCEPTS", "finish", "fits", "inputs", "read", "read_named"]
 
@@ -72,9 +74,9 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     if unread:
         notes.append(f"not read: {one_line(', '.join(unread), 150)}")
     delimiters = {table.delimiter for table in tables.values()}
-    joined = Table(
+    whole = Table(
         str(path),
-        {name: _joined([table.columns[name] for table in tables.values()]) for name in names},
+        {name: joined([table.columns[name] for table in tables.values()]) for name in names},
         np.concatenate([table.rows for table in tables.values()]),
         tables["train"].unit,
         delimiters.pop() if len(delimiters) == 1 else "",
@@ -82,12 +84,7 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
         parts=[files[split].name for split, table in tables.items() for _ in range(len(table))],
     )
     given = np.repeat(list(tables), sizes)
-    return _dataset(joined, given, seed, chosen, problems, [file.name for file in files.values()])
-
-
-def _joined(columns: list[np.ndarray]) -> np.ndarray:
-    same = len({column.dtype.kind for column in columns}) == 1
-    return np.concatenate(columns if same else [names_in(column) for column in columns])
+    return _dataset(whole, given, seed, chosen, problems, [file.name for file in files.values()])
 
 
 def _dataset(
@@ -103,7 +100,8 @@ def _dataset(
             raise DataError(problems.found)
         raise problems.fail(table.file, "", "has no rows", "give rows below the header")
     reading = Reading(table, options, problems, notes=list(table.notes))
-    free = [n for n in names if n not in {*options.ignore, *roles(options)}]
+    taken = {*options.ignore, *roles(options)}
+    free = [n for n in names if n not in taken]
     if not free:
         raise reading.fail("", "has no column left to predict", "leave fewer out")
     target = options.target or free[-1]
@@ -121,7 +119,7 @@ def _dataset(
     reading.check_points(columns)
     for option, name in (("group", options.group), ("time", options.time)):
         if name:
-            empty = is_missing(names_in(reading.column(name, option)), ("",))
+            empty = reading.column(name, option).are(("",))
             reading.mark(name, empty, f"has no {option}", "fill it in, or leave such rows out with --skip-bad")
     if options.ignore:
         reading.notes.append(f"left out: {one_line(', '.join(options.ignore), 150)}")
@@ -130,11 +128,9 @@ def _dataset(
     if not len(rows):
         raise DataError(problems.found)
     drawn, said = splits_of(reading, given, rows, y if classes else None, seed)
-    sources, blocks = [], []
     for column in columns:
         column.fill_from(drawn["train"], options.impute)
-        sources.append(column.source)
-        blocks += column.blocks(rows)
+    sources = [column.source for column in columns]
     facts = {
         "columns": [name for source in sources for name in source.names()], "target": target, "classes": classes,
         "sources": [source.facts() for source in sources],
@@ -143,16 +139,32 @@ def _dataset(
         facts["header"] = options.header
     if options.missing or options.decimal != "auto":
         facts |= {"missing": list(options.missing), "decimal": options.decimal}
-    place = np.full(len(table), -1)
-    place[rows] = np.arange(len(rows))
-    drawn = {split: place[some] for split, some in drawn.items()}
     told = [f"{table.place(int(row))}: {_shown(table, int(row))}" for row in rows[:3]]
-    x = np.concatenate(blocks, 1)
     notes = [kinds_note(columns), *reading.notes, *(note for column in columns for note in column.notes)]
+    table.columns.clear()  # all is understood: the text of a large table goes before its numbers are copied
+    x = _features(columns, drawn)
     return finish(
-        x, y[rows], facts, drawn, problems, files, told, said=said, seed=seed, left_out=table.left_out,
-        target_note=how, notes=[note for note in notes if note],
+        x, {split: y[some] for split, some in drawn.items()}, facts, problems, files, told, said=said, seed=seed,
+        left_out=table.left_out, target_note=how, notes=[note for note in notes if note],
     )  # fmt: skip
+
+
+def _features(columns: list[Feature], drawn: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The features [N, F] of each split. The list of columns is emptied on the way: memory holds them once."""
+    width = sum(len(column.source.names()) for column in columns)
+    found = {split: np.empty((len(rows), width)) for split, rows in drawn.items()}
+    start = 0
+    columns.reverse()
+    while columns:
+        some = [columns.pop() for _ in columns[:TOGETHER]]
+        end = start + sum(len(column.source.names()) for column in some)
+        for split, rows in drawn.items():
+            for at in range(0, len(rows), AT_ONCE):
+                few = rows[at : at + AT_ONCE]
+                blocks = [block for column in some for block in column.blocks(few)]
+                np.concatenate(blocks, 1, out=found[split][at : at + AT_ONCE, start:end])
+        start = end
+    return found
 
 
 def roles(options: Tables) -> set[str]:
@@ -166,21 +178,26 @@ def _shown(table: Table, row: int) -> str:
 
 
 def finish(
-    x: np.ndarray, y: np.ndarray | None, facts: dict[str, Any], drawn: dict[str, np.ndarray], problems: Problems,
+    x: dict[str, np.ndarray], y: dict[str, np.ndarray] | None, facts: dict[str, Any], problems: Problems,
     files: list[str], examples: list[str], *, said: str, seed: int, left_out: int = 0, target_note: str = "",
     notes: Sequence[str] = (),
 ) -> Dataset:  # fmt: skip
-    """Puts the data set together; y may be missing, then there is nothing to predict."""
-    inputs_ = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float64))
-    targets = None if y is None else torch.from_numpy(np.ascontiguousarray(y))
-    splits = {}
-    for split, rows in drawn.items():
-        places = torch.from_numpy(np.ascontiguousarray(rows))
-        splits[split] = Split(inputs_[places], None if targets is None else targets[places])
-    counts = {split: len(rows) for split, rows in drawn.items()}
+    """Puts the data set together, of features [N, F] of each split; without y, nothing is predicted."""
+    splits = {
+        split: Split(
+            torch.from_numpy(np.ascontiguousarray(values, dtype=np.float64)),
+            None if y is None else torch.from_numpy(np.ascontiguousarray(y[split])),
+        )
+        for split, values in x.items()
+    }
+    counts = {split: len(values) for split, values in x.items()}
     listed = ", ".join(f"{split} {n:,}" for split, n in counts.items())
     about = "no target" if y is None else f"target {one_line(facts['target'], 60)} as {target_note}"
-    told = [f"table: {x.shape[1]} features, {about}", f"rows: {listed}{f' ({said})' if said else ''}", *notes]
+    told = [
+        f"table: {next(iter(x.values())).shape[1]} features, {about}",
+        f"rows: {listed}{f' ({said})' if said else ''}",
+        *notes,
+    ]
     if left_out:
         told.append(f"{left_out} rows with missing cells left out")
     skipped = problems.skipped()
@@ -211,12 +228,13 @@ def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) 
         told = [f"row {r + 1}: {columns[0]}={x[r, 0]:g}, ..., {classes[y[r]] if classes else y[r]}" for r in range(3)]
         drawn, said = drawn_splits(len(x), y if classes else None, options, seed)
         how = f"{len(classes)} classes" if classes else "a number"
-        return finish(x, y, facts, drawn, Problems(), [name], told, said=said, seed=seed, target_note=how)
+        xs, ys = ({split: values[rows] for split, rows in drawn.items()} for values in (x, y))
+        return finish(xs, ys, facts, Problems(), [name], told, said=said, seed=seed, target_note=how)
     path = published.get(name)["housing.tgz"]
     problems = Problems()
     table = from_bytes(read_member(path, "housing/housing.csv"), f"{path}: housing/housing.csv", ".csv", problems)
     problems.settle()
-    table = table.take(np.flatnonzero(table.columns["total_bedrooms"] != ""))
+    table = table.take(np.flatnonzero(names_in(table.columns["total_bedrooms"]) != ""))
     chosen = replace(chosen, target=chosen.target or "median_house_value")
     return _dataset(table, None, seed, chosen, problems, [path.name])
 
@@ -266,7 +284,8 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
         rows = np.flatnonzero(~reading.bad)
         blocks.append(np.concatenate(columns, 1)[rows])
         found.names += [f"{table.file}: {table.place(row)}" for row in rows.tolist()]
-        found.rows += [{name: table.name(name, row) for name in table.columns} for row in rows.tolist()]
+        cells = {name: names_in(cells)[rows].tolist() for name, cells in table.columns.items()}
+        found.rows += [dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True)]
         place = {row: start + i for i, row in enumerate(rows.tolist())}
         found.notes |= {place[row]: "; ".join(words) for row, words in notes.items() if row in place}
         found.refused += mine.found

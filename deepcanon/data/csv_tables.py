@@ -1,0 +1,292 @@
+"""CSV as a table: read by Python's csv module, or a large file by pyarrow where both would find the same cells."""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from .columns import text_array
+from .errors import DataError, Problems, one_line
+from .table_cells import ArrowCells, Cells, Table, number
+
+__all__ = ["MOST_COLUMNS", "check_header", "read_csv", "read_large_csv"]
+
+MOST_COLUMNS = 100_000
+CHUNK = 1_000_000  # cells that are held as Python objects at a time
+LARGE = 1 << 20  # bytes from which importing pyarrow pays
+BLOCK = 1 << 24  # bytes that pyarrow cuts into cells at a time
+PIECE = 1 << 24  # bytes that are searched at a time
+
+
+def _delimiter(line: str, suffix: str) -> str:
+    """The one of comma, semicolon, tab and bar that the first line holds most of, outside quotes."""
+    if suffix == ".tsv":
+        return "\t"
+    bare = "".join(line.split('"')[::2])
+    return max((",", ";", "\t", "|"), key=bare.count)
+
+
+def _dialect(line: str, suffix: str) -> tuple[str, list[str]]:
+    """The delimiter; and what the first line says of it, if it is a spreadsheet's own first line."""
+    if found := re.fullmatch(r"\ufeff?sep=(.)\s*", line):
+        said = f"the first line, {line.strip()!r}, says that cells are separated by {found[1]!r}"
+        return found[1], [said]
+    return _delimiter(line, suffix), []
+
+
+def read_csv(text: str, file: str, suffix: str, problems: Problems, header: str) -> Table:
+    """The table in a text that is not empty; rows of another width are noted as problems and left out."""
+    start, line = 0, next(line for line in io.StringIO(text) if line.strip())
+    delimiter, notes = _dialect(line, suffix)
+    if notes:
+        start = text.index(line) + len(line)
+        if not text[start:].strip():
+            raise problems.fail(file, "", "is empty", "give a header line and rows")
+    skipped = text[:start].count("\n")
+    reader = csv.reader(io.StringIO(text[start:], newline=""), delimiter=delimiter, strict=True)
+    names: list[str] = []
+    blocks: list[list[np.ndarray]] = []
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    most = CHUNK
+
+    def flush() -> None:
+        if rows:
+            blocks.append([text_array(column) for column in zip(*rows, strict=True)])
+            rows.clear()
+
+    try:
+        for cells in reader:
+            if not cells or (len(cells) == 1 and not cells[0].strip()):
+                continue  # a blank line
+            if not names:
+                names = _names(cells, header)
+                check_header(names, file, problems)
+                most = max(1, CHUNK // len(names))
+                if header != "no":
+                    continue
+            if len(cells) != len(names):
+                place = f"line {reader.line_num + skipped}"
+                problems.add(file, place, *_of_another_length(cells, names, delimiter))
+                continue
+            rows.append(cells)
+            lines.append(reader.line_num + skipped)
+            if len(rows) >= most:
+                flush()
+    except csv.Error as error:
+        place = f"line {reader.line_num + skipped}"
+        raise problems.fail(file, place, f"is not a valid row ({error})", "check its quotes") from None
+    flush()
+    if not names:  # nothing but lines such as ""
+        raise problems.fail(file, "", "is empty", "give a header line and rows")
+    columns: dict[str, Cells] = {
+        name: np.concatenate([block[place] for block in blocks]) if blocks else text_array([])
+        for place, name in enumerate(names)
+    }
+    return _table(file, columns, np.array(lines, dtype=np.int64), delimiter, problems, header, notes)
+
+
+def _names(cells: list[str], header: str) -> list[str]:
+    return [f"x{i}" for i in range(1, len(cells) + 1)] if header == "no" else [cell.strip() for cell in cells]
+
+
+def _of_another_length(cells: list[str], names: list[str], delimiter: str) -> tuple[str, str]:
+    some = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+    what = f"has {some}, the header {len(names)} (separated by {delimiter!r})"
+    return what, "give each row one cell for each column"
+
+
+def _table(
+    file: str, columns: dict[str, Cells], lines: np.ndarray, delimiter: str, problems: Problems, header: str,
+    notes: list[str],
+) -> Table:  # fmt: skip
+    names = list(columns)
+    if header == "auto":
+        _check_that_names_are_names(names, columns, file, problems)
+    if header == "no":
+        notes.append(f"no header: the columns are called {names[0]} to {names[-1]}")
+    return Table(file, columns, lines, "line", delimiter, 0, notes)
+
+
+def check_header(names: list[str], file: str, problems: Problems) -> None:
+    if len(names) > MOST_COLUMNS:
+        raise problems.fail(file, "header", f"has {len(names)} columns", f"give a table of at most {MOST_COLUMNS}")
+    for place, name in enumerate(names, 1):
+        if not name:
+            raise problems.fail(file, f"header, column {place}", "has no name", "name every column in the first line")
+    double = [name for name, count in Counter(names).items() if count > 1]
+    if double:
+        what = f"column name {one_line(double[0], 60)!r} comes twice"
+        raise problems.fail(file, "header", what, "give each column its own name, or say --header no")
+
+
+def _check_that_names_are_names(names: list[str], columns: dict[str, Cells], file: str, problems: Problems) -> None:
+    """Refuses a first line that is the first row: numbers above columns of numbers, or words of the columns below."""
+    of_numbers = (name for name, cells in columns.items() if len(cells) and _mostly_numbers(cells))
+    some = next(of_numbers, None)
+    if some is not None:  # the first name that is none settles it, before all columns are looked at
+        values = number(some) is not None and all(number(name) is not None for name in of_numbers)
+    else:
+        values = all(number(name) is not None for name in names) or (
+            len(columns[names[0]]) > 1 and all(name in _texts(cells) for name, cells in columns.items())
+        )
+    if values:
+        what = f"looks like values ({one_line(', '.join(names[:3]), 60)}), not names"
+        remedy = "put a line with the column names first, or say --header no (--header yes if these are names)"
+        raise problems.fail(file, "first line", what, remedy)
+
+
+def _texts(cells: Cells) -> Iterable[str]:
+    return cells if isinstance(cells, ArrowCells) else cells.tolist()
+
+
+def _mostly_numbers(cells: Cells) -> bool:
+    there = [cell for cell in islice(_texts(cells[:200] if isinstance(cells, np.ndarray) else cells), 200) if cell]
+    return 2 * sum(number(cell) is not None for cell in there) > len(there)
+
+
+def read_large_csv(data: bytes, file: str, suffix: str, problems: Problems, header: str) -> Table | None:
+    """The table that `read_csv` would give, its cells held by pyarrow.
+
+    None if the file is small, if pyarrow is not here, or if anything about the file is unusual (quotes in the middle of
+    cells, line ends in them, bytes that are no text, an unusable header): then `read_csv` is to read it.
+    """
+    found = _head(data, suffix) if len(data) >= LARGE else None
+    if found is None:
+        return None
+    delimiter, notes, first, end = found
+    try:
+        cells = next(csv.reader([data[first:end].decode()], delimiter=delimiter, strict=True))
+        names = _names(cells, header)
+        check_header(names, file, Problems())
+    except (csv.Error, DataError, UnicodeDecodeError):
+        return None
+    start = first if header == "no" else end
+    if len(names) < 2 or not _well_quoted(data, start, delimiter):
+        return None
+    read = _by_arrow(data, start, len(names), delimiter)
+    if read is None:
+        return None
+    columns, odd = read
+    filled = _filled_lines(data, start, len(columns[0]) + len(odd))
+    if filled is None:
+        return None
+    for place, row in odd.items():
+        if len(row) > 1 or row[0].strip():  # else a blank line
+            problems.add(file, f"line {filled[place]}", *_of_another_length(row, names, delimiter))
+    lines = np.delete(filled, list(odd)) if odd else filled
+    return _table(file, dict(zip(names, columns, strict=True)), lines, delimiter, problems, header, notes)
+
+
+def _head(data: bytes, suffix: str) -> tuple[str, list[str], int, int] | None:
+    """The delimiter, what is said of it, and where the first line with cells begins and ends."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data:
+        return None
+    if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
+        return None
+    start = 3 if data.startswith(b"\xef\xbb\xbf") else 0
+    delimiter, notes = "", list[str]()
+    while start < len(data):
+        end = (data.find(b"\n", start) + 1) or len(data)
+        try:
+            line = data[start:end].decode()
+        except UnicodeDecodeError:
+            return None
+        if line.strip():
+            if delimiter:  # the line below sep=
+                return delimiter, notes, start, end
+            delimiter, notes = _dialect(line, suffix)
+            if delimiter not in ",;\t|:":
+                return None
+            if not notes:
+                return delimiter, notes, start, end
+        elif line.strip("\r\n"):
+            return None  # blanks alone
+        start = end
+    return None
+
+
+def _well_quoted(data: bytes, start: int, delimiter: str) -> bool:
+    """Whether each quote opens or closes a cell or is doubled within one, and no cell holds a line end."""
+    if data.find(b'"', start) < 0:
+        return True
+    before, after = [ord(c) for c in f'\n"{delimiter}'], [ord(c) for c in f'\r\n"{delimiter}']
+    while start < len(data):
+        end = len(data) if start + PIECE >= len(data) else data.find(b"\n", start + PIECE) + 1 or len(data)
+        held = np.frombuffer(b"\n" + data[start:end] + b"\n", np.uint8)
+        quotes = np.flatnonzero(held == ord('"'))
+        opening, closing = quotes[::2], quotes[1::2]
+        if len(opening) != len(closing):
+            return False
+        if not (np.isin(held[opening - 1], before).all() and np.isin(held[closing + 1], after).all()):
+            return False
+        ends = np.flatnonzero(held == ord("\n"))
+        if (np.searchsorted(ends, opening) != np.searchsorted(ends, closing)).any():
+            return False
+        start = end
+    return True
+
+
+def _by_arrow(
+    data: bytes, start: int, width: int, delimiter: str
+) -> tuple[list[ArrowCells], dict[int, list[str]]] | None:
+    """Columns of text; and the rows of another width, by their places among the lines that are not empty."""
+    try:
+        import pyarrow
+        from pyarrow import csv as arrow_csv
+    except ImportError:
+        return None
+    found: dict[int, str] = {}
+
+    def keep(row: Any) -> str:
+        found[row.number - 1] = row.text
+        return "skip"
+
+    names = [str(place) for place in range(width)]
+    quote = '"' if data.find(b'"', start) >= 0 else False
+    handler = keep if data.isascii() else None  # pyarrow does not look whether rows of another width are text
+    try:
+        content = arrow_csv.read_csv(
+            pyarrow.py_buffer(memoryview(data)[start:]),
+            arrow_csv.ReadOptions(use_threads=False, column_names=names, block_size=BLOCK),
+            arrow_csv.ParseOptions(delimiter=delimiter, quote_char=quote, invalid_row_handler=handler),
+            arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pyarrow.string()), null_values=[], strings_can_be_null=False
+            ),
+        )
+        odd = {place: next(csv.reader([row], delimiter=delimiter, strict=True)) for place, row in found.items()}
+    except (pyarrow.ArrowInvalid, csv.Error):
+        return None
+    parts, columns = content.columns[::-1], []
+    del content
+    while parts:  # each column in one piece, its pieces given back before the next
+        columns.append(ArrowCells(parts.pop()))
+        if columns[-1].longest() > csv.field_size_limit():
+            return None
+    return columns, odd
+
+
+def _filled_lines(data: bytes, start: int, count: int) -> np.ndarray | None:
+    """The numbers of the lines from `start` that are not empty, if they are as many as the rows."""
+    number = data.count(b"\n", 0, start) + 1
+    lines = data.count(b"\n", start) + (not data.endswith(b"\n"))
+    if lines == count:
+        return np.arange(number, number + count)
+    filled = []
+    while start < len(data):
+        end = len(data) if start + PIECE >= len(data) else data.find(b"\n", start + PIECE) + 1 or len(data)
+        held = np.frombuffer(data[start:end], np.uint8)
+        ends = np.flatnonzero(held == ord("\n"))
+        if not len(ends) or ends[-1] != len(held) - 1:
+            ends = np.append(ends, len(held))
+        sizes = np.diff(ends, prepend=-1) - 1
+        empty = (sizes == 0) | ((sizes == 1) & (held[ends - 1] == ord("\r")))
+        filled.append(number + np.flatnonzero(~empty))
+        number, start = number + len(ends), end
+    found = np.concatenate(filled) if filled else np.zeros(0, dtype=np.int64)
+    return found if len(found) == count else None
