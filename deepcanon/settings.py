@@ -35,6 +35,8 @@ class Settings:
     """CPU threads; 0 measures one against all."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Arithmetic of matrix products; auto measures if the recipe allows bf16."""
+    allocator: Literal["keep", "leave"] = "keep"
+    """What is done with memory that a step frees: keep some for the next one, or leave that to the C library."""
     compile: bool = False
     """Compile the modules; slower for small ones."""
     evaluate_every: Whole = 0

@@ -16,9 +16,11 @@ from deepcanon.engine.contract import Recipe, modules_of
 from deepcanon.engine.drawing import Drawing
 from deepcanon.engine.events import Events
 from deepcanon.engine.instances import evaluate, is_model, make, seed_generators, splits
+from deepcanon.engine.memory import give_back_more, peak_bytes
 from deepcanon.engine.metrics import Averages, MetricsFile, plain, read_metrics
 from deepcanon.engine.progress import Progress
 from deepcanon.engine.run import Run
+from deepcanon.engine.signals import handled
 from deepcanon.errors import Abandoned, CheckpointError, DeepcanonError, Interrupted, NonFiniteError, UsageError
 
 __all__ = ["Loop", "Say"]
@@ -74,7 +76,7 @@ class Loop:
             self.events = Events(self.folder / "events", self.done or None, self.say)
         self.began = self.saved = time.monotonic()
         run.heard = lambda: self.signal
-        with self.lock(), self._signals():
+        with self.lock(), handled(self._hear):
             self.status("running")
             try:
                 if self.done == 0 and not self.checkpoints.named("step"):
@@ -187,6 +189,7 @@ class Loop:
             if not self.plain:
                 self.drawing.figures(recipe, self.done, last=bool(ends or self.stop_reason))
             self.status("running")
+        give_back_more()
         return row
 
     # Checkpoints
@@ -279,6 +282,7 @@ class Loop:
             "steps": self.run.steps,
             "seconds": round(self._elapsed(), 3),
             "cpu_seconds": round(self.cpu_seconds, 3),
+            "peak_mb": peak_bytes() >> 20,
             "reason": reason,
             "best": self.best and {**self.best, "value": plain(self.best["value"])},
             "metrics": {name: plain(value) for name, value in self.last.items()},
@@ -324,22 +328,7 @@ class Loop:
             finally:
                 self.locked = False
 
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM are heard at the next step border; a second SIGINT ends at once."""
-
-        def hear(number: int, frame: Any) -> None:
-            if self.signal and number == signal.SIGINT:
-                raise KeyboardInterrupt
-            self.signal = number
-
-        try:
-            before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
-        except ValueError:  # not the main thread: the caller's signals are its own affair
-            yield
-            return
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _hear(self, number: int, frame: Any) -> None:
+        if self.signal and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.signal = number

@@ -21,6 +21,7 @@ from deepcanon.engine.contract import Recipe, modules_of
 from deepcanon.engine.folder import begin, changes_of, environment, refuse_links
 from deepcanon.engine.instances import evaluate, make, seed_generators, splits
 from deepcanon.engine.loop import Loop, Say
+from deepcanon.engine.memory import keep_freed_memory
 from deepcanon.engine.metrics import plain
 from deepcanon.engine.precision import has_bf16
 from deepcanon.engine.run import Run
@@ -93,6 +94,8 @@ def train(
     settings = settle_device(settings)
     if settings.threads:
         torch.set_num_threads(settings.threads)
+    if settings.allocator == "keep":
+        keep_freed_memory()
     seed_generators(settings.seed, 0, "learn")
     data = open_data(config, settings)
     for note in data.notes:
@@ -176,6 +179,8 @@ def resume(
     if steps is not None:
         settings = settings.with_(steps=steps)
     torch.set_num_threads(settings.threads)
+    if settings.allocator == "keep":
+        keep_freed_memory()
     facts = read_folder(folder / "facts")["facts"]
     opened: list[Any] = []
 
@@ -226,6 +231,8 @@ def load(
     settings = settle_device(content["settings"].with_(device=device))
     if device in ("auto", "cpu"):
         torch.set_num_threads(max(1, settings.threads))
+    if settings.allocator == "keep":
+        keep_freed_memory()
     facts = read_folder(folder / "facts")["facts"]
     opener = (lambda: open_data(config, settings)) if open_data else None
     recipe = make(recipe_class, config, facts, Run(settings, folder, opener, lend=lend))
