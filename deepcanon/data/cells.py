@@ -11,7 +11,7 @@ from .archives import MAX_BYTES, read_bytes
 from .columns import text_array
 from .csv_tables import MOST_COLUMNS, check_header, read_csv, read_large_csv
 from .errors import DataError, Problems, one_line
-from .table_cells import ArrowCells, Cells, Table, names_in, number
+from .table_cells import ArrowCells, Cells, Table, held_by_arrow, is_large, names_in, number
 from .text import decode
 
 __all__ = ["ACCEPTS", "SUFFIXES", "Table", "from_bytes", "load", "names_in", "number", "suffix_of"]
@@ -57,10 +57,11 @@ def from_bytes(data: bytes, file: str, suffix: str, problems: Problems, header: 
 
 def _json_lines(text: str, file: str, problems: Problems) -> Table:
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        for name, count in Counter(name for name, _ in pairs).items():
-            if count > 1:
-                raise ValueError(f"key {name!r} comes twice")
-        return dict(pairs)
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            double = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+            raise ValueError(f"key {double!r} comes twice")
+        return found
 
     rows: list[dict[str, Any]] = []
     lines: list[int] = []
@@ -76,6 +77,8 @@ def _json_lines(text: str, file: str, problems: Problems) -> Table:
             for name, value in row.items():
                 if isinstance(value, (dict, list)):
                     raise ValueError(f"column {name!r} is nested")
+            if "\\u" in line:
+                "".join([*row, *map(str, row.values())]).encode()  # half a pair of surrogates is no text
         except (ValueError, RecursionError) as error:
             what = f"is not a row ({one_line(error, 100)})"
             problems.add(file, f"line {count}", what, 'write one flat object such as {"a": 1}')
@@ -88,7 +91,8 @@ def _json_lines(text: str, file: str, problems: Problems) -> Table:
         raise problems.fail(file, "", what, "give all rows the same keys")
     if rows and "" in names:
         raise problems.fail(file, "", "has a column without a name", "name every column")
-    columns: dict[str, Cells] = {name: text_array([_json_cell(row.get(name)) for row in rows]) for name in names}
+    hold = held_by_arrow if is_large(text) else text_array
+    columns: dict[str, Cells] = {name: hold([_json_cell(row.get(name)) for row in rows]) for name in names}
     return Table(file, columns, np.array(lines, dtype=np.int64))
 
 

@@ -12,13 +12,12 @@ import numpy as np
 
 from .columns import text_array
 from .errors import DataError, Problems, one_line
-from .table_cells import ArrowCells, Cells, Table, number
+from .table_cells import ArrowCells, Cells, Table, is_large, number
 
 __all__ = ["MOST_COLUMNS", "check_header", "read_csv", "read_large_csv"]
 
 MOST_COLUMNS = 100_000
 CHUNK = 1_000_000  # cells that are held as Python objects at a time
-LARGE = 1 << 20  # bytes from which importing pyarrow pays
 BLOCK = 1 << 24  # bytes that pyarrow cuts into cells at a time
 PIECE = 1 << 24  # bytes that are searched at a time
 
@@ -156,7 +155,7 @@ def read_large_csv(data: bytes, file: str, suffix: str, problems: Problems, head
     None if the file is small, if pyarrow is not here, or if anything about the file is unusual (quotes in the middle of
     cells, line ends in them, bytes that are no text, an unusable header): then `read_csv` is to read it.
     """
-    found = _head(data, suffix) if len(data) >= LARGE else None
+    found = _head(data, suffix) if is_large(data) else None
     if found is None:
         return None
     delimiter, notes, first, end = found

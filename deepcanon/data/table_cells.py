@@ -11,8 +11,9 @@ from .columns import PLAIN, SAMPLE, Numbers, name_of_number, text_array
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["ArrowCells", "Cells", "Table", "joined", "may_be_number", "names_in", "number"]
+__all__ = ["ArrowCells", "Cells", "Table", "held_by_arrow", "is_large", "joined", "may_be_number", "names_in", "number"]
 
+LARGE = 1 << 20  # bytes from which importing pyarrow pays
 ARROW_LIMIT = (1 << 31) - 1  # bytes of text in one array with offsets of 32 bits
 
 
@@ -173,6 +174,23 @@ def may_be_number(word: str) -> bool:
 
 def _float_name(value: float) -> str:
     return "" if np.isnan(value) else name_of_number(value)
+
+
+def is_large(content: bytes | str) -> bool:
+    """Whether a file is so large that pyarrow is to hold its cells, if it is here."""
+    return len(content) >= LARGE
+
+
+def held_by_arrow(cells: list[str]) -> Cells:
+    """Cells as pyarrow holds them; as NumPy does, if pyarrow is not here or does not take them."""
+    try:
+        import pyarrow
+    except ImportError:
+        return text_array(cells)
+    try:
+        return ArrowCells(pyarrow.chunked_array([pyarrow.array(cells, pyarrow.string())], pyarrow.string()))
+    except (pyarrow.ArrowException, UnicodeError):
+        return text_array(cells)
 
 
 def names_in(cells: Cells) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from deepcanon.data import DataError, check, csv_tables, open_data, read_inputs
+from deepcanon.data import DataError, check, csv_tables, open_data, read_inputs, table_cells
 from deepcanon.data.cells import from_bytes
 from deepcanon.data.columns import numbers_of, text_array
 from deepcanon.data.errors import Problems
@@ -60,7 +60,7 @@ def all_of(path, options, skip_bad):
 def both(monkeypatch, path, options=None, skip_bad=False):
     """What the reader of small tables understands, after a comparison with that of large ones."""
     small = all_of(path, options or {}, skip_bad)
-    monkeypatch.setattr(csv_tables, "LARGE", 0)
+    monkeypatch.setattr(table_cells, "LARGE", 0)
     for size in (1 << 24, 128):
         monkeypatch.setattr(csv_tables, "BLOCK", size), monkeypatch.setattr(csv_tables, "PIECE", size // 2)
         assert all_of(path, options or {}, skip_bad) == small
@@ -93,6 +93,21 @@ def test_lines_are_understood_alike(tmp_path, monkeypatch, old, new):
         both(monkeypatch, str(tmp_path / "x.csv"), {"target": "b"}, skip_bad)
 
 
+@pytest.mark.parametrize("name", CELLS)
+def test_json_lines_are_understood_alike(tmp_path, monkeypatch, name):
+    cells = [*CELLS[name], None]
+    rows = [{"a": cells[i % len(cells)], "y": i * i, "b": "uvw"[i % 3]} for i in range(30)]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for options in OPTIONS[:-1]:
+        both(monkeypatch, str(tmp_path / "x.jsonl"), options, skip_bad=True)
+
+
+def test_half_a_character_of_json_lines_is_named(tmp_path):
+    (tmp_path / "x.jsonl").write_text('{"a": "u", "y": 0}\n{"a": "\\ud83d\\ude00", "y": 1}\n{"a": "\\ud800", "y": 1}\n')
+    with pytest.raises(DataError, match=r"line 3: is not a row .*surrogates"):
+        open_data(("tables",), str(tmp_path / "x.jsonl"))
+
+
 @pytest.mark.parametrize("bad", [b"\xff", b"\0", b"2;3\xc3\n4;5"])
 def test_bytes_that_are_no_text_are_named_alike(tmp_path, monkeypatch, bad, capfd):
     (tmp_path / "x.csv").write_bytes(lines("numbers").encode().replace(b"49.5", bad))
@@ -102,7 +117,7 @@ def test_bytes_that_are_no_text_are_named_alike(tmp_path, monkeypatch, bad, capf
 
 def test_a_large_table_is_held_by_pyarrow_and_read_without_it(tmp_path, monkeypatch):
     text = "a,b,y\n" + "".join(f"{i / 7:.6f},{i},{i % 3}\n" for i in range(60_000))
-    assert len(text) > csv_tables.LARGE
+    assert len(text) > table_cells.LARGE
     table = from_bytes(text.encode(), "x.csv", ".csv", Problems())
     assert all(isinstance(cells, ArrowCells) for cells in table.columns.values())
     assert table.rows.tolist() == list(range(2, 60_002))
@@ -115,7 +130,7 @@ def test_a_large_table_is_held_by_pyarrow_and_read_without_it(tmp_path, monkeypa
 
 
 def test_lines_keep_their_numbers_beside_empty_ones(monkeypatch):
-    monkeypatch.setattr(csv_tables, "LARGE", 0)
+    monkeypatch.setattr(table_cells, "LARGE", 0)
     monkeypatch.setattr(csv_tables, "PIECE", 4)
     problems = Problems()
     table = from_bytes(b"\na,b\r\n\r\n1,2\r\n3\r\n\n \r\n4,5\n\n6,7", "x.csv", ".csv", problems)
