@@ -72,6 +72,8 @@ class Recipe(ABC, Generic[C]):
     """The kind of data that `predict` and `encode` take; that of the training data if empty."""
     deterministic: ClassVar[bool] = False
     """Whether nothing is left to chance: every seed gives the same weights on the same split."""
+    computed: ClassVar[tuple[str, ...]] = ()
+    """Names of attributes that a step fills with what would be computed again alike (prepared rows); never saved."""
     unknown: ClassVar[tuple[str, ...]] = ()
     """Names in `state` that hold NaN for what is not known yet; of all others a checkpoint holds finite numbers."""
     trains: ClassVar[str] = ""

@@ -45,8 +45,8 @@ from torch import Tensor
 from deepcanon.parts.estimators import Estimator, rows_of
 
 __all__ = [
-    "LinearRegression", "Triangle", "linear_gradient", "linear_objective", "merge_triangles", "solve_triangle",
-    "triangle",
+    "LinearRegression", "Triangle", "linear_both", "linear_gradient", "linear_objective", "merge_triangles",
+    "solve_triangle", "triangle",
 ]  # fmt: skip
 
 
@@ -92,6 +92,22 @@ def linear_gradient(
     _check(weight, bias, inputs, targets)
     residuals = (targets - F.linear(inputs, weight, bias)) / len(inputs)
     return ridge * weight - residuals.T @ inputs, -residuals.sum(0)  # (4)
+
+
+def linear_both(
+    weight: Float[Tensor, "outputs features"],
+    bias: Float[Tensor, "outputs"],
+    inputs: Float[Tensor, "batch features"],
+    targets: Float[Tensor, "batch outputs"],
+    *,
+    ridge: float = 0.0,
+) -> tuple[Tensor, Float[Tensor, "outputs features"], Float[Tensor, "outputs"]]:
+    """Equation (3) and its gradients (4) with one product for both."""
+    _check(weight, bias, inputs, targets)
+    residuals, count = targets - F.linear(inputs, weight, bias), len(inputs)
+    objective = 0.5 * residuals.square().sum() / count + 0.5 * ridge * weight.square().sum()  # (3)
+    residuals = residuals / count
+    return objective, ridge * weight - residuals.T @ inputs, -residuals.sum(0)  # (4)
 
 
 def triangle(inputs: Float[Tensor, "batch features"], targets: Float[Tensor, "batch outputs"]) -> Triangle:

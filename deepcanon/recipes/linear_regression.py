@@ -64,6 +64,8 @@ PRESETS = {
     "verify:lbfgs": (replace(FULL, solver="lbfgs"), SETTINGS),
 }
 
+import functools
+
 import torch
 from torch import nn
 
@@ -74,8 +76,7 @@ from deepcanon.errors import UsageError
 from deepcanon.foundations.linear_regression import (
     LinearRegression,
     Triangle,
-    linear_gradient,
-    linear_objective,
+    linear_both,
     triangle,
 )
 from deepcanon.parts.optimizers import SGD
@@ -83,12 +84,11 @@ from deepcanon.parts.raw_features import RawFeatures
 from deepcanon.parts.standardize import Columns, Standardize
 from deepcanon.techniques import convex
 
-TERMS = (linear_objective, linear_gradient)
-
 
 class Recipe(Regresses, engine.Recipe[Config]):
     state = ("model", "seen", "linear", "optimizer", "first")
     parallel = "statistics"
+    computed = ("objective",)
     wants = "numbers"
     deterministic = True
 
@@ -125,6 +125,9 @@ class Recipe(Regresses, engine.Recipe[Config]):
         self.first, self.optimizer = 0.0, None  # first: the largest entry of the first gradient
         if config.solver == "lbfgs":
             self.optimizer = convex.lbfgs(self.linear.parameters(), features + 1)
+        self.objective = convex.Objective(run, self.linear, linear_both, ridge=config.ridge)
+        self.train = functools.cache(lambda: self.rows(run.data["train"]))
+        self.mine = functools.cache(lambda: [rows[run.rank :: run.world] for rows in self.train()])
 
     def keep(self, variance, examples):
         place, examples = (self.linear.weight, self.linear.bias), variance.new_tensor(examples)
@@ -145,7 +148,7 @@ class Recipe(Regresses, engine.Recipe[Config]):
             self.factor(train, step)
         else:
             self.descend(train)
-        loss = self.model.objective(*self.rows(train))
+        loss = self.model.objective(*self.train())
         return {"loss": loss, "sigma": self.model.variance_.mean().sqrt()}
 
     def factor(self, train, step):
@@ -166,20 +169,17 @@ class Recipe(Regresses, engine.Recipe[Config]):
     def descend(self, train):
         """One step of descent or of L-BFGS on all rows."""
         config, run, linear = self.config, self.run, self.linear
-        x, y = self.rows(train, slice(run.rank, None, run.world))
         before = linear.weight.detach().clone()
         rate = config.learning_rate or self.facts["rate"]
-        optimizer = self.optimizer or SGD(linear.parameters(), rate)
-        optimizer.step(
-            lambda: convex.backward(run, linear, TERMS, x, y, len(train), ridge=config.ridge)
-        )
+        (x, y), optimizer = self.mine(), self.optimizer or SGD(linear.parameters(), rate)
+        optimizer.step(self.objective.closure(x, y, len(train)))
         gradient = convex.steepest(linear).item()
         self.first, at = self.first or gradient, f"the gradient's largest entry is {gradient:.1e}"
         if gradient <= config.tolerance * self.first:
             run.stop(f"the gradient vanishes: {at}")
         elif torch.equal(before, linear.weight):
             run.stop(f"no step is seen to go down in float64: {at}")
-        inputs, targets = self.rows(train)
+        inputs, targets = self.train()
         self.keep((targets - linear(inputs)).detach().square().mean(0), len(train))
 
     def evaluate(self, split):

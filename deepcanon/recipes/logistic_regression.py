@@ -64,21 +64,19 @@ from deepcanon.engine.preprocess import input_transform
 from deepcanon.errors import UsageError
 from deepcanon.foundations.logistic_regression import (
     LogisticRegression,
-    logistic_gradient,
-    logistic_objective,
+    logistic_both,
     separates,
 )
 from deepcanon.parts.standardize import input_statistics
 from deepcanon.parts.tiles import signed_tiles
 from deepcanon.techniques import convex
 
-TERMS = (logistic_objective, logistic_gradient)
-
 
 class Recipe(Classifies, engine.Recipe[Config]):
     state = ("model", "optimizer")
     monitor = ("valid/nll", "min")
     parallel = "gradients"
+    computed = ("objective", "rows")
     wants = "classes"
 
     @classmethod
@@ -107,6 +105,8 @@ class Recipe(Classifies, engine.Recipe[Config]):
         self.classifier = Classifier(run, pair, self.preprocess, shape, reader, rows=5000)
         self.two = functools.cache(self.select)
         self.optimizer = convex.convex_optimizer(config, self.model.parameters())
+        self.rows = convex.Rows(run, config, self.preprocess)
+        self.objective = convex.Objective(run, self.model, logistic_both, decay=self.decay)
 
     def select(self, split):
         """The rows of the two classes, labelled 0 and 1."""
@@ -119,19 +119,17 @@ class Recipe(Classifies, engine.Recipe[Config]):
 
     def step(self, step):
         config, run, optimizer, train = self.config, self.run, self.optimizer, self.two("train")
-        x, labels, count = convex.rows_of_step(run, config, train, optimizer, step)
-        rows = (self.preprocess(x), labels, count)
-        found = convex.descend(run, config, optimizer, self.model, TERMS, rows, decay=self.decay)
-        if not config.penalty and (step + 1) % run.steps_of(1, count, len(train)) == 0:
+        rows = self.rows.of_step(train, optimizer, step)
+        found = convex.descend(run, config, optimizer, self.model, self.objective.closure(*rows))
+        if not config.penalty and (step + 1) % run.steps_of(1, rows[2], len(train)) == 0:
             self.check_separation(train)
         return found
 
     @torch.no_grad()
     def check_separation(self, train):
         """Stops where every training example is on its own side: then there is no best fit."""
-        mine, run = slice(self.run.rank, None, self.run.world), self.run
-        logits = self.model(self.preprocess(run.to(train.x[mine])))
-        if run.sum(separates(logits, run.to(train.y[mine])).double()) == run.world:
+        (inputs, labels, _), run = self.rows.whole(train), self.run
+        if run.sum(separates(self.model(inputs), labels).double()) == run.world:
             run.stop(
                 "a plane separates the classes: the weights would grow forever; give --penalty"
             )

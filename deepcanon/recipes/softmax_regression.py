@@ -55,22 +55,17 @@ import torch
 from deepcanon import engine
 from deepcanon.engine import Classifier, Classifies
 from deepcanon.engine.preprocess import input_facts, input_transform
-from deepcanon.foundations.softmax_regression import (
-    SoftmaxRegression,
-    softmax_gradient,
-    softmax_objective,
-)
+from deepcanon.foundations.softmax_regression import SoftmaxRegression, softmax_both
 from deepcanon.parts.tiles import signed_tiles
 from deepcanon.techniques import convex
 from deepcanon.techniques.calibration import temperature
-
-TERMS = (softmax_objective, softmax_gradient)
 
 
 class Recipe(Classifies, engine.Recipe[Config]):
     state = ("model", "optimizer")
     monitor = ("valid/nll", "min")
     parallel = "gradients"
+    computed = ("objective", "rows")
     wants = "classes"
 
     @classmethod
@@ -86,15 +81,16 @@ class Recipe(Classifies, engine.Recipe[Config]):
             run, self.model, self.preprocess, facts["shape"], reader, rows=5000
         )
         self.optimizer = convex.convex_optimizer(config, self.model.parameters())
+        self.rows = convex.Rows(run, config, self.preprocess)
+        self.objective = convex.Objective(run, self.model, softmax_both, decay=config.decay)
 
     def plan(self):
         return convex.steps_of(self.run, self.config, len(self.run.data["train"]))
 
     def step(self, step):
         config, run, optimizer = self.config, self.run, self.optimizer
-        x, labels, count = convex.rows_of_step(run, config, run.data["train"], optimizer, step)
-        rows = (self.preprocess(x), labels, count)
-        return convex.descend(run, config, optimizer, self.model, TERMS, rows, decay=config.decay)
+        rows = self.rows.of_step(run.data["train"], optimizer, step)
+        return convex.descend(run, config, optimizer, self.model, self.objective.closure(*rows))
 
     def evaluate(self, split):
         found = super().evaluate(split)

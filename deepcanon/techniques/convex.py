@@ -15,19 +15,20 @@ from deepcanon.parts.schedules import one_cycle
 from deepcanon.techniques.optimizers import set_rate
 
 __all__ = [
+    "Objective",
+    "Rows",
     "add_triangle",
-    "backward",
     "convex_optimizer",
     "descend",
     "largest_weights",
     "lbfgs",
-    "rows_of_step",
     "steepest",
     "steps_of",
 ]
 
-Terms = tuple[Callable[..., Tensor], Callable[..., tuple[Tensor, Tensor]]]
-"""An objective and its gradients: means over rows, of (weight, bias, inputs, targets, penalty by its name)."""
+Both = Callable[..., tuple[Tensor, Tensor, Tensor]]
+"""An objective and its gradients in weight and bias: means over rows, of (weight, bias, inputs, targets, penalty by its
+name)."""
 
 
 def lbfgs(parameters: Iterable[nn.Parameter], history: int) -> LBFGS:
@@ -60,52 +61,87 @@ def steps_of(run: Any, options: Any, examples: int) -> int:
     return options.iterations if options.optimizer == "lbfgs" else run.steps_of(options.epochs, options.batch, examples)
 
 
-def rows_of_step(
-    run: Any, options: Any, split: Any, optimizer: torch.optim.Optimizer, step: int
-) -> tuple[Tensor, Tensor, int]:
-    """This process's inputs and targets of a step, and the number of rows of all processes.
+class Rows:
+    """What steps are taken on: SGD takes the next batch; L-BFGS this process's rows of the whole split, prepared once.
 
-    L-BFGS takes the whole split; SGD the next batch, at a rate that falls to 0 along half a cosine.
+    Args:
+        run: gives batches, and says which rows are this process's.
+        options: `optimizer`, `batch`, `learning_rate`.
+        prepare: from raw inputs to those of the model.
     """
-    if options.optimizer == "lbfgs":
-        mine = slice(run.rank, None, run.world)
-        return run.to(split.x[mine]), run.to(split.y[mine]), len(split)
-    set_rate(optimizer, options.learning_rate * one_cycle(step, run.steps, warmup=0.0))
-    rows = run.batch(split, options.batch)
-    return rows.x, rows.y, options.batch
+
+    def __init__(self, run: Any, options: Any, prepare: Callable[[Tensor], Tensor]) -> None:
+        self.run, self.options, self.prepare = run, options, prepare
+        self._kept: tuple[Any, Tensor, Tensor] | None = None
+
+    def whole(self, split: Any) -> tuple[Tensor, Tensor, int]:
+        """This process's inputs and targets, and the number of rows of all processes; kept for the next call."""
+        if self._kept is None or self._kept[0] is not split:
+            mine = slice(self.run.rank, None, self.run.world)
+            self._kept = (split, self.prepare(self.run.to(split.x[mine])), self.run.to(split.y[mine]))
+        return self._kept[1], self._kept[2], len(split)
+
+    def of_step(self, split: Any, optimizer: torch.optim.Optimizer, step: int) -> tuple[Tensor, Tensor, int]:
+        """The same of a step; the rate of SGD falls to 0 along half a cosine."""
+        run, options = self.run, self.options
+        if options.optimizer == "lbfgs":
+            return self.whole(split)
+        set_rate(optimizer, options.learning_rate * one_cycle(step, run.steps, warmup=0.0))
+        rows = run.batch(split, options.batch)
+        return self.prepare(rows.x), rows.y, options.batch
 
 
-def backward(
-    run: Any, model: Any, terms: Terms, inputs: Tensor, targets: Tensor, count: int, **penalty: float
-) -> Tensor:
-    """The objective over the rows of all processes; sets the gradients of the model's `weight` and `bias`.
+class Objective:
+    """The objective over the rows of all processes, which sets the gradients of a model's `weight` and `bias`.
+
+    What it was at the points of a step is kept for the next: L-BFGS begins by asking for the point that its line search
+    ended at.
 
     Args:
         run: adds over the processes.
-        inputs, targets: this process's rows.
-        count: rows of all processes.
+        model: has `weight` and `bias`.
+        both: the objective and its gradients.
         penalty: decay or ridge, by its name; it counts once, whatever the number of processes.
     """
-    share, weight, bias = len(inputs) / count, model.weight.detach(), model.bias.detach()
-    objective, gradient = terms
-    slopes = gradient(weight, bias, inputs, targets, **penalty)
-    for parameter, slope in zip((model.weight, model.bias), slopes, strict=True):
-        parameter.grad = run.sum(slope * share)
-    return run.sum(objective(weight, bias, inputs, targets, **penalty) * share)
+
+    def __init__(self, run: Any, model: Any, both: Both, **penalty: float) -> None:
+        self.run, self.model, self.both, self.penalty = run, model, both, penalty
+        self._known: list[tuple[Tensor, Tensor, list[Tensor]]] = []
+        self._rows: tuple[Any, Any] = (None, None)
+
+    def closure(self, inputs: Tensor, targets: Tensor, count: int) -> Callable[[], Tensor]:
+        """What an optimizer calls in one step.
+
+        Args:
+            inputs, targets: this process's rows.
+            count: rows of all processes.
+        """
+        if self._rows[0] is not inputs or self._rows[1] is not targets:
+            self._rows, self._known = (inputs, targets), []
+        self._known = self._nearest()
+        return lambda: self._at_present(inputs, targets, count)
+
+    def _nearest(self) -> list[tuple[Tensor, Tensor, list[Tensor]]]:
+        """Of the points known the one where the model stands."""
+        weight, bias = self.model.weight.detach(), self.model.bias.detach()
+        return [known for known in self._known if torch.equal(known[0], weight) and torch.equal(known[1], bias)][-1:]
+
+    def _at_present(self, inputs: Tensor, targets: Tensor, count: int) -> Tensor:
+        found = self._nearest()
+        if not found:
+            weight, bias = self.model.weight.detach(), self.model.bias.detach()
+            share = len(inputs) / count
+            terms = self.both(weight, bias, inputs, targets, **self.penalty)
+            found = [(weight.clone(), bias.clone(), [self.run.sum(term * share) for term in terms])]
+            self._known += found
+        objective, *slopes = found[0][2]
+        self.model.weight.grad, self.model.bias.grad = (slope.clone() for slope in slopes)
+        return objective
 
 
-def descend(
-    run: Any,
-    options: Any,
-    optimizer: Any,  # whose closure gives a tensor
-    model: nn.Module,
-    terms: Terms,
-    rows: tuple[Tensor, Tensor, int],
-    **penalty: float,
-) -> dict[str, Tensor]:
-    """One step on `rows` (inputs, targets and the count of `backward`); the run ends where L-BFGS has arrived."""
-    inputs, targets, count = rows
-    loss = optimizer.step(lambda: backward(run, model, terms, inputs, targets, count, **penalty))
+def descend(run: Any, options: Any, optimizer: Any, model: nn.Module, closure: Any) -> dict[str, Tensor]:
+    """One step of an optimizer whose closure gives a tensor; the run ends where L-BFGS has arrived."""
+    loss = optimizer.step(closure)
     gradient = steepest(model)
     if options.optimizer == "lbfgs" and gradient <= options.tolerance:
         run.stop(f"the gradient vanishes: its largest entry is {gradient:.1e}")

@@ -4,6 +4,7 @@ from oracles import linear_regression as oracle
 
 from deepcanon.foundations import LinearRegression
 from deepcanon.foundations.linear_regression import (
+    linear_both,
     linear_gradient,
     linear_objective,
     merge_triangles,
@@ -61,6 +62,16 @@ FUNCTIONS = (
         call=lambda weight, bias, x, y: linear_objective(weight, bias, x, y, ridge=0.3),
         inputs=problem,
         oracle=lambda params, weight, bias, x, y: oracle.objective(x, y, weight, bias, 0.3),
+    ),
+    Case(
+        name="linear_both",
+        build=None,
+        call=lambda weight, bias, x, y: linear_both(weight, bias, x, y, ridge=0.3),
+        inputs=problem,
+        oracle=lambda params, weight, bias, x, y: (
+            oracle.objective(x, y, weight, bias, 0.3),
+            *oracle.gradient(x, y, weight, bias, 0.3),
+        ),
     ),
     Case(
         name="linear_gradient",

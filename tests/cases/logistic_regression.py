@@ -2,7 +2,13 @@ from contract.cases import Case
 from oracles import logistic_regression as oracle
 
 from deepcanon.foundations import LogisticRegression, logistic_loss
-from deepcanon.foundations.logistic_regression import decay_of_c, logistic_gradient, logistic_objective, separates
+from deepcanon.foundations.logistic_regression import (
+    decay_of_c,
+    logistic_both,
+    logistic_gradient,
+    logistic_objective,
+    separates,
+)
 
 
 def randomised():
@@ -43,6 +49,16 @@ FUNCTIONS = (
         call=lambda weight, bias, x, y: logistic_objective(weight, bias[0], x, y, decay=decay_of_c(2.0, 7)),
         inputs=problem,
         oracle=lambda params, weight, bias, x, y: oracle.objective(x, y, weight, bias[0], 1 / 14),
+    ),
+    Case(
+        name="logistic_both",
+        build=None,
+        call=lambda weight, bias, x, y: logistic_both(weight, bias[0], x, y, decay=0.1),
+        inputs=problem,
+        oracle=lambda params, weight, bias, x, y: (
+            oracle.objective(x, y, weight, bias[0], 0.1),
+            *oracle.gradient(x, y, weight, bias[0], 0.1),
+        ),
     ),
     Case(
         name="logistic_gradient",

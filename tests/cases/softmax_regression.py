@@ -2,7 +2,7 @@ from contract.cases import Case
 from oracles import softmax_regression as oracle
 
 from deepcanon.foundations import SoftmaxRegression
-from deepcanon.foundations.softmax_regression import softmax_gradient, softmax_objective
+from deepcanon.foundations.softmax_regression import softmax_both, softmax_gradient, softmax_objective
 
 
 def randomised():
@@ -36,6 +36,16 @@ FUNCTIONS = (
         call=lambda weight, bias, x, y: softmax_objective(weight, bias, x, y, decay=0.1),
         inputs=problem,
         oracle=lambda params, weight, bias, x, y: oracle.objective(x, y, weight, bias, 0.1),
+    ),
+    Case(
+        name="softmax_both",
+        build=None,
+        call=lambda weight, bias, x, y: softmax_both(weight, bias, x, y, decay=0.1),
+        inputs=problem,
+        oracle=lambda params, weight, bias, x, y: (
+            oracle.objective(x, y, weight, bias, 0.1),
+            *oracle.gradient(x, y, weight, bias, 0.1),
+        ),
     ),
     Case(
         name="softmax_gradient",

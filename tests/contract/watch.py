@@ -85,7 +85,7 @@ class Watch:
                 if name in recipe.state:
                     hidden = unsaved(value, known) if isinstance(value, nn.Module) else {}
                     found |= {f"{name}.{inner} (not in its state dict)": held for inner, held in hidden.items()}
-                elif name not in GIVEN:
+                elif name not in GIVEN and name not in recipe.computed:
                     found[name] = fingerprint(value, known)
             except TypeError as error:
                 self.blind.add(f"{name} ({error})")
