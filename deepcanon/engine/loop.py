@@ -17,7 +17,7 @@ from deepcanon.engine.drawing import Drawing
 from deepcanon.engine.events import Events
 from deepcanon.engine.instances import evaluate, is_model, make, seed_generators, splits
 from deepcanon.engine.memory import give_back_more, peak_bytes
-from deepcanon.engine.metrics import Averages, MetricsFile, plain, read_metrics
+from deepcanon.engine.metrics import Averages, MetricsFile, Unread, plain, read_metrics
 from deepcanon.engine.progress import Progress
 from deepcanon.engine.run import Run
 from deepcanon.engine.signals import handled
@@ -53,6 +53,7 @@ class Loop:
         self.checkpoints = Checkpoints(self.folder / "checkpoints")
         self.metrics_file = MetricsFile(self.folder / "metrics.jsonl")
         self.averages = Averages()
+        self.unread = Unread(run.device)
         self.best: dict[str, Any] | None = None
         self.since_best = 0
         self.done = 0
@@ -123,22 +124,25 @@ class Loop:
         seed_generators(run.seed, self.done, "step/0")  # alike in every process
         began = time.process_time()
         try:
-            metrics = {name: float(value) for name, value in self.recipe.step(self.done).items()}
-        except FloatingPointError as error:  # a norm that is not finite
-            raise NonFiniteError(f"{error} (step {self.done}); {self._last_good()}") from error
+            self.unread.add(self.done, self.recipe.step(self.done))
+        except (FloatingPointError, RuntimeError, ValueError) as error:
+            self._read()  # an earlier step may be the first that was not finite
+            if not isinstance(error, FloatingPointError):
+                raise
+            raise NonFiniteError(f"{error} (step {self.done}); {self._last_good()}") from error  # a norm
         self.cpu_seconds += time.process_time() - began
-        for name, value in metrics.items():
-            if value != value or value in (float("inf"), float("-inf")):
-                raise NonFiniteError(f"train/{name} is {value} at step {self.done}; {self._last_good()}")
-        self.averages.add(metrics)
         self.done += 1
         run.step = self.done
         self.stop_reason = run.stop_reason
         ends = self.done == run.steps or bool(self.stop_reason)
+        logs = ends or self.done % settings.log_every == 0
+        evaluates = ends or self.done % settings.evaluate_every == 0
+        if logs or evaluates or self.unread.full:
+            self._read()
         row: dict[str, Any] = {"step": self.done}
-        if ends or self.done % settings.log_every == 0:
+        if logs:
             row.update(self.averages.take())
-        if ends or self.done % settings.evaluate_every == 0:
+        if evaluates:
             row.update(self._evaluate(ends))
         if len(row) > 1:
             self.last.update(row)
@@ -148,6 +152,15 @@ class Loop:
                 if self.events:
                     self.events.scalars(self.done, row, time.time())
         self.progress.advance(self.done)
+
+    def _read(self) -> None:
+        """Takes in the metrics of the steps since the last reading; raises NonFiniteError at the first that is NaN."""
+        for step, metrics in self.unread.read():
+            for name, value in metrics.items():
+                if not math.isfinite(value):
+                    self.done = self.run.step = step
+                    raise NonFiniteError(f"train/{name} is {value} at step {step}; {self._last_good()}")
+            self.averages.add(metrics)
 
     def _last_good(self) -> str:
         good = self.checkpoints.named("step")
@@ -196,6 +209,7 @@ class Loop:
 
     def _save(self) -> None:
         began = time.monotonic()
+        self._read()
         run, recipe = self.run, self.recipe
         shared: dict[str, Any] = {}
         own: dict[str, Any] = {}

@@ -5,12 +5,16 @@ It holds nothing that depends on the clock: a resumed run writes the same bytes 
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from deepcanon.writing import replacing, writing
 
-__all__ = ["Averages", "MetricsFile", "plain", "read_metrics"]
+__all__ = ["Averages", "MetricsFile", "Unread", "plain", "read_metrics", "waits_for"]
 
 
 def plain(value: Any) -> Any:
@@ -73,3 +77,57 @@ class Averages:
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         self.sums, self.counts = dict(saved["sums"]), dict(saved["counts"])
+
+
+def waits_for(device: torch.device) -> bool:
+    """Whether the host waits when a number is read from the device."""
+    return device.type != "cpu"
+
+
+class Unread:
+    """The metrics of the newest steps, which stay on their device until they are read, all at once.
+
+    Each is copied into a vector there, of one place for each step: the recipe may write over its own tensor.
+
+    Args:
+        device: whose numbers are not read at once. Where the host need not wait for it, all are, and it is full by one.
+    """
+
+    ROOM = 1024
+    """Steps that are kept before they must be read."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.later = device.type if waits_for(device) else ""
+        self.dtype = torch.float32 if device.type == "mps" else torch.float64  # as exact as the device can
+        self.steps: list[int] = []
+        self.rows: list[dict[str, float | None]] = []  # None for what is on the device
+        self.vectors: dict[str, Tensor] = {}
+
+    @property
+    def full(self) -> bool:
+        return len(self.steps) >= (self.ROOM if self.later else 1)
+
+    def add(self, step: int, metrics: Mapping[str, Tensor | float]) -> None:
+        row: dict[str, float | None] = {}
+        for name, value in metrics.items():
+            if isinstance(value, Tensor) and value.device.type == self.later:
+                if name not in self.vectors:
+                    self.vectors[name] = torch.zeros(self.ROOM, dtype=self.dtype, device=value.device)
+                self.vectors[name][len(self.steps)].copy_(value.detach(), non_blocking=True)
+                row[name] = None
+            else:
+                row[name] = float(value)
+        self.rows.append(row)
+        self.steps.append(step)
+
+    def read(self) -> list[tuple[int, dict[str, float]]]:
+        """The steps since the last reading and their metrics, which are forgotten here."""
+        if not self.steps:
+            return []
+        held = {name: vector[: len(self.steps)].tolist() for name, vector in self.vectors.items()}
+        rows = [
+            {name: held[name][place] if value is None else value for name, value in row.items()}
+            for place, row in enumerate(self.rows)
+        ]
+        steps, self.steps, self.rows = self.steps, [], []
+        return list(zip(steps, rows, strict=True))
