@@ -44,6 +44,8 @@ def seed_generators(seed: int, step: int, stream: str) -> None:
     torch.default_generator.manual_seed(value)
     if torch.cuda.is_available():
         torch.cuda.manual_seed(value)
+    elif torch.backends.mps.is_available():
+        torch.mps.manual_seed(value)
 
 
 def evaluate(recipe: Recipe[Any], split: str) -> dict[str, Any]:

@@ -10,6 +10,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from deepcanon.engine import devices
+
 __all__ = ["alone", "any_process", "barrier", "gather", "join", "leave", "rank", "sum_over_processes", "world"]
 
 _alone = False
@@ -18,7 +20,7 @@ _alone = False
 def join() -> None:
     """Enters the process group that torchrun describes; without torchrun nothing happens."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        dist.init_process_group(devices.backend())
 
 
 def leave() -> None:
@@ -46,8 +48,8 @@ def alone() -> Iterator[None]:
 
 
 def barrier() -> None:
-    if world() > 1:
-        dist.barrier()
+    """Waits for all processes: by a flag on the CPU, which every process group has."""
+    any_process(0)
 
 
 def sum_over_processes(tensor: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from deepcanon.data.batches import Order
 from deepcanon.data.seeds import stream_seed
-from deepcanon.engine import borrowed, processes
+from deepcanon.engine import borrowed, devices, processes
 from deepcanon.engine.precision import has_bf16
 from deepcanon.errors import Abandoned, UsageError
 from deepcanon.settings import Settings
@@ -61,13 +61,14 @@ class Run:
         self.seed = settings.seed
         self.steps = settings.steps or 0
         self.step = 0
-        self.device = torch.device(settings.device)
+        self.device = devices.device_of(settings.device)
         self.rank = processes.rank()
         self.world = processes.world()
         self.stop_reason: str | None = None
         self._open_data = open_data
         self._data: Any = None
         self._orders: dict[tuple[str, int], Order] = {}
+        self._held: dict[int, tuple[Any, Any]] = {}  # by its id: a split, and what of it is on the device
         self._batches_per_step = batches_per_step
         self._child = child
         self._scratch: tempfile.TemporaryDirectory | None = None  # of the trials of a run without a folder
@@ -105,7 +106,8 @@ class Run:
             part: which of the step's `batches_per_step` batches.
         """
         rows = self._in_order if split.ordered else self.indices
-        taken = split.take(rows(len(split), size, stream, part))
+        here, chosen = self.held(split), rows(len(split), size, stream, part)
+        taken = here.take(chosen if here is split else self.to(chosen))
         if not isinstance(split.x, Tensor):  # a streamed split decodes the next batch while this one is learned from
             split.prefetch(rows(len(split), size, stream, part + 1))
         return Batch(self.to(taken.x), self.to(taken.y))
@@ -128,30 +130,41 @@ class Run:
         return ((first + torch.arange(size)) % count)[self.rows(size)]
 
     def to(self, value: Any) -> Any:
-        return value.to(self.device) if isinstance(value, Tensor) and self.device.type != "cpu" else value
+        """A tensor on the run's device, without waiting for it; any other value as it is."""
+        return devices.moved(value, self.device) if isinstance(value, Tensor) and self.device.type != "cpu" else value
+
+    def held(self, split: Any) -> Any:
+        """The split on the run's device, where it stays, if it fits there; else itself."""
+        if self.device.type == "cpu":
+            return split
+        if id(split) not in self._held:
+            self._held[id(split)] = split, devices.held_on(split, self.device)
+        return self._held[id(split)][1]
 
     # Random streams
 
-    def generator(self, stream: str) -> torch.Generator:
-        """A generator on the CPU, seeded by (seed, step, stream); the same in every process."""
-        return torch.Generator().manual_seed(stream_seed(self.seed, self.step, stream))
+    def generator(self, stream: str, device: torch.device | None = None) -> torch.Generator:
+        """A generator seeded by (seed, step, stream), the same in every process; on the CPU if no device is given."""
+        seed = stream_seed(self.seed, self.step, stream)
+        return devices.generator(device or torch.device("cpu"), seed)
 
     def numpy(self, stream: str) -> np.random.Generator:
         """The same for NumPy."""
         return np.random.Generator(np.random.PCG64(stream_seed(self.seed, self.step, stream)))
 
     def randn(self, stream: str, shape: tuple[int, ...]) -> Tensor:
-        """This process's rows of standard normal noise of the global `shape`."""
-        return self.to(torch.randn(shape, generator=self.generator(stream))[self.rows(shape[0])])
+        """This process's rows of standard normal noise of the global `shape`, drawn on the run's device."""
+        random = self.generator(stream, self.device)
+        return torch.randn(shape, generator=random, device=self.device)[self.rows(shape[0])]
 
     def rand(self, stream: str, shape: tuple[int, ...]) -> Tensor:
-        """This process's rows of uniform noise of the global `shape`."""
-        return self.to(torch.rand(shape, generator=self.generator(stream))[self.rows(shape[0])])
+        """This process's rows of uniform noise of the global `shape`, drawn on the run's device."""
+        random = self.generator(stream, self.device)
+        return torch.rand(shape, generator=random, device=self.device)[self.rows(shape[0])]
 
     def keep(self, stream: str, shape: tuple[int, ...], drop: float) -> Tensor:
         """This process's rows of a dropout mask of the global `shape`: 0 with probability `drop`, or 1 / (1 - drop)."""
-        kept = torch.rand(shape, generator=self.generator(stream)) >= drop
-        return self.to((kept / (1 - drop))[self.rows(shape[0])])
+        return (self.rand(stream, shape) >= drop) / (1 - drop)
 
     def dropped(self, x: Tensor, drop: Callable[[Tensor], Tensor]) -> Tensor:
         """Dropout of this process's rows by the masks that one process would draw for the global batch.
@@ -192,7 +205,8 @@ class Run:
             loss.backward()
             return loss.detach()
         share = torch.tensor(1.0 if count is None else float(count), dtype=torch.float64)
-        weight = (share / processes.sum_over_processes(share)).to(loss)
+        # It stays on the CPU: a kernel takes it as a number.
+        weight = (share / processes.sum_over_processes(share)).to(loss.dtype)
         parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
         before = [p.grad for p in parameters]
         for parameter in parameters:

@@ -1,0 +1,80 @@
+"""The device of a run: which one a process takes, what is held on it, and how values come there without a wait.
+
+A copy from ordinary memory makes the host wait until the GPU has done all that it was given before; one from pinned
+memory does not. Splits that fit are held on the device, so that a batch is an index there.
+"""
+
+import dataclasses
+import os
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deepcanon.data.splits import Split
+from deepcanon.errors import UsageError
+
+__all__ = ["backend", "device_of", "fits", "generator", "held_on", "local_rank", "moved"]
+
+SHARE = 4
+"""A split is held on the device if it takes a quarter of the memory that is free there."""
+
+
+def backend() -> str:
+    """Of the process group: collectives of tensors on the CPU by gloo, of those on GPUs by NCCL."""
+    return "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+
+
+def local_rank() -> int:
+    """Which process of its machine this is, as torchrun says."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def device_of(kind: str) -> torch.device:
+    """The device that this process takes: of several GPUs the one of its own number.
+
+    Raises:
+        UsageError: the machine has more processes than GPUs.
+    """
+    if kind != "cuda" or int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return torch.device(kind)
+    mine, there = local_rank(), torch.cuda.device_count()
+    if mine >= there:
+        raise UsageError(f"process {mine} of this machine has no GPU, there are {there}: start as many processes")
+    torch.cuda.set_device(mine)
+    return torch.device(kind, mine)
+
+
+def moved(value: Tensor, device: torch.device) -> Tensor:
+    """The tensor on the device; the host does not wait for a GPU."""
+    if value.device.type == device.type:
+        return value
+    if device.type == "cuda" and value.device.type == "cpu":
+        value = value.pin_memory()  # torch keeps the memory until the copy is done
+    # On mps a copy that nobody waits for may read memory that was given back already, and on the host be read too soon.
+    return value.to(device, non_blocking="mps" not in (device.type, value.device.type) and device.type != "cpu")
+
+
+def generator(device: torch.device, seed: int) -> torch.Generator:
+    """A seeded generator on the device."""
+    return torch.Generator(device).manual_seed(seed)
+
+
+def fits(needed: int, device: torch.device) -> bool:
+    """Whether so many bytes are a small part of what is free on the device."""
+    if device.type == "cuda":
+        return needed * SHARE <= torch.cuda.mem_get_info(device)[0]
+    if device.type == "mps":
+        return needed * SHARE <= torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    return True
+
+
+def held_on(split: Any, device: torch.device) -> Any:
+    """A split with its tensors on the device; itself on the CPU, or where it is no split of tensors or does not fit."""
+    if device.type == "cpu" or type(split) is not Split or not isinstance(split.x, Tensor):
+        return split
+    needed = split.x.nbytes + (0 if split.y is None else split.y.nbytes)
+    if not fits(needed, device):
+        return split
+    y = None if split.y is None else moved(split.y, device)
+    return dataclasses.replace(split, x=moved(split.x, device), y=y)
