@@ -1,0 +1,229 @@
+"""A small perceptron on one flat vector: forward, backward and the optimizer's step by hand, without autograd.
+
+Rumelhart, Hinton, Williams, Learning representations by back-propagating errors, Nature 323, 1986.
+    m rows    a_0 = x [m, n_0]    W_l [n_l, n_{l-1}], b_l [n_l]    J the mean loss over the rows    f the activation
+    theta = (W_1 ... W_L, b_1 ... b_L), one vector; g = dJ/dtheta, another
+
+    (1)  a_l = f(a_{l-1} W_l^T + b_l), l < L;   z = W_L a_{L-1}^T + b_L   [n_L, m]
+    (2)  s = dJ/dz [n_L, m]                  cross-entropy (softmax(z) - onehot(y)) / m, or what the caller computes
+    (3)  dJ/dW_L = s a_{L-1},  dJ/db_L = s 1,  dJ/da_{L-1} = s^T W_L
+    (4)  d_l = dJ/da_l * f'(a_l),  dJ/dW_l = d_l^T a_{l-1},  dJ/db_l = 1^T d_l,  dJ/da_{l-1} = d_l W_l
+         f' from the value:  relu a > 0    tanh 1 - a^2    sigmoid a (1 - a)
+
+At a few thousand weights a step of autograd and `torch.optim` is overhead: a hundred calls of torch, 1 to 4 us each.
+Here the products are NumPy's (keep its BLAS to one thread), the optimizer is one kernel on the whole vector. Results
+are those of autograd and `torch.optim` to rounding. The outputs z lie classes first, for a softmax along the long axis.
+
+The modules stay what they were: each parameter becomes a view of theta and its `.grad` a view of g. `load_state_dict`
+copies into the views; what replaces their memory (`.double()`) is seen at the next call, which lays out new vectors.
+
+>>> net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+>>> adam, flat = torch.optim.Adam(net.parameters(), 0.01, fused=True), FlatPerceptron([net[0], net[2]])
+>>> loss = flat.gradient(np.ones((5, 3), np.float32), lambda z: cross_entropy_slopes(z, np.zeros(5, np.int64)))
+>>> flat.step(adam)
+>>> flat.size, net[0].weight.grad.shape, round(float(loss), 1) > 0
+(26, torch.Size([4, 3]), True)
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from deepcanon.parts.flat_step import FlatStep, stretches
+
+__all__ = ["FEW", "SLOPES", "FlatPerceptron", "cross_entropy_slopes", "squared_slopes"]
+
+FEW = 100_000
+"""Weights up to which it pays: beyond, a step is arithmetic, and torch's own threads and instructions count."""
+
+QUIET: dict[str, Any] = dict.fromkeys(("over", "invalid", "divide"), "ignore")  # whoever calls looks at the loss
+
+Array = np.ndarray
+Loss = Callable[[Array], tuple[Any, Array]]
+"""From the outputs z [n_L, m] to J and s = dJ/dz (2)."""
+
+
+def _relu(z: Array) -> Array:
+    return np.maximum(z, np.zeros(z.shape[1], z.dtype), out=z)
+
+
+def _tanh(z: Array) -> Array:
+    return np.tanh(z, out=z)
+
+
+def _sigmoid(z: Array) -> Array:
+    torch.from_numpy(z).sigmoid_()
+    return z
+
+
+ACTIVATIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
+    "relu": (_relu, lambda a: a > 0),
+    "tanh": (_tanh, lambda a: 1 - a * a),
+    "sigmoid": (_sigmoid, lambda a: a * (1 - a)),
+}
+"""Name -> f, which may write over its argument, and f' from the value of f."""
+
+
+def cross_entropy_slopes(
+    z: Float[Array, "classes batch"], labels: Int[Array, "batch"]
+) -> tuple[Any, Float[Array, "classes batch"]]:
+    """The mean of -log softmax(z)_y over the rows, and its slopes (2)."""
+    m = len(labels)
+    z = z - np.maximum.reduce(z, 0)
+    p = np.exp(z)
+    total = np.add.reduce(p, 0)
+    places = labels * m + np.arange(m)  # of z_y in memory
+    loss = np.add.reduce(np.log(total) - z.take(places)) / m
+    p /= total
+    p.reshape(-1)[places] -= 1
+    p /= m
+    return loss, p
+
+
+def squared_slopes(
+    z: Float[Array, "classes batch"], labels: Int[Array, "batch"]
+) -> tuple[Any, Float[Array, "classes batch"]]:
+    """Half the squared error of sigmoid(z) against one-hot labels, summed over the classes, and its slopes."""
+    m = len(labels)
+    a = _sigmoid(z.copy())
+    error = a.copy()
+    error.reshape(-1)[labels * m + np.arange(m)] -= 1
+    loss = 0.5 * np.vdot(error, error) / m
+    error *= a * (1 - a)
+    error /= m
+    return loss, error
+
+
+SLOPES: dict[str, Callable[[Array, Array], tuple[Any, Array]]] = {
+    "cross-entropy": cross_entropy_slopes, "squared": squared_slopes,
+}  # fmt: skip
+"""Losses of classifiers by name."""
+
+
+class FlatPerceptron:
+    """Linear layers with one activation between them; called with rows [m, n_0] it gives the outputs z [n_L, m].
+
+    Args:
+        layers: on the CPU, each with a bias, in the order in which they are applied.
+        activation: a name in `ACTIVATIONS`.
+
+    Attributes:
+        vector, gradient_vector: theta and g.
+        size: how many weights there are.
+    """
+
+    vector: Tensor
+    gradient_vector: Tensor
+
+    def __init__(self, layers: Sequence[nn.Linear], activation: str = "relu") -> None:
+        self.layers = list(layers)
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"no backward by hand for {activation}, only for {', '.join(ACTIVATIONS)}")
+        if not self.layers or any(not isinstance(layer, nn.Linear) or layer.bias is None for layer in self.layers):
+            raise ValueError("linear layers with a bias expected")
+        self.activate, self.slope = ACTIVATIONS[activation]
+        # Weights first: what decays and what does not are two stretches then.
+        self.parameters = [layer.weight for layer in self.layers] + [layer.bias for layer in self.layers]
+        if len({id(parameter) for parameter in self.parameters}) < len(self.parameters):
+            raise ValueError("a parameter is used twice: layers that share weights have no flat vector")
+        self.size = sum(parameter.numel() for parameter in self.parameters)
+        self.places: list[int] = []
+        self._step: FlatStep | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: the weights are the module's, the moments the optimizer's, all else lasts for a step."""
+        return {}
+
+    # Memory
+
+    def attach(self) -> None:
+        """Lays the parameters out in one vector, unless they lie there."""
+        if [parameter.data_ptr() for parameter in self.parameters] == self.places:
+            return
+        kinds = {(parameter.dtype, parameter.device.type) for parameter in self.parameters}
+        if len(kinds) > 1 or next(iter(kinds))[1] != "cpu":
+            raise ValueError(f"parameters of one type on the CPU expected, got {sorted(map(str, kinds))}")
+        self.vector = torch.cat([parameter.detach().flatten() for parameter in self.parameters])
+        self.gradient_vector = torch.zeros_like(self.vector)
+        views, slopes = (stretches(vector, self.parameters) for vector in (self.vector, self.gradient_vector))
+        for parameter, view, slope in zip(self.parameters, views, slopes, strict=True):
+            parameter.data = view
+            if parameter.requires_grad:
+                parameter.grad = slope
+        self.places = [parameter.data_ptr() for parameter in self.parameters]
+        arrays, count = [view.numpy() for view in views], len(self.layers)
+        self.weights, self.biases = arrays[:count], arrays[count:]
+        arrays = [slope.numpy() for slope in slopes]
+        self.weight_slopes, self.bias_slopes = arrays[:count], arrays[count:]
+        self._step = None
+
+    # Forward and backward
+
+    def forward(self, x: Float[Array, "batch features"]) -> list[Array]:
+        """Equation (1): a_0 ... a_{L-1}, z."""
+        self.attach()
+        last, a = len(self.layers) - 1, np.ascontiguousarray(x, self.biases[0].dtype)
+        found = [a]
+        for l in range(last):
+            a = a @ self.weights[l].T
+            a += self.biases[l]
+            a = self.activate(a)
+            found.append(a)
+        z = self.weights[last] @ a.T
+        z += self.biases[last][:, None]
+        return [*found, z]
+
+    def __call__(self, x: Float[Array, "batch features"]) -> Float[Array, "outputs batch"]:
+        with np.errstate(**QUIET):
+            return self.forward(x)[-1]
+
+    def backward(self, found: list[Array], s: Float[Array, "outputs batch"]) -> None:
+        """Equations (3) and (4): the gradient is written over what `gradient_vector` held.
+
+        Args:
+            found: what `forward` returned; a_1 ... a_{L-1} stay as they are.
+            s: the slopes of the loss in z.
+        """
+        last, ones = len(self.layers) - 1, np.ones(s.shape[1], s.dtype)
+        np.matmul(s, found[last], out=self.weight_slopes[last])
+        np.dot(s, ones, out=self.bias_slopes[last])
+        d = s.T
+        for l in range(last - 1, -1, -1):
+            d = d @ self.weights[l + 1]
+            d *= self.slope(found[l + 1])
+            np.matmul(d.T, found[l], out=self.weight_slopes[l])
+            np.dot(ones, d, out=self.bias_slopes[l])
+
+    def gradient(self, x: Float[Array, "batch features"], loss: Loss) -> Float[Tensor, ""]:
+        """The loss of a batch; its gradient is in `gradient_vector` and in the parameters' `.grad`."""
+        with np.errstate(**QUIET):
+            found = self.forward(x)
+            value, s = loss(found[-1])
+            self.backward(found, s)
+        return torch.from_numpy(np.asarray(value))
+
+    def clip(self, limit: float) -> float:
+        """Scales the gradient to the norm `limit` if it is longer; returns the norm that it had.
+
+        Raises:
+            FloatingPointError: the norm is NaN or infinite; the gradient stays.
+        """
+        g = self.gradient_vector.numpy()
+        norm = float(np.dot(g, g)) ** 0.5
+        if not norm < float("inf"):
+            raise FloatingPointError(f"the norm of the gradients is {norm}: no weight was changed")
+        if norm > limit:
+            g *= limit / norm
+        return norm
+
+    # The optimizer
+
+    def step(self, optimizer: torch.optim.Optimizer) -> None:
+        """One step of an optimizer of these parameters (`flat_step`)."""
+        if self._step is None or not self._step.holds(optimizer):
+            self._step = FlatStep(optimizer, self.parameters, self.vector, self.gradient_vector)
+        self._step()
