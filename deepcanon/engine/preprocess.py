@@ -1,15 +1,19 @@
 """From raw examples to what a model is given: learned from the training split, and part of every export."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from deepcanon.data.splits import Dataset
+from deepcanon.data.splits import Dataset, Split
 from deepcanon.engine.contract import Facts
+from deepcanon.engine.run import Batch, Run
 from deepcanon.parts.standardize import Standardize, input_statistics
 
-__all__ = ["input_facts", "input_transform"]
+__all__ = ["input_facts", "input_transform", "prepared_batches"]
+
+KEPT = 64_000_000  # bytes of prepared rows that are kept
 
 
 def input_facts(data: Dataset, standardize: bool | None = None) -> Facts:
@@ -26,3 +30,25 @@ def input_facts(data: Dataset, standardize: bool | None = None) -> Facts:
 def input_transform(facts: Mapping[str, Any]) -> nn.Sequential:
     """From raw values to the rows [N, D] that `input_facts` describes."""
     return nn.Sequential(Standardize(facts["shift"], facts["scale"]), nn.Flatten())
+
+
+def prepared_batches(run: Run, transform: nn.Module, split: str = "train") -> Callable[[int], Batch]:
+    """From the size of a batch to `run.batch` of a split, with `x` as the model is given it.
+
+    A transform works on each row alone. So a split in memory is transformed once, at the first batch, if the result is
+    small; any other is transformed batch by batch.
+    """
+    kept: list[Any] = []
+
+    def batch(size: int) -> Batch:
+        if not kept:
+            rows = run.data[split]
+            small = isinstance(rows.x, Tensor) and run.device.type == "cpu" and 8 * rows.x.numel() <= KEPT
+            with torch.no_grad():
+                kept.append(Split(transform(rows.x), rows.y, rows.ordered) if small else None)
+        if kept[0] is not None:
+            return run.batch(kept[0], size)
+        taken = run.batch(run.data[split], size)
+        return Batch(transform(taken.x), taken.y)
+
+    return batch

@@ -1,10 +1,13 @@
-"""From raw examples to the rows that a model is given: tables, pixels, and both asked otherwise."""
+"""From raw examples to the rows that a model is given: tables, pixels, both asked otherwise, and in batches."""
 
 import pytest
 import torch
 
 from deepcanon.data.splits import Dataset, Split
-from deepcanon.engine.preprocess import input_facts, input_transform
+from deepcanon.engine import preprocess
+from deepcanon.engine.preprocess import input_facts, input_transform, prepared_batches
+from deepcanon.engine.run import Run
+from deepcanon.settings import Settings
 
 X = torch.tensor([[2.0, 0.0, 4.0], [0.0, 2.0, 0.0], [4.0, 4.0, 2.0], [6.0, 2.0, 2.0]])
 PIXELS = torch.tensor([[[[0, 51], [102, 255]]]], dtype=torch.uint8).expand(4, 1, 2, 2)
@@ -34,3 +37,21 @@ def test_columns_stay_as_they_are_and_channels_are_standardised_if_asked():
     rows = rows_of(PIXELS, "images", True)
     torch.testing.assert_close(rows.mean(), torch.tensor(0.0), atol=1e-6, rtol=0)
     torch.testing.assert_close(rows.std(correction=0), torch.tensor(1.0))
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("kept", [True, False])
+def test_prepared_batches_are_prepared_rows(kept, ordered, monkeypatch):
+    split = Split(X.repeat(5, 1) + torch.arange(20)[:, None], torch.arange(20), ordered)
+    data = Dataset("tables", {"train": split}, {})
+    run = Run(Settings(data="", seed=3, steps=9, device="cpu"), open_data=lambda: data)
+    transform, counted = input_transform(input_facts(data)), []
+    transform.register_forward_hook(lambda module, inputs, output: counted.append(len(output)))
+    if not kept:
+        monkeypatch.setattr(preprocess, "KEPT", 0)
+    batch = prepared_batches(run, transform)
+    for step in range(4):
+        run.step = step
+        rows, expected = batch(6), run.batch(split, 6)
+        assert torch.equal(rows.x, transform[0](expected.x)) and torch.equal(rows.y, expected.y)
+    assert counted == ([20] if kept else [6] * 4)

@@ -1,0 +1,74 @@
+"""Steps of small perceptrons by NumPy (`parts.flat_perceptron`) within a run: when, over processes, and on one thread.
+
+torch's number of threads does not govern NumPy's matrix products: OpenBLAS starts one for each core at 64 x 64 x 64 and
+lets them spin, which costs more than it brings at these sizes, and takes cores that other processes were given.
+"""
+
+import functools
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from threadpoolctl import ThreadpoolController
+from torch import Tensor
+
+from deepcanon.engine.run import Run
+from deepcanon.parts.flat_perceptron import FEW, FlatPerceptron
+
+__all__ = ["OneBlasThread", "backward_by_hand", "written_out"]
+
+
+def written_out(run: Run, flat: FlatPerceptron, asked: str, never: bool = False) -> bool:
+    """Whether NumPy computes the steps, which the run says.
+
+    It can on the CPU, in the parameters' own type, where nothing is compiled.
+
+    Args:
+        asked: "flat" if it can, "auto" if it is quicker than autograd too; any other word is no.
+        never: what else stands against it (dropout).
+    """
+    can = run.device.type == "cpu" and run.settings.precision == "fp32" and not (run.settings.compile or never)
+    does = can and (asked == "flat" or (asked == "auto" and flat.size <= FEW))
+    way = "written out, on one flat vector" if does else "autograd" if asked in ("flat", "auto") else asked
+    run.say(f"backward: {way}; {flat.size:,} weights")
+    return does
+
+
+def backward_by_hand(
+    run: Run, flat: FlatPerceptron, inputs: Tensor, labels: Tensor, loss: Callable[..., Any]
+) -> Tensor:
+    """What `run.backward` is to autograd: the mean loss over the global batch, whose gradient `flat` holds then.
+
+    Args:
+        inputs, labels: this process's rows.
+        loss: from outputs [n_L, m] and labels to the mean over the rows and its slopes.
+    """
+    goal = labels.numpy()
+    value = flat.gradient(inputs.numpy(), lambda z: loss(z, goal))
+    if run.world == 1:
+        return value
+    flat.gradient_vector.copy_(run.sum(flat.gradient_vector) / run.world)
+    return run.sum(value) / run.world
+
+
+@functools.cache
+def libraries() -> list[Any]:
+    """The BLAS libraries of this process; finding them takes milliseconds."""
+    return ThreadpoolController().select(user_api="blas").lib_controllers
+
+
+class OneBlasThread:
+    """Within it NumPy's BLAS uses one thread; afterwards as many as before. Entering costs a microsecond."""
+
+    __slots__ = ("before",)
+
+    def __enter__(self) -> None:
+        self.before = [(library, library.get_num_threads()) for library in libraries()]
+        for library, count in self.before:
+            if count != 1:
+                library.set_num_threads(1)
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for library, count in self.before:
+            if count != 1:
+                library.set_num_threads(count)
