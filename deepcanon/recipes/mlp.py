@@ -53,8 +53,9 @@ class Config(
 ):
     hidden: tuple[int, ...] = (800, 800)
     """Units of each hidden layer."""
-    backward: Literal["autograd", "explicit"] = "autograd"
-    """Who computes the gradient: torch, or the written-out backward pass (equal to rounding)."""
+    backward: Literal["auto", "autograd", "explicit", "flat"] = "auto"
+    """Who computes the gradient: torch, a written-out backward pass by layers, or one on a flat
+    vector of all weights (equal to rounding); auto takes flat up to 100,000 if it can."""
     standardize: bool = True
     """Inputs of mean 0 and deviation 1; otherwise pixels in [0, 1], columns as they are."""
     batch: int = 256
@@ -73,7 +74,8 @@ from torch import nn
 
 from deepcanon import engine
 from deepcanon.engine import Classifier, Classifies, Encodes
-from deepcanon.engine.preprocess import input_facts, input_transform
+from deepcanon.engine.by_hand import OneBlasThread, backward_by_hand, written_out
+from deepcanon.engine.preprocess import input_facts, input_transform, prepared_batches
 from deepcanon.errors import UsageError
 from deepcanon.foundations.dropout import max_norm_
 from deepcanon.foundations.mlp import (
@@ -83,6 +85,7 @@ from deepcanon.foundations.mlp import (
     cross_entropy_forward,
     forward_cached,
 )
+from deepcanon.parts.flat_perceptron import SLOPES, FlatPerceptron
 from deepcanon.techniques.activations import ACTIVATIONS
 from deepcanon.techniques.initializers import INITIALIZERS
 from deepcanon.techniques.losses import LOSSES
@@ -104,6 +107,8 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
             "cross-entropy",
         ):
             raise UsageError("--backward explicit knows relu units and the cross-entropy")
+        if config.backward == "flat" and (config.dropout or config.input_dropout):
+            raise UsageError("--backward flat knows no dropout")
         return input_facts(data, config.standardize)
 
     def build(self):
@@ -123,22 +128,31 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
             run, self.model, self.preprocess, facts["shape"], facts["reader"]
         )
         self.optimizer = optimizer_of(config, self.model)
+        self.batch = prepared_batches(run, self.preprocess)
+        self.linear = [layer for layer in self.model.layers if isinstance(layer, nn.Linear)]
+        self.flat = FlatPerceptron(self.linear, config.activation)
+        dropped = bool(config.dropout or config.input_dropout)
+        self.by_hand = written_out(run, self.flat, config.backward, never=dropped)
 
     def plan(self):
         return self.run.steps_of(self.config.epochs, self.config.batch)
 
     def step(self, step):
         config, run = self.config, self.run
-        rows = run.batch(run.data["train"], config.batch)
+        rows = self.batch(config.batch)
         set_rate(self.optimizer, config.learning_rate * scheduled(config, step, run.steps))
-        self.optimizer.zero_grad()
-        backward = self.explicit if config.backward == "explicit" else self.autograd
-        loss = backward(self.preprocess(rows.x), rows.y)
-        self.optimizer.step()
+        if self.by_hand:
+            with OneBlasThread():
+                loss = backward_by_hand(run, self.flat, rows.x, rows.y, SLOPES[config.loss])
+                self.flat.step(self.optimizer)
+        else:
+            self.optimizer.zero_grad()
+            backward = self.explicit if config.backward == "explicit" else self.autograd
+            loss = backward(rows.x, rows.y)
+            self.optimizer.step()
         if config.max_norm:
-            for layer in self.model.layers[:-1]:  # of hidden units
-                if isinstance(layer, nn.Linear):
-                    max_norm_(layer.weight, config.max_norm)
+            for layer in self.linear[:-1]:  # of hidden units
+                max_norm_(layer.weight, config.max_norm)
         return {"loss": loss}
 
     def autograd(self, inputs, labels):
@@ -161,8 +175,7 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
     def figures(self):
         shown = self.classifier.figures(self.classifier.look(10_000))
         if len(self.facts["shape"]) == 3:
-            first = next(layer for layer in self.model.layers if isinstance(layer, nn.Linear))
-            weight = first.weight.detach().cpu()[:64]
+            weight = self.linear[0].weight.detach().cpu()[:64]
             shown["first-layer"] = weight.reshape(-1, *self.facts["shape"]).float().numpy()
         return shown
 

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from contract.trainees import in_float64, start, steps_of, trainee
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import mlp as oracle
 from torch import nn
 
+from deepcanon.errors import UsageError
 from deepcanon.foundations import MLP, mlp
 
 
@@ -143,3 +145,35 @@ def test_dropout_by_hand_keeps_the_mean_and_masks_the_gradient():
 def test_an_unknown_layer_is_refused():
     with pytest.raises(ValueError, match="Tanh"):
         mlp.forward_cached([nn.Tanh()], torch.zeros(1, 1))
+
+
+# The recipe
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"optimizer": "adamw", "weight_decay": 0.01, "learning_rate": 0.01, "activation": "tanh"},
+        {"loss": "squared", "activation": "sigmoid", "hidden": ()},
+        {"optimizer": "adagrad", "loss": "squared", "max_norm": 0.5},
+    ],
+)
+def test_the_ways_of_the_recipe_are_equal(options):
+    ways = ["flat", "autograd", "explicit"] if not options else ["flat", "autograd"]
+    traces = {}
+    for way in ways:
+        of = trainee("mlp").with_({**options, "backward": way})
+        recipe, take_step = start(of, 40)
+        in_float64(recipe)
+        traces[way] = [row["loss"] for row in steps_of(recipe, take_step, 40)]
+        assert recipe.by_hand is (way == "flat")
+    for way in ways[1:]:
+        np.testing.assert_allclose(traces["flat"], traces[way], rtol=1e-10)
+
+
+def test_dropout_leaves_it_to_autograd():
+    recipe, _ = start(trainee("mlp").with_({"dropout": 0.2}), 5)
+    assert not recipe.by_hand
+    with pytest.raises(UsageError, match="flat knows no dropout"):
+        start(trainee("mlp").with_({"dropout": 0.2, "backward": "flat"}), 5)
