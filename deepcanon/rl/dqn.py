@@ -119,6 +119,11 @@ class QNetwork(nn.Module):
         self.hidden = nn.ModuleList(nn.Linear(a, b, device=device, dtype=dtype) for a, b in pairwise(sizes))
         self.values = nn.Linear(sizes[-1], actions, device=device, dtype=dtype)
 
+    @property
+    def layers(self) -> list[nn.Linear]:
+        """All layers, in the order in which they are applied."""
+        return [*self.hidden, self.values]
+
     def forward(self, observation: Float[Tensor, "batch observation"]) -> Float[Tensor, "batch actions"]:
         h = observation
         for layer in self.hidden:

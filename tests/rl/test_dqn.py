@@ -266,3 +266,40 @@ def test_stop_at_ends_the_run_at_a_passing_evaluation():
     assert recipe.run.stop_reason is None
     recipe.evaluate("valid")
     assert "20 greedy episodes" in recipe.run.stop_reason
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"double": True}, {"target_network": False}, {"replay": False}, {"delta": 0.2, "gradient_clip": 0.1}]
+)
+def test_update_by_hand_is_that_of_autograd(change):
+    """One transition batch after the other in float64, the actions given: same weights, same target network."""
+    config = replace(SMALL, learning_rate=0.01, **change)
+    ours, theirs = (make("CartPole-v1", 4, 2, config, 60) for _ in range(2))
+    theirs.by_hand = False
+    for recipe in (ours, theirs):
+        recipe.model.double()
+        recipe.target.double()
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        batches = {
+            "observation": torch.tensor(random.normal(size=(48, 4))),
+            "action": torch.tensor(random.integers(2, size=48)),
+            "reward": torch.tensor(random.normal(size=48)),
+            "terminated": torch.tensor(random.random(48) < 0.2),
+            "successor": torch.tensor(random.normal(size=(48, 4))),
+        }
+        for recipe in (ours, theirs):
+            recipe.learn_from(batches)
+        assert float(ours.loss) == pytest.approx(float(theirs.loss), rel=1e-10)
+    assert ours.by_hand and ours.updates == theirs.updates == 60
+    for one, two in ((ours.model, theirs.model), (ours.target, theirs.target)):
+        for a, b in zip(one.parameters(), two.parameters(), strict=True):
+            torch.testing.assert_close(a, b, atol=1e-11, rtol=1e-10)
+
+
+def test_a_run_by_hand_acts_as_one_by_autograd():
+    ours, theirs = (make("CartPole-v1", 4, 2, SMALL, 60) for _ in range(2))
+    theirs.by_hand = False
+    for one, two in zip(advance(ours, 0, 60), advance(theirs, 0, 60), strict=True):
+        assert one.keys() == two.keys()
+        assert all(float(one[name]) == pytest.approx(float(two[name]), rel=1e-4) for name in one)
