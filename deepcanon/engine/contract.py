@@ -64,6 +64,8 @@ class Recipe(ABC, Generic[C]):
     """The splits that can be evaluated; those of the data if none are named. `build` may name them too."""
     batches_per_step: ClassVar[int] = 1
     """Batches that a step takes (critics, accumulation)."""
+    waits: ClassVar[str] = ""
+    """Why a step reads numbers from the device, which makes the host wait for a GPU; empty if no step does."""
     wants: ClassVar[Literal["classes", "numbers", "anything"]] = "anything"
     """What the targets of the data must be."""
     needs: ClassVar[str] = ""

@@ -124,7 +124,7 @@ class Unread:
         """The steps since the last reading and their metrics, which are forgotten here."""
         if not self.steps:
             return []
-        held = {name: vector[: len(self.steps)].tolist() for name, vector in self.vectors.items()}
+        held = {name: vector[: len(self.steps)].cpu().tolist() for name, vector in self.vectors.items()}
         rows = [
             {name: held[name][place] if value is None else value for name, value in row.items()}
             for place, row in enumerate(self.rows)

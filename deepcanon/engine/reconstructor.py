@@ -31,7 +31,7 @@ def corrupted(
     rows = run.rows(batch)
     whole = x.new_zeros(batch, *x.shape[1:])
     whole[rows] = x
-    return corrupt(whole, amount, run.generator("corruption"))[rows]
+    return corrupt(whole, amount, run.generator("corruption", run.device))[rows]
 
 
 class Reconstructor:

@@ -10,6 +10,7 @@ moments of (2): mean 0, and radius^2 / 2 + spread^2 as the variance of either co
 [[0.0, 0.0, 0.0, 0.0], [255.0, 255.0, 0.0, 0.0], [0.0, 0.0, 255.0, 255.0]]
 """
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -61,6 +62,11 @@ class Drawn(NamedTuple):
     measured: Callable[[torch.Generator], Tensor]
 
 
+@functools.cache
+def _bars(device: torch.device, dtype: torch.dtype) -> Tensor:
+    return bars_and_stripes().to(device, dtype)
+
+
 def _circle(generator: torch.Generator) -> Tensor:
     chosen = torch.rand(POINTS, generator=generator)
     return circle_of_gaussians(chosen, torch.randn(POINTS, 2, generator=generator))
@@ -82,7 +88,7 @@ CIRCLE = Drawn(
 BARS = Drawn(
     _moments([1, 4, 4], 255.0, 0.5),
     POINTS,
-    lambda uniform, normal: bars_and_stripes().to(uniform.device)[(32 * uniform).long()],
+    lambda uniform, normal: _bars(uniform.device, torch.get_default_dtype())[(32 * uniform).long()],
     lambda generator: bars_and_stripes(),
 )
 """Bars and stripes of 4 x 4 pixels."""

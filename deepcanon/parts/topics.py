@@ -36,10 +36,10 @@ NUMBERS = 2 + LONGEST  # that a document is drawn from
 DOCUMENTS = 2000  # that are measured
 
 
-def topic_words() -> Float[Tensor, "topics words"]:
+def topic_words(device: torch.device | None = None) -> Float[Tensor, "topics words"]:
     """Equation (1)."""
-    words = torch.arange(TOPICS * EACH)
-    own = (words // EACH == torch.arange(TOPICS)[:, None]).double()
+    words = torch.arange(TOPICS * EACH, device=device)
+    own = (words // EACH == torch.arange(TOPICS, device=device)[:, None]).double()
     return OWN * own / EACH + (1 - OWN) / len(words)
 
 
@@ -47,7 +47,7 @@ def topic_documents(noise: Float[Tensor, "documents numbers"]) -> Float[Tensor, 
     """Word counts of documents, from NUMBERS numbers in [0, 1) for each."""
     if noise.ndim != 2 or noise.shape[1] != NUMBERS:
         raise ValueError(f"noise {tuple(noise.shape)} is not [documents, {NUMBERS}]")
-    p = topic_words().to(noise)[(noise[:, 0] * TOPICS).long()]
+    p = topic_words(noise.device).to(noise)[(noise[:, 0] * TOPICS).long()]
     return draw_words(p, SHORTEST + (noise[:, 1] * (LONGEST - SHORTEST + 1)).floor(), noise[:, 2:])
 
 

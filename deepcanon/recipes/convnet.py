@@ -147,8 +147,8 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
         config, run = self.config, self.run
         if config.shift:
             bounds = (-config.shift, config.shift + 1, (config.batch, 2))
-            offsets = torch.randint(*bounds, generator=run.generator("shift"))
-            x = shift_images(x, run.to(offsets[run.rows(config.batch)]))
+            random: dict = {"generator": run.generator("shift", run.device), "device": run.device}
+            x = shift_images(x, torch.randint(*bounds, **random)[run.rows(config.batch)])
         if config.flip:
             x = flip_images(x, run.rand("flip", (config.batch,)) < 0.5)
         return x

@@ -141,7 +141,7 @@ class Recipe(engine.Recipe[Config], engine.Predicts, Encoding, engine.Generates)
     def step(self, step):
         config, run, model = self.config, self.run, self.model
         data, cd = self.visible.batch(config.batch), config.method == "cd"
-        start, random = data if cd else self.chains.to(data), run.generator("gibbs")
+        start, random = data if cd else self.chains.to(data), run.generator("gibbs", run.device)
         options = {"mean": cd and self.gaussian, "share": (run.rank, run.world)}
         with run.autocast():
             chain = model.chain(start, config.gibbs, random, **options)

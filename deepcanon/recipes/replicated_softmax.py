@@ -131,9 +131,10 @@ class Recipe(engine.Recipe[Config], Encodes, Generates, Exports):
             data = topics.topic_documents(run.rand("documents", (config.batch, topics.NUMBERS)))
         else:
             data = run.batch(self.split("train"), config.batch).x
-        data, random, share = data.to(model.weight), run.generator("gibbs"), (run.rank, run.world)
+        data, random = data.to(model.weight), run.generator("gibbs", run.device)
         k = config.gibbs + (10 * step // max(run.steps, 1) if config.rising else 0)
-        samples = model.gibbs(data, k, random, longest=self.facts["longest"], share=share)
+        longest, share = self.facts["longest"], (run.rank, run.world)
+        samples = model.gibbs(data, k, random, longest=longest, share=share)
         for group in self.optimizer.param_groups:
             falling = config.learning_rate * group["share"]
             group["lr"] = falling * (1 - step / max(run.steps, step + 1))

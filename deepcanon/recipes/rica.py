@@ -85,6 +85,7 @@ from deepcanon.techniques.convex import lbfgs
 class Recipe(engine.Recipe[Config], Encoding):
     state = ("model", "whitening", "optimizer")
     parallel = "gradients"
+    waits = "the line search of L-BFGS compares objectives on the host"
 
     @classmethod
     def learn(cls, config, data):

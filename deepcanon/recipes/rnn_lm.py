@@ -157,7 +157,7 @@ class Recipe(Speaks, engine.Recipe[Config], Encodes, Exports):
         x, y = (run.to(part[rows, here.start : here.stop]) for part in (x, y))
         rate = config.learning_rate * scheduled(config, step, run.steps)
         set_rate(self.optimizer, rate)
-        state, noise = None if here.fresh else self.carry, run.generator("samples")
+        state, noise = None if here.fresh else self.carry, run.generator("samples", run.device)
         with run.autocast():
             loss, state = rnn_lm.window_nll(
                 self.model, x, y, state, self.source, noise, corrected=config.correction

@@ -65,6 +65,7 @@ class Recipe(Classifies, engine.Recipe[Config]):
     state = ("model", "optimizer")
     monitor = ("valid/nll", "min")
     parallel = "gradients"
+    waits = "the line search of L-BFGS compares objectives on the host"
     computed = ("objective", "rows")
     wants = "classes"
 

@@ -98,6 +98,7 @@ class Recipe(engine.Recipe[Config], Encoding):
     state = ("model", "optimizer")
     monitor = ("valid/objective", "min")
     parallel = "gradients"
+    waits = "the line search of L-BFGS compares objectives on the host"
 
     @classmethod
     def learn(cls, config, data):

@@ -36,6 +36,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.parts.noise import normal, uniform
+
 __all__ = [
     "CORRUPTIONS",
     "DenoisingAutoencoder",
@@ -57,7 +59,7 @@ def mask_inputs(
 ) -> Float[Tensor, "batch features"]:
     """Equation (1), left: each value is set to 0 with probability p; the others stay as they are (no scaling)."""
     _share(p)
-    kept = torch.rand(inputs.shape, generator=generator) >= p
+    kept = uniform(inputs.shape, inputs, generator) >= p
     return inputs * kept.to(inputs)
 
 
@@ -66,7 +68,7 @@ def salt_and_pepper(
 ) -> Float[Tensor, "batch features"]:
     """Equation (1), right: each value is set to 0 or to 1 with probability p / 2 each."""
     _share(p)
-    draw = torch.rand(inputs.shape, generator=generator).to(inputs.device)
+    draw = uniform(inputs.shape, inputs, generator)
     return torch.where(draw < p / 2, 0.0, torch.where(draw < p, 1.0, inputs)).to(inputs.dtype)
 
 
@@ -76,7 +78,7 @@ def add_gaussian(
     """Equation (2)."""
     if not sigma >= 0:
         raise ValueError(f"a standard deviation of {sigma} is negative")
-    return inputs + sigma * torch.randn(inputs.shape, generator=generator, dtype=inputs.dtype).to(inputs.device)
+    return inputs + sigma * normal(inputs.shape, inputs, generator, inputs.dtype)
 
 
 CORRUPTIONS = {"mask": mask_inputs, "gaussian": add_gaussian, "salt-pepper": salt_and_pepper}

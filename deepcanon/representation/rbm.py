@@ -42,6 +42,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.parts.divergences import gaussian_entropy, gaussian_fit
+from deepcanon.parts.noise import normal, uniform
 from deepcanon.parts.partition import binary_states, mean_weight
 
 __all__ = [
@@ -279,17 +280,16 @@ class RBM(nn.Module):
         rank, world = share
 
         def noise(kind, units: int) -> Tensor:
-            whole = kind(world * len(visible), units, generator=generator, dtype=self.weight.dtype)
-            return whole[rank::world].to(visible.device)
+            return kind((world * len(visible), units), visible, generator, self.weight.dtype)[rank::world]
 
         first = p = self(visible)
         for step in range(steps):
             p = self(visible) if step else p
-            m = self.visible_mean(noise(torch.rand, p.shape[1]).lt_(p))
+            m = self.visible_mean(noise(uniform, p.shape[1]).lt_(p))
             if self.sigma is None:
-                visible = noise(torch.rand, m.shape[1]).lt_(m)
+                visible = noise(uniform, m.shape[1]).lt_(m)
             else:
-                visible = m if mean else m + self.sigma * noise(torch.randn, m.shape[1])
+                visible = m if mean else m + self.sigma * noise(normal, m.shape[1])
         return Chain(visible, first, m)
 
     def gibbs(self, visible: Float[Tensor, "batch visible"], steps: int, *given, **options) -> Tensor:

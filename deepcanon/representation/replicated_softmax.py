@@ -43,6 +43,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from deepcanon.parts.bag_of_words import draw_words
+from deepcanon.parts.noise import uniform
 from deepcanon.parts.partition import binary_states, mean_weight
 
 __all__ = [
@@ -184,7 +185,7 @@ def left_to_right(
     document, word = counts[order].nonzero(as_tuple=True)
     many = counts[order][document, word].long()
     document, word = document.repeat_interleave(many), word.repeat_interleave(many)
-    noise = torch.rand(len(document), generator=generator, dtype=torch.float64).to(counts.device)
+    noise = uniform((len(document),), counts, generator, torch.float64)
     place = torch.arange(len(document), device=counts.device) - (lengths.cumsum(0) - lengths)[document]
     words = torch.zeros(len(counts), int(lengths.max()), dtype=torch.long, device=counts.device)
     words[document, place] = word[(document + noise).argsort()]
@@ -197,8 +198,8 @@ def left_to_right(
 
     def draw(p: Tensor, shift: Tensor | float = 0.0, scale: float = 1.0) -> Tensor:
         ends = p.cumsum(-1)
-        uniform = (torch.rand(*p.shape[:-1], 1, generator=generator, dtype=p.dtype).to(p.device) + shift) * scale
-        return torch.searchsorted(ends, uniform * ends[..., -1:]).clamp_max_(p.shape[-1] - 1)
+        places = (uniform((*p.shape[:-1], 1), p, generator, p.dtype) + shift) * scale
+        return torch.searchsorted(ends, places * ends[..., -1:]).clamp_max_(p.shape[-1] - 1)
 
     for n in range(words.shape[1]):
         rows = int((lengths > n).sum())
@@ -273,8 +274,7 @@ class ReplicatedSoftmax(nn.Module):
         longest = longest or int(lengths.max())
 
         def noise(columns: int) -> Tensor:
-            whole = torch.rand(world * len(counts), columns, generator=generator, dtype=self.weight.dtype)
-            return whole[rank::world].to(counts.device)
+            return uniform((world * len(counts), columns), counts, generator, self.weight.dtype)[rank::world]
 
         for _ in range(steps):
             p = self(counts)
@@ -293,8 +293,8 @@ class ReplicatedSoftmax(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "count words"]:
         """Documents of so many words after so many steps from single words with these shares."""
-        noise = torch.rand(count, length, generator=generator)
-        start = draw_words(shares.cpu().expand(count, -1), torch.full((count,), float(length)), noise)
+        noise, lengths = uniform((count, length), shares, generator), shares.new_full((count,), float(length))
+        start = draw_words(shares.expand(count, -1), lengths, noise)
         return self.gibbs(start.to(self.weight), steps, generator)
 
     def contrast(

@@ -43,7 +43,7 @@ def sparsity_penalty(mean_activation: Float[Tensor, "hidden"], rho: float) -> Fl
         raise ValueError(f"expected one mean activation for each unit, got {tuple(mean_activation.shape)}")
     edge = max(EDGE, torch.finfo(mean_activation.dtype).eps)
     seen = mean_activation.clamp(edge, 1 - edge)
-    wanted = torch.as_tensor(rho, dtype=seen.dtype, device=seen.device)
+    wanted = torch.full((), rho, dtype=seen.dtype, device=seen.device)
     return (wanted * (wanted / seen).log() + (1 - wanted) * ((1 - wanted) / (1 - seen)).log()).sum()  # (3)
 
 

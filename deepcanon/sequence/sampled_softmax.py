@@ -46,6 +46,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from deepcanon.parts.noise import uniform
+
 __all__ = [
     "Drawn",
     "Proposal",
@@ -118,8 +120,8 @@ def proposal(probabilities: Tensor, samples: int, stratified: bool = True) -> Pr
 
 
 def draw_classes(source: Proposal, generator: torch.Generator | None = None) -> Drawn:
-    """A sample; the generator is one of the CPU."""
-    points = torch.rand(source.samples, dtype=torch.float64, generator=generator).to(source.edges.device)
+    """A sample; the generator is one of the CPU, or of the device of `source`."""
+    points = uniform((source.samples,), source.edges, generator, torch.float64)
     if source.stratified:
         points = points + torch.arange(source.samples, dtype=torch.float64, device=points.device)  # (5)
     else:
