@@ -23,7 +23,7 @@ from deepcanon.engine.state import pack, unpack
 from deepcanon.errors import CheckpointError, DeepcanonError
 from deepcanon.writing import TEMPORARY, replacing, writing
 
-__all__ = ["Checkpoints", "read_folder", "write_folder", "write_text"]
+__all__ = ["Checkpoints", "read_folder", "sweep", "write_folder", "write_text"]
 
 
 def write_text(path: Path, text: str) -> None:
@@ -161,14 +161,7 @@ class Checkpoints:
         for folder in self.named("best"):
             if int(folder.name[-9:]) != keep_best:
                 shutil.rmtree(folder, ignore_errors=True)
-        self.sweep()
-
-    def sweep(self) -> None:
-        """Removes what a killed process left half-written."""
-        if self.folder.is_dir():
-            for folder in self.folder.iterdir():
-                if folder.name.startswith(TEMPORARY):
-                    shutil.rmtree(folder, ignore_errors=True)
+        sweep(self.folder)
 
     def drop_after(self, step: int) -> None:
         """Removes what is newer than the checkpoint from which the run goes on."""
@@ -176,6 +169,15 @@ class Checkpoints:
             for folder in self.named(kind):
                 if int(folder.name[-9:]) > step:
                     shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Removes what a killed process left half-written there and in the folders within."""
+    for path in (*folder.glob(f"{TEMPORARY}*"), *folder.glob(f"*/{TEMPORARY}*")):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _manifest(files: dict[str, str]) -> bytes:

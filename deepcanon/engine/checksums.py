@@ -10,18 +10,24 @@ from deepcanon.engine import checkpoint
 __all__ = ["FILE", "differences", "write_checked"]
 
 FILE = "checksums.json"
+ABSENT = "absent"  # in place of a checksum: the file may not be there yet
 
 
 def write_checked(path: Path, text: str) -> None:
     """Replaces a file and notes its checksum in the folder's `checksums.json`.
 
-    While a file that has one is replaced, both checksums stand there: a kill at any moment leaves a file that is known.
+    The new checksum stands there before the file, beside what was known: a kill at any moment leaves a file that is
+    known.
     """
-    known, digest = _read(path.parent) or {}, hashlib.sha256(text.encode()).hexdigest()
-    if path.name in known and path.exists():
-        _write(path.parent, {**known, path.name: [*known[path.name], digest]})
+    known, digest = _read(path.parent) or {}, _digest(text.encode())
+    before = (known.get(path.name) or [_digest(path.read_bytes())]) if path.exists() else [ABSENT]
+    _write(path.parent, {**known, path.name: [*before, digest]})
     checkpoint.write_text(path, text)
     _write(path.parent, {**known, path.name: [digest]})
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _write(folder: Path, known: dict[str, list[str]]) -> None:
@@ -41,8 +47,10 @@ def differences(folder: Path) -> dict[str, str]:
     found = {}
     for name, digests in sorted(known.items()):
         try:
-            same = hashlib.sha256((folder / name).read_bytes()).hexdigest() in digests
+            same = _digest((folder / name).read_bytes()) in digests
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and ABSENT in digests:
+                continue
             found[name] = f"{folder / name} cannot be read ({error.strerror or error})"
             continue
         if not same:

@@ -252,7 +252,7 @@ class Loop:
             asked: the user named a number of steps, which lifts an earlier stop.
         """
         if self.run.rank == 0:
-            self.checkpoints.sweep()
+            checkpoint.sweep(self.folder)
         found = self.checkpoints.newest("step")
         for reason in self.checkpoints.refused:
             self.say(f"refused: {reason}")
@@ -275,16 +275,17 @@ class Loop:
         self.averages.load_state_dict(kept["averages"])
         self.seconds, self.cpu_seconds = kept["seconds"], kept["cpu_seconds"]
         self.stop_reason = None if asked else kept["stop"]
-        if step >= self.run.steps or self.stop_reason:
-            return True
+        done = step >= self.run.steps or bool(self.stop_reason)
         if self.run.rank == 0:
             self.checkpoints.drop_after(step)
+            self.checkpoints.prune(self.best["step"] if self.best else None)  # a kill may have come before it
             self.metrics_file.cut(step)
             for inside in ("figures", "samples"):
                 pictures.drop_after(self.folder / inside, step)
         processes.barrier()
-        self.say(f"goes on at step {step} of {self.run.steps}")
-        return False
+        if not done:
+            self.say(f"goes on at step {step} of {self.run.steps}")
+        return done
 
     # The end
 

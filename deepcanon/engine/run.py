@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from deepcanon.data.batches import Order
 from deepcanon.data.seeds import stream_seed
 from deepcanon.engine import borrowed, devices, processes
+from deepcanon.engine.checkpoint import sweep
 from deepcanon.engine.precision import has_bf16
 from deepcanon.errors import Abandoned, UsageError
 from deepcanon.settings import Settings
@@ -293,6 +294,7 @@ class Run:
         folder = (self.folder or Path(self._scratch.name if self._scratch else "")) / "trials" / str(index)
         mine = {name: getattr(self.settings, name) for name in ("data", "device", "threads", "precision", "skip_bad")}
         with processes.alone():
+            sweep(folder)
             return self._child(folder, stem, overrides, {**mine, **(settings or {})}, checkpoint, test)
 
     def breathe(self) -> None:
