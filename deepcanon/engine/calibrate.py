@@ -1,6 +1,6 @@
-"""Choices that are made by measuring: threads, precision, and how many steps fit into the minutes asked for.
+"""Choices for a run: threads, precision, how many steps fit into the minutes asked for, and how often it is evaluated.
 
-Everything here runs on scratch instances of the recipe, so that the run itself begins untouched.
+What is measured here runs on scratch instances of the recipe, so that the run itself begins untouched.
 """
 
 import os
@@ -13,11 +13,14 @@ import torch
 from deepcanon.engine.contract import Recipe
 from deepcanon.settings import Settings
 
-__all__ = ["choose_threads_and_precision", "steps_in_minutes"]
+__all__ = ["EVALUATIONS", "choose_threads_and_precision", "evaluations", "steps_in_minutes"]
 
 TRIAL = 0.25  # seconds that one choice is timed for
 SHORT = 8.0  # a run that is expected to take no longer is not worth measuring
 SHARE = 0.9  # of the minutes asked for goes to steps and evaluations; the rest to pictures, checkpoints and the start
+EVALUATIONS, FEWEST = 20, 3  # in a run, unless evaluate_every says otherwise
+EVALUATED = 0.2  # of the time of a run's steps may be spent on evaluations
+FORWARD = 1 / 3  # what an example costs where nothing is learned from it
 
 
 def available_threads() -> int:
@@ -90,3 +93,18 @@ def steps_in_minutes(
     rounds = evaluations * (time.perf_counter() - began)
     # Even where evaluations alone fill the time, something is learned between them.
     return max(evaluations, int((minutes * 60 * SHARE - rounds) / step))
+
+
+def evaluations(recipe_class: type[Recipe[Any]], config: Any, data: Any, steps: int) -> int:
+    """How often a run of so many steps is evaluated: 20 times, or less often if that took too long.
+
+    The cost is told from the numbers of examples, not measured: what is evaluated at which step must not depend on the
+    clock.
+    """
+    split = (recipe_class.monitor or ("valid/",))[0].split("/")[0]
+    batch = getattr(config, "batch", 0)
+    if recipe_class.parallel != "gradients" or not batch or data.kind not in ("images", "tables"):
+        return EVALUATIONS
+    examined = len(data[split]) if split in data else 0
+    affordable = EVALUATED * steps * batch * recipe_class.batches_per_step / (FORWARD * max(1, examined))
+    return max(FEWEST, min(EVALUATIONS, int(affordable)))

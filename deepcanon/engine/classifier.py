@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from deepcanon.engine.contract import Exports, Metrics, Predicts
 from deepcanon.engine.export import Export, classifier_export
 from deepcanon.engine.figures import Heat
+from deepcanon.engine.portions import in_portions
 from deepcanon.engine.run import Run
 from deepcanon.errors import UsageError
 from deepcanon.parts.classification import confident_mistakes, confusion, measures, records
@@ -54,7 +54,6 @@ class Classifier:
         preprocess: from raw inputs to prepared ones; it becomes part of the export.
         shape: of one raw input, (C, H, W) or (F,).
         reader: what the reader said of the data; it names the classes.
-        rows: computed at a time.
         prepare: takes the place of `preprocess` in this process (a memory layout, say).
     """
 
@@ -66,17 +65,16 @@ class Classifier:
         shape: Sequence[int],
         reader: dict[str, Any],
         *,
-        rows: int = 2000,
         prepare: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.run, self.model, self.preprocess = run, model, preprocess
         self.shape, self.reader = shape, reader
-        self.rows, self.prepare = rows, prepare or preprocess
+        self.prepare = prepare or preprocess
 
     def __call__(self, x: Any, function: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """The logits of raw inputs, or what another function makes of the prepared ones."""
         function = function or self.model
-        return torch.cat([function(self.prepare(part.to(self.run.device))) for part in x.split(self.rows)])
+        return in_portions(lambda part: function(self.prepare(part.to(self.run.device))), x)
 
     def measure(self, data: Any, function: Callable[[Tensor], Tensor] | None = None) -> dict[str, float]:
         """nll, accuracy and error on a split."""

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from deepcanon.engine.contract import Encodes, Exports, Facts
 from deepcanon.engine.export import Export, raw_export
+from deepcanon.engine.portions import in_portions
 from deepcanon.engine.run import Run
 from deepcanon.parts.tiles import signed_tiles
 
@@ -29,7 +29,6 @@ class Encoder:
         facts: of the recipe: "shape" of one raw input, (C, H, W) or (F,), and what the "reader" said of the data.
         code: from prepared inputs to codes, if that is not what all layers but the first do.
         about: what else a user of the export must know.
-        rows: computed at a time.
 
     Attributes:
         prepared: from the name of a split to all its prepared inputs, which are kept.
@@ -43,9 +42,8 @@ class Encoder:
         *,
         code: Callable[[Tensor], Tensor] | None = None,
         about: dict[str, Any] | None = None,
-        rows: int = 10_000,
     ) -> None:
-        self.run, self.layers, self.code, self.rows = run, tuple(layers), code, rows
+        self.run, self.layers, self.code = run, tuple(layers), code
         self.shape, self.reader, self.about = facts["shape"], facts["reader"], about or {}
         self.images = len(self.shape) == 3
         self.prepared = functools.cache(self._prepared)
@@ -53,11 +51,11 @@ class Encoder:
     def __call__(self, x: Any) -> Tensor:
         """The codes of raw inputs."""
         code = self.code or nn.Sequential(*self.layers[1:])
-        return torch.cat([code(self.layers[0](self.run.to(part))) for part in x.split(self.rows)])
+        return in_portions(lambda part: code(self.layers[0](self.run.to(part))), x)
 
     def prepare(self, x: Any) -> Tensor:
         """Raw inputs as the model takes them."""
-        return torch.cat([self.layers[0](self.run.to(part)) for part in x.split(self.rows)])
+        return in_portions(lambda part: self.layers[0](self.run.to(part)), x)
 
     def _prepared(self, split: str) -> Tensor:
         return self.prepare(self.run.data[split].x)

@@ -15,6 +15,7 @@ from deepcanon.engine.contract import Exports, Generates
 from deepcanon.engine.export import Export
 from deepcanon.engine.figures import Line, Plot
 from deepcanon.engine.judge import judge_facts, judged_from
+from deepcanon.engine.portions import in_portions
 from deepcanon.engine.run import Run
 from deepcanon.parts.judge import judge_against_real
 from deepcanon.parts.mixtures import mixture_cover
@@ -24,7 +25,6 @@ from deepcanon.verb_options import Sampling
 
 __all__ = ["Draws", "NoiseSampling", "RawGenerator"]
 
-ROWS = 500  # samples at a time
 PICTURES, POINTS = 100, 2_500  # that are shown
 
 
@@ -85,7 +85,7 @@ class Draws(Generates, Exports):
     def drawn(self, noise: Tensor) -> Tensor:
         """The samples of rows of noise as the data are stored: pixels are whole numbers."""
         raw = RawGenerator(self.average, self.preprocess).eval()
-        values = torch.cat([raw(rows.to(self.run.device)) for rows in noise.split(ROWS)])
+        values = in_portions(lambda rows: raw(rows.to(self.run.device)), noise)
         return values.round().clamp(0, 255).to(torch.uint8) if len(self.shape) == 3 else values
 
     def measured(self, samples: Tensor, real: Split) -> dict[str, float]:

@@ -14,6 +14,7 @@ from deepcanon.data.splits import Split
 from deepcanon.engine.contract import Encodes, Exports, Predicts
 from deepcanon.engine.export import Export, raw_export
 from deepcanon.engine.figures import Scatter
+from deepcanon.engine.portions import in_portions
 from deepcanon.engine.run import Run
 from deepcanon.parts.principal_plane import on_a_plane
 from deepcanon.parts.reconstruction import squared_error_of
@@ -43,7 +44,6 @@ class Reconstructor:
         preprocess: from raw inputs to prepared ones; it becomes part of the export.
         facts: of the recipe: "shape" of one raw input, (C, H, W) or (F,), and "reader", what was said of the data.
         outputs: what an export gives: "code", "reconstruction" or both.
-        rows: computed at a time.
     """
 
     def __init__(
@@ -54,17 +54,16 @@ class Reconstructor:
         facts: Mapping[str, Any],
         *,
         outputs: tuple[str, ...] = ("code", "reconstruction"),
-        rows: int = 2000,
     ) -> None:
         self.run, self.model, self.preprocess = run, model, preprocess
         self.shape, self.reader = facts["shape"], facts["reader"]
-        self.outputs, self.rows = outputs, rows
+        self.outputs = outputs
         self.images = len(self.shape) == 3
 
     def __call__(self, x: Tensor, function: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """The reconstructions of raw inputs, or what another function makes of the prepared ones."""
         function = function or self.model
-        return torch.cat([function(self.preprocess(part.to(self.run.device))) for part in x.split(self.rows)])
+        return in_portions(lambda part: function(self.preprocess(part.to(self.run.device))), x)
 
     def encode(self, x: Tensor) -> Tensor:
         """The codes [N, K] of raw inputs."""

@@ -31,7 +31,6 @@ from deepcanon.writing import writing
 
 __all__ = ["Opener", "environment", "evaluate", "load", "make", "resume", "seed_generators", "splits", "train"]
 
-EVALUATIONS = 20  # in a run, unless evaluate_every says otherwise
 LOGGED_ROWS = 400
 
 Opener = Callable[[Any, Settings], Any]  # (config, settings) -> data set
@@ -318,7 +317,9 @@ def _settle(
                 if split in splits(recipe):
                     evaluate(recipe, split)
 
-            steps = calibrate.steps_in_minutes(recipe, take_step, evaluate_once, EVALUATIONS + 1, settings.minutes)
+            steps = calibrate.steps_in_minutes(
+                recipe, take_step, evaluate_once, calibrate.EVALUATIONS + 1, settings.minutes
+            )
             say(f"{settings.minutes:g} minutes: --steps {steps}")
         elif steps is None:
             steps = build(settings)[0].plan()
@@ -326,7 +327,8 @@ def _settle(
         raise UsageError(f"--steps {steps}: at least 1")
     return settings.with_(
         steps=steps,
-        evaluate_every=settings.evaluate_every or max(1, steps // EVALUATIONS),
+        evaluate_every=settings.evaluate_every
+        or max(1, steps // calibrate.evaluations(recipe_class, config, data, steps)),
         log_every=settings.log_every or max(1, steps // LOGGED_ROWS),
     )
 

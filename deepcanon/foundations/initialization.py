@@ -100,14 +100,16 @@ def normal_(weight: Tensor, std: float, generator: torch.Generator | None = None
         raise ValueError(f"a standard deviation is finite and not negative, {std} is neither")
     if generator is None or generator.device == weight.device:
         return weight.normal_(0, std, generator=generator)
-    return weight.copy_(std * torch.randn(weight.shape, generator=generator, device=generator.device))
+    there = torch.empty(weight.shape, dtype=weight.dtype, device=generator.device)
+    return weight.copy_(there.normal_(0, std, generator=generator))
 
 
 @torch.no_grad()
 def _uniform_(weight: Tensor, bound: float, generator: torch.Generator | None) -> Tensor:
     if generator is None or generator.device == weight.device:
         return weight.uniform_(-bound, bound, generator=generator)
-    return weight.copy_(torch.empty(weight.shape, device=generator.device).uniform_(-bound, bound, generator=generator))
+    there = torch.empty(weight.shape, dtype=weight.dtype, device=generator.device)
+    return weight.copy_(there.uniform_(-bound, bound, generator=generator))
 
 
 def _glorot_std(weight: Tensor, g: float, groups: int) -> float:

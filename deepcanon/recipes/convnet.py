@@ -133,7 +133,7 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
         self.preprocess = Standardize(self.facts["shift"], self.facts["scale"]).to(run.device)
         shape = (reader["channels"], *reader["size"])
         self.classifier = Classifier(
-            run, self.model, self.preprocess, shape, reader, rows=1000, prepare=self.prepared
+            run, self.model, self.preprocess, shape, reader, prepare=self.prepared
         )
         self.optimizer = optimizer_of(config, self.model)
 

@@ -108,6 +108,7 @@ import torch
 
 from deepcanon import engine
 from deepcanon.engine.generator import Draws
+from deepcanon.engine.portions import in_portions
 from deepcanon.generative import gan
 from deepcanon.parts.moving_average import follow
 from deepcanon.parts.optimizers import Adam
@@ -180,7 +181,7 @@ class Recipe(Draws, engine.Recipe[Config]):
         real, size = self.run.data[split], (self.config.samples, self.config.noise)
         samples = self.drawn(torch.randn(size))
         few = [self.preprocess(rows[:2000].to(self.run.device)) for rows in (real.x, samples)]
-        logits = [torch.cat([self.model.discriminator(r) for r in rows.split(500)]) for rows in few]
+        logits = [in_portions(self.model.discriminator, rows) for rows in few]
         found = {"value": gan.game_value(*logits), **self.measured(samples, real)}
         if "confident" in found:
             even = found["smallest_class"] >= 0.02 and found["class_kl"] <= 0.03

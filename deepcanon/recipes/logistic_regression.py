@@ -103,7 +103,7 @@ class Recipe(Classifies, engine.Recipe[Config]):
         self.model = LogisticRegression(torch.Size(shape).numel()).to(run.device)
         self.preprocess = input_transform(facts).to(run.device)
         reader, pair = {**facts["reader"], "classes": facts["classes"]}, self.model.pair
-        self.classifier = Classifier(run, pair, self.preprocess, shape, reader, rows=5000)
+        self.classifier = Classifier(run, pair, self.preprocess, shape, reader)
         self.two = functools.cache(self.select)
         self.optimizer = convex.convex_optimizer(config, self.model.parameters())
         self.rows = convex.Rows(run, config, self.preprocess)

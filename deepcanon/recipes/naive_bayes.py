@@ -109,7 +109,7 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
         self.counted = functools.cache(lambda split: self.preprocess.counted(run.data[split]))
         self.rows = max(1, min(10_000, 2**24 // torch.Size(facts["shape"]).numel()))
         parts = (run, self.model, self.preprocess, facts["shape"], facts["reader"])
-        self.classifier = Classifier(*parts, rows=self.rows, prepare=self.features)
+        self.classifier = Classifier(*parts, prepare=self.features)
 
     def plan(self):
         return 1

@@ -127,7 +127,7 @@ class Recipe(engine.Recipe[Config], engine.Predicts, Encoding, engine.Generates)
         units: dict = {"units": "gaussian", "sigma": config.sigma} if self.gaussian else {}
         self.model = RBM(len(self.preprocess.mean), config.hidden, **units).to(run.device)
         self.model.visible_bias.data.copy_(self.preprocess.bias())
-        self.encoder = Encoder(run, (self.preprocess, self.model), facts, rows=2000)
+        self.encoder = Encoder(run, (self.preprocess, self.model), facts)
         self.visible = Visible(run, self.preprocess, facts["shape"], self.task)
         self.chains = self.preprocess.independent(size, run.generator("chains"))[run.rows(size)]
         self.rate = config.learning_rate * (config.gaussian_factor if self.gaussian else 1)

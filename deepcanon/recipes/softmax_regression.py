@@ -78,9 +78,7 @@ class Recipe(Classifies, engine.Recipe[Config]):
         features, reader = torch.Size(facts["shape"]).numel(), facts["reader"]
         self.model = SoftmaxRegression(features, len(reader["classes"])).to(run.device)
         self.preprocess = input_transform(facts).to(run.device)
-        self.classifier = Classifier(
-            run, self.model, self.preprocess, facts["shape"], reader, rows=5000
-        )
+        self.classifier = Classifier(run, self.model, self.preprocess, facts["shape"], reader)
         self.optimizer = convex.convex_optimizer(config, self.model.parameters())
         self.rows = convex.Rows(run, config, self.preprocess)
         self.objective = convex.Objective(run, self.model, softmax_both, decay=config.decay)

@@ -54,7 +54,8 @@ class Recipe(engine.Recipe[Config], Predicts):
 
     def build(self):
         drop, norm = self.drop(self.config.dropout), self.norm(4)
-        self.model = nn.Sequential(nn.Conv2d(2, 4, 2), norm, nn.ReLU(), drop, nn.Flatten(), nn.Linear(16, 2))
+        layers = nn.Conv2d(2, 4, 2), norm, nn.ReLU(), drop, nn.Flatten(), nn.Linear(16, 2)
+        self.model = nn.Sequential(*layers).to(self.run.device)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=self.config.learning_rate, momentum=0.9)
         self.carry = None
         self.seen = 0
@@ -85,10 +86,11 @@ class Recipe(engine.Recipe[Config], Predicts):
 
     def evaluate(self, split):
         data = self.run.data[split]
-        return {"nll": nn.functional.cross_entropy(self.model(data.x.to(self.model[0].weight.dtype)), data.y)}
+        x = self.run.to(data.x).to(self.model[0].weight.dtype)
+        return {"nll": nn.functional.cross_entropy(self.model(x), self.run.to(data.y))}
 
     def figures(self):
-        return {"filters": self.model[0].weight.detach().mean(1).numpy()}
+        return {"filters": self.model[0].weight.detach().mean(1).cpu().numpy()}
 
     def predict(self, inputs):
         return [{"label": int(k)} for k in self.model(inputs).argmax(1)]
@@ -217,6 +219,42 @@ class ReturnsFloats(Recipe):
         return {name: float(value) for name, value in super().step(step).items()}
 
 
+class MasksOnTheCpu(Recipe):
+    def noise(self, shape):
+        return super().noise(shape) * (torch.rand(shape) < 0.5)
+
+
+class CopiesAndWaits(Recipe):
+    def noise(self, shape):
+        return torch.ones(shape).to(self.run.device) * super().noise(shape)
+
+
+class DrawsWithTheOtherGenerator(Recipe):
+    def noise(self, shape):
+        return torch.rand(shape, generator=self.run.generator("other"), device=self.run.device)
+
+
+class AsksTheLoss(Recipe):
+    """Each comparison waits for the device."""
+
+    def backward(self, loss):
+        return super().backward(loss if loss < 100 else loss / 2)
+
+
+class CountsByAMask(Recipe):
+    def backward(self, loss):
+        found = self.model[0].weight
+        return super().backward(loss + 0 * found[found > 0].sum())
+
+
+class SaysThatItWaits(AsksTheLoss):
+    waits = "a loss that explodes is halved"
+
+
+class WaitsForNothing(Recipe):
+    waits = "as it did once"
+
+
 class MeasuresTheUndescribed(Recipe):
     def evaluate(self, split):
         return {**super().evaluate(split), "sharpness": torch.tensor(1.0)}
@@ -243,6 +281,7 @@ TOYS = {
     for cls in (
         Recipe, ForgetsCarry, ForgetsCount, HidesStateInModule, HidesStateInACallable, HidesAnIterator, ForgetsMomentum,
         DrawsFromItsOwnGenerator, DrawsFromNowhere, IgnoresTheSeed, ClimbsUphill, LocalBatchNorm, LocalGradients,
-        LocalNoise, LocalDropout, ReturnsFloats, MeasuresTheUndescribed, OpensDataToStart, DrawsNothing,
+        LocalNoise, LocalDropout, ReturnsFloats, MasksOnTheCpu, CopiesAndWaits, DrawsWithTheOtherGenerator, AsksTheLoss,
+        CountsByAMask, SaysThatItWaits, WaitsForNothing, MeasuresTheUndescribed, OpensDataToStart, DrawsNothing,
     )
 }  # fmt: skip

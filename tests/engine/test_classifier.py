@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from deepcanon.data.splits import Dataset, Split
-from deepcanon.engine import Classifier, Run, require_classes
+from deepcanon.engine import Classifier, Run, portions, require_classes
 from deepcanon.errors import UsageError
 from deepcanon.settings import Settings
 
@@ -24,9 +24,10 @@ def classifier(opened=None, shape=(2,), **options):
     return Classifier(run, nn.Identity(), nn.Flatten(), shape, READER, **options)
 
 
-def test_logits_come_some_rows_at_a_time():
+def test_logits_come_some_rows_at_a_time(monkeypatch):
+    monkeypatch.setattr(portions, "rows_at_a_time", lambda function, x: 2)
     seen = []
-    found = classifier(rows=2, prepare=lambda x: (seen.append(len(x)), x + 1)[1])(X)
+    found = classifier(prepare=lambda x: (seen.append(len(x)), x + 1)[1])(X)
     assert torch.equal(found, X + 1) and seen == [2, 2, 1]
     assert torch.equal(classifier()(X, lambda x: x[:, :1]), X[:, :1])
 

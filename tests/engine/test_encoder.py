@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from deepcanon.data.splits import Dataset, Split
-from deepcanon.engine import Run
+from deepcanon.engine import Run, portions
 from deepcanon.engine.encoder import Encoder, Encoding
 from deepcanon.engine.export import write_export
 from deepcanon.settings import Settings
@@ -30,11 +30,12 @@ def encoder(facts=FACTS, **options):
 
 
 @pytest.mark.parametrize("rows", [2, 10])
-def test_codes_and_prepared_inputs_some_rows_at_a_time(rows):
-    it = encoder(rows=rows)
+def test_codes_and_prepared_inputs_some_rows_at_a_time(monkeypatch, rows):
+    monkeypatch.setattr(portions, "rows_at_a_time", lambda function, x: rows)
+    it = encoder()
     assert torch.equal(it(X), 2 * X + 1.5) and torch.equal(it.prepare(X), 2 * X)
     assert torch.equal(it.prepared("valid"), 2 * X[:2]) and it.prepared("valid") is it.prepared("valid")
-    assert torch.equal(encoder(rows=rows, code=lambda x: -x)(X), -2 * X)
+    assert torch.equal(encoder(code=lambda x: -x)(X), -2 * X)
 
 
 def test_processes_share_the_training_rows_and_no_others():

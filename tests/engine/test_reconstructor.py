@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from deepcanon.data.splits import Dataset, Split
+from deepcanon.engine import portions
 from deepcanon.engine.reconstructor import Reconstructor, corrupted
 from deepcanon.engine.run import Run
 from deepcanon.settings import Settings
@@ -37,8 +38,9 @@ def reconstructor(opened=None, shape=(3,), reader=None, **options):
     return Reconstructor(run, Halving(), nn.Flatten(), facts, **options)
 
 
-def test_reconstructions_come_some_rows_at_a_time():
-    seen, it = [], reconstructor(rows=3)
+def test_reconstructions_come_some_rows_at_a_time(monkeypatch):
+    monkeypatch.setattr(portions, "rows_at_a_time", lambda function, x: 3)
+    seen, it = [], reconstructor()
     found = it(X, lambda rows: (seen.append(len(rows)), it.model(rows))[1])
     assert torch.equal(found, it(X)) and seen == [3, 1]
     assert torch.equal(it.encode(X), X[:, :2]) and torch.equal(it(X, nn.Identity()), X)

@@ -1,0 +1,51 @@
+"""How many rows are computed at a time where nothing is learned: as many as fit into the cache, not into memory."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+__all__ = ["in_portions", "rows_at_a_time"]
+
+BYTES = 8 << 20
+"""Of the largest intermediate result: what is written stays near until it is read."""
+LEAST, MOST = 64, 8192
+PROBES = 2, 4  # rows; what grows from the one to the other belongs to the rows, and not to the weights
+
+
+class _Sizes(TorchFunctionMode):
+    """Notes the bytes of every result within it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes: list[int] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        leaves = result if isinstance(result, tuple | list) else [result]
+        self.bytes += [leaf.numel() * leaf.element_size() for leaf in leaves if type(leaf) is Tensor]
+        return result
+
+
+def rows_at_a_time(function: Callable[[Tensor], Any], x: Any) -> int:
+    """Rows whose largest intermediate result takes about `BYTES`; found by computing a few, whatever they cost.
+
+    It depends on shapes alone, never on the clock, so that the same rows are computed together in every run.
+    """
+    if len(x) <= LEAST:
+        return LEAST
+    sizes = []
+    for count in PROBES:
+        with torch.random.fork_rng(devices=[]), torch.no_grad(), _Sizes() as seen:
+            function(x[:count])
+        sizes.append(seen.bytes)
+    few, more = PROBES
+    growth = max((after - before for before, after in zip(*sizes, strict=False)), default=0)
+    return max(LEAST, min(MOST, BYTES * (more - few) // max(1, growth)))
+
+
+def in_portions(function: Callable[[Tensor], Tensor], x: Any) -> Tensor:
+    """`function` of rows [N, ...], some at a time; its results are joined along the first axis."""
+    return torch.cat([function(part) for part in x.split(rows_at_a_time(function, x))])

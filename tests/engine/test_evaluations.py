@@ -1,0 +1,32 @@
+from types import SimpleNamespace
+
+import pytest
+
+from deepcanon.engine.calibrate import EVALUATIONS, evaluations
+
+RECIPE = SimpleNamespace(monitor=("valid/error", "min"), parallel="gradients", batches_per_step=1)
+
+
+def often(steps, batch=64, examined=6000, kind="images", **recipe):
+    class Data(dict):
+        pass
+
+    data = Data(valid=range(examined)) if examined else Data()
+    data.kind = kind
+    config = SimpleNamespace(batch=batch) if batch else SimpleNamespace()
+    return evaluations(SimpleNamespace(**{**vars(RECIPE), **recipe}), config, data, steps)
+
+
+def test_evaluations_take_a_fifth_of_the_time_of_the_steps_at_most():
+    for steps in (400, 2000, 5000, 20_000):
+        count = often(steps)
+        assert count in (3, EVALUATIONS) or count * 6000 / 3 <= 0.2 * steps * 64
+    assert [often(steps) for steps in (10, 400, 2000, 20_000)] == [3, 3, 12, 20]
+    assert often(1000, batches_per_step=2) == often(2000)
+
+
+@pytest.mark.parametrize(
+    "given", [{"examined": 0}, {"batch": 0}, {"kind": "text"}, {"parallel": "trials"}, {"examined": 50}]
+)
+def test_the_rest_is_evaluated_twenty_times(given):
+    assert often(1000, **given) == EVALUATIONS
