@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import re
 import tarfile
 import zipfile
@@ -62,7 +63,8 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
     try:
         with open(path, "rb") as raw:
             if not is_gzip(path):
-                return _Limited(raw, limit, path).read()
+                first = raw.read(min(os.fstat(raw.fileno()).st_size, limit))  # in one piece; mostly, it is all
+                return first + _Limited(raw, limit - len(first), path).read()
             with gzip.GzipFile(fileobj=raw) as unpacked:
                 return _Limited(unpacked, limit, path).read()  # type: ignore[arg-type]
     except DataError:

@@ -261,13 +261,8 @@ def _by_arrow(
         odd = {place: next(csv.reader([row], delimiter=delimiter, strict=True)) for place, row in found.items()}
     except (pyarrow.ArrowInvalid, csv.Error):
         return None
-    parts, columns = content.columns[::-1], []
-    del content
-    while parts:  # each column in one piece, its pieces given back before the next
-        columns.append(ArrowCells(parts.pop()))
-        if columns[-1].longest() > csv.field_size_limit():
-            return None
-    return columns, odd
+    columns, limit = [ArrowCells(column) for column in content.columns], csv.field_size_limit()
+    return None if any(column.longest(limit) > limit for column in columns) else (columns, odd)
 
 
 def _filled_lines(data: bytes, start: int, count: int) -> np.ndarray | None:

@@ -24,7 +24,8 @@ class Look:
     """
 
     def __init__(self, cells: Cells, gaps: Sequence[str] = ()) -> None:
-        self.cells, self.gaps = cells, gaps
+        self.cells = cells.whole() if isinstance(cells, ArrowCells) else cells
+        self.gaps = gaps
         self.typed = isinstance(cells, np.ndarray) and cells.dtype.kind == "f"
         self._numbers: dict[tuple[Decimal, str], tuple[Numbers, Numbers]] = {}
 

@@ -23,14 +23,25 @@ class ArrowCells:
     Blanks around a cell are still there in `cells`; whatever is given out as text is without them.
     """
 
-    def __init__(self, cells: "pyarrow.ChunkedArray") -> None:
+    def __init__(self, cells: "pyarrow.ChunkedArray | pyarrow.Array") -> None:
         import pyarrow
 
         if cells.null_count:
             cells = cells.fill_null("")
         if cells.nbytes > ARROW_LIMIT:
             cells = cells.cast(pyarrow.large_string())
-        self.cells: Any = cells.combine_chunks()
+        self.cells: Any = cells
+
+    def whole(self) -> "ArrowCells":
+        """The column in one piece of memory, as most methods need it; of a table that is kept, a column is in many."""
+        import pyarrow
+
+        return ArrowCells(self.cells.combine_chunks()) if isinstance(self.cells, pyarrow.ChunkedArray) else self
+
+    def longest(self, least: int) -> int:
+        """The bytes of the longest cell, if it has more than so many."""
+        large = [ArrowCells(part) for part in self.cells.chunks if part.nbytes > least]
+        return max((int(part.starts()[2].max(initial=0)) for part in large), default=0)
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -54,7 +65,7 @@ class ArrowCells:
     def take(self, rows: np.ndarray) -> "ArrowCells":
         import pyarrow
 
-        return ArrowCells(pyarrow.chunked_array([self.cells.take(pyarrow.array(rows))], self.cells.type))
+        return ArrowCells(self.cells.take(pyarrow.array(rows, pyarrow.int64())))
 
     def starts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The bytes of all cells in a row, where each cell begins, and how many bytes it has."""
@@ -65,10 +76,6 @@ class ArrowCells:
         offsets = np.frombuffer(places, wide)[self.cells.offset : self.cells.offset + len(self) + 1]
         held = np.frombuffer(content, np.uint8) if content is not None else np.zeros(0, dtype=np.uint8)
         return held, offsets[:-1], np.diff(offsets)
-
-    def longest(self) -> int:
-        """The bytes of the longest cell."""
-        return int(self.starts()[2].max(initial=0))
 
     def has_point(self) -> bool:
         """Whether a cell holds a point."""
@@ -158,10 +165,11 @@ def joined(columns: list[Cells]) -> Cells:
     if all(isinstance(column, ArrowCells) for column in columns):
         import pyarrow
 
-        parts = [column.cells for column in columns if isinstance(column, ArrowCells)]
-        wide = any(pyarrow.types.is_large_string(part.type) for part in parts)
+        held = [column.cells for column in columns if isinstance(column, ArrowCells)]
+        wide = any(pyarrow.types.is_large_string(cells.type) for cells in held)
         kind = pyarrow.large_string() if wide else pyarrow.string()
-        return ArrowCells(pyarrow.chunked_array([part.cast(kind) for part in parts], kind))
+        parts = [part for cells in held for part in cells.cast(kind).chunks]
+        return ArrowCells(pyarrow.chunked_array(parts, kind))
     arrays = [column for column in columns if isinstance(column, np.ndarray)]
     same = len(arrays) == len(columns) and len({array.dtype.kind for array in arrays}) == 1
     return np.concatenate(arrays if same else [names_in(column) for column in columns])
@@ -188,7 +196,7 @@ def held_by_arrow(cells: list[str]) -> Cells:
     except ImportError:
         return text_array(cells)
     try:
-        return ArrowCells(pyarrow.chunked_array([pyarrow.array(cells, pyarrow.string())], pyarrow.string()))
+        return ArrowCells(pyarrow.chunked_array([pyarrow.array(cells, pyarrow.string())]))
     except (pyarrow.ArrowException, UnicodeError):
         return text_array(cells)
 

@@ -83,6 +83,8 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
         notes=notes,
         parts=[files[split].name for split, table in tables.items() for _ in range(len(table))],
     )
+    for table in tables.values():
+        table.columns.clear()
     given = np.repeat(list(tables), sizes)
     return _dataset(whole, given, seed, chosen, problems, [file.name for file in files.values()])
 
