@@ -270,12 +270,12 @@ class NaiveBayes(Estimator):
         if labels.ndim != 1 or not bool(((labels >= 0) & (labels < len(self.theta_))).all()):
             raise ValueError(f"labels are places 0..{len(self.theta_) - 1} in one row, got {tuple(labels.shape)}")
         theta = self.theta_[labels]
-        if self.distribution == "bernoulli":
-            return torch.bernoulli(theta, generator=generator)
         if self.distribution == "gaussian":
-            noise = torch.randn(theta.shape, generator=generator, dtype=theta.dtype, device=theta.device)
-            return theta + self.variance_[labels].sqrt() * noise
-        words = torch.multinomial(theta, draws, replacement=True, generator=generator)
+            return theta + self.variance_[labels].sqrt() * normal(theta.shape, theta, generator, theta.dtype)
+        there = theta if generator is None else theta.to(generator.device)
+        if self.distribution == "bernoulli":
+            return torch.bernoulli(there, generator=generator).to(theta.device)
+        words = torch.multinomial(there, draws, replacement=True, generator=generator).to(theta.device)
         return torch.zeros_like(theta).scatter_add_(1, words, torch.ones_like(words, dtype=theta.dtype))
 
     @property
