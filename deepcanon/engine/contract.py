@@ -66,6 +66,8 @@ class Recipe(ABC, Generic[C]):
     """Batches that a step takes (critics, accumulation)."""
     waits: ClassVar[str] = ""
     """Why a step reads numbers from the device, which makes the host wait for a GPU; empty if no step does."""
+    float64: ClassVar[bool] = True
+    """Whether anything is computed in float64 on the device, which Apple's GPU does not have."""
     wants: ClassVar[Literal["classes", "numbers", "anything"]] = "anything"
     """What the targets of the data must be."""
     needs: ClassVar[str] = ""

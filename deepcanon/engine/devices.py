@@ -6,6 +6,7 @@ memory does not. Splits that fit are held on the device, so that a batch is an i
 
 import dataclasses
 import os
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -13,11 +14,52 @@ from torch import Tensor
 
 from deepcanon.data.splits import Split
 from deepcanon.errors import UsageError
+from deepcanon.settings import Settings
 
-__all__ = ["backend", "device_of", "fits", "generator", "held_on", "local_rank", "moved"]
+__all__ = [
+    "backend", "device_of", "fits", "generator", "held_on", "local_rank", "moved", "settle_device", "settle_float64",
+]  # fmt: skip
 
 SHARE = 4
 """A split is held on the device if it takes a quarter of the memory that is free there."""
+
+
+def settle_device(settings: Settings) -> Settings:
+    """`auto` becomes the device there is.
+
+    Raises:
+        UsageError: the device asked for is not there.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if settings.device == "auto":
+        return settings.with_(device="cuda" if there["cuda"] else "mps" if there["mps"] else "cpu")
+    if not there[settings.device]:
+        raise UsageError(f"--device {settings.device}: there is none here")
+    return settings
+
+
+def settle_float64(
+    settings: Settings, asked: str, computes: bool, facts: Mapping[str, Any], splits: Iterable[Any] = ()
+) -> tuple[Settings, str]:
+    """What needs float64 is computed on the CPU where the GPU is Apple's; and a line that says so, or "".
+
+    Args:
+        asked: for which device.
+        computes: whether the recipe does so whatever the data are.
+        facts: of the recipe; its inputs are of the type of "shift".
+
+    Raises:
+        UsageError: that GPU was asked for by its name.
+    """
+    values = [facts.get("shift"), *(value for split in splits for value in (split.x, split.y))]
+    held = any(isinstance(value, Tensor) and value.dtype == torch.float64 for value in values)
+    if settings.device != "mps" or not (computes or held):
+        return settings, ""
+    what = "this recipe computes" if computes else "the columns of these data are held"
+    reason = f"{what} in float64, which Apple's GPU does not have"
+    if asked == "auto":
+        return settings.with_(device="cpu"), f"{reason}: the CPU is taken"
+    raise UsageError(f"--device mps: {reason}: take --device cpu, or auto")
 
 
 def backend() -> str:

@@ -90,12 +90,13 @@ class Draws(Generates, Exports):
 
     def measured(self, samples: Tensor, real: Split) -> dict[str, float]:
         """How well points cover the mixture that the data are drawn from, or what a judge makes of pictures."""
-        reader, samples = self.facts["reader"], samples.cpu()
+        reader = self.facts["reader"]
         if len(self.shape) == 1:
+            samples = samples.cpu()
             centres, sigma = torch.tensor(reader["centres"]), reader["sigma"]
             floor = mixture_cover(real.x, centres, sigma)["good"]
             return {**mixture_cover(samples, centres, sigma), "real_good": floor}
-        judged = judged_from(self.facts)
+        judged = judged_from(self.facts, self.run.device)
         if judged is None or real.y is None:
             return {}
         return judge_against_real(judged.judge, samples, real.x, real.y, judged.known)

@@ -23,6 +23,7 @@ from deepcanon.data.published import cache_folder
 from deepcanon.data.seeds import stream_seed
 from deepcanon.data.splits import Dataset, Split
 from deepcanon.engine.checkpoint import read_folder, write_folder
+from deepcanon.engine.precision import widest
 from deepcanon.errors import CheckpointError, DeepcanonError
 from deepcanon.parts.judge import Judge, Reference, reference, train_judge
 
@@ -54,14 +55,19 @@ def judge_facts(data: Dataset, looked_at: int) -> dict[str, Any]:
     return {**weights, **{f"known.{name}": value for name, value in known._asdict().items()}}
 
 
-def judged_from(facts: dict[str, Any]) -> Judged | None:
-    """What `judge_facts` put into a run; None if it is not there. The facts name the `shape` of an image."""
+def judged_from(facts: dict[str, Any], device: torch.device | None = None) -> Judged | None:
+    """What `judge_facts` put into a run, on a device; None if it is not there. The facts name an image's `shape`.
+
+    Its measures are in float64: where the device has none, it stays on the CPU.
+    """
     known = {name: facts[f"known.{name}"] for name in Reference._fields if f"known.{name}" in facts}
     if not known:
         return None
     judge = Judge(tuple(facts["shape"]), len(known["shares"]))
     judge.load_state_dict({key[6:]: value for key, value in facts.items() if key.startswith("judge.")})
-    return Judged(judge.eval().requires_grad_(False), Reference(**known))
+    here = device if device is not None and widest(device.type) == torch.float64 else torch.device("cpu")
+    there = {name: torch.as_tensor(value).to(here) for name, value in known.items()}
+    return Judged(judge.eval().requires_grad_(False).to(here), Reference(**there))
 
 
 def judge_of(train: Split, classes: int, *, seed: int = 0) -> Judge:

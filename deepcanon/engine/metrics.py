@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deepcanon.engine.precision import widest
 from deepcanon.writing import replacing, writing
 
 __all__ = ["Averages", "MetricsFile", "Unread", "plain", "read_metrics", "waits_for"]
@@ -98,7 +99,7 @@ class Unread:
 
     def __init__(self, device: torch.device) -> None:
         self.later = device.type if waits_for(device) else ""
-        self.dtype = torch.float32 if device.type == "mps" else torch.float64  # as exact as the device can
+        self.dtype = widest(device.type)
         self.steps: list[int] = []
         self.rows: list[dict[str, float | None]] = []  # None for what is on the device
         self.vectors: dict[str, Tensor] = {}

@@ -4,7 +4,7 @@ import functools
 
 import torch
 
-__all__ = ["has_bf16"]
+__all__ = ["has_bf16", "widest"]
 
 
 @functools.cache
@@ -14,3 +14,8 @@ def has_bf16(device: str) -> bool:
     if device == "cpu":
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return device != "cuda" or torch.cuda.is_bf16_supported()
+
+
+def widest(device: str) -> torch.dtype:
+    """The widest numbers of a device: Apple's GPU has no float64."""
+    return torch.float32 if device == "mps" else torch.float64

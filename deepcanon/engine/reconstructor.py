@@ -91,7 +91,7 @@ class Reconstructor:
 
     def map(self, seen: Split) -> dict[str, Any]:
         """The codes of some examples in their two directions of largest variance, coloured by class."""
-        codes = self.encode(seen.x).double().cpu()
+        codes = self.encode(seen.x).cpu().double()
         if min(codes.shape) < 2:
             return {}
         axes = ("first number of the code", "second number of the code")

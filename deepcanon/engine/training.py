@@ -18,6 +18,7 @@ from deepcanon.engine.checkpoint import Checkpoints, read_folder
 from deepcanon.engine.checksums import FILE, differences, write_checked
 from deepcanon.engine.classifier import require_classes
 from deepcanon.engine.contract import Recipe, modules_of
+from deepcanon.engine.devices import settle_device, settle_float64
 from deepcanon.engine.folder import begin, changes_of, environment, refuse_links
 from deepcanon.engine.instances import evaluate, make, seed_generators, splits
 from deepcanon.engine.loop import Loop, Say
@@ -36,20 +37,6 @@ LOGGED_ROWS = 400
 Opener = Callable[[Any, Settings], Any]  # (config, settings) -> data set
 Child = Callable[..., dict[str, Any]]
 Lend = Callable[[Path], Any]
-
-
-def settle_device(settings: Settings) -> Settings:
-    """`auto` becomes the device there is.
-
-    Raises:
-        UsageError: the device asked for is not there.
-    """
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if settings.device == "auto":
-        return settings.with_(device="cuda" if there["cuda"] else "mps" if there["mps"] else "cpu")
-    if not there[settings.device]:
-        raise UsageError(f"--device {settings.device}: there is none here")
-    return settings
 
 
 def refuse_bf16_where_there_is_none(settings: Settings) -> None:
@@ -90,7 +77,7 @@ def train(
     taken = folder.exists() and not lock.is_left_over(folder)
     if processes.any_process(int(taken and processes.rank() == 0)):
         raise _taken(folder)
-    settings = settle_device(settings)
+    asked, settings = settings.device, settle_device(settings)
     if settings.threads:
         torch.set_num_threads(settings.threads)
     if settings.allocator == "keep":
@@ -104,6 +91,9 @@ def train(
             require_classes(data, recipe_class.needs)
         facts = dict(recipe_class.learn(config, data))
         facts["reader"] = data.describe()
+        settings, note = settle_float64(settings, asked, recipe_class.float64, facts, data.splits.values())
+        if note:
+            say(note)
         settings = _settle(recipe_class, config, facts, settings, data, say, lend)
     torch.set_num_threads(settings.threads)
     run = Run(settings, folder, lambda: data, recipe_class.batches_per_step, child, say, lend)
@@ -233,6 +223,8 @@ def load(
     if settings.allocator == "keep":
         keep_freed_memory()
     facts = read_folder(folder / "facts")["facts"]
+    settings, note = settle_float64(settings, device, recipe_class.float64, facts)
+    notes += [note] if note else []
     opener = (lambda: open_data(config, settings)) if open_data else None
     recipe = make(recipe_class, config, facts, Run(settings, folder, opener, lend=lend))
     found, checkpoints = None, Checkpoints(folder / "checkpoints")

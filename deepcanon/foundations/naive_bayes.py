@@ -49,6 +49,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from deepcanon.parts.estimators import Estimator, labels_of, rows_of
+from deepcanon.parts.noise import normal
 
 __all__ = [
     "ClassMoments", "NaiveBayes", "bits_per_dimension", "class_moments", "merge_classes", "sample_z",

@@ -87,15 +87,16 @@ class Reference(NamedTuple):
 
 @torch.no_grad()
 def _look(judge: Judge, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Features and class probabilities, some rows at a time."""
-    features = torch.cat([judge.features(rows) for rows in pixels.split(ROWS)])
+    """Features and class probabilities, some rows at a time, on the judge's device."""
+    where = judge.output.weight.device
+    features = torch.cat([judge.features(rows.to(where)) for rows in pixels.split(ROWS)])
     return features, judge.output(features).softmax(1)
 
 
 def reference(judge: Judge, pixels: Tensor, labels: Tensor | None = None) -> Reference:
     """The judge's view of real images; class shares are those of the labels, else of its guesses."""
     features, probabilities = _look(judge, pixels)
-    seen = probabilities.argmax(1) if labels is None else labels
+    seen = probabilities.argmax(1) if labels is None else labels.to(features.device)
     counts = torch.bincount(seen, minlength=probabilities.shape[1]).double()
     return Reference(*gaussian_fit(features), counts / counts.sum())
 
@@ -139,7 +140,8 @@ def judge_against_real(
     few = pixels[: len(samples)]
     real = reference(judge, few)._replace(shares=known.shares)
     with torch.no_grad():
-        guesses = torch.cat([judge(rows).argmax(1) for rows in pixels.split(ROWS)])
+        where = judge.output.weight.device
+        guesses = torch.cat([judge(rows.to(where)).argmax(1) for rows in pixels.split(ROWS)]).to(labels.device)
     return {
         **judge_samples(judge, samples, real),
         "frechet_floor": judge_samples(judge, few, known)["frechet"],

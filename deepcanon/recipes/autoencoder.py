@@ -99,6 +99,7 @@ class Recipe(Reconstructs, engine.Recipe[Config]):
     state = ("model", "optimizer")
     monitor = ("valid/error", "min")
     parallel = "gradients"
+    float64 = False
     precisions = ("fp32", "bf16")
 
     @classmethod
@@ -143,7 +144,7 @@ class Recipe(Reconstructs, engine.Recipe[Config]):
 
     def evaluate(self, split):
         x, first = self.run.data[split].x, self.model.encoder[0].weight.float()
-        error = self.reconstructor.errors(x).double().mean()
+        error = self.reconstructor.errors(x).cpu().double().mean()
         found = {"error": error, "pca_error": self.reconstructor(x, self.pca_errors).mean()}
         if split == "test" and self.config.hidden:
             found["filter_cosine"] = diversity.mean_absolute_cosine(first)

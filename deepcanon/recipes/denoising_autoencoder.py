@@ -98,6 +98,7 @@ class Recipe(Reconstructs, engine.Recipe[Config]):
     state = ("model", "optimizer")
     monitor = ("valid/error", "min")
     parallel = "gradients"
+    float64 = False
     precisions = ("fp32", "bf16")
 
     @classmethod

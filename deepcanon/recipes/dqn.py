@@ -117,6 +117,7 @@ class Recipe(Remembers, engine.Recipe[Config]):
     state = ("model", "target", "optimizer", "environments", "memory", "updates", "recent", "loss")
     monitor = ("valid/return", "max")
     parallel = "none: one network of 11,000 weights costs less than sending its gradients"
+    float64 = False
     gives = "a value (discounted return) for each action; act by the largest"
 
     def build(self):

@@ -119,6 +119,7 @@ from deepcanon.techniques.optimizers import set_rate
 class Recipe(Draws, engine.Recipe[Config]):
     state = ("model", "average", "optimizer_d", "optimizer_g")
     parallel = "gradients"
+    float64 = False
     precisions = ("fp32", "bf16")
 
     def build(self):

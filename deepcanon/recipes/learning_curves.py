@@ -91,6 +91,7 @@ READABLE = 30  # steps
 class Recipe(Classifies, engine.Recipe[Config]):
     state = ("model", "optimizer", "kept", "curve")
     parallel = "gradients"
+    float64 = False
     waits = "each loss says whether the test ends, and which weights are kept"
     wants = "classes"
 

@@ -97,6 +97,7 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
     state = ("model", "optimizer")
     monitor = ("valid/error", "min")
     parallel = "gradients"
+    float64 = False
     precisions = ("fp32", "bf16")
     wants = "classes"
 

@@ -104,6 +104,7 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
     state = ("model", "before", "pretraining", "optimizer")
     monitor = ("valid/error", "min")
     parallel = "gradients"
+    float64 = False
     precisions = ("fp32", "bf16")
     wants = "classes"
 

@@ -9,7 +9,7 @@ from contract.trainees import resume, train
 
 from deepcanon.data.seeds import stream_seed
 from deepcanon.data.splits import Split
-from deepcanon.engine import devices, metrics, processes
+from deepcanon.engine import devices, metrics, processes, training
 from deepcanon.engine.run import Run
 from deepcanon.errors import NonFiniteError, UsageError
 from deepcanon.settings import Settings
@@ -46,6 +46,41 @@ def test_each_process_takes_the_gpu_of_its_own_number(monkeypatch):
         devices.device_of("cuda")
     monkeypatch.setenv("WORLD_SIZE", "1")
     assert devices.device_of("cuda") == torch.device("cuda")
+
+
+def test_what_needs_float64_leaves_apples_gpu_before_anything_is_written(monkeypatch):
+    here = devices.settle_float64
+    wide, plain = {"shift": torch.zeros(2, dtype=torch.float64)}, {"shift": torch.zeros(2), "name": "x"}
+    mps, rows = Settings(device="mps"), [Split(torch.zeros(2, 2, dtype=torch.float64))]
+    assert here(mps, "auto", False, plain, [Split(torch.zeros(2, 2)), Split("a text")]) == (mps, "")
+    for computes, facts, splits in ((True, plain, []), (False, wide, []), (False, plain, rows)):
+        settings, note = here(mps, "auto", computes, facts, splits)
+        assert settings.device == "cpu" and note.endswith("float64, which Apple's GPU does not have: the CPU is taken")
+        with pytest.raises(UsageError, match="--device mps: .* float64, .*: take --device cpu, or auto"):
+            here(mps, "mps", computes, facts, splits)
+    assert here(Settings(device="cuda"), "auto", True, wide, rows) == (Settings(device="cuda"), "")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert devices.settle_device(Settings()).device == "mps"
+
+
+@pytest.mark.parametrize("asked", ["auto", "mps"])
+def test_a_recipe_in_float64_says_in_one_line_that_it_takes_the_cpu(monkeypatch, tmp_path, asked):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.mps, "manual_seed", lambda seed: None)
+    said, of = [], recipes.trainee("linear_regression").with_(device=asked, steps=2)
+    begin = (of.recipe, of.name, of.config, of.settings, tmp_path / "run", of.open_data)
+    if asked == "auto":
+        assert training.train(*begin, said.append, quiet=True)["state"] == "done"
+        assert [line for line in said if "float64" in line] == [
+            "this recipe computes in float64, which Apple's GPU does not have: the CPU is taken"
+        ]
+        _, _, content = training.load(of.recipe, tmp_path / "run")
+        assert content["notes"] == [line for line in said if "float64" in line]
+    else:
+        with pytest.raises(UsageError, match="--device mps: this recipe computes in float64"):
+            training.train(*begin, said.append, quiet=True)
+        assert not (tmp_path / "run").exists()
 
 
 # What is on it
