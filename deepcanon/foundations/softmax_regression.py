@@ -99,7 +99,7 @@ def softmax_both(
         # One column for each row: the product with few classes is faster, and so is the softmax.
         logs = torch.addmm(bias[:, None], weight, x.T).log_softmax(0)  # (1), (2)
         total -= logs.gather(0, y[None]).sum()
-        residual = logs.exp_().scatter_add_(0, y[None], -torch.ones_like(logs[:1]))
+        residual = logs.exp().scatter_add(0, y[None], -torch.ones_like(logs[:1]))
         slopes.addmm_(residual, x)
         sums += residual.sum(1)
     nll, count = (total / len(inputs)).to(weight.dtype), len(inputs)

@@ -108,6 +108,7 @@ from deepcanon.engine.actor import Remembers
 from deepcanon.engine.by_hand import OneBlasThread, written_out
 from deepcanon.parts.clipping import clip_in_step
 from deepcanon.parts.flat_q_learning import FlatQLearning
+from deepcanon.parts.optimizers import Adam
 from deepcanon.parts.standardize import Standardize
 from deepcanon.rl.dqn import QNetwork, copy_network, linear_epsilon, td_loss, td_target
 from deepcanon.techniques.optimizers import set_rate
@@ -125,7 +126,7 @@ class Recipe(Remembers, engine.Recipe[Config]):
         self.model = QNetwork(size, self.actions, hidden=config.hidden).to(run.device)
         self.target = copy.deepcopy(self.model).requires_grad_(False)
         self.preprocess = Standardize(np.zeros(size), self.scale)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), config.learning_rate, fused=True)
+        self.optimizer = Adam(self.model.parameters(), config.learning_rate, fused=True)
         self.flat = FlatQLearning(self.model.layers, self.target.layers, config)
         self.by_hand = written_out(run, self.flat.online, "auto")
         self.begin()
@@ -188,10 +189,7 @@ class Recipe(Remembers, engine.Recipe[Config]):
             loss = td_loss(self.model(batch["observation"]), batch["action"], target, c.delta)
             self.optimizer.zero_grad()
             self.loss = self.run.backward(loss, self.model)
-            if c.gradient_clip > 0:
-                clip_in_step(self.optimizer, c.gradient_clip)
-            else:
-                self.optimizer.step()
+            clip_in_step(self.optimizer, c.gradient_clip or float("inf"))
 
     def figures(self):
         episode = self.episode()

@@ -108,12 +108,9 @@ class Recipe(Classifies, engine.Recipe[Config]):
         self.kept = copy.deepcopy(self.model).requires_grad_(False)  # at the minimum of the loss
         self.preprocess = input_transform(facts).to(run.device)
         self.classifier = Classifier(run, self.kept, self.preprocess, facts["shape"], reader)
-        parameters = self.model.parameters()
-        self.optimizer = (
-            SGD(parameters, config.lowest, config.momentum)
-            if config.optimizer == "sgd"
-            else AdamW(parameters, config.lowest)
-        )
+        given = (self.model.parameters(), config.lowest)
+        sgd = config.optimizer == "sgd"
+        self.optimizer = SGD(*given, config.momentum) if sgd else AdamW(*given)
         self.curve: dict[str, list[float]] = {"rates": [], "losses": []}  # of the steps so far
 
     def plan(self):

@@ -62,11 +62,7 @@ from deepcanon.engine import Classifier, Classifies
 from deepcanon.engine.figures import Bars, Histogram
 from deepcanon.engine.preprocess import input_transform
 from deepcanon.errors import UsageError
-from deepcanon.foundations.logistic_regression import (
-    LogisticRegression,
-    logistic_both,
-    separates,
-)
+from deepcanon.foundations.logistic_regression import LogisticRegression, logistic_both, separates
 from deepcanon.parts.standardize import input_statistics
 from deepcanon.parts.tiles import signed_tiles
 from deepcanon.techniques import convex

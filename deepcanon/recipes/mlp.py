@@ -103,10 +103,8 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
 
     @classmethod
     def learn(cls, config, data):
-        if config.backward == "explicit" and (config.activation, config.loss) != (
-            "relu",
-            "cross-entropy",
-        ):
+        known = (config.activation, config.loss) == ("relu", "cross-entropy")
+        if config.backward == "explicit" and not known:
             raise UsageError("--backward explicit knows relu units and the cross-entropy")
         if config.backward == "flat" and (config.dropout or config.input_dropout):
             raise UsageError("--backward flat knows no dropout")
@@ -114,10 +112,10 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
 
     def build(self):
         config, facts, run = self.config, self.facts, self.run
-        features, classes = torch.Size(facts["shape"]).numel(), len(facts["reader"]["classes"])
+        shape, reader = facts["shape"], facts["reader"]
         self.model = MLP(
-            features,
-            classes,
+            torch.Size(shape).numel(),
+            len(reader["classes"]),
             hidden=config.hidden,
             dropout=config.dropout,
             input_dropout=config.input_dropout,
@@ -125,15 +123,13 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
         ).to(run.device)
         INITIALIZERS[config.initialization](self.model)
         self.preprocess = input_transform(facts).to(run.device)
-        self.classifier = Classifier(
-            run, self.model, self.preprocess, facts["shape"], facts["reader"]
-        )
+        self.classifier = Classifier(run, self.model, self.preprocess, shape, reader)
         self.optimizer = optimizer_of(config, self.model)
         self.batch = prepared_batches(run, self.preprocess)
         self.linear = [layer for layer in self.model.layers if isinstance(layer, nn.Linear)]
         self.flat = FlatPerceptron(self.linear, config.activation)
-        dropped = bool(config.dropout or config.input_dropout)
-        self.by_hand = written_out(run, self.flat, config.backward, never=dropped)
+        drops = bool(config.dropout or config.input_dropout)
+        self.by_hand = written_out(run, self.flat, config.backward, never=drops)
 
     def plan(self):
         return self.run.steps_of(self.config.epochs, self.config.batch)
