@@ -173,7 +173,7 @@ class Remembers(Acts):
             "terminated": ((), "bool"),
             "successor": ((size,), "float32"),
         }
-        self.memory = Replay(self.config.replay_size, columns)
+        self.memory = Replay(self.config.replay_size, columns, self.run.device)
         self.recent = []
 
     def act(self, action: np.ndarray) -> None:

@@ -6,7 +6,8 @@ Lin, Self-improving reactive agents based on reinforcement learning, planning an
 
 Row k (0 is the first ever written) lies at k mod C, so that writing row n overwrites row n - C and a batch
 of rows may wrap around the end. The memory draws no random numbers: the caller draws the rows, from a
-stream of its own, which keeps a resumed run equal to an uninterrupted one.
+stream of its own, which keeps a resumed run equal to an uninterrupted one. On a GPU the rows lie there, and
+only new rows and the places of a batch are copied.
 
 >>> import numpy as np
 >>> memory = Replay(3, {"observation": ((2,), "float32"), "action": ((), "int64")})
@@ -14,6 +15,8 @@ stream of its own, which keeps a resumed run equal to an uninterrupted one.
 >>> len(memory), memory.written, memory.take(np.array([0, 1, 2]))["action"].tolist()
 (3, 4, [3, 1, 2])
 """
+
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,12 +28,23 @@ __all__ = ["Replay"]
 class Replay:
     """Ring memory of named columns; `columns` maps a name to (shape of one row, numpy type)."""
 
-    def __init__(self, capacity: int, columns: dict[str, tuple[tuple[int, ...], str]]) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        columns: dict[str, tuple[tuple[int, ...], str]],
+        device: torch.device | None = None,
+    ) -> None:
         if capacity < 1:
             raise ValueError(f"capacity must be at least 1, got {capacity}")
         self.capacity = capacity
         self.written = 0
+        self.device = device or torch.device("cpu")
         self.columns = {name: np.zeros((capacity, *shape), dtype=kind) for name, (shape, kind) in columns.items()}
+        # What holds the rows: tensors on a GPU; on the CPU the arrays themselves, whose rows NumPy takes quicker.
+        self.there: dict[str, Tensor] = {}
+        if self.device.type != "cpu":
+            self.there = {name: torch.from_numpy(array).to(self.device) for name, array in self.columns.items()}
+            self.columns = {name: array[:0] for name, array in self.columns.items()}  # shapes and types alone
 
     def __len__(self) -> int:
         return min(self.written, self.capacity)
@@ -48,7 +62,11 @@ class Replay:
         start = (self.written + count - kept) % self.capacity
         head = min(kept, self.capacity - start)
         for name, array in arrays.items():
-            column, newest = self.columns[name], array[count - kept :]
+            column: Any = self.columns[name]
+            newest: Any = array[count - kept :]
+            if self.there:
+                newest = torch.from_numpy(newest.astype(column.dtype)).to(self.device)
+                column = self.there[name]
             column[start : start + head] = newest[:head]
             column[: kept - head] = newest[head:]
         self.written += count
@@ -59,6 +77,9 @@ class Replay:
             raise ValueError("the memory is empty")
         if index.size and (index.min() < 0 or index.max() >= len(self)):
             raise ValueError(f"places must lie in 0..{len(self) - 1}, got {index.min()}..{index.max()}")
+        if self.there:
+            places = torch.from_numpy(index).to(self.device)
+            return {name: column[places] for name, column in self.there.items()}
         return {name: torch.from_numpy(column.take(index, axis=0)) for name, column in self.columns.items()}
 
     def newest(self, count: int) -> np.ndarray:
@@ -69,10 +90,11 @@ class Replay:
 
     def state_dict(self) -> dict:
         """The rows that hold something and how many were ever written."""
-        return {
-            "written": self.written,
-            "columns": {name: column[: len(self)].copy() for name, column in self.columns.items()},
-        }
+        if self.there:
+            held = {name: column[: len(self)].cpu().numpy() for name, column in self.there.items()}
+        else:
+            held = {name: column[: len(self)].copy() for name, column in self.columns.items()}
+        return {"written": self.written, "columns": held}
 
     def load_state_dict(self, state: dict) -> None:
         """Restores rows and ring position; the capacity and the columns must be those of the saved one."""
@@ -83,5 +105,8 @@ class Replay:
             rows = np.asarray(rows)
             if len(rows) != min(written, self.capacity) or rows.shape[1:] != self.columns[name].shape[1:]:
                 raise ValueError(f"{name}: shape {rows.shape} does not fit {self.columns[name].shape}")
-            self.columns[name][: len(rows)] = rows
+            if self.there:
+                self.there[name][: len(rows)] = torch.from_numpy(rows).to(self.device)
+            else:
+                self.columns[name][: len(rows)] = rows
         self.written = written
