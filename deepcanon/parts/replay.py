@@ -39,12 +39,14 @@ class Replay:
         self.capacity = capacity
         self.written = 0
         self.device = device or torch.device("cpu")
-        self.columns = {name: np.zeros((capacity, *shape), dtype=kind) for name, (shape, kind) in columns.items()}
-        # What holds the rows: tensors on a GPU; on the CPU the arrays themselves, whose rows NumPy takes quicker.
+        # On the CPU arrays hold the rows, since NumPy takes them quicker; else tensors do, and arrays say their types.
+        here = capacity if self.device.type == "cpu" else 0
+        self.columns = {name: np.zeros((here, *shape), dtype=kind) for name, (shape, kind) in columns.items()}
         self.there: dict[str, Tensor] = {}
-        if self.device.type != "cpu":
-            self.there = {name: torch.from_numpy(array).to(self.device) for name, array in self.columns.items()}
-            self.columns = {name: array[:0] for name, array in self.columns.items()}  # shapes and types alone
+        if not here:
+            for name, (shape, _) in columns.items():
+                kind = torch.from_numpy(self.columns[name]).dtype
+                self.there[name] = torch.zeros((capacity, *shape), dtype=kind, device=self.device)
 
     def __len__(self) -> int:
         return min(self.written, self.capacity)
