@@ -56,7 +56,7 @@ def test_what_needs_float64_leaves_apples_gpu_before_anything_is_written(monkeyp
     for computes, facts, splits in ((True, plain, []), (False, wide, []), (False, plain, rows)):
         settings, note = here(mps, "auto", computes, facts, splits)
         assert settings.device == "cpu" and note.endswith("float64, which Apple's GPU does not have: the CPU is taken")
-        with pytest.raises(UsageError, match="--device mps: .* float64, .*: take --device cpu, or auto"):
+        with pytest.raises(UsageError, match=r"--device mps: .* float64, .*: take --device cpu, or auto"):
             here(mps, "mps", computes, facts, splits)
     assert here(Settings(device="cuda"), "auto", True, wide, rows) == (Settings(device="cuda"), "")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
