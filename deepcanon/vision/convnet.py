@@ -16,7 +16,7 @@ instead of tanh, fully connected maps instead of the sparse C3 table, softmax in
 is faster to train and more accurate on MNIST (LeNet-5: 0.95 % error undistorted). The normalisation stands before
 the nonlinearity as in its paper, but after the pooling: a quarter of the values, a fifth off the step. Maps larger
 than 7 x 7 after the last block are averaged down to at most 7 x 7, so that the hidden layer does not grow with the
-photograph.
+photograph. With the channels last, (2) and (3) are computed by planes on a CPU (`parts.pooling`), to the same bits.
 The convolution is the cross-correlation of every library (the kernel is not flipped).
 
     >>> import torch
@@ -32,6 +32,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
 from deepcanon.parts.batch_norm import BatchNorm2d
+from deepcanon.parts.pooling import max_pool
 
 __all__ = ["ConvNet", "flip_images", "shift_images"]
 
@@ -102,10 +103,9 @@ class ConvNet(nn.Module):
                              f"got {tuple(images.shape)}")  # fmt: skip
         maps = images
         for index, convolution in enumerate(self.convolutions):
-            maps = F.max_pool2d(convolution(maps), 2)  # (1), (2)
+            maps = max_pool(convolution(maps), rectified=not self.normalisations)  # (1), (2), (3)
             if self.normalisations:
-                maps = self.normalisations[index](maps)
-            maps = F.relu(maps)  # (3)
+                maps = F.relu(self.normalisations[index](maps))  # (3)
         if self.reduction != (1, 1):
             maps = F.avg_pool2d(maps, self.reduction)
         return F.relu(self.hidden(self.dropout(maps.flatten(1))))  # (4)

@@ -42,6 +42,23 @@ def test_gradient_equals_finite_differences_of_the_oracle():
         np.testing.assert_allclose(parameter.grad.numpy(), numerical, atol=1e-7, err_msg=name)
 
 
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_channels_last_gives_the_oracles_logits_and_the_gradients_of_channels_first(batch_norm):
+    torch.manual_seed(2)
+    net = ConvNet(2, 3, size=(9, 8), channels=(3, 4), hidden=5, batch_norm=batch_norm, dtype=torch.float64).train()
+    x, results = torch.randn(4, 2, 9, 8, dtype=torch.float64), []
+    expected = oracle.logits(as_numpy(net), x.numpy(), training=True)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        net.to(memory_format=layout)
+        net.zero_grad()
+        outputs = net(x.contiguous(memory_format=layout))
+        np.testing.assert_allclose(outputs.detach().numpy(), expected, atol=1e-12)
+        outputs.square().sum().backward()
+        results.append([parameter.grad.clone() for parameter in net.parameters()])
+    for mine, other in zip(*results, strict=True):
+        torch.testing.assert_close(mine, other, atol=1e-12, rtol=1e-12)
+
+
 def test_one_convolution_block_is_torchs_own():
     net = ConvNet(3, 5, size=(12, 12), channels=(4, 6), kernel_size=5, hidden=7)
     plain = nn.Sequential(
