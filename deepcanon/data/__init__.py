@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import catalogue
-from .errors import DataError, Problem, Problems
+from .errors import DataError, Problem, Problems, one_line
 from .inputs import Inputs
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ KINDS = ("images", "tables", "text", "documents", "environment", "points", "task
 PATHS = ("images", "tables", "text", "documents")  # the kinds that are read from a path
 IN_MEMORY = "arrays in memory"
 CATALOGUE = "catalogue:"  # before a name: the published set, whatever lies here under that name
+QUEUE = "is neither a file nor a folder"
 Options = dict[str, dict[str, Any]]  # kind of reader -> its options
 
 
@@ -56,7 +57,11 @@ def _open(kinds: Sequence[str], spec: str, seed: int, options: Options, problems
                 what = f"is a set of {kind}, wanted is {' or '.join(kinds)}"
                 raise problems.fail(name, "", what, _accepted(kinds))
         if not _joinable(names):
-            raise problems.fail(spec, "", "joins sets that are not texts", "give one of them")
+            twice = len(set(names)) < len(names)
+            what, remedy = (
+                ("names a set twice", "each once") if twice else ("joins sets that are not texts", "one of them")
+            )
+            raise problems.fail(spec, "", what, f"give {remedy}")
         kind = catalogue.ENTRIES[names[0]].kind
         return _chosen(_reader(kind).read_named("+".join(names), seed, options.get(kind)), options.get(kind), seed)
     if "\0" in spec or not spec:
@@ -68,6 +73,8 @@ def _open(kinds: Sequence[str], spec: str, seed: int, options: Options, problems
         near = difflib.get_close_matches(spec, [n for n, e in catalogue.ENTRIES.items() if e.kind in kinds], 1)
         remedy = f"did you mean {near[0]}?" if near else _accepted(kinds)
         raise problems.fail(spec, "", "is neither a data set's name nor a path that exists", remedy)
+    if not _readable(path):
+        raise problems.fail(path, "", QUEUE, "save what comes out of it as a file")
     paths = [kind for kind in kinds if kind in PATHS]
     fitting = [kind for kind in paths if _reader(kind).fits(path)]
     if not fitting and len(paths) != 1:
@@ -88,7 +95,8 @@ def _sets(kinds: Sequence[str], spec: str) -> list[str]:
 
 
 def _joinable(names: list[str]) -> bool:
-    return len(names) == 1 or all(catalogue.ENTRIES[name].kind == "text" for name in names)
+    texts = all(catalogue.ENTRIES[name].kind == "text" for name in names)
+    return len(names) == 1 or (texts and len(set(names)) == len(names))
 
 
 def _path(spec: str) -> Path | None:
@@ -100,10 +108,15 @@ def _path(spec: str) -> Path | None:
         return None
 
 
+def _readable(path: Path) -> bool:
+    """Whether a path is a file or a folder; to open a named pipe would wait for somebody to write into it."""
+    return path.is_file() or path.is_dir()
+
+
 def _is_own(kinds: Sequence[str], name: str) -> bool:
     """Whether a path here that bears the name of a set is the caller's own: one that a reader takes, not its files."""
     path = Path(name)
-    if not path.exists() or any(path.resolve() == (f / name).resolve() for f in _published().search_folders()):
+    if not _readable(path) or any(path.resolve() == (f / name).resolve() for f in _published().search_folders()):
         return False
     return any(_reader(kind).fits(path) for kind in kinds if kind in PATHS)
 
@@ -120,7 +133,7 @@ def kinds_of(spec: str) -> tuple[str, ...]:
     path = _path(spec)
     if path is None:
         return ("environment",) if _reader("environment").knows(spec) else ()
-    return tuple(kind for kind in PATHS if _reader(kind).fits(path))
+    return tuple(kind for kind in PATHS if _readable(path) and _reader(kind).fits(path))
 
 
 def _chosen(data: "Dataset", options: dict[str, Any] | None, seed: int) -> "Dataset":
@@ -171,6 +184,11 @@ def read_inputs(kind: str, describe: dict[str, Any], paths: list[str]) -> Inputs
         raise DataError(
             [Problem(p, "", "does not exist", "give a file, a folder or -", skippable=False) for p in missing]
         )
+    queues = [p for p in paths if p != "-" and p not in missing and not _readable(Path(p))]
+    if queues:
+        raise DataError(
+            [Problem(p, "", QUEUE, "give - and lead it to standard input", skippable=False) for p in queues]
+        )
     if not paths:
         raise DataError("no input: give a file, a folder or -")
     if paths.count("-") > 1:
@@ -204,7 +222,8 @@ class Report:
     def lines(self) -> list[str]:
         """The report for people, line by line."""
         classes = self.facts.get("classes")
-        shown = [f"classes: {', '.join(classes[:20])}{', ...' if len(classes) > 20 else ''}"] if classes else []
+        names = [one_line(name, 100) for name in (classes or [])[:20]]
+        shown = [f"classes: {', '.join(names)}{', ...' if len(classes) > 20 else ''}"] if classes else []
         return [
             f"{self.path}: {self.kind}",
             *self.notes,

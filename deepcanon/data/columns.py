@@ -206,9 +206,10 @@ def _bare(cell: str, signs: dict[str, str]) -> str:
 
 def _written(cells: list[str], mark: str) -> tuple[np.ndarray, list[str]]:
     """Values of cells with the decimal sign `mark`, NaN where there is none, and what was taken off."""
-    signs: dict[str, str] = {}
+    found: dict[str, str] = {}
     values = np.full(len(cells), np.nan)
     for place, cell in enumerate(cells):
+        signs: dict[str, str] = {}
         text = _bare(cell, signs)
         if THOUSANDS[mark].fullmatch(text):
             signs.setdefault("thousands separators taken off", cell)
@@ -220,7 +221,9 @@ def _written(cells: list[str], mark: str) -> tuple[np.ndarray, list[str]]:
             continue  # a point that is neither
         if PLAIN.fullmatch(text) and text.isascii():
             values[place] = float(text)
-    return values, [f"{what} (first: {cell})" for what, cell in signs.items()]
+            for what, shown in signs.items():
+                found.setdefault(what, shown)
+    return values, [f"{what} (first: {cell})" for what, cell in found.items()]
 
 
 def name_of_number(value: Any) -> str:

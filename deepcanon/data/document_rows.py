@@ -111,9 +111,7 @@ def _row(path: Path, place: str, record: dict[str, Any], problems: Problems, tol
         what = "has a NUL character in its text" if "\0" in text else "has no text"
         problems.add(path, place, what, REMEDY)
         return None
-    try:
-        text.encode()
-    except UnicodeEncodeError:
+    if not _whole(text):
         problems.add(path, place, "has half a character (a lone surrogate) in its text", "save it as UTF-8")
         return None
     if not learning:
@@ -125,6 +123,9 @@ def _row(path: Path, place: str, record: dict[str, Any], problems: Problems, tol
     if name == "":
         problems.add(path, place, "has no label", "give every document a label, or none")
         return None
+    if name is not None and ("\0" in name or not _whole(name)):
+        problems.add(path, place, "has a NUL or half a character (a lone surrogate) in its label", "save it as UTF-8")
+        return None
     if split is not None and (not isinstance(split, str) or split.strip().lower() not in SPLIT_NAMES):
         what = f"says {one_line(split, 40)!r} as its split, which is not one"
         problems.add(path, place, what, "write train, valid or test in each row, or rename the column")
@@ -132,6 +133,15 @@ def _row(path: Path, place: str, record: dict[str, Any], problems: Problems, tol
     told.counts["blanks around labels, taken off"] += isinstance(label, str) and name != label
     told.counts["labels that are numbers, read as text (7 is the class 7)"] += isinstance(label, int)
     return Row(text, name, None if split is None else SPLIT_NAMES[split.strip().lower()], path, place)
+
+
+def _whole(text: str) -> bool:
+    """Whether all of a text are characters: JSON can write half of one."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _kind(value: Any) -> str:
@@ -154,7 +164,8 @@ def _table(path: Path, text: str, problems: Problems, told: Told) -> Iterator[tu
     """(place, cells by column) of each row of a table."""
     first = next((number for number, line in enumerate(text.split("\n")) if line.strip()), 0)
     lines = text.split("\n")
-    delimiter = _delimiter(path, lines[first])
+    with _long_cells():
+        delimiter = _delimiter(path, lines[first])
     quoted = _suffix(path) != ".tsv"  # where a quotation mark is a character as any other
     if delimiter not in ",\t" or (quoted and delimiter == "\t"):
         told.notes.append(f"cells lie between {'tabs' if delimiter == chr(9) else delimiter}")

@@ -202,11 +202,10 @@ def finish(
     ]
     if left_out:
         told.append(f"{left_out} rows with missing cells left out")
-    skipped = problems.skipped()
-    if skipped:
-        told.append(f"left out: {len(skipped)} ({one_line(skipped[0])}{', ...' if len(skipped) > 1 else ''})")
+    told += problems.left_out()
     record = {
-        "files": files, "counts": counts, "split": said, "seed": seed, "skipped": skipped, "left_out": left_out,
+        "files": files, "counts": counts, "split": said, "seed": seed, "skipped": problems.skipped(),
+        "left_out": left_out,
     }  # fmt: skip
     return Dataset("tables", splits, facts, told, record, examples)
 

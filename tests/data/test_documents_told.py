@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 
 import pytest
 
@@ -324,3 +325,30 @@ def test_a_folder_of_inputs_comes_in_the_unit_of_training(write, tmp_path):
     path = write("set/1.txt", "a\n\nb\n")
     found = read_inputs("documents", {"unit": "lines"}, [str(tmp_path / "set")])
     assert (found.names, found.values) == ([f"{path}:1", f"{path}:3"], ["a", "b"])
+
+
+@pytest.mark.parametrize("label", ["a\\u0000b", "\\ud800"])
+def test_a_label_that_cannot_be_written_is_refused(write, label):
+    content = f'{{"text": "a", "label": "p"}}\n{{"text": "b", "label": "{label}"}}\n'
+    refused(write("a.jsonl", content), "line 2: has a NUL or half a character")
+
+
+def test_a_label_of_two_lines_is_shown_on_one(write):
+    lines = check(("documents",), str(write("a.csv", 'text,label\na,"x\ny"\nb,z\n'))).lines()
+    assert "classes: x\\ny, z" in lines and all(line.isprintable() for line in lines)
+
+
+def test_a_header_of_any_length_is_read(write):
+    many = [f"c{i}" for i in range(50_000)]
+    data = documents(write("a.csv", ",".join(["text", *many]) + "\n" + ",".join(["a", *many]) + "\n"))
+    assert data["train"].x == ["a"] and any("and 49992 more" in note for note in data.notes)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.tsv.gz", "a.txt"])
+def test_a_named_pipe_is_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    said = "is neither a file nor a folder"
+    refused(tmp_path / name, said)
+    assert kinds_of(str(tmp_path / name)) == ()
+    with pytest.raises(DataError, match=said):
+        read_inputs("documents", {}, [str(tmp_path / name)])

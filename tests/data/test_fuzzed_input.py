@@ -359,7 +359,7 @@ def test_table_inputs(folder, data):
         assert str(error).isprintable() and "in.csv" in str(error)
     else:
         assert x.shape == (len(names), 3) and torch.isfinite(x).all()
-        known = torch.tensor([place not in found.notes for place in range(len(names))])
+        known = torch.tensor(["is unknown" not in found.notes.get(place, "") for place in range(len(names))])
         assert (x[:, :2].sum(1) == known).all()
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import unicodedata
 
 import pytest
@@ -259,7 +260,17 @@ def test_inputs_that_cannot_be(tmp_path):
         assert str(error.value).isprintable()
 
 
+@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz"])
+def test_a_named_pipe_is_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    refused(tmp_path / name, "is neither a file nor a folder; save what comes out of it as a file")
+
+
 # Names
+
+
+def test_a_set_is_not_joined_with_itself():
+    refused("pydoc+planted-grammar+pydoc", "names a set twice; give each once")
 
 
 @pytest.mark.parametrize(
@@ -269,6 +280,7 @@ def test_inputs_that_cannot_be(tmp_path):
         ("pydoc+planted-grammar", ("text",)),
         ("catalogue:pydoc+planted-grammar", ("text",)),
         ("pydoc+digits", ()),
+        ("pydoc+pydoc", ()),
         ("wordsim353", ()),
         ("gaussians-25", ("points",)),
         ("x" * 5000, ()),
