@@ -25,6 +25,7 @@ __all__ = [
     "Activation",
     "ActivationName",
     "Batches",
+    "Columns",
     "Convex",
     "Count",
     "Documents",
@@ -99,9 +100,17 @@ class Patches(Images):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tables(Splits):
+class Columns(Splits):
     target: str = ""
-    """Tables: the column to predict, which is not an input; the last one if not given."""
+    """Tables and documents: the column to predict, which is not an input. If not given, the last one of a table, and
+    `label` of documents."""
+    split: str = ""
+    """Tables and documents: the column that says train, valid or test. If not given, none of a table, and `split` of
+    documents."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables(Columns):
     target_kind: Literal["auto", "number", "classes"] = "auto"
     """Tables: what the target is; auto takes what the recipe predicts, else what its cells look like."""
     ignore: tuple[str, ...] = ()
@@ -117,8 +126,6 @@ class Tables(Splits):
     """Tables: whether the first line holds the names of the columns."""
     decimal: Literal["auto", ".", ","] = "auto"
     """Tables: the decimal sign; auto takes a comma only if a cell can mean nothing else."""
-    split: str = ""
-    """Tables: the column that says train, valid or test."""
     group: str = ""
     """Tables: the column whose equal cells stay in one split (a patient, a user)."""
     time: str = ""
@@ -126,8 +133,9 @@ class Tables(Splits):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Documents(Splits):
-    pass
+class Documents(Columns):
+    text_column: str = ""
+    """Documents: the column that holds the texts; `text` if not given."""
 
 
 @dataclass(frozen=True, kw_only=True)

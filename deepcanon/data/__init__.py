@@ -76,7 +76,7 @@ def _open(kinds: Sequence[str], spec: str, seed: int, options: Options, problems
     if not _readable(path):
         raise problems.fail(path, "", QUEUE, "save what comes out of it as a file")
     paths = [kind for kind in kinds if kind in PATHS]
-    fitting = [kind for kind in paths if _reader(kind).fits(path)]
+    fitting = [kind for kind in paths if _fits(kind, path, options)]
     if not fitting and len(paths) != 1:
         raise problems.fail(path, "", f"is not {' or '.join(paths) or 'an environment'}", _accepted(kinds))
     kind = (fitting or paths)[0]
@@ -106,6 +106,12 @@ def _path(spec: str) -> Path | None:
         return path if "\0" not in spec and spec and path.exists() else None
     except OSError:  # a name that is too long for the file system
         return None
+
+
+def _fits(kind: str, path: Path, options: Options) -> bool:
+    """Whether a reader takes the path; documents are known by the column that is asked for."""
+    more = (options.get(kind),) if kind == "documents" else ()
+    return _reader(kind).fits(path, *more)
 
 
 def _readable(path: Path) -> bool:

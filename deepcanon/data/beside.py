@@ -89,7 +89,7 @@ class Told:
                 one_line(name, 40) + (" (texts too)" if 2 * several > cells else "")
                 for name, (cells, several) in self.columns.items()
             ]
-            found.append(f"columns that are not read: {_some(names, 8)}")
+            found.append(f"columns that are not read: {_some(names, 8)} (--text-column and --target take others)")
         return found + self.not_read()
 
     def not_read(self) -> list[str]:

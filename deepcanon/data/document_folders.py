@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from .beside import Told, split_of, splits_by_name
-from .document_rows import LINES, ROWS, Row, columns_of, of_lines, rows_of
+from .document_rows import LINES, ROWS, Columns, Row, columns_of, of_lines, rows_of
 from .errors import Problems, one_line
 from .image_sets import list_folder
 from .text import filled, is_text
@@ -19,9 +19,9 @@ def holds_texts(folder: Path, depth: int = 8) -> bool:
     return any(map(is_text, files)) or (depth > 1 and any(holds_texts(inner, depth - 1) for inner in folders))
 
 
-def has_text_column(folder: Path) -> bool:
+def has_text_column(folder: Path, wanted: str = "text") -> bool:
     """Whether a folder has a file of documents for training."""
-    return any(split_of(p) == "train" and "text" in columns_of(p) for p in _row_files(list_folder(folder)[1]))
+    return any(split_of(p) == "train" and wanted in columns_of(p, wanted) for p in _row_files(list_folder(folder)[1]))
 
 
 def _row_files(files: list[Path]) -> list[Path]:
@@ -55,7 +55,7 @@ def _classes(folder: Path, problems: Problems, told: Told) -> list[Row]:
     return [row for inner in folders for row in _files(inner, inner.name, problems, told)]
 
 
-def _inner(path: Path, told: Told) -> Path:
+def _inner(path: Path, told: Told, wanted: str) -> Path:
     """The folder itself, or the one inside it if there is nothing but that, and classes or splits are in there."""
     outer = path
     while True:
@@ -63,7 +63,7 @@ def _inner(path: Path, told: Told) -> Path:
         if len(folders) != 1 or split_of(folders[0]) or any(is_text(p) or p in _row_files(files) for p in files):
             break
         inner = list_folder(folders[0])[0]
-        if not any(holds_texts(below) for below in inner) and not has_text_column(folders[0]):
+        if not any(holds_texts(below) for below in inner) and not has_text_column(folders[0], wanted):
             break
         told.unread += files
         path = folders[0]
@@ -97,9 +97,9 @@ def _split_folders(folders: list[Path], problems: Problems) -> dict[str, Path]:
     return splits_by_name(known, problems)
 
 
-def read_folder(path: Path, problems: Problems, told: Told) -> tuple[dict[str, list[Row]], str]:
+def read_folder(path: Path, problems: Problems, told: Told, columns: Columns) -> tuple[dict[str, list[Row]], str]:
     """The documents of a folder by split, and what one of them is: "files", or "lines" of files."""
-    path = _inner(path, told)
+    path = _inner(path, told, columns.text)
     folders, files = list_folder(path)
     tree = _split_folders(folders, problems)
     if tree:
@@ -121,7 +121,7 @@ def read_folder(path: Path, problems: Problems, told: Told) -> tuple[dict[str, l
             if p not in named.values():
                 what = f"lies beside {named['train'].name} but is not a split"
                 problems.add(p, "", what, f"remove it, or rename {named['train'].name}")
-        return {split: read_rows(p, problems, told) for split, p in named.items()}, "lines"
+        return {split: read_rows(p, problems, told, columns) for split, p in named.items()}, "lines"
     if named and set(named.values()) >= set(texts):
         (split, p), *_ = named.items()
         what = f"is called as the {split} split, and there is no train{p.suffix}"
@@ -129,6 +129,8 @@ def read_folder(path: Path, problems: Problems, told: Told) -> tuple[dict[str, l
     return {"train": _classes(path, problems, told)}, "files"
 
 
-def read_rows(path: Path, problems: Problems, told: Told) -> list[Row]:
+def read_rows(path: Path, problems: Problems, told: Told, columns: Columns) -> list[Row]:
     """The documents of a file."""
-    return (of_lines if path.name.lower().endswith(LINES) else rows_of)(path, problems, told)
+    if path.name.lower().endswith(LINES):
+        return of_lines(path, problems, told)
+    return rows_of(path, problems, told, columns)

@@ -6,7 +6,7 @@ import io
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,13 +16,38 @@ from .errors import Problems, one_line
 from .splits import SPLIT_NAMES
 from .text import load
 
-__all__ = ["LINES", "OBJECTS", "ROWS", "TABLES", "Row", "columns_of", "of_lines", "rows_of"]
+__all__ = ["LINES", "OBJECTS", "ROWS", "TABLES", "Columns", "Row", "columns_of", "of_lines", "rows_of"]
 
 LINES, TABLES, OBJECTS = (".txt", ".txt.gz"), (".tsv", ".csv", ".tsv.gz", ".csv.gz"), (".jsonl", ".jsonl.gz")
 ROWS = TABLES + OBJECTS
 REMEDY = "give each document a text"
 SHAPE = 'give {"text": ..., "label": ...}'
 LONGEST = 1 << 30  # characters of a cell: a whole book is one
+
+
+class Columns(NamedTuple):
+    """What the columns are called that are read, in lower case ("" if none is), and the options that said so."""
+
+    text: str = "text"
+    label: str = "label"
+    split: str = "split"
+    asked: tuple[tuple[str, str], ...] = ()
+
+    def roles(self) -> dict[str, str]:
+        """What a column is read as, by its name."""
+        named = {self.text: "text", self.label: "label", self.split: "split"}
+        return {name: role for name, role in named.items() if name}
+
+    def missing(self, names: Sequence[str]) -> tuple[str, str]:
+        """What is wrong with columns of these names in lower case, and the remedy; blank if nothing is."""
+        shown = ", ".join(one_line(name, 40) for name in names[:8]) or "nothing"
+        for name, option in self.asked:
+            if name not in names:
+                return f"has no column {one_line(name, 40)!r} (it has {shown})", f"name one of them with {option}"
+        if self.text in names:
+            return "", ""
+        remedy = "name the columns in the first line: text, label; or say which is the text with --text-column"
+        return f'has no column "text" (it has {shown})', remedy
 
 
 class Row(NamedTuple):
@@ -39,7 +64,7 @@ def _suffix(path: Path) -> str:
     return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
-def columns_of(path: Path) -> list[str]:
+def columns_of(path: Path, wanted: str = "text") -> list[str]:
     """The names of a table's columns, or of the keys of the first JSON line, in lower case; none if it has none.
 
     A file that cannot be read has none: a reader will say why.
@@ -51,17 +76,17 @@ def columns_of(path: Path) -> list[str]:
         if _suffix(path) == ".jsonl":
             value = json.loads(text)
             return [name.strip().lower() for name in value] if isinstance(value, dict) else []
-        return _header(text, _delimiter(path, text), [])[1]
+        return _header(text, _delimiter(path, text, wanted), [])[1]
     except (OSError, EOFError, zlib.error, csv.Error, ValueError, RecursionError):
         return []
 
 
-def _delimiter(path: Path, line: str) -> str:
-    """A tab in a .tsv; in a .csv a comma, unless the header has the column "text" between other signs only."""
+def _delimiter(path: Path, line: str, wanted: str) -> str:
+    """A tab in a .tsv; in a .csv a comma, unless the header has the column of texts between other signs only."""
     if _suffix(path) == ".tsv":
         return "\t"
     split = {sign: _header(line, sign, [])[1] for sign in (",", ";", "\t", "|")}
-    return next((sign for sign, names in split.items() if "text" in names), ",")
+    return next((sign for sign, names in split.items() if wanted in names), ",")
 
 
 def _header(line: str, delimiter: str, names: list[str]) -> tuple[list[str], list[str]]:
@@ -82,27 +107,38 @@ def of_lines(path: Path, problems: Problems, told: Told) -> list[Row]:
     return rows
 
 
-def rows_of(path: Path, problems: Problems, told: Told, learning: bool = True) -> list[Row]:
+def rows_of(path: Path, problems: Problems, told: Told, columns: Columns, learning: bool = True) -> list[Row]:
     """The documents of a table or of JSON lines; with `learning` their labels and splits too."""
     text = load(path, problems, told)
     if text is None:
         return []
-    records = _objects(path, text, problems) if _suffix(path) == ".jsonl" else _table(path, text, problems, told)
-    rows = []
+    records: Iterable[tuple[str, dict[str, Any]]]
+    if _suffix(path) == ".jsonl":
+        records = _objects(path, text, problems, columns)
+    else:
+        records = _table(path, text, problems, told, columns)
+    roles, rows = columns.roles(), []
     for place, record in records:
-        row = _row(path, place, record, problems, told, learning)
+        given: dict[str, Any] = {}
+        for name, cell in record.items():
+            if (role := roles.get(name.strip().lower())) is not None:
+                given[role] = cell
+            else:
+                told.column(name, cell)
+        row = _row(path, place, given, problems, told, learning)
         if row is not None:
             rows.append(row)
     return rows
 
 
-def _row(path: Path, place: str, record: dict[str, Any], problems: Problems, told: Told, learning: bool) -> Row | None:
-    """The document of a record; None after a noted problem."""
-    label, split = record.get("label"), record.get("split")
-    text: Any = record.get("text")
-    for column, cell in record.items():
-        if column not in ("text", "label", "split"):
-            told.column(column, cell)
+def _row(path: Path, place: str, given: dict[str, Any], problems: Problems, told: Told, learning: bool) -> Row | None:
+    """The document whose text, label and split were given; None after a noted problem."""
+    label, split = given.get("label"), given.get("split")
+    text: Any = given.get("text")
+    if isinstance(text, str):
+        told.counts["texts with line breaks within quotes"] += "\n" in text and _suffix(path) != ".jsonl"
+        if _suffix(path) == ".tsv" and len(text) > 1 and text[0] == text[-1] == '"':
+            told.counts["texts of a .tsv between quotation marks, which are kept"] += 1
     if not isinstance(text, str):
         what = 'has no "text"' if text is None else f'has a "text" that is {_kind(text)}'
         problems.add(path, place, what, REMEDY)
@@ -160,12 +196,14 @@ def _long_cells() -> Iterator[None]:
         csv.field_size_limit(before)
 
 
-def _table(path: Path, text: str, problems: Problems, told: Told) -> Iterator[tuple[str, dict[str, Any]]]:
+def _table(
+    path: Path, text: str, problems: Problems, told: Told, columns: Columns
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """(place, cells by column) of each row of a table."""
     first = next((number for number, line in enumerate(text.split("\n")) if line.strip()), 0)
     lines = text.split("\n")
     with _long_cells():
-        delimiter = _delimiter(path, lines[first])
+        delimiter = _delimiter(path, lines[first], columns.text)
     quoted = _suffix(path) != ".tsv"  # where a quotation mark is a character as any other
     if delimiter not in ",\t" or (quoted and delimiter == "\t"):
         told.notes.append(f"cells lie between {'tabs' if delimiter == chr(9) else delimiter}")
@@ -176,29 +214,21 @@ def _table(path: Path, text: str, problems: Problems, told: Told) -> Iterator[tu
     try:
         with _long_cells():
             names: list[str] = []
-            lower: list[str] = []
             for cells in reader:
                 start, end = end + 1, reader.line_num
                 place = f"line {first + start}"
                 if not names:
                     names = [name.strip() for name in cells]
-                    lower = _checked(names, path, place, problems)
+                    _check(names, columns, path, place, problems)
                 elif not cells or (len(cells) == 1 and not cells[0].strip() and (cells[0] or names[1:])):
                     told.counts["blank lines, which are not documents"] += 1
                 elif len(cells) != len(names):
                     what = f"has {len(cells)} cell{'s' * (len(cells) != 1)}, the header {len(names)}"
                     problems.add(path, place, what, "give every row as many" + _hint(quoted))
                 else:
-                    record = {
-                        low if low in ("text", "label", "split") else name: cell
-                        for low, name, cell in zip(lower, names, cells, strict=True)
-                    }
-                    told.counts["texts with line breaks within quotes"] += "\n" in record["text"]
-                    if not quoted and len(record["text"]) > 1 and record["text"][0] == record["text"][-1] == '"':
-                        told.counts["texts of a .tsv between quotation marks, which are kept"] += 1
-                    yield place, record
+                    yield place, dict(zip(names, cells, strict=True))
             if not names:
-                _checked([], path, "line 1", problems)
+                _check([], columns, path, "line 1", problems)
     except csv.Error as error:
         what = f"is not a valid row ({one_line(error, 100)})"
         remedy = 'put a text with quotation marks between quotes, each mark doubled ("")'
@@ -209,25 +239,27 @@ def _hint(quoted: bool) -> str:
     return "; a text with the sign between cells stands in quotes" if quoted else "; a text of a .tsv has no tab"
 
 
-def _checked(names: list[str], path: Path, place: str, problems: Problems) -> list[str]:
-    """The names of the columns in lower case.
+def _check(names: list[str], columns: Columns, path: Path, place: str, problems: Problems) -> None:
+    """Checks the names of the columns.
 
     Raises:
         DataError: there is no text, or a column comes twice.
     """
     lower = [name.lower() for name in names]
-    if "text" not in lower:
-        found = ", ".join(one_line(name, 40) for name in names[:8]) or "nothing"
-        remedy = "name the columns in the first line: text, label"
-        raise problems.fail(path, place, f'has no column "text" (it has {found})', remedy)
+    wrong, remedy = columns.missing(lower)
+    if wrong:
+        raise problems.fail(path, place, wrong, remedy)
     twice = next((name for name, count in Counter(lower).items() if count > 1), None)
     if twice is not None:
         raise problems.fail(path, place, f"has the column {one_line(twice, 40)!r} twice", "give each its own name")
-    return lower
 
 
-def _objects(path: Path, text: str, problems: Problems) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(place, values by key) of each line of JSON."""
+def _objects(path: Path, text: str, problems: Problems, columns: Columns) -> list[tuple[str, dict[str, Any]]]:
+    """(place, values by key) of each line of JSON.
+
+    Raises:
+        DataError: no line has the key that an option asks for.
+    """
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next((name for name, n in Counter(name.strip().lower() for name, _ in pairs).items() if n > 1), None)
@@ -235,6 +267,7 @@ def _objects(path: Path, text: str, problems: Problems) -> Iterator[tuple[str, d
             raise KeyError(twice)
         return dict(pairs)
 
+    found: list[tuple[str, dict[str, Any]]] = []
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
@@ -249,5 +282,9 @@ def _objects(path: Path, text: str, problems: Problems) -> Iterator[tuple[str, d
         if not isinstance(value, dict):
             problems.add(path, place, "is not a JSON object", SHAPE)
             continue
-        lower = {name: name.strip().lower() for name in value}
-        yield place, {(low if low in ("text", "label", "split") else name): value[name] for name, low in lower.items()}
+        found.append((place, value))
+    keys = dict.fromkeys(name.strip().lower() for _, value in found for name in value)
+    wrong, remedy = columns.missing(list(keys)) if found and columns.asked else ("", "")
+    if wrong:
+        raise problems.fail(path, "", wrong, remedy)
+    return found

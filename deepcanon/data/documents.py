@@ -13,7 +13,7 @@ from . import published
 from .archives import read_bytes, read_members
 from .beside import ORDER, Told
 from .document_folders import EMPTY, has_text_column, holds_texts, read_folder, read_rows
-from .document_rows import LINES, ROWS, Row, columns_of, rows_of
+from .document_rows import LINES, ROWS, Columns, Row, columns_of, rows_of
 from .errors import DataError, Problem, Problems, one_line
 from .image_sets import list_folder
 from .inputs import Inputs
@@ -27,6 +27,7 @@ ACCEPTS = (
     'a .txt file with one document a line, a .tsv or .csv with a column "text" (and "label", "split"), a .jsonl of '
     "such keys, or a folder with such a file for each split (train.csv, test.csv)"
 )
+OPTIONS = {"text": "text_column", "label": "target", "split": "split"}  # by what the column is read as
 
 
 class DocumentSplit(Split):
@@ -55,24 +56,61 @@ class CountedSplit(Split):
         return Split(self.bag.counts(self.x, indices), None if self.y is None else self.y.index_select(0, indices))
 
 
-def fits(path: Path) -> bool:
+def fits(path: Path, options: dict[str, Any] | None = None) -> bool:
     """Whether the path looks like documents."""
+    wanted = _name(options, "text_column") or "text"
     if path.is_dir():
-        return holds_texts(path) or has_text_column(path)
-    return path.name.lower().endswith(LINES) or (path.name.lower().endswith(ROWS) and "text" in columns_of(path))
+        return holds_texts(path) or has_text_column(path, wanted)
+    name = path.name.lower()
+    return name.endswith(LINES) or (name.endswith(ROWS) and wanted in columns_of(path, wanted))
+
+
+def _name(options: dict[str, Any] | None, option: str) -> str:
+    return str((options or {}).get(option, "")).strip().lower()
+
+
+def _columns(options: dict[str, Any] | None) -> Columns:
+    """The columns that the options ask for; a column that is asked for as one thing is not another by its name.
+
+    Raises:
+        DataError: a column is asked for as two things.
+    """
+    given = {role: _name(options, option) for role, option in OPTIONS.items()}
+    taken = [name for name in given.values() if name]
+    columns = {role: given[role] or (role if role not in taken else "") for role in OPTIONS}
+    twice = next((name for name in taken if taken.count(name) > 1), "" if columns["text"] else "text")
+    if twice:
+        words = "--text-column, --target and --split"
+        raise DataError(f"column {one_line(twice, 40)!r} would be read as two things; name others with {words}")
+    asked = tuple((name, f"--{OPTIONS[role].replace('_', '-')}") for role, name in given.items() if name)
+    return Columns(**columns, asked=asked)
+
+
+def _refuse_columns(columns: Columns, name: str | Path) -> None:
+    """Refuses options that name columns, for documents without any."""
+    if columns.asked:
+        option = columns.asked[0][1]
+        raise DataError(
+            Problem(str(name), "", "has no columns", f"leave {option} out, or give a table", skippable=False)
+        )
 
 
 def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, problems: Problems | None = None) -> Dataset:
     """Reads documents in any of the accepted forms; missing splits are drawn by seed and class."""
-    problems, told = problems or Problems(), Told()
+    problems, told, columns = problems or Problems(), Told(), _columns(options)
     if path.is_dir():
-        found, unit = read_folder(path, problems, told)
+        found, unit = read_folder(path, problems, told, columns)
     elif path.name.lower().endswith(LINES + ROWS):
-        found, unit = {"train": read_rows(path, problems, told)}, "lines"
+        found, unit = {"train": read_rows(path, problems, told, columns)}, "lines"
     else:
         raise problems.fail(path, "", "is not a file of documents", f"accepted is {ACCEPTS}")
     problems.settle()
-    found = _by_column(found, path, problems, told)
+    if not any(row.file.name.lower().endswith(ROWS) for rows in found.values() for row in rows[:1]):
+        _refuse_columns(columns, path)
+    told.notes += [f"columns: {', '.join(f'{one_line(name, 40)} by {o}' for name, o in columns.asked)}"] * bool(
+        columns.asked
+    )
+    found = _by_column(found, path, problems, told, columns.split)
     if not found.get("train"):
         if problems.found:
             raise DataError(problems.found)
@@ -80,11 +118,16 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
         what = f"holds no document{' to train on' if any(found.values()) else ''}{others and f' ({others})'}"
         raise problems.fail(path, "", what, f"accepted is {ACCEPTS}")
     told.notes += _repeated(found)
-    return _dataset(found, seed, options, problems, path, unit, told)
+    data = _dataset(found, seed, options, problems, path, unit, told)
+    if columns.text != "text":
+        data.facts["text_column"] = columns.text  # later tables are read by it too
+    return data
 
 
-def _by_column(found: dict[str, list[Row]], path: Path, problems: Problems, told: Told) -> dict[str, list[Row]]:
-    """The documents by split, as the column "split" says."""
+def _by_column(
+    found: dict[str, list[Row]], path: Path, problems: Problems, told: Told, column: str
+) -> dict[str, list[Row]]:
+    """The documents by split, as the column of splits says."""
     rows = [(given, row) for given, some in found.items() for row in some]
     if all(row.split is None for _, row in rows):
         return found
@@ -93,9 +136,9 @@ def _by_column(found: dict[str, list[Row]], path: Path, problems: Problems, told
             raise problems.fail(row.file, row.place, "has no split, and other rows have one", "give each row one")
         if len(found) > 1 and row.split != given:
             what = f"is marked as {row.split} in the file of {given}"
-            raise problems.fail(row.file, row.place, what, "move it, or leave the column split out")
+            raise problems.fail(row.file, row.place, what, f"move it, or leave the column {column} out")
     if len(found) == 1:
-        told.notes.append("splits: as the column split says")
+        told.notes.append(f"splits: as the column {one_line(column, 40)} says")
         found = {split: [row for _, row in rows if row.split == split] for split in ORDER}
         found = {split: some for split, some in found.items() if some}
         if "train" not in found:
@@ -124,6 +167,7 @@ def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) 
     """`rt-polarity`: sentences of film reviews; `movie-reviews`: whole ones. Test and valid are drawn by class."""
     if name not in ("rt-polarity", "movie-reviews"):
         raise ValueError(f"no documents are called {name}")
+    _refuse_columns(_columns(options), name)
     rows: list[Row] = []
     if name == "movie-reviews":
         (path,) = published.get(name).values()
@@ -208,7 +252,8 @@ def _dataset(
 def inputs(describe: dict[str, Any], paths: Sequence[str]) -> Inputs:
     """The documents of files and folders: of tables and .jsonl their rows, of .txt (and of standard input) what it was
     in training, the whole file or each line."""
-    problems, found = Problems(), Inputs([], [])
+    problems, found, column = Problems(), Inputs([], []), describe.get("text_column", "")
+    columns = Columns(column or "text", "", "", ((column, "the name that it had in training"),) if column else ())
     whole = describe.get("unit") == "files"
     for given in paths:
         told, start, path = Told(), len(found.names), Path(given)
@@ -224,7 +269,7 @@ def inputs(describe: dict[str, Any], paths: Sequence[str]) -> Inputs:
                 if is_text(p) and (text := filled(p, problems, None, EMPTY)):
                     _add(found, str(p), text, whole)
         elif given.lower().endswith(ROWS):
-            rows = rows_of(path, problems, told, learning=False)
+            rows = rows_of(path, problems, told, columns, learning=False)
             found.names += [f"{given}:{number}" for number in range(1, len(rows) + 1)]
             found.values += [row.text for row in rows]
         elif not given.lower().endswith(LINES):
