@@ -109,7 +109,7 @@ ROWS = "love,sex,6.77\ntiger,cat,7.35\n"
         ("e.csv", '"love","sex","6.77"\ntiger,cat,7.35'),
         ("f.CSV", "a,b,mean\n" + ROWS),
         ("g.tsv", ROWS.replace(",", "\t")),
-        ("h.tsv.gz", gzip.compress(ROWS.replace(",", "\t").encode())),
+        ("h.tsv.gz", gzip.compress(ROWS.replace(",", "\t").encode(), mtime=0)),
         ("i.csv", "\ufeff" + ROWS),
         ("j.csv", ROWS.replace("6.77", "+6.77").replace("7.35", "735e-2")),
     ],
