@@ -1,5 +1,6 @@
 """One process or several: what torchrun's environment says, and the few collective operations that the engine needs."""
 
+import atexit
 import contextlib
 import json
 import os
@@ -21,6 +22,8 @@ def join() -> None:
     """Enters the process group that torchrun describes; without torchrun nothing happens."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
         dist.init_process_group(devices.backend())
+        # Its threads must have ended when the process does: else the C++ library aborts it now and then, exit code -6.
+        atexit.register(leave)
 
 
 def leave() -> None:
