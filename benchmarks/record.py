@@ -1,18 +1,66 @@
-"""What every benchmark shares: the CPU-time clock, interleaved rounds, the floor, and the record in docs/results.
+"""What every benchmark shares: a clean start, the CPU-time clock, interleaved rounds, the floor, and the record.
 
 Rules: one thread; `time.process_time`, so that other programs on the machine do not count; variants alternate round by
-round in one process; medians of five rounds or more; a quality condition stands beside every ratio.
+round in one process; medians of five rounds or more; a quality condition stands beside every ratio, and what does not
+reach the peer's quality is no row. A ratio holds for the processor that stands beside it.
+
+BLAS libraries read their environment when they are loaded. Imported by a benchmark, this module therefore starts the
+script once more, without variables that hold a BLAS back, and says which ones it left out.
 """
 
 import json
+import os
 import statistics
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+HERE = Path(__file__).parent
+RESULTS = HERE.parent / "docs" / "results"
+LIMITS = ("OPENBLAS_", "GOTO_", "MKL_", "NVPL_BLAS_", "BLIS_", "ONEDNN_", "DNNL_", "ATEN_CPU_CAPABILITY", "OMP_")
+
+
+def clean(environment: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """An environment for one thread that holds no BLAS back, and the names that were left out for it."""
+    held = sorted(name for name in environment if name.startswith(LIMITS) and name != "OMP_NUM_THREADS")
+    kept = {name: value for name, value in environment.items() if name not in held}
+    return {**kept, "OMP_NUM_THREADS": "1"}, held
+
+
+def start_clean() -> None:
+    """Replaces a benchmark's process by the same one in a clean environment; does nothing in any other program."""
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    environment, held = clean(os.environ)
+    if script is None or Path(script).resolve().parent != HERE.resolve() or environment == dict(os.environ):
+        return
+    print(f"started again with OMP_NUM_THREADS=1{''.join(f', without {name}' for name in held)}", flush=True)
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+
+
+start_clean()
+
+import numpy as np
 import torch
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results"
+LOAD = os.getloadavg()[0]  # at the start
+
+
+class Ratio(float):
+    """A median over rounds, with the smallest and the largest of them as `low` and `high`."""
+
+    low: float
+    high: float
+
+    def __new__(cls, rounds: list[float]) -> "Ratio":
+        made = super().__new__(cls, statistics.median(rounds))
+        made.low, made.high = min(rounds), max(rounds)
+        return made
+
+    def __round__(self, digits: int = 0) -> "Ratio":  # type: ignore[override]
+        made = float.__new__(Ratio, round(float(self), digits))
+        made.low, made.high = round(self.low, digits), round(self.high, digits)
+        return made
 
 
 def interleaved(variants: dict[str, Callable[[], float]], rounds: int = 7) -> dict[str, list[float]]:
@@ -31,10 +79,19 @@ def cpu_seconds(function: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
-def ratio(ours: list[float], peers: list[float], larger_is_better: bool = True) -> float:
-    """Median over rounds of how many times better ours is in the same round."""
+def ratio(ours: list[float], peers: list[float], larger_is_better: bool = True) -> Ratio:
+    """Median over rounds of how many times better ours is in the same round, with the range over the rounds."""
     pairs = zip(ours, peers, strict=True)
-    return statistics.median(a / b if larger_is_better else b / a for a, b in pairs)
+    return Ratio([a / b if larger_is_better else b / a for a, b in pairs])
+
+
+def verdict(row: dict) -> str:
+    """shown: every round clears the target; reached: the median does; missed: it does not."""
+    if not row["target"]:
+        return "no target"
+    if row["ratio"] < row["target"]:
+        return "missed"
+    return "shown" if row.get("interval", (0.0, 0.0))[0] >= row["target"] else "reached"
 
 
 def gemm_rate(dtype: torch.dtype, n: int = 512, repeats: int = 30) -> float:
@@ -44,25 +101,65 @@ def gemm_rate(dtype: torch.dtype, n: int = 512, repeats: int = 30) -> float:
     return 2 * n**3 * repeats / cpu_seconds(lambda: [a @ b for _ in range(repeats)])
 
 
+def processor(text: str) -> tuple[str, list[str]]:
+    """The model of a /proc/cpuinfo, and which of the instructions for bf16 and for tiles (AMX) it has."""
+    facts: dict[str, str] = {}
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        facts.setdefault(name.strip(), value.strip())
+    family, model = facts.get("cpu family"), facts.get("model")
+    name = facts.get("model name", "unknown") + (f" (family {family}, model {model})" if family and model else "")
+    flags = facts.get("flags", "").split()
+    return name, [flag for flag in flags if "amx" in flag or "bf16" in flag]
+
+
+def conditions() -> dict:
+    """For what a ratio holds: processor, instructions, threads, the BLAS kernel of NumPy, load, versions."""
+    try:
+        from threadpoolctl import threadpool_info
+
+        pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    except ImportError:
+        pools = []
+    cpuinfo = Path("/proc/cpuinfo")
+    name, flags = processor(cpuinfo.read_text() if cpuinfo.exists() else "")
+    kernels = {f"{pool['internal_api']} {pool['version']} {pool.get('architecture', '')}".strip() for pool in pools}
+    return {
+        "processor": name,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "flags": flags,
+        "threads": torch.get_num_threads(),
+        "blas": sorted(kernels),
+        "load": [round(LOAD, 2), round(os.getloadavg()[0], 2)],
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+    }
+
+
 def record(stem: str, rows: list[dict], results: Path = RESULTS) -> Path:
     """Prints the rows and merges them into docs/results/<stem>.json under "benchmark".
 
-    A row has peer, version, ours, peers, unit, ratio, target and quality; the processor's instructions are added, since
-    ratios differ between kinds of them. A row of the same peer and unit is replaced.
+    A row has peer, version, ours, peers, unit, ratio, target (0 for none) and quality. A ratio that `ratio` made brings
+    its interval; the verdict and the conditions are added. A row of the same peer and unit is replaced.
     """
+    held, made = conditions(), []
     for row in rows:
-        met = "met" if row["ratio"] >= row["target"] else "MISSED"
+        found = row["ratio"]
+        if isinstance(found, Ratio):
+            row = {**row, "ratio": float(found), "interval": [found.low, found.high]}
+        row = {**row, "verdict": verdict(row), "conditions": held}
+        made.append(row)
         floor = f", floor {row['floor']:.4g}" if "floor" in row else ""
+        rounds = " ({:.2f} to {:.2f})".format(*row["interval"]) if "interval" in row else ""
         print(
             f"{row['peer']} {row['version']}: ours {row['ours']:.4g}, theirs {row['peers']:.4g} {row['unit']}{floor}: "
-            f"ratio {row['ratio']:.2f} (target {row['target']}: {met}); {row['quality']}"
+            f"ratio {row['ratio']:.2f}{rounds} (target {row['target']}: {row['verdict']}); {row['quality']}"
         )
     path = results / f"{stem}.json"
     content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"name": stem.replace("_", "-")}
     named = {(row["peer"], row["unit"]) for row in rows}
     kept = [row for row in content.get("benchmark", []) if (row["peer"], row["unit"]) not in named]
-    instructions = torch.backends.cpu.get_cpu_capability()
-    content["benchmark"] = kept + [{**row, "instructions": instructions} for row in rows]
+    content["benchmark"] = kept + made
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return path

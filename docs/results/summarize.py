@@ -60,17 +60,22 @@ def rows() -> list[str]:
 
 
 def speed() -> list[str]:
-    """One line per benchmark row."""
+    """One line per benchmark row: the ratio with its range over the rounds, and the processor for which it holds."""
     lines = [
-        "| benchmark | peer | unit | ratio | target | quality beside it |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| benchmark | peer | unit | ratio (rounds) | target | | processor | quality beside it |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for stem, record in records().items():
         for row in record.get("benchmark", []):
-            peer = f"{row['peer']} {row['version']}".strip()
-            target = row.get("target") or "none"
+            peer, target = f"{row['peer']} {row['version']}".strip(), row.get("target") or "none"
             ratio = f"{row['ratio']:,.2f}x"
-            lines.append(f"| {stem} | {peer} | {row['unit']} | {ratio} | {target} | {row.get('quality', '')} |")
+            if "interval" in row:
+                ratio += " ({:,.2f} to {:,.2f})".format(*row["interval"])
+            verdict = row.get("verdict", "")
+            verdict = {"missed": "**missed**", "no target": ""}.get(verdict, verdict)
+            processor = row.get("conditions", {}).get("processor", "not recorded")
+            cells = [stem, peer, row["unit"], ratio, target, verdict, processor, row.get("quality", "")]
+            lines.append(f"| {' | '.join(map(str, cells))} |")
     return lines
 
 
