@@ -85,6 +85,22 @@ def ratio(ours: list[float], peers: list[float], larger_is_better: bool = True) 
     return Ratio([a / b if larger_is_better else b / a for a, b in pairs])
 
 
+def row_of_seconds(
+    peer: str, version: str, unit: str, ours: list[float], theirs: list[float], target: float, quality: str
+) -> dict:
+    """The row of two variants' seconds in the same rounds."""
+    return {
+        "peer": peer,
+        "version": version,
+        "ours": statistics.median(ours),
+        "peers": statistics.median(theirs),
+        "unit": unit,
+        "ratio": ratio(ours, theirs, larger_is_better=False),
+        "target": target,
+        "quality": quality,
+    }
+
+
 def verdict(row: dict) -> str:
     """shown: every round clears the target; reached: the median does; missed: it does not."""
     if not row["target"]:
