@@ -1,0 +1,94 @@
+"""A folder of JPEG photographs to 128 x 128 pixels: the image reader against loops over PIL, CPU seconds.
+
+    make bench NAME=images          (BSDS500 under $DEEPCANON_DATA, or it is downloaded)
+
+200 photographs of 481 x 321, and 40 of four times the side, as cameras give them (scaled up, JPEG quality 90). CPU time
+of all threads, the variants alternating in one process. Ours finds the files, reads every header, and splits, too.
+    plain    open, convert, cut to the middle, resize (bicubic)
+    draft    the same, with the JPEG decoder told to leave out what 128 pixels do not need (Image.draft)
+The plain loop's pixels equal ours; those with draft differ, by how much is printed, so that its row has no target.
+"""
+
+import io
+import tarfile
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import PIL
+from PIL import Image
+from record import cpu_seconds, interleaved, record, row_of_seconds
+
+from deepcanon.data import open_data, published
+
+SIDE, ROUNDS, TARGET, LARGE = 128, 5, 1.0, 40
+
+
+def photographs():
+    """The bytes of JPEG files."""
+    (archive,) = published.get("bsds500").values()
+    with tarfile.open(archive) as files:
+        names = sorted(name for name in files.getnames() if name.endswith(".jpg"))
+        return [files.extractfile(name).read() for name in names]
+
+
+def enlarged(content):
+    image, out = Image.open(io.BytesIO(content)), io.BytesIO()
+    image.resize((4 * image.width, 4 * image.height), Image.Resampling.BICUBIC).save(out, "JPEG", quality=90)
+    return out.getvalue()
+
+
+def by_pil(folder, draft):
+    pixels = []
+    for path in sorted(folder.glob("*.jpg")):
+        with Image.open(path) as image:
+            if draft:
+                image.draft("RGB", (SIDE, SIDE))
+            image = image.convert("RGB")
+            side = min(image.size)
+            left, top = (image.width - side) / 2, (image.height - side) / 2
+            box = (left, top, left + side, top + side)
+            pixels.append(np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BICUBIC, box=box)))
+    return np.stack(pixels).transpose(0, 3, 1, 2)
+
+
+def compare(folder, words):
+    found = {}
+    options = {"images": {"size": SIDE, "valid_share": 0.0, "test_share": 0.0}}
+    calls = {
+        "ours": lambda: open_data(("images",), str(folder), options=options)["train"].x,
+        "plain": lambda: by_pil(folder, False),
+        "draft": lambda: by_pil(folder, True),
+    }
+    variants = {
+        name: lambda n=name, c=call: cpu_seconds(lambda: found.update({n: c()})) for name, call in calls.items()
+    }
+    interleaved(variants, 1)
+    took = interleaved(variants, ROUNDS)
+    order = sorted(range(len(found["plain"])), key=lambda i: found["plain"][i].tobytes())
+    mine = sorted(range(len(found["plain"])), key=lambda i: found["ours"][i].numpy().tobytes())
+    assert all(np.array_equal(found["ours"][i], found["plain"][j]) for i, j in zip(mine, order, strict=True))
+    off = np.abs(found["draft"].astype(int) - found["plain"]).mean()
+    for name, target, quality in (
+        ("plain", TARGET, "equal pixels"),
+        ("draft", 0.0, f"pixels differ by {off:.2f} of 255 on average"),
+    ):
+        peer = f"PIL, a loop with {name if name == 'draft' else 'convert and resize'}"
+        unit = f"CPU seconds, {words} to {SIDE} x {SIDE}"
+        yield row_of_seconds(peer, PIL.__version__, unit, took["ours"], took[name], target, quality)
+
+
+def main():
+    rows, contents = [], photographs()
+    big = [enlarged(content) for content in contents[:LARGE]]
+    for some, words in ((contents, f"{len(contents)} JPEG of 481 x 321"), (big, f"{LARGE} JPEG of 1924 x 1284")):
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place)
+            for number, content in enumerate(some):
+                (folder / f"{number:04d}.jpg").write_bytes(content)
+            rows += compare(folder, words)
+    record("images", rows)
+
+
+if __name__ == "__main__":
+    main()
