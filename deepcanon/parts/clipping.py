@@ -25,6 +25,8 @@ __all__ = ["clip_in_step"]
 def clip_in_step(optimizer: torch.optim.Optimizer, limit: float) -> Tensor:
     """Takes the optimizer's step with gradients clipped to the norm ``limit``; returns the norm before clipping.
 
+    An infinite limit never clips.
+
     Raises:
         FloatingPointError: the norm is NaN or infinite; no weight was changed. A GPU is not asked, which would be
             waited for: there a fused optimizer leaves the step out by itself, and the norm that is returned tells.
@@ -38,7 +40,7 @@ def clip_in_step(optimizer: torch.optim.Optimizer, limit: float) -> Tensor:
         raise FloatingPointError(f"the norm of the gradients is {float(norm)}: no weight was changed")
     single = all(g.dtype == torch.float32 for g in gradients)
     if not (single and all(group.get("fused") for group in optimizer.param_groups)):
-        torch._foreach_mul_(gradients, (limit / norm.clamp(min=limit)).to(gradients[0]))
+        torch._foreach_mul_(gradients, (limit / norm).clamp(max=1.0).to(gradients[0]))
         optimizer.step()
         return norm
     # (1)

@@ -166,3 +166,12 @@ def test_what_cannot_be_is_said():
         clip_gradients_([nn.Parameter(torch.ones(2))], 1.0)
     with pytest.raises(ValueError, match="3 sequences of length 1"):
         adding_problem(3, 1)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("slope", [0.0, 3.0])
+def test_an_infinite_limit_never_clips(fused, slope):
+    weight = torch.nn.Parameter(torch.zeros(2))
+    weight.grad = torch.full((2,), slope)
+    norm = clip_in_step(torch.optim.SGD([weight], lr=1.0, fused=fused), float("inf"))
+    assert weight.tolist() == [-slope, -slope] and norm == pytest.approx(slope * 2**0.5)
