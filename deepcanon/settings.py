@@ -40,7 +40,7 @@ class Settings:
     compile: bool = False
     """Compile the modules; slower for small ones."""
     evaluate_every: Whole = 0
-    """Steps between evaluations; 0 makes 20 in a run."""
+    """Steps between evaluations; 0 makes 20 in a run, or fewer if they took more than a fifth of its time."""
     checkpoint_every: NonNegative = 30.0
     """Seconds between checkpoints; never more than 2 % of the time is spent on them (0: after every step)."""
     patience: Whole = 0

@@ -74,13 +74,18 @@ def choose_threads_and_precision(
 
 
 def steps_in_minutes(
-    recipe: Recipe[Any], take_step: Callable[[], None], evaluate: Callable[[], None], evaluations: int, minutes: float
+    recipe: Recipe[Any],
+    take_step: Callable[[], None],
+    evaluate: Callable[[], None],
+    often: Callable[[int], int],
+    minutes: float,
 ) -> int:
     """Steps that fit into `minutes`, the evaluations counted.
 
     Args:
         take_step: takes the scratch recipe's next step.
         evaluate: evaluates it once.
+        often: how often a run of so many steps is evaluated.
     """
     for _ in range(recipe.calibrate_at):
         if recipe.run.stop_reason:
@@ -90,9 +95,12 @@ def steps_in_minutes(
     evaluate()
     began = time.perf_counter()
     evaluate()
-    rounds = evaluations * (time.perf_counter() - began)
-    # Even where evaluations alone fill the time, something is learned between them.
-    return max(evaluations, int((minutes * 60 * SHARE - rounds) / step))
+    once, steps = time.perf_counter() - began, 0
+    for _ in range(2):  # fewer steps are evaluated less often, which leaves time for more of them
+        count = often(steps) + 1 if steps else EVALUATIONS + 1
+        # Even where evaluations alone fill the time, something is learned between them.
+        steps = max(count, int((minutes * 60 * SHARE - count * once) / step))
+    return steps
 
 
 def evaluations(recipe_class: type[Recipe[Any]], config: Any, data: Any, steps: int) -> int:

@@ -290,6 +290,9 @@ def _settle(
 
         return recipe, take_step
 
+    def often(steps: int) -> int:
+        return calibrate.evaluations(recipe_class, config, data, steps)
+
     with tempfile.TemporaryDirectory(prefix="deepcanon-") as name:
         scratch = Path(name)
         precisions = recipe_class.precisions
@@ -309,9 +312,7 @@ def _settle(
                 if split in splits(recipe):
                     evaluate(recipe, split)
 
-            steps = calibrate.steps_in_minutes(
-                recipe, take_step, evaluate_once, calibrate.EVALUATIONS + 1, settings.minutes
-            )
+            steps = calibrate.steps_in_minutes(recipe, take_step, evaluate_once, often, settings.minutes)
             say(f"{settings.minutes:g} minutes: --steps {steps}")
         elif steps is None:
             steps = build(settings)[0].plan()
@@ -319,8 +320,7 @@ def _settle(
         raise UsageError(f"--steps {steps}: at least 1")
     return settings.with_(
         steps=steps,
-        evaluate_every=settings.evaluate_every
-        or max(1, steps // calibrate.evaluations(recipe_class, config, data, steps)),
+        evaluate_every=settings.evaluate_every or max(1, steps // often(steps)),
         log_every=settings.log_every or max(1, steps // LOGGED_ROWS),
     )
 

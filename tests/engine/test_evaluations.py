@@ -2,6 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from deepcanon.engine import calibrate
 from deepcanon.engine.calibrate import EVALUATIONS, evaluations
 
 RECIPE = SimpleNamespace(monitor=("valid/error", "min"), parallel="gradients", batches_per_step=1)
@@ -30,3 +31,16 @@ def test_evaluations_take_a_fifth_of_the_time_of_the_steps_at_most():
 )
 def test_the_rest_is_evaluated_twenty_times(given):
     assert often(1000, **given) == EVALUATIONS
+
+
+def test_minutes_count_the_evaluations_that_there_will_be(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(calibrate.time, "perf_counter", lambda: clock[0])
+    recipe = SimpleNamespace(calibrate_at=0, run=SimpleNamespace(stop_reason=None))
+
+    def takes(seconds):
+        return lambda: clock.__setitem__(0, clock[0] + seconds)
+
+    for often, left in ((lambda steps: EVALUATIONS, 54 - 21 * 2), (lambda steps: 3, 54 - 4 * 2)):
+        steps = calibrate.steps_in_minutes(recipe, takes(0.125), takes(2.0), often, 1.0)
+        assert steps == int(left / 0.125)
