@@ -23,7 +23,7 @@ from deepcanon.foundations import LogisticRegression
 from deepcanon.foundations.logistic_regression import decay_of_c, logistic_both, logistic_objective
 from deepcanon.parts.optimizers import LBFGS
 
-C, ROUNDS, TARGET, COUNTS = 1.0, 5, 1.0, range(5, 201)
+C, ROUNDS, TARGET, COUNTS = 1.0, 5, 1.2, range(5, 201)
 SOLVERS = ("lbfgs", "newton-cholesky")
 
 

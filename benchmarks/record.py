@@ -2,7 +2,7 @@
 
 Rules: one thread; `time.process_time`, so that other programs on the machine do not count; variants alternate round by
 round in one process; medians of five rounds or more; a quality condition stands beside every ratio, and what does not
-reach the peer's quality is no row. A ratio holds for the processor that stands beside it.
+reach the peer's quality is not recorded. A ratio holds for the processor that is named with it.
 
 BLAS libraries read their environment when they are loaded. Imported by a benchmark, this module therefore starts the
 script once more, without variables that hold a BLAS back, and says which ones it left out.

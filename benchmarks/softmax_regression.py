@@ -25,7 +25,8 @@ import deepcanon
 from deepcanon.data import open_data
 from deepcanon.foundations.softmax_regression import fit_softmax, softmax_objective
 
-DECAY, PEER_ITERATIONS, ROUNDS, TARGET = 1e-4, 100, 5, 1.0
+DECAY, PEER_ITERATIONS, ROUNDS = 1e-4, 100, 5
+TARGETS = {"scikit_learn": 1.2, "tuned": 1.0, "plain": 1.0}
 TENS, ALLOWED = range(20, 201, 10), 1 + 1e-6
 
 
@@ -114,7 +115,7 @@ def main():
             pair = [f"{reached[name]:.6f} after {fewest[name]} iterations" for name in (ours, peer)]
             quality = f"objective {pair[0]}, theirs {pair[1]}"
             unit = f"CPU seconds to the same objective, ours by {ours}"
-            rows.append(row_of_seconds(words, version, unit, took[ours], took[peer], TARGET, quality))
+            rows.append(row_of_seconds(words, version, unit, took[ours], took[peer], TARGETS[peer], quality))
     record("softmax_regression", rows)
 
 

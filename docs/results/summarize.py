@@ -62,7 +62,7 @@ def rows() -> list[str]:
 def speed() -> list[str]:
     """One line per benchmark row: the ratio with its range over the rounds, and the processor for which it holds."""
     lines = [
-        "| benchmark | peer | unit | ratio (rounds) | target | | processor | quality beside it |",
+        "| benchmark | peer | unit | ratio (rounds) | target | | processor | equal quality |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for stem, record in records().items():
