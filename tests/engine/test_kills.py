@@ -4,9 +4,7 @@ The number of kills is DEEPCANON_KILLS (4 where it is not set), spread over the 
 """
 
 import os
-import tempfile
 import time
-from pathlib import Path
 
 import pytest
 from contract.kills import Training, kill
@@ -31,24 +29,14 @@ TRAININGS = [
 ]
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """In memory where that can be had: a killed process loses nothing that it wrote, flushed or not."""
-    if not os.access("/dev/shm", os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
-        yield Path(name)
-
-
 @pytest.mark.timeout(60 + 20 * KILLS)
 @pytest.mark.parametrize("number", range(len(TRAININGS)), ids=[of.name for of in TRAININGS])
-def test_killed_and_resumed_it_ends_as_if_it_had_never_been(number, folder):
+def test_killed_and_resumed_it_ends_as_if_it_had_never_been(number, in_memory):
     kills = KILLS * (number + 1) // len(TRAININGS) - KILLS * number // len(TRAININGS)
     if not kills:
         pytest.skip("DEEPCANON_KILLS is smaller than the number of trainings")
     began = time.process_time() + sum(os.times()[2:4])
-    course = kill(TRAININGS[number], folder, kills)
+    course = kill(TRAININGS[number], in_memory, kills)
     took = time.process_time() + sum(os.times()[2:4]) - began
     kinds = {kind: course.struck.count(kind) for kind in sorted(set(course.struck))}
     print(
@@ -57,8 +45,8 @@ def test_killed_and_resumed_it_ends_as_if_it_had_never_been(number, folder):
     assert not course.wrong, "\n".join(course.wrong)
 
 
-def test_state_that_is_not_saved_is_caught(folder, monkeypatch):
+def test_state_that_is_not_saved_is_caught(in_memory, monkeypatch):
     _, module = resolve("rnn-lm")
     monkeypatch.setattr(module.Recipe, "state", tuple(name for name in module.Recipe.state if name != "carry"))
-    course = kill(Training("rnn-lm", {**EACH, "steps": 6}), folder, 12)
+    course = kill(Training("rnn-lm", {**EACH, "steps": 6}), in_memory, 12)
     assert any("shared.safetensors differs" in line for line in course.wrong)

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -26,13 +25,8 @@ SMALL = {"rnn-lm": {"steps": 12}, "softmax-regression": {"steps": 12}}
 
 
 @pytest.fixture
-def tmp_path(tmp_path):
-    """In memory where that can be had: a killed process loses nothing that it wrote, flushed or not."""
-    if not os.access("/dev/shm", os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
-        yield Path(name)
+def tmp_path(in_memory):
+    return in_memory
 
 
 def in_child(work) -> int:
