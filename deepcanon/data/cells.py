@@ -78,7 +78,7 @@ def _json_lines(text: str, file: str, problems: Problems) -> Table:
                 if isinstance(value, (dict, list)):
                     raise ValueError(f"column {name!r} is nested")
             if "\\u" in line:
-                "".join([*row, *map(str, row.values())]).encode()  # half a pair of surrogates is no text
+                "".join([*row, *map(str, row.values())]).encode()  # half a pair of surrogates is not text
         except (ValueError, RecursionError) as error:
             what = f"is not a row ({one_line(error, 100)})"
             problems.add(file, f"line {count}", what, 'write one flat object such as {"a": 1}')

@@ -243,7 +243,7 @@ def _check(names: list[str], columns: Columns, path: Path, place: str, problems:
     """Checks the names of the columns.
 
     Raises:
-        DataError: there is no text, or a column comes twice.
+        DataError: the column of texts is missing, or a column comes twice.
     """
     lower = [name.lower() for name in names]
     wrong, remedy = columns.missing(lower)

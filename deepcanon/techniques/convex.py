@@ -118,16 +118,16 @@ class Objective:
         """
         if self._rows[0] is not inputs or self._rows[1] is not targets:
             self._rows, self._known = (inputs, targets), []
-        self._known = self._nearest()
+        self._known = self._here()
         return lambda: self._at_present(inputs, targets, count)
 
-    def _nearest(self) -> list[tuple[Tensor, Tensor, list[Tensor]]]:
+    def _here(self) -> list[tuple[Tensor, Tensor, list[Tensor]]]:
         """Of the points known the one where the model stands."""
         weight, bias = self.model.weight.detach(), self.model.bias.detach()
         return [known for known in self._known if torch.equal(known[0], weight) and torch.equal(known[1], bias)][-1:]
 
     def _at_present(self, inputs: Tensor, targets: Tensor, count: int) -> Tensor:
-        found = self._nearest()
+        found = self._here()
         if not found:
             weight, bias = self.model.weight.detach(), self.model.bias.detach()
             share = len(inputs) / count
