@@ -40,8 +40,9 @@ def start_clean() -> None:
 
 start_clean()
 
-import numpy as np
 import torch
+
+from deepcanon.engine import machine
 
 LOAD = os.getloadavg()[0]  # at the start
 
@@ -117,39 +118,9 @@ def gemm_rate(dtype: torch.dtype, n: int = 512, repeats: int = 30) -> float:
     return 2 * n**3 * repeats / cpu_seconds(lambda: [a @ b for _ in range(repeats)])
 
 
-def processor(text: str) -> tuple[str, list[str]]:
-    """The model of a /proc/cpuinfo, and which of the instructions for bf16 and for tiles (AMX) it has."""
-    facts: dict[str, str] = {}
-    for line in text.splitlines():
-        name, _, value = line.partition(":")
-        facts.setdefault(name.strip(), value.strip())
-    family, model = facts.get("cpu family"), facts.get("model")
-    name = facts.get("model name", "unknown") + (f" (family {family}, model {model})" if family and model else "")
-    flags = facts.get("flags", "").split()
-    return name, [flag for flag in flags if "amx" in flag or "bf16" in flag]
-
-
 def conditions() -> dict:
-    """For what a ratio holds: processor, instructions, threads, the BLAS kernel of NumPy, load, versions."""
-    try:
-        from threadpoolctl import threadpool_info
-
-        pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
-    except ImportError:
-        pools = []
-    cpuinfo = Path("/proc/cpuinfo")
-    name, flags = processor(cpuinfo.read_text() if cpuinfo.exists() else "")
-    kernels = {f"{pool['internal_api']} {pool['version']} {pool.get('architecture', '')}".strip() for pool in pools}
-    return {
-        "processor": name,
-        "instructions": torch.backends.cpu.get_cpu_capability(),
-        "flags": flags,
-        "threads": torch.get_num_threads(),
-        "blas": sorted(kernels),
-        "load": [round(LOAD, 2), round(os.getloadavg()[0], 2)],
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-    }
+    """For what a ratio holds: see `machine.conditions`; and the load of the machine at the start and now."""
+    return {**machine.conditions(), "load": [round(LOAD, 2), round(os.getloadavg()[0], 2)]}
 
 
 def record(stem: str, rows: list[dict], results: Path = RESULTS) -> Path:

@@ -11,7 +11,6 @@ Marks say where the figure of a target comes from: a theorem, a recomputation, a
 """
 
 import fnmatch
-import math
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -27,7 +26,6 @@ __all__ = [
     "metric_of",
     "target",
     "trial_metrics",
-    "verdict_word",
 ]
 
 MARKS = {
@@ -98,18 +96,6 @@ def target(run: str, condition: str, mark: str, source: str) -> Target:
     value = float(found["value"].replace("_", ""))
     relation: Any = found["relation"]
     return Target(first, found["metric"], relation, value, mark, source, statistic, tolerance, minus)
-
-
-def verdict_word(relation: str, goal: float, value: float, low: float, high: float) -> str:
-    """What an estimate with a 95 % interval says about a goal: "shown", "reached" or "missed".
-
-    shown: the whole interval is on the right side; reached: the estimate is, the interval is not; missed: neither.
-    """
-    if relation == "<=":
-        return verdict_word(">=", -goal, -value, -high, -low)
-    if relation != ">=":
-        raise ValueError(f"an interval is compared by <= or >=, not by {relation}")
-    return "shown" if math.isfinite(low) and low >= goal else "reached" if value >= goal else "missed"
 
 
 # Metrics

@@ -7,24 +7,26 @@ import ast
 import hashlib
 import json
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import deepcanon
 from deepcanon import heads
-from deepcanon.engine import training
+from deepcanon.claims import judge, overall
+from deepcanon.engine import machine, training
 from deepcanon.engine.checkpoint import write_text
+from deepcanon.engine.experiment import Experiment
 from deepcanon.errors import UsageError
 from deepcanon.resolving import introduction, opener, resolve
 from deepcanon.settings import Settings, build_config, read_config
-from deepcanon.targets import Target
 from deepcanon.verbs import Trained, child, load, resume
 
-__all__ = ["results_folder", "usual_seeds", "verdict", "verify"]
+__all__ = ["cost", "results_folder", "usual_seeds", "verify"]
 
 SOURCE = Path(__file__).parents[1]
+TRIAL = ("arm", "phase", "seed", "options", "valid", "test", "failed")
+"""What a record keeps of each trial of an experiment."""
 
 
 def results_folder() -> Path:
@@ -60,7 +62,6 @@ def verify(
         raise UsageError(f"{head.name} verifies {', '.join(presets)}; there is no {only!r}")
     numbers = [first_seed] if quick else list(range(first_seed, first_seed + seeds))
     digest = _digest(head)
-    began = time.monotonic()
     measured: dict[str, list[dict[str, Any]]] = {}
     for run in [only] if only else list(presets):
         config, run_settings = presets[run]
@@ -89,16 +90,16 @@ def verify(
                     lend=load,
                 )
             measured.setdefault(run, []).append(_measure(folder, seed))
-    rows = [row for target in head.targets if (row := verdict(target, measured)) is not None]
+    rows = [row for target in head.targets if (row := judge(target, measured)) is not None]
     return {
         "name": head.name,
         "version": deepcanon.__version__,
         "targets": rows,
         "seeds": numbers,
-        "seconds": round(time.monotonic() - began, 1),
+        **cost(measured),
         "runs": measured,
-        "verdict": "not a verdict (one seed)" if quick else _word(rows),
-        "environment": training.environment(),
+        "verdict": "not a verdict (one seed)" if quick else overall(rows),
+        "environment": {**training.environment(), **machine.conditions(), "threads": threads},
     }
 
 
@@ -114,39 +115,6 @@ def expected_minutes(head: heads.Head, seeds: int, only: str | None = None) -> f
     wanted = [rows for run, rows in runs.items() if only in (None, run)]
     seconds = [statistics.mean(seed["metrics"]["seconds"] for seed in rows) for rows in wanted]
     return sum(seconds) * seeds / 60 if seconds else None
-
-
-def verdict(target: Target, measured: dict[str, list[dict[str, Any]]]) -> dict[str, Any] | None:
-    """A target beside what was measured; None if its run was not trained."""
-    runs = [run for run in (target.run, target.minus) if run]
-    if any(run not in measured for run in runs):
-        return None
-    first, *other = ([float(seed["metrics"].get(target.metric, "nan")) for seed in measured[run]] for run in runs)
-    values = [a - b for a, b in zip(first, other[0], strict=True)] if other else first
-    relation, goal = target.relation, target.value
-    if target.statistic == "mean":
-        value = statistics.fmean(values)
-    else:  # the worst seed: the one farthest on the wrong side
-        value = {"<=": max, ">=": min}.get(relation, lambda v: max(v, key=lambda x: abs(x - goal)))(values)
-    passed = {
-        "<=": value <= goal,
-        ">=": value >= goal,
-        "==": abs(value - goal) <= (target.tolerance or 0.0),
-    }[relation]
-    return {
-        "run": " - ".join(runs),
-        "metric": target.metric,
-        "relation": relation,
-        "target": goal,
-        **({} if target.tolerance is None else {"tolerance": target.tolerance}),
-        "statistic": target.statistic,
-        "value": value,
-        "values": values,
-        "worst": {"<=": max(values), ">=": min(values)}.get(relation, value),
-        "mark": target.mark,
-        "source": target.source,
-        "passed": passed,
-    }
 
 
 def read_record(stem: str) -> dict[str, Any]:
@@ -173,16 +141,19 @@ def record(result: dict[str, Any]) -> Path:
     kept = before.get("verify", {})
     result = dict(result)
     result["runs"] = {**kept.get("runs", {}), **result["runs"]}
-    rows = (verdict(target, result["runs"]) for target in heads.head(stem).targets)
+    rows = (judge(target, result["runs"]) for target in heads.head(stem).targets)
     result["targets"] = [row for row in rows if row is not None]
-    result["verdict"] = _word(result["targets"])
+    result["verdict"] = overall(result["targets"])
+    result |= cost(result["runs"])
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps({**before, "name": result["name"], "verify": result}, indent=1) + "\n")
     return path
 
 
-def _word(rows: list[dict[str, Any]]) -> str:
-    return "passed" if all(row["passed"] for row in rows) else "missed"
+def cost(measured: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
+    """Seconds by the clock and CPU seconds of all runs together, also of those that were finished before."""
+    metrics = [seed["metrics"] for seeds in measured.values() for seed in seeds]
+    return {name: round(sum(m.get(name, 0.0) for m in metrics), 1) for name in ("seconds", "cpu_seconds")}
 
 
 def _measure(folder: Path, seed: int) -> dict[str, Any]:
@@ -207,9 +178,12 @@ def _measure(folder: Path, seed: int) -> dict[str, Any]:
             "cpu_minutes": round(status["cpu_seconds"] / 60, 3),
         }
     )
-    settings = chosen.content["settings"]
-    about = {"step": chosen.step, "threads": settings.threads, "precision": settings.precision}
-    return {"seed": seed, "metrics": result, **about, "data": settings.data}
+    settings, environment = chosen.content["settings"], chosen.content["environment"]
+    about: dict[str, Any] = {"step": chosen.step, "threads": settings.threads, "precision": settings.precision}
+    about |= {"data": settings.data, "processor": environment.get("processor", "not recorded")}
+    if isinstance(chosen.recipe, Experiment):
+        about["trials"] = [{key: trial[key] for key in TRIAL} for trial in chosen.recipe.comparison.results]
+    return {"seed": seed, "metrics": result, **about}
 
 
 def _digest(head: heads.Head) -> str:

@@ -51,11 +51,13 @@ def verify_command(parser: Parser, arguments: list[str]) -> int:
         )
         results.append(result)
         for row in result["targets"]:
-            mark = "ok    " if row["passed"] else "MISSED"
+            mark = (row["verdict"].upper() if row["verdict"] == "missed" else row["verdict"]).ljust(7)
             limit = f"{row['relation']} {row['target']}" + (f" +- {row['tolerance']}" if "tolerance" in row else "")
             found = f"{row['run']}: {row['metric']} {row['value']:.6g} {limit}"
+            if "interval" in row:
+                found += " [{:.4g}, {:.4g}]".format(*row["interval"])
             tell(f"  {mark} {found} ({row['statistic']}; {row['source']})")
-        tell(f"{recipe.name}: {result['verdict']}, {len(result['seeds'])} seed(s), {result['seconds']} s")
+        tell(f"{recipe.name}: {result['verdict']}, {len(result['seeds'])} seed(s), {result['cpu_seconds']:.0f} CPU s")
         if given.record:
             tell(str(verify.record(result)))
     if given.json:

@@ -19,9 +19,10 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
+from deepcanon.claims import interval
 from deepcanon.engine.contract import Metrics, Recipe
 from deepcanon.engine.figures import Line, Panels, Plot
-from deepcanon.engine.trials import Trials, interval
+from deepcanon.engine.trials import Trials
 from deepcanon.options import Repeats, Tuning, group_of
 
 __all__ = ["Experiment", "LearningCurves", "SizeExperiment"]

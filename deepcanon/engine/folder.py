@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from deepcanon.data.splits import Dataset
-from deepcanon.engine import calibrate, lock, processes
+from deepcanon.engine import calibrate, lock, machine, processes
 from deepcanon.engine.checkpoint import write_folder
 from deepcanon.engine.checksums import write_checked
 from deepcanon.errors import UsageError
@@ -67,6 +67,7 @@ def environment() -> dict[str, Any]:
         "numpy": np.__version__,
         "system": platform.system(),
         "machine": platform.machine(),
+        "processor": machine.processor()[0],
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "cores": calibrate.available_threads(),
         "processes": processes.world(),

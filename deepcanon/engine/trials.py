@@ -14,14 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deepcanon.claims import interval, word
 from deepcanon.data.seeds import stream_seed
 from deepcanon.engine.figures import Line, Panels, Plot
 from deepcanon.engine.run import Run
-from deepcanon.targets import difference_suffix, verdict_word
+from deepcanon.targets import difference_suffix
 
-__all__ = ["Trials", "interval"]
-
-CONFIDENCE = 0.95
+__all__ = ["Trials"]
 
 
 class Trials:
@@ -185,8 +184,8 @@ class Trials:
             tail = difference_suffix(self._arms, arm)
             if f"difference{tail}" in found:
                 mean, low, high = (found[f"{name}{tail}"] for name in ("difference", "low", "high"))
-                word = self._word(arm, mean, low, high)
-                lines.append(f"{first} - {arm}: {mean:+.4g}, 95 % interval [{low:+.4g}, {high:+.4g}]: {word}")
+                said = self._word(arm, mean, low, high)
+                lines.append(f"{first} - {arm}: {mean:+.4g}, 95 % interval [{low:+.4g}, {high:+.4g}]: {said}")
         failed = [f"{r['arm']} {r['options']}: {r['failed']}" for r in self.results if r["failed"]]
         return "\n".join([*lines, *(f"failed: {line}" for line in failed)]) + "\n"
 
@@ -194,9 +193,9 @@ class Trials:
         """Whether it is shown, reached or missed that the arm is better than the first one, from the difference."""
         open_ = not (math.isfinite(low) and math.isfinite(high)) or low <= 0 <= high
         gain, least, most = (mean, low, high) if self._sign > 0 else (-mean, -high, -low)
-        word = verdict_word(">=", 0.0, gain, math.nan if open_ else least, most)
+        said = word(">=", 0.0, gain, math.nan if open_ else least, most)
         more = " (no difference shown)" if open_ else "" if gain > 0 else f" ({next(iter(self._arms))} is better)"
-        return f"{arm} is better: {word}{more}"
+        return f"{arm} is better: {said}{more}"
 
     def _edge(self, arm: str) -> str:
         """Says where the best value of a tuned option is the smallest or largest that was tried."""
@@ -246,14 +245,3 @@ class Trials:
             log="x" if numbers and max(tried) >= 5 * min(tried) else "",
             ticks={f"{value:g}" if numbers else str(value): x for value, x in places.items()},
         )
-
-
-def interval(differences: list[float]) -> tuple[float, float, float]:
-    """(mean, low, high): Student's t interval of 95 % for the mean of paired differences."""
-    mean, n = statistics.fmean(differences), len(differences)
-    if n < 2 or not all(math.isfinite(value) for value in differences):
-        return mean, math.nan, math.nan
-    from scipy.special import stdtrit
-
-    half = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2)) * statistics.stdev(differences) / math.sqrt(n)
-    return mean, mean - half, mean + half

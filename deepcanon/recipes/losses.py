@@ -73,9 +73,9 @@ import statistics
 
 import torch
 
+from deepcanon.claims import interval
 from deepcanon.engine import Experiment
 from deepcanon.engine.figures import Line, Plot
-from deepcanon.engine.trials import interval
 from deepcanon.errors import UsageError
 from deepcanon.foundations.losses import (
     gradient_ratio,

@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
 from deepcanon import heads  # noqa: E402
-from deepcanon.verify import verdict  # noqa: E402
+from deepcanon.claims import judge, overall  # noqa: E402
 
 
 def restated(stem: str, record: dict[str, Any]) -> dict[str, Any]:
@@ -37,9 +37,12 @@ def restated(stem: str, record: dict[str, Any]) -> dict[str, Any]:
     lost = kept["runs"].keys() - head.verified.keys()
     if lost:
         raise ValueError(f"{stem}: the verify preset has no run {', '.join(sorted(lost))}")
-    rows = [row for target in head.targets if (row := verdict(target, kept["runs"])) is not None]
-    word = "passed" if all(row["passed"] for row in rows) else "missed"
-    return {**record, "name": head.name, "verify": {**kept, "name": head.name, "targets": rows, "verdict": word}}
+    rows = [row for target in head.targets if (row := judge(target, kept["runs"])) is not None]
+    return {
+        **record,
+        "name": head.name,
+        "verify": {**kept, "name": head.name, "targets": rows, "verdict": overall(rows)},
+    }
 
 
 def move(source: dict[str, Any], to: dict[str, Any], runs: list[str]) -> None:

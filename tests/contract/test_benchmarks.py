@@ -59,15 +59,6 @@ def test_a_verdict_says_whether_every_round_clears_the_target(interval, target, 
     assert record.verdict(row) == words
 
 
-def test_a_processor_is_named_with_its_instructions_for_bf16():
-    text = "model name\t: Some CPU\ncpu family\t: 26\nmodel\t\t: 2\nflags\t\t: fpu avx512_bf16 amx_tile avx2\n"
-    assert record.processor(text + text.replace("Some", "Other")) == (
-        "Some CPU (family 26, model 2)",
-        ["avx512_bf16", "amx_tile"],
-    )
-    assert record.processor("") == ("unknown", [])
-
-
 def test_rows_are_merged_by_peer_and_unit_with_their_conditions(tmp_path, capsys):
     row = {"peer": "p", "version": "1", "ours": 2.0, "peers": 1.0, "unit": "u", "target": 1.5, "quality": "equal"}
     record.record("some_name", [{**row, "ratio": 3.0}, {**row, "unit": "v", "ratio": 1.0}], tmp_path)

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from deepcanon.claims import interval
 from deepcanon.engine.experiment import LearningCurves, SizeExperiment
-from deepcanon.engine.trials import interval
 
 ERRORS = torch.tensor(  # [tasks, sizes, arms]
     [

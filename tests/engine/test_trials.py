@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from contract.files import ROOT
 
+from deepcanon.claims import interval
 from deepcanon.engine import Experiment, training
 from deepcanon.engine.drawers import draw
 from deepcanon.engine.figures import Panels
 from deepcanon.engine.run import Run
-from deepcanon.engine.trials import Trials, interval
+from deepcanon.engine.trials import Trials
 from deepcanon.errors import UsageError
 from deepcanon.options import Batches, Images, Tuning, Whole
 from deepcanon.resolving import opener, resolve
@@ -253,14 +254,14 @@ def test_no_seeds_train_nothing(tmp_path):
 
 
 def test_a_target_may_be_a_difference_of_two_runs():
-    from deepcanon.verify import verdict
+    from deepcanon.claims import judge
 
     def seeds(*values):
         return [{"seed": n, "metrics": {"test/error": value}} for n, value in enumerate(values)]
 
     with_out = target("with - without", "test/error <= 0", "P", "the second run is not better")
-    found = verdict(with_out, {"with": seeds(0.1, 0.2), "without": seeds(0.15, 0.22)})
+    found = judge(with_out, {"with": seeds(0.1, 0.2), "without": seeds(0.15, 0.22)})
     assert found["passed"] and found["run"] == "with - without"
     assert found["values"] == pytest.approx([-0.05, -0.02]) and found["worst"] == pytest.approx(-0.02)
-    assert not verdict(with_out, {"with": seeds(0.3), "without": seeds(0.2)})["passed"]
-    assert verdict(with_out, {"with": seeds(0.1)}) is None
+    assert not judge(with_out, {"with": seeds(0.3), "without": seeds(0.2)})["passed"]
+    assert judge(with_out, {"with": seeds(0.1)}) is None

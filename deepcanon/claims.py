@@ -1,0 +1,126 @@
+"""What measurements say about a target: an interval, and one of three words. Without torch.
+
+- shown: the 95 % interval is on the target's side.
+- reached: the estimate is, the interval is not, or there is none.
+- missed: the estimate is not.
+"""
+
+import math
+import re
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from deepcanon.targets import Target
+
+__all__ = ["CONFIDENCE", "WORDS", "interval", "judge", "overall", "word"]
+
+CONFIDENCE = 0.95
+WORDS = ("shown", "reached", "missed")
+END = re.compile(r"(?:^|_)(?:low|high)(?:_|$)")
+"""In the names of metrics that are an end of an interval."""
+WITHOUT_SPREAD = ("X", "R")
+"""Marks of figures that every seed gives alike: they follow from mathematics, or were computed again."""
+NONE = (math.nan, math.nan)
+
+
+def word(relation: str, goal: float, value: float, low: float, high: float) -> str:
+    """What an estimate with an interval says about a goal.
+
+    Args:
+        relation: "<=" or ">=".
+        low, high: ends of the interval of 95 %; NaN without one.
+
+    Raises:
+        ValueError: another relation.
+    """
+    if relation == "<=":
+        return word(">=", -goal, -value, -high, -low)
+    if relation != ">=":
+        raise ValueError(f"an interval is compared by <= or >=, not by {relation}")
+    return "shown" if math.isfinite(low) and low >= goal else "reached" if value >= goal else "missed"
+
+
+def interval(values: Sequence[float], shared: float = 0.0) -> tuple[float, float, float]:
+    """(mean, low, high): Student's t interval of 95 % for the mean.
+
+    Args:
+        values: of independent repetitions, or of paired ones their differences.
+        shared: correlation of the repetitions, such as the share of examples that any two have in common (Nadeau and
+            Bengio 2003, "Inference for the generalization error", section 3): the variance of the mean is
+            s^2 (1/n + shared / (1 - shared)).
+    """
+    mean, n = statistics.fmean(values), len(values)
+    if n < 2 or shared >= 1 or not all(math.isfinite(value) for value in values):
+        return mean, *NONE
+    from scipy.special import stdtrit
+
+    spread = statistics.stdev(values) * math.sqrt(1 / n + shared / (1 - shared))
+    half = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2)) * spread
+    return mean, mean - half, mean + half
+
+
+def judge(target: Target, measured: dict[str, list[dict[str, Any]]]) -> dict[str, Any] | None:
+    """A target, what was measured over the seeds, and what that says; None if its run was not trained.
+
+    Args:
+        measured: by run, for every seed {seed, metrics, ...}; an experiment's has its `trials`.
+    """
+    runs = [run for run in (target.run, target.minus) if run]
+    if any(run not in measured for run in runs):
+        return None
+    first, *other = ([float(seed["metrics"].get(target.metric, "nan")) for seed in measured[run]] for run in runs)
+    values = [a - b for a, b in zip(first, other[0], strict=True)] if other else first
+    relation, goal = target.relation, target.value
+    if target.statistic == "mean":
+        value = statistics.fmean(values)
+    else:  # the worst seed: the one farthest on the wrong side
+        value = {"<=": max, ">=": min}.get(relation, lambda v: max(v, key=lambda x: abs(x - goal)))(values)
+    low, high = _interval(target, values, measured[target.run])
+    if relation == "==":
+        tolerance = target.tolerance or 0.0
+        at_most = word("<=", goal + tolerance, value, low, high)
+        said = max(at_most, word(">=", goal - tolerance, value, low, high), key=WORDS.index)
+    else:
+        said = word(relation, goal, value, low, high)
+    return {
+        "run": " - ".join(runs),
+        "metric": target.metric,
+        "relation": relation,
+        "target": goal,
+        **({} if target.tolerance is None else {"tolerance": target.tolerance}),
+        "statistic": target.statistic,
+        "value": value,
+        "values": values,
+        "worst": {"<=": max(values), ">=": min(values)}.get(relation, value),
+        **({"interval": [low, high]} if math.isfinite(low) or math.isfinite(high) else {}),
+        "mark": target.mark,
+        "source": target.source,
+        "passed": said != "missed",
+        "verdict": said,
+    }
+
+
+def overall(rows: Sequence[dict[str, Any]]) -> str:
+    """The weakest word of the targets."""
+    return max((row["verdict"] for row in rows), key=WORDS.index, default="shown")
+
+
+def _interval(target: Target, values: list[float], seeds: list[dict[str, Any]]) -> tuple[float, float]:
+    """Over the seeds; of a single one, what it holds itself: ends of an interval, or the trials of an arm."""
+    if len(values) > 1:
+        return interval(values)[1:]
+    value, metrics = values[0], seeds[0]["metrics"]
+    split, _, name = target.metric.rpartition("/")
+    if END.search(name):
+        return value, value
+    for pattern in ("{name}_{end}", "{end}{tail}"):
+        tail = name.removeprefix("difference")
+        named = (pattern.format(name=name, end=end, tail=tail) for end in ("low", "high"))
+        low, high = (float(metrics.get(f"{split}/{end}", "nan")) for end in named)
+        if math.isfinite(low) or math.isfinite(high):
+            return low, high
+    scores = [t["test"] for t in seeds[0].get("trials", []) if t["arm"] == name and t["phase"] == "seeds"]
+    if len(scores) > 1:
+        return interval(scores)[1:]
+    return (value, value) if target.mark in WITHOUT_SPREAD else NONE
