@@ -414,6 +414,7 @@ ROOMS = {  # what a room may import, apart from itself
     # Files
     "errors": (),
     "targets": (),
+    "claims": ("targets",),
     "ranges": (),
     "options": ("ranges",),
     "verb_options": ("ranges",),
