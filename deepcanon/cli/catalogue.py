@@ -63,7 +63,7 @@ def show_command(parser: Parser, arguments: list[str]) -> int:
         measured = next((r for r in rows if (r["run"], r["metric"], r["relation"], r["target"]) == same), None)
         seen = "not measured yet"
         if measured:
-            seen = f"measured {measured['value']:.6g} ({'reached' if measured['passed'] else 'missed'})"
+            seen = f"measured {measured['value']:.6g} ({measured['verdict']})"
         print(f"  {run}: {target.condition}; {seen}\n      {MARKS[target.mark].split(':')[0]}: {target.source}")
     return 0
 

@@ -17,6 +17,7 @@ sys.path.insert(0, str(HERE.parents[1]))
 
 from deepcanon import heads  # noqa: E402
 from deepcanon.claims import judge, overall  # noqa: E402
+from deepcanon.verify import cost  # noqa: E402
 
 
 def restated(stem: str, record: dict[str, Any]) -> dict[str, Any]:
@@ -38,11 +39,8 @@ def restated(stem: str, record: dict[str, Any]) -> dict[str, Any]:
     if lost:
         raise ValueError(f"{stem}: the verify preset has no run {', '.join(sorted(lost))}")
     rows = [row for target in head.targets if (row := judge(target, kept["runs"])) is not None]
-    return {
-        **record,
-        "name": head.name,
-        "verify": {**kept, "name": head.name, "targets": rows, "verdict": overall(rows)},
-    }
+    kept = {**kept, "name": head.name, "targets": rows, "verdict": overall(rows), **cost(kept["runs"])}
+    return {**record, "name": head.name, "verify": kept}
 
 
 def move(source: dict[str, Any], to: dict[str, Any], runs: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Writes the overview in README.md and the whole table in docs/results/TABLE.md: python docs/results/summarize.py"""
+"""Writes TABLE.md and SPEED.md, and in README.md the map and the chosen results: python docs/results/summarize.py"""
 
 import json
 import sys
@@ -6,12 +6,20 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
-SHOWN = 2  # targets of a system that the overview shows
+WORDS = """Verdicts: **shown**, the 95 % interval clears the target (over the seeds; of an experiment with one seed over
+its trials); **reached**, the value does, but the interval does not, or there is none; **missed**, neither does."""
+CHOSEN = (  # what the README shows: (record, run, metric, what it says)
+    ("convnet", "mnist", "test/error", "convolutional network, MNIST: test error"),
+    ("rnn_lm", "short", "valid/nll", "character LSTM, Shakespeare: nats per character on validation"),
+    ("ngram_lm", "ptb-5", "test/perplexity", "Kneser-Ney 5-grams, Penn Treebank: test perplexity"),
+    ("word2vec", "ptb", "test/pmi_correlation", "word2vec, Penn Treebank: correlation with shifted PMI"),
+    ("gan", "mnist", "test/confident", "GAN, MNIST: share of samples whose class a judge is sure of"),
+    ("dqn", "cartpole", "test/return", "deep Q-learning, CartPole: mean return"),
+)
 
 sys.path.insert(0, str(ROOT))
 from deepcanon import heads  # noqa: E402
-from deepcanon.targets import MARKS  # noqa: E402
+from deepcanon.targets import MARKS, metric_of  # noqa: E402
 
 
 def number(value: float) -> str:
@@ -27,46 +35,95 @@ def limit_of(target: dict) -> str:
     return limit + (f" +- {number(target['tolerance'])}" if "tolerance" in target else "")
 
 
-def overview() -> list[str]:
-    """One line for each recipe: what it is, how many targets it reaches, and the first of them."""
-    found = records()
-    lines = ["| system | what | targets reached | for example |", "| --- | --- | --- | --- |"]
-    for stem in heads.stems():
-        head = heads.head(stem)
-        targets = found.get(stem, {}).get("verify", {}).get("targets", [])
-        reached = f"{sum(t['passed'] for t in targets)} of {len(targets)}" if targets else "not measured yet"
-        few = [f"{t['run']}: {limit_of(t)}: {number(t['value'])}" for t in targets[:SHOWN]]
-        what = heads.summary(head).rstrip(".").replace("|", r"\|")
-        lines.append(f"| {head.name} | {what} | {reached} | {'; '.join(few)} |")
+def subject_of(stem: str) -> str:
+    """The subject of a recipe; of a benchmark without one: the package itself."""
+    return heads.head(stem).subject if stem in heads.stems() else "package"
+
+
+def by_subject(stems: list[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for stem in stems:
+        found.setdefault(subject_of(stem), []).append(stem)
+    return {subject: found[subject] for subject in sorted(found, key=lambda name: (name == "package", name))}
+
+
+def subjects_map() -> list[str]:
+    """A line for each subject: its recipes."""
+    lines = ["| subject | recipes |", "| --- | --- |"]
+    for subject, stems in by_subject(heads.stems()).items():
+        lines.append(f"| {subject} | {', '.join(heads.head(stem).name for stem in stems)} |")
     return lines
 
 
-def rows() -> list[str]:
-    """One line per target: what was wanted, what was measured, misses included, and where the figure comes from."""
-    lines = ["| system | run | target | measured (per seed) | | source |", "| --- | --- | --- | --- | --- | --- |"]
-    for record in records().values():
-        for target in record.get("verify", {}).get("targets", []):
-            values = ", ".join(number(value) for value in target["values"])
-            if len(set(target["values"])) == 1:
-                values = number(target["value"])
-            elif target["statistic"] == "mean":
-                values = f"**{number(target['value'])}** ({values})"
-            verdict = "reached" if target["passed"] else "**missed**"
-            source = f"{MARKS[target['mark']].split(':')[0]}: {target['source']}".replace("|", r"\|")
-            lines.append(
-                f"| {record['name']} | {target['run']} | {limit_of(target)} | {values} | {verdict} | {source} |"
-            )
+def chosen() -> list[str]:
+    """A line for each of the chosen results, with its verdict."""
+    lines = ["| result | target | measured | |", "| --- | --- | --- | --- |"]
+    for stem, run, metric, words in CHOSEN:
+        rows = json.loads((HERE / f"{stem}.json").read_text(encoding="utf-8"))["verify"]["targets"]
+        row = next(row for row in rows if (row["run"], row["metric"]) == (run, metric))
+        lines.append(f"| {words} | {limit_of(row).removeprefix(metric).strip()} | {measured(row)} | {row['verdict']} |")
     return lines
 
 
-def speed() -> list[str]:
-    """One line per benchmark row: the ratio with its range over the rounds, and the processor for which it holds."""
-    lines = [
-        "| benchmark | peer | unit | ratio (rounds) | target | | processor | equal quality |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for stem, record in records().items():
-        for row in record.get("benchmark", []):
+def measured(row: dict) -> str:
+    """The value, and those of the seeds where they differ."""
+    if len(set(row["values"])) == 1:
+        return number(row["value"])
+    return f"**{number(row['value'])}** ({', '.join(number(value) for value in row['values'])})"
+
+
+def last(row: dict, runs: dict) -> str:
+    """What the last weights give, seed by seed, where the chosen ones are others."""
+    seeds = [seed["metrics"] for seed in runs[row["run"].partition(" - ")[0]]]
+    values = [metrics.get(f"last/{row['metric']}", metrics.get(row["metric"])) for metrics in seeds]
+    same = " - " in row["run"] or None in values or values == row["values"]
+    return "" if same else f"; last weights {', '.join(number(value) for value in values)}"
+
+
+def targets_of(stem: str, record: dict) -> list[str]:
+    """A line for each target: what was wanted and measured, misses included, and where the target comes from."""
+    lines = ["| run | target | measured (per seed) | 95 % interval | | source |", "| --- " * 6 + "|"]
+    metrics = heads.head(stem).metrics if stem in heads.stems() else {}
+    for row in record["targets"]:
+        known = metric_of(metrics, row["metric"])
+        split = f" (on {known.split})" if known and known.split and "/" in row["metric"] else ""
+        ends = f"{number(row['interval'][0])} to {number(row['interval'][1])}" if "interval" in row else ""
+        word = row["verdict"] if row["verdict"] != "missed" else "**missed**"
+        source = f"{MARKS[row['mark']].split(':')[0]}: {row['source']}".replace("|", r"\|")
+        seen = measured(row) + last(row, record["runs"])
+        lines.append(f"| {row['run']} | {limit_of(row)}{split} | {seen} | {ends} | {word} | {source} |")
+    return lines
+
+
+def table() -> str:
+    """Every target by subject and recipe, with what the runs cost and where they ran."""
+    lines = ["# Every target and what was measured", "", "Written by `summarize.py` from the records in this folder."]
+    lines += ["", "Where targets come from:", ""]
+    lines += [f"- **{words.split(':')[0]}**:{words.split(':')[1]}" for words in MARKS.values()]
+    lines += ["", WORDS]
+    found = {stem: record["verify"] for stem, record in records().items() if record.get("verify", {}).get("targets")}
+    for subject, stems in by_subject(list(found)).items():
+        lines += ["", f"## {subject.capitalize()}"]
+        for stem in stems:
+            record = found[stem]
+            seeds = [seed for seeds in record["runs"].values() for seed in seeds]
+            processors = sorted({seed.get("processor", "not recorded") for seed in seeds})
+            cost = f"{record['cpu_seconds']:,.0f} CPU seconds in {len(seeds)} runs; processor: {', '.join(processors)}"
+            what = heads.summary(heads.head(stem)) if stem in heads.stems() else ""
+            name = stem.replace("_", "-")
+            lines += ["", f"### {name}", "", what, "", *targets_of(stem, record), "", cost]
+    return "\n".join(lines) + "\n"
+
+
+def speed() -> str:
+    """A line for each row of a benchmark: the ratio with its range over the rounds, and where it was measured."""
+    lines = ["# Speed against other libraries", "", "Written by `summarize.py`. Ratios above 1: ours is faster."]
+    lines += ["One thread, CPU seconds, variants alternating; a ratio holds for its processor."]
+    found = {stem: record["benchmark"] for stem, record in records().items() if record.get("benchmark")}
+    for stem in (stem for stems in by_subject(list(found)).values() for stem in stems):
+        lines += ["", f"## {stem.replace('_', '-')}", ""]
+        lines += ["| peer | unit | ratio (rounds) | target | | equal quality | processor |", "| --- " * 7 + "|"]
+        for row in found[stem]:
             peer, target = f"{row['peer']} {row['version']}".strip(), row.get("target") or "none"
             ratio = f"{row['ratio']:,.2f}x"
             if "interval" in row:
@@ -74,21 +131,24 @@ def speed() -> list[str]:
             verdict = row.get("verdict", "")
             verdict = {"missed": "**missed**", "no target": ""}.get(verdict, verdict)
             processor = row.get("conditions", {}).get("processor", "not recorded")
-            cells = [stem, peer, row["unit"], ratio, target, verdict, processor, row.get("quality", "")]
+            cells = [peer, row["unit"], ratio, target, verdict, row.get("quality", ""), processor]
             lines.append(f"| {' | '.join(map(str, cells))} |")
-    return lines
+    return "\n".join(lines) + "\n"
+
+
+def put(text: str, name: str, lines: list[str]) -> str:
+    """A text with the lines between `<!-- name -->` and `<!-- end of name -->`."""
+    before, rest = text.split(f"<!-- {name} -->\n")
+    after = rest.split(f"<!-- end of {name} -->\n")[1]
+    return f"{before}<!-- {name} -->\n" + "\n".join(lines) + f"\n<!-- end of {name} -->\n{after}"
 
 
 def main() -> None:
     readme = ROOT / "README.md"
-    before, rest = readme.read_text().split(BEGIN)
-    after = rest.split(END)[1]
-    readme.write_text(before + BEGIN + "\n".join([*overview(), "", *speed()]) + "\n" + END + after)
-    head = (
-        "# Every target and what was measured\n\nWritten by `summarize.py` from the records in this folder. Sources:\n"
-    )
-    head += "".join(f"\n- **{words.split(':')[0]}**:{words.split(':')[1]}" for words in MARKS.values()) + "\n\n"
-    (HERE / "TABLE.md").write_text(head + "\n".join(rows()) + "\n")
+    text = put(readme.read_text(encoding="utf-8"), "map", subjects_map())
+    readme.write_text(put(text, "results", chosen()), encoding="utf-8")
+    (HERE / "TABLE.md").write_text(table(), encoding="utf-8")
+    (HERE / "SPEED.md").write_text(speed(), encoding="utf-8")
 
 
 if __name__ == "__main__":
