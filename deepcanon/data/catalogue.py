@@ -44,11 +44,13 @@ def _files(address: str, *rows: tuple[str, int, str]) -> tuple[File, ...]:
 
 
 _BUNDLED = "BSD-3-Clause (bundled with scikit-learn)"
+_FACES = "drawn from matplotlib's typefaces: DejaVu (Bitstream Vera licence), STIX (STIX licence), BaKoMa (its own)"
 
 ENTRIES: dict[str, Entry] = {
     entry.name: entry
     for entry in (
         Entry("digits", "images", "1,797 grey 8x8 images of handwritten digits, 10 classes", _BUNDLED),
+        Entry("letters", "images", "75,000 grey 28x28 letters A to J drawn in 34 typefaces, 10 classes", _FACES),
         Entry("photos", "images", "32x32 patches of two photographs, grey, no labels", _BUNDLED),
         Entry(
             "mnist", "images", "70,000 grey 28x28 images of handwritten digits, 10 classes",

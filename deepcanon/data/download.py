@@ -14,7 +14,7 @@ from typing import Any
 from .checksums import digest
 from .errors import DataError, Problem
 
-__all__ = ["fetch"]
+__all__ = ["fetch", "locked"]
 
 ATTEMPTS = 4
 """Attempts in a row that bring no byte, after which the download is given up."""
@@ -46,7 +46,7 @@ def fetch(url: str, target: Path, sha256: str, size: int) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(target.name + ".part")
-        with _locked(target.parent):
+        with locked(target.parent):
             if not target.is_file():  # another process may have downloaded it meanwhile
                 _download(url, part, sha256, size)
                 os.replace(part, target)
@@ -132,8 +132,8 @@ def _attempt(url: str, part: Path, size: int, advance: Callable[[int], None]) ->
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One download into a folder at a time, where the system has locks for folders."""
+def locked(folder: Path) -> Iterator[None]:
+    """One writer into a folder at a time, where the system has locks for folders."""
     try:
         import fcntl
     except ImportError:

@@ -65,6 +65,11 @@ def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) 
             return data
         arrays = Arrays(train=digits())
         return from_arrays(arrays, [Path("digits")], None, seed, options, shares(options), problems)
+    if name == "letters":
+        from .letters import LETTERS, letters
+
+        drawn = letters(valid=shares(options)[0] > 0)
+        return from_arrays(drawn, [Path("letters")], tuple(LETTERS), seed, options, (0.0, 0.0), problems)
     if name == "bsds500":
         from .photographs import bsds500
 
