@@ -63,8 +63,14 @@ def _open(kinds: Sequence[str], spec: str, seed: int, options: Options, problems
             )
             raise problems.fail(spec, "", what, f"give {remedy}")
         kind = catalogue.ENTRIES[names[0]].kind
-        return _chosen(_reader(kind).read_named("+".join(names), seed, options.get(kind)), options.get(kind), seed)
-    if "\0" in spec or not spec:
+        drawn = catalogue.ENTRIES[names[0]].generated and kind != "text"  # whose reader joins it with others
+        read = catalogue.tasks.read if drawn else _reader(kind).read_named
+        return _chosen(read("+".join(names), seed, options.get(kind)), options.get(kind), seed)
+    if not spec:
+        made = [name for name, entry in catalogue.ENTRIES.items() if entry.generated and entry.kind in kinds]
+        before = f"; what a recipe once drew itself is a set now: {', '.join(made)}" if made else ""
+        raise problems.fail("--data", "", "names nothing", _accepted(kinds) + before)
+    if "\0" in spec:
         raise problems.fail(spec, "", "is not a name or path", _accepted(kinds))
     path = _path(spec)
     if path is None:
@@ -220,6 +226,7 @@ class Report:
     examples: list[str] = field(default_factory=list)
     record: dict[str, Any] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    known: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -243,7 +250,8 @@ class Report:
         """The report as JSON values."""
         return {
             "path": self.path, "kind": self.kind, "counts": self.counts, "facts": self.facts, "notes": self.notes,
-            "examples": self.examples, "record": self.record, "problems": [str(p) for p in self.problems],
+            "examples": self.examples, "record": self.record, "known": self.known,
+            "problems": [str(p) for p in self.problems],
         }  # fmt: skip
 
 
@@ -263,4 +271,5 @@ def check(kinds: tuple[str, ...], path: str, options: Options | None = None) -> 
         data.examples,
         data.record,
         problems.found,
+        [vars(known) for known in data.known],
     )

@@ -1,10 +1,11 @@
-"""The public and the embedded data sets by name: what they are, their licence, and the files with their checksums.
+"""All data sets by name, public, embedded and generated: what they are, their licence, the files and their checksums.
 
 Imports nothing that takes time, so that `deepcanon data list` answers at once; `published` finds the files of an entry.
 """
 
 from dataclasses import dataclass
 
+from . import tasks
 from .errors import DataError, Problem
 
 __all__ = ["ENTRIES", "Entry", "File", "entry", "names"]
@@ -24,7 +25,8 @@ class File:
 class Entry:
     """One data set: its name, the reader it is for, what it is, its licence and its files (none if embedded).
 
-    `folder` is where the files lie if sets share one; otherwise it bears the name.
+    `folder` is where the files lie if sets share one; otherwise it bears the name. A generated set is a file of
+    `data/tasks`, which says what it is.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Entry:
     licence: str
     files: tuple[File, ...] = ()
     folder: str = ""
+    generated: bool = False
 
     @property
     def embedded(self) -> bool:
@@ -191,6 +194,9 @@ ENTRIES: dict[str, Entry] = {
         ),
     )
 }  # fmt: skip
+ENTRIES |= {
+    name: Entry(name, kind, summary, "none needed", generated=True) for name, (kind, summary) in tasks.listed().items()
+}
 
 
 def names() -> list[str]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .errors import DataError, Problem
+from .known import Known
 from .seeds import stream_seed
 
 __all__ = ["SPLIT_NAMES", "Dataset", "Split", "draw_splits", "shares"]
@@ -77,6 +78,10 @@ class Dataset:
     record: dict[str, Any] = field(default_factory=dict)
     examples: list[str] = field(default_factory=list)
     """Three examples in words, for `data check`."""
+    known: tuple[Known, ...] = ()
+    """Scores that are known before any training (of generated sets)."""
+    truth: dict[str, Any] = field(default_factory=dict)
+    """What only the source of generated examples knows: arrays and functions by name, for evaluations alone."""
 
     def __getitem__(self, name: str) -> Split:
         if name not in self.splits:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from deepcanon.data.drawn import DrawnSplit
 from deepcanon.data.splits import Dataset, Split
 from deepcanon.engine.contract import Facts
 from deepcanon.engine.run import Batch, Run
@@ -36,14 +37,15 @@ def prepared_batches(run: Run, transform: nn.Module, split: str = "train") -> Ca
     """From the size of a batch to `run.batch` of a split, with `x` as the model is given it.
 
     A transform works on each row alone. So a split in memory is transformed once, at the first batch, if the result is
-    small; any other is transformed batch by batch.
+    small; any other, and one that is drawn, is transformed batch by batch.
     """
     kept: list[Any] = []
 
     def batch(size: int) -> Batch:
         if not kept:
             rows = run.data[split]
-            small = isinstance(rows.x, Tensor) and run.device.type == "cpu" and 8 * rows.x.numel() <= KEPT
+            held = isinstance(rows.x, Tensor) and not isinstance(rows, DrawnSplit)
+            small = held and run.device.type == "cpu" and 8 * rows.x.numel() <= KEPT
             with torch.no_grad():
                 kept.append(Split(transform(rows.x), rows.y, rows.ordered) if small else None)
         if kept[0] is not None:

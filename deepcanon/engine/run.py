@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from deepcanon.data.batches import Order
+from deepcanon.data.drawn import DrawnSplit, Substreams
 from deepcanon.data.seeds import stream_seed
 from deepcanon.engine import borrowed, devices, processes
 from deepcanon.engine.checkpoint import sweep
@@ -105,7 +106,13 @@ class Run:
             size: rows of the GLOBAL batch; a split that is smaller gives all its rows, some of them twice.
             stream: name of the order; different names are shuffled differently.
             part: which of the step's `batches_per_step` batches.
+
+        Of a split that is drawn every batch holds new examples, from streams of the same names.
         """
+        if isinstance(split, DrawnSplit):
+            first = (stream, part) == ("order", 0)
+            drawn = split.batch(self if first else Substreams(self, f"{stream}/{part}"), size)
+            return Batch(self.to(drawn.x), self.to(drawn.y))
         rows = self._in_order if split.ordered else self.indices
         here, chosen = self.held(split), rows(len(split), size, stream, part)
         taken = here.take(chosen if here is split else self.to(chosen))

@@ -1,20 +1,19 @@
-"""Visible units of a Boltzmann machine from the data of a run, or from a density that is drawn, and samples for a user.
+"""Visible units of a Boltzmann machine from the data of a run, samples for a user, and a map of a density in the plane.
 
 Binary units are drawn from pixels: with new noise in each step of training, with the same noise in each evaluation.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from deepcanon.engine.run import Run
-from deepcanon.parts.densities import Drawn
 from deepcanon.parts.visible_units import VisibleUnits
 
-__all__ = ["Visible"]
+__all__ = ["Visible", "density_map"]
 
 SEEDS = {"train": 0, "valid": 1, "test": 2}
 
@@ -26,33 +25,20 @@ class Visible:
         run: of the recipe.
         units: from raw values to units and back.
         shape: of one raw input, (C, H, W) or (F,).
-        density: what is drawn if the run has no data.
     """
 
-    def __init__(self, run: Run, units: VisibleUnits, shape: Sequence[int], density: Drawn | None = None) -> None:
-        self.run, self.units, self.shape, self.density = run, units, shape, density
-
-    @property
-    def examples(self) -> int:
-        """Of the training split, or of what counts as a pass over a density."""
-        return len(self.run.data["train"]) if self.density is None else self.density.examples
+    def __init__(self, run: Run, units: VisibleUnits, shape: Sequence[int]) -> None:
+        self.run, self.units, self.shape = run, units, shape
 
     def batch(self, size: int) -> Tensor:
         """This process's units of the step's batch, `size` in all."""
         run = self.run
-        if self.density is None:
-            raw = run.batch(run.data["train"], size).x
-        else:
-            raw = self.density.draw(run.rand("task", (size,)), run.randn("noise", (size, 2)))
+        raw = run.batch(run.data["train"], size).x
         return self.units.units(raw, lambda count: run.rand("pixels", (size, count)))
 
     def rows(self, split: str, count: int | None = None) -> Tensor:
         """Units of the first `count` examples of a split (all), with the same noise in each call."""
-        random = torch.Generator().manual_seed(SEEDS[split])
-        if self.density is None:
-            raw = self.run.data[split].x[slice(count)]
-        else:
-            raw = self.density.measured(random)
+        random, raw = torch.Generator().manual_seed(SEEDS[split]), self.run.data[split].x[slice(count)]
         return self.units.units(self.run.to(raw), functools.partial(torch.rand, len(raw), generator=random))
 
     def raw(self, units: Tensor) -> Tensor:
@@ -65,3 +51,17 @@ class Visible:
         if len(self.shape) == 3:
             return raw
         return [{"text": " ".join(f"{value:.4f}" for value in row), "point": row} for row in raw.tolist()]
+
+
+def density_map(energy: Callable[[Tensor], Tensor], reach: float = 2.2, points: int = 111) -> Tensor:
+    """exp(-energy) over the square from -reach to reach, as a share of its largest value; the first row is the top.
+
+    Args:
+        energy: from points [N, 2] to [N].
+
+    Returns:
+        [points, points].
+    """
+    line = torch.linspace(-reach, reach, points)
+    found = energy(torch.cartesian_prod(-line, line).flip(1))
+    return (found.min() - found).exp().view(points, points)

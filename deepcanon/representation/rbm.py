@@ -184,11 +184,13 @@ def nll_estimates(
 ) -> dict[str, Tensor]:
     """Equation (7) for examples of this mean free energy: "nll" where `model.enumerable`, by (9) "nll_ais" with the
     ends of its interval "nll_ais_low" and "nll_ais_high", and "ais_gap" between the two; 0 temperatures leave out (9).
-    Of examples that are `compared`: "nll_gaussian" under the single Gaussian that fits them best, and the "gain".
+    Of examples that are `compared`: "nll_gaussian" under the single Gaussian that fits them best, and the "gain"; of
+    examples in fewer dimensions than they have numbers no Gaussian has a density, and both are left out.
     """
     found = {"nll": energy + model.log_partition()} if model.enumerable else {}
-    if compared is not None:
-        found["nll_gaussian"] = gaussian_entropy(gaussian_fit(compared)[1])
+    entropy = None if compared is None else gaussian_entropy(gaussian_fit(compared)[1])
+    if entropy is not None and entropy.isfinite():
+        found["nll_gaussian"] = entropy
         found |= {"gain": found["nll_gaussian"] - found["nll"]} if "nll" in found else {}
     if not temperatures:
         return found

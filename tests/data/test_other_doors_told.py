@@ -35,7 +35,7 @@ def refused(kinds, spec, said):
         ("Pendulum-v1", "shows Box and takes Box; choose one with Box and Discrete"),
         ("FrozenLake-v1", "shows Discrete and takes Discrete"),
         ("digits", "is a set of images, wanted is environment"),
-        ("", "is not a name or path"),
+        ("", "names nothing"),
         ("a\0b", "is not a name or path"),
         ("catalogue:CartPole-v1", "is not an environment"),
     ],

@@ -1,0 +1,82 @@
+"""From the examples of a generated set to the data set that a reader of its kind would give."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from .. import image_sets, tables
+from ..drawn import DrawnSplit, Noise
+from ..errors import Problems
+from ..splits import Dataset, Split
+from . import Task
+
+__all__ = ["FORMS"]
+
+
+def _whole(kind: str, name: str, task: Task, seed: int, facts: dict[str, Any], told: list[str]) -> Dataset:
+    counts = {split: len(part) for split, part in task.splits.items()}
+    listed = ", ".join(f"{split} {count:,}" for split, count in counts.items())
+    endless = isinstance(task.splits["train"], DrawnSplit)
+    how = "new ones in each batch; one pass is counted as" if endless else "drawn by the seed:"
+    notes = [f"{kind}: {name}, generated", f"examples: {how} {listed}", *told]
+    record = {"files": [], "counts": counts, "split": {}, "seed": seed, "skipped": []}
+    return Dataset(kind, task.splits, facts, notes, record)
+
+
+def _knowing(data: Dataset, task: Task) -> Dataset:
+    return replace(
+        data, notes=[*data.notes, *(known.line() for known in task.known)], known=task.known, truth=task.truth
+    )
+
+
+def _images(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dataset:
+    channels = image_sets.image_options(options)[1]
+    if channels == 3:
+        task = replace(task, splits={split: _in_colour(part) for split, part in task.splits.items()})
+    train, classes = task.splits["train"], tuple(task.facts.get("classes", ()))
+    size, endless = (train.x.shape[2], train.x.shape[3]), isinstance(train, DrawnSplit)
+    notes = [f"images: {name}, generated, {size[1]}x{size[0]}{', new ones in each batch' if endless else ''}"]
+    record: dict[str, Any] = {"files": []}
+    return image_sets.finish(
+        task.splits, classes, size, train.x.shape[1], seed, options, Problems(), notes, record, [], wanted=(0.0, 0.0)
+    )
+
+
+def _in_colour(part: Split) -> Split:
+    """Grey pictures with three equal channels."""
+
+    def widened(grey: Split) -> Split:
+        return Split(grey.x.expand(-1, 3, -1, -1), grey.y)
+
+    whole = widened(part)
+    draw = part.draw if isinstance(part, DrawnSplit) else None
+    if draw is None:
+        return whole
+
+    def draw_in_colour(noise: Noise, size: int) -> Split:
+        return widened(draw(noise, size))
+
+    return DrawnSplit(whole.x, whole.y, draw=draw_in_colour)
+
+
+def _tables(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dataset:
+    tables.refuse_unused(tables.chosen_of(options), name, "is generated, with columns of its own", ("target_kind",))
+    for part in task.splits.values():
+        part.x = part.x.double()  # as every table; what is drawn later stays as the device has it
+    first = task.splits["train"].x
+    columns = task.facts.get("columns") or [f"x{number}" for number in range(first.shape[1])]
+    facts = {"columns": columns, "target": "", "classes": None, "sources": [{"name": column} for column in columns]}
+    data = _whole("tables", name, task, seed, facts, [f"table: {len(columns)} features, no target"])
+    rows = [", ".join(f"{c}={v:.4g}" for c, v in zip(columns[:4], row, strict=False)) for row in first[:3].tolist()]
+    return replace(data, examples=[f"row {i + 1}: {row}{', ...' * (len(columns) > 4)}" for i, row in enumerate(rows)])
+
+
+Form = Callable[[str, Task, int, dict[str, Any]], Dataset]
+
+
+def _known(form: Form) -> Form:
+    return lambda name, task, seed, options: _knowing(form(name, task, seed, options), task)
+
+
+FORMS: dict[str, Form] = {"images": _known(_images), "tables": _known(_tables)}
+"""By the kind of the examples."""
