@@ -47,6 +47,7 @@ def _files(address: str, *rows: tuple[str, int, str]) -> tuple[File, ...]:
 
 
 _BUNDLED = "BSD-3-Clause (bundled with scikit-learn)"
+_PYTHON = "PSF-2.0 (part of Python)"
 _FACES = "drawn from matplotlib's typefaces: DejaVu (Bitstream Vera licence), STIX (STIX licence), BaKoMa (its own)"
 
 ENTRIES: dict[str, Entry] = {
@@ -94,7 +95,8 @@ ENTRIES: dict[str, Entry] = {
             ),
         ),
         Entry("gaussians-25", "points", "25 Gaussians on a grid in the plane, generated", "none needed"),
-        Entry("pydoc", "text", "the English help topics of the running Python", "PSF-2.0 (part of Python)"),
+        Entry("pydoc", "text", "the English help topics of the running Python", _PYTHON),
+        Entry("pydoc-words", "text", "the words of those topics without marks, a sentence a line", _PYTHON),
         Entry(
             "tinyshakespeare", "text", "1,115,394 characters of Shakespeare's plays", "public domain text",
             _files(

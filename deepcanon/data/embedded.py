@@ -1,5 +1,6 @@
-"""Data that needs no network: what scikit-learn brings along."""
+"""Data that needs no network: what scikit-learn and Python bring along."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,10 @@ from .patches import cut_splits, patch_options
 from .pixels import fit
 from .splits import Dataset, Split, shares
 
-__all__ = ["digits", "photos", "table"]
+__all__ = ["digits", "photos", "pydoc", "table"]
+
+SENTENCE_END = re.compile(r"[.!?:;][\"')\]*]*\s+|\n\s*\n")
+WORD = re.compile(r"[^\W\d]\w*(?:['’](?:s|t|re|ve|ll|d|m)\b|-[^\W\d]\w*)*|\d+(?:\.\d+)*")
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:
@@ -80,3 +84,20 @@ def table(name: str) -> tuple[list[str], np.ndarray, np.ndarray, list[str] | Non
     classes = [str(c) for c in bunch.target_names] if "target_names" in bunch else None
     columns = [str(c).replace(" (cm)", "").replace("/", " ").replace(" ", "_") for c in bunch.feature_names]
     return columns, bunch.data, bunch.target, classes
+
+
+def pydoc(*, words: bool = False) -> str:
+    """The English help topics of the running Python.
+
+    Args:
+        words: only the words, in the letters that they have, with a blank between two and a sentence on each line. A
+            word is a name of code as a whole (`__init__`), an English word with its apostrophes and hyphens, or a
+            number; marks belong to none, and a sentence ends at a mark that ends one, or at an empty line.
+    """
+    from pydoc_data.topics import topics
+
+    text = "\n\n".join(topics[key].strip() for key in sorted(topics)) + "\n"
+    if not words:
+        return text
+    sentences = (WORD.findall(sentence) for sentence in SENTENCE_END.split(text))
+    return "".join(" ".join(found) + "\n" for found in sentences if found)

@@ -204,10 +204,10 @@ def _named(
     """(text of each split, the splits that were cut off and their shares, text of each file) of one set."""
     valid, test = shares(options, test=0.0) if name == "tinyshakespeare" else shares(options)
     missing = [(split, share) for split, share in (("valid", valid), ("test", test)) if share > 0]
-    if name == "pydoc":
-        from pydoc_data.topics import topics
+    if name in ("pydoc", "pydoc-words"):
+        from .embedded import pydoc
 
-        texts = {Path("pydoc_data.topics"): "\n\n".join(topics[key].strip() for key in sorted(topics)) + "\n"}
+        texts = {Path("pydoc_data.topics"): pydoc(words=name == "pydoc-words")}
     elif name == "planted-grammar":
         from .grammar import draw
 

@@ -86,7 +86,7 @@ ASKED = Config(similarities="wordsim353", analogies="questions-words", ppmi=True
 ASKED = replace(ASKED, lowercase=True, subsample=1e-4, valid_share=0.0, test_share=0.0)
 PRESETS = {
     "smoke": (Config(dimensions=16, negatives=3, minimum_count=10), {"data": "pydoc", "steps": 30}),
-    "default": (Config(epochs=20.0, batch=1_000), {"data": "pydoc"}),
+    "default": (Config(epochs=20.0, batch=1_000, lowercase=True), {"data": "pydoc-words"}),
     "paper": (replace(PLAIN, batch=500), {"data": "ptb"}),
     "verify:ptb": (replace(EXACT, epochs=5.0), {"data": "ptb"}),
     "verify:ptb-early": (replace(EXACT, epochs=1.0), {"data": "ptb"}),
