@@ -14,7 +14,7 @@ from deepcanon.engine import training
 from deepcanon.engine.contract import verbs_of
 from deepcanon.errors import UsageError
 from deepcanon.options import reading_options
-from deepcanon.settings import Settings, build_config
+from deepcanon.settings import Settings, build_config, unknown_option
 
 __all__ = ["introduction", "last_folder", "moved_data", "next_folder", "opener", "resolve", "settle"]
 
@@ -107,6 +107,8 @@ def settle(
             run_settings.pop(key, None)
     fields = set(vars(Settings()))
     for key, value in given.items():
+        if key not in fields and key not in options:
+            raise unknown_option(key, {*options, *fields}, head.name)
         (run_settings if key in fields else options)[key] = value
     config = build_config(module.Config, options)
     settings = build_config(Settings, run_settings)

@@ -1,10 +1,12 @@
 """What a run is told besides the recipe's own options, and `config.json`, in which both are kept. Without torch."""
 
 import dataclasses
+import difflib
 import json
 import math
 import types
 import typing
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -14,7 +16,7 @@ from deepcanon.ranges import Count, NonNegative, Positive, Range, Whole, plain_t
 
 T = TypeVar("T")
 
-__all__ = ["Settings", "build_config", "read_config", "value_of"]
+__all__ = ["Settings", "build_config", "read_config", "unknown_option", "value_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +96,18 @@ def value_of(annotation: Any, value: Any, name: str) -> Any:
     return value
 
 
+def unknown_option(name: str, known: Iterable[str], owner: str = "") -> UsageError:
+    """What is said of an option that is not among the known ones.
+
+    Args:
+        owner: the recipe whose options these are.
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, 3)
+    remedy = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(names)}"
+    return UsageError(f"{owner or 'this'} has no option {name!r}: {remedy}")
+
+
 def build_config(config_class: type[T], values: dict[str, Any], version: str = "") -> T:
     """A Config from JSON values; unknown names and values out of range are refused.
 
@@ -111,7 +125,7 @@ def build_config(config_class: type[T], values: dict[str, Any], version: str = "
                     f"that run was written by deepcanon {version}, which had an option {name!r}; "
                     f"{deepcanon.__version__} has none: use that version, or train again"
                 )
-            raise UsageError(f"config has an unknown option {name!r}; known: {', '.join(sorted(hints))}")
+            raise unknown_option(name, hints)
     return config_class(**{name: value_of(hints[name], value, name) for name, value in values.items()})
 
 

@@ -84,13 +84,14 @@ def resume_command(parser: Parser, arguments: list[str]) -> int:
     environment_option(parser)
     given = parser.parse_all(arguments)
     import_environment(given)
-    from deepcanon.verbs import load, resume
+    from deepcanon.verbs import resume
 
     folder, say = folder_of(given.dir), printer()
     say(str(folder))
-    status = resume(folder, steps=given.steps, data=given.data, changed_data=given.changed_data, say=say)
+    trained = resume(folder, steps=given.steps, data=given.data, changed_data=given.changed_data, say=say)
+    status = trained.status()
     if status["state"] == "done":
         reason = f" ({status['reason']})" if status["reason"] else ""
         say(f"done: step {status['step']} of {status['steps']}{reason}; `--steps N` goes further")
-    say(_next_command(load(folder)))
+    say(_next_command(trained))
     return 0

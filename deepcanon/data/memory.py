@@ -1,4 +1,4 @@
-"""Arrays that the caller holds, in the place of a name or path: rows [N, F] as a table, pictures [N, H, W] as images.
+"""Arrays that the caller holds, instead of a name or path: rows [N, F] as a table, pictures [N, H, W] as images.
 
 `data=X` or `data=(X, y)`, of NumPy, torch or pandas. Labels of whole numbers, truth values or text are classes;
 floating point numbers are numbers. The run keeps of them only what a model must know.
@@ -31,7 +31,12 @@ def _array(values: Any, place: str) -> np.ndarray:
         values = values.detach().cpu()
         found = (values.float() if values.dtype == torch.bfloat16 else values).numpy()  # NumPy has no bfloat16
     else:
-        found = np.asarray(values)
+        try:
+            found = np.asarray(values)
+        except ValueError:  # NumPy makes no array of rows that differ in length
+            raise _wrong(
+                place, "has rows of different lengths", "make them equal; labels go into a tuple (X, y)"
+            ) from None
     if found.dtype.kind in "mM":
         raise _wrong(place, "holds times", "give numbers, such as .astype('datetime64[s]').astype(float)")
     if found.dtype.kind == "c":
@@ -146,5 +151,5 @@ def inputs(describe: dict[str, Any], values: Any) -> Any:
         return torch.from_numpy(arrays.held(x, None, Path(IN_MEMORY))["train"][0].copy())
     count = len(describe["columns"])
     if x.ndim != 2 or x.shape[1] != count:
-        raise _wrong("x", f"has shape {x.shape}", f"give rows of {count} columns as in training")
+        raise _wrong("x", f"has shape {x.shape}", f"give rows [N, {count}] as in training")
     return torch.from_numpy(_rows(x))

@@ -20,7 +20,7 @@ from deepcanon.parts.classification import confident_mistakes, confusion, measur
 
 __all__ = ["Classifier", "Classifies", "Seen", "require_classes"]
 
-CLASSES = "a classifier needs classes: images in CLASS/ folders, or a table whose target holds names"
+CLASSES = "a classifier needs classes: images in CLASS/ folders, a table whose target holds names, or arrays (X, y)"
 
 
 def require_classes(data: Any, otherwise: str = "") -> list[str]:

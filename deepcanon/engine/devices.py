@@ -33,8 +33,9 @@ def settle_device(settings: Settings) -> Settings:
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if settings.device == "auto":
         return settings.with_(device="cuda" if there["cuda"] else "mps" if there["mps"] else "cpu")
-    if not there[settings.device]:
-        raise UsageError(f"--device {settings.device}: there is none here")
+    if not there.get(settings.device):
+        found = ", ".join(name for name, here in there.items() if here)
+        raise UsageError(f"--device {settings.device}: this machine has {found}")
     return settings
 
 

@@ -33,6 +33,8 @@ from deepcanon.writing import writing
 __all__ = ["Opener", "environment", "evaluate", "load", "make", "resume", "seed_generators", "splits", "train"]
 
 LOGGED_ROWS = 400
+WHICH = {"auto": ("best", "step"), "best": ("best",), "last": ("step",)}
+"""Kinds of checkpoints to look for, by what `--checkpoint` says."""
 
 Opener = Callable[[Any, Settings], Any]  # (config, settings) -> data set
 Child = Callable[..., dict[str, Any]]
@@ -213,6 +215,8 @@ def load(
     Returns:
         the recipe in eval mode, its step, and the content of `config.json`, with "notes": what must be told.
     """
+    if which not in WHICH:
+        raise UsageError(f"checkpoint {which!r}: choose {' or '.join(WHICH)}")
     content = read_config(folder)
     refuse_links(folder)
     notes = list(differences(folder).values())
@@ -228,7 +232,7 @@ def load(
     opener = (lambda: open_data(config, settings)) if open_data else None
     recipe = make(recipe_class, config, facts, Run(settings, folder, opener, lend=lend))
     found, checkpoints = None, Checkpoints(folder / "checkpoints")
-    for kind in {"auto": ("best", "step"), "best": ("best",), "last": ("step",)}[which]:
+    for kind in WHICH[which]:
         found = found or checkpoints.newest(kind)
     if found is None:
         raise CheckpointError(

@@ -84,7 +84,7 @@ def test_stopped_and_resumed(stem, smoke):
     run = smoke(stem)
     assert json.loads((run.stopped / "status.json").read_text())["state"] == "running"
     with short_trials():
-        assert verbs.resume(run.stopped, quiet=True)["state"] == "done"
+        assert verbs.resume(run.stopped, quiet=True).status()["state"] == "done"
     recipes.check_same_run(run.folder, run.stopped)
 
 

@@ -1,4 +1,4 @@
-"""Arrays in the place of a path: the same data set as from a file, and what is refused."""
+"""Arrays instead of a path: the same data set as from a file, and what is refused."""
 
 import numpy as np
 import pytest
@@ -62,7 +62,7 @@ def test_inputs_must_have_the_columns_of_the_training_data():
     assert torch.equal(as_inputs(about, X), torch.from_numpy(X))
     kept = torch.ones(2, 9)
     assert as_inputs(about, kept) is kept
-    with pytest.raises(DataError, match="rows of 3 columns"):
+    with pytest.raises(DataError, match=r"rows \[N, 3\]"):
         as_inputs(about, X[:, :2])
 
 

@@ -71,7 +71,7 @@ def test_answers_and_export_agree():
 
 def test_data_without_classes_are_refused_in_the_recipes_words():
     assert require_classes(data()) == ["no", "yes"]
-    with pytest.raises(UsageError, match="a classifier needs classes: images in CLASS/ folders, or a table"):
+    with pytest.raises(UsageError, match="a classifier needs classes: images in CLASS/ folders, a table"):
         require_classes(Dataset("tables", {"train": Split(X, Y)}, {}))
     with pytest.raises(UsageError, match=r"^give labels$"):
         require_classes(Dataset("images", {"train": Split(X)}, {"classes": ["no", "yes"]}), "give labels")

@@ -119,7 +119,7 @@ def test_going_further_equals_one_long_run(tmp_path):
     rhythm = {"evaluate_every": 2, "log_every": 1}
     start("softmax-regression", tmp_path / "long", steps=12, **rhythm)
     start("softmax-regression", tmp_path / "short", steps=6, **rhythm)
-    assert verbs.resume(tmp_path / "short", steps=12, quiet=True)["step"] == 12
+    assert verbs.resume(tmp_path / "short", steps=12, quiet=True).status()["step"] == 12
     assert final(tmp_path / "short") == final(tmp_path / "long")
 
 
@@ -127,7 +127,7 @@ def test_resume_of_a_finished_run_changes_nothing(tmp_path):
     start("softmax-regression", tmp_path / "run")
     before = final(tmp_path / "run")
     (tmp_path / "run" / "status.json").unlink()  # as if killed between the last checkpoint and the end
-    assert verbs.resume(tmp_path / "run", quiet=True)["state"] == "done"
+    assert verbs.resume(tmp_path / "run", quiet=True).status()["state"] == "done"
     assert final(tmp_path / "run") == before and (tmp_path / "run" / "status.json").exists()
 
 
@@ -208,7 +208,7 @@ def test_early_stopping_survives_a_resume(tmp_path):
     start("softmax-regression", tmp_path / "run", **options)
     status = json.loads((tmp_path / "run" / "status.json").read_text())
     assert status["step"] == 4 and "no better" in status["reason"]
-    assert verbs.resume(tmp_path / "run", quiet=True)["step"] == 4
+    assert verbs.resume(tmp_path / "run", quiet=True).status()["step"] == 4
 
 
 def test_metrics_are_cut_to_the_checkpoint(tmp_path):

@@ -1,0 +1,214 @@
+"""A trained run and what it can be asked: its metrics, predictions, codes, samples, games, export and report."""
+
+import dataclasses
+import json
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from deepcanon.data import DataError, Inputs, as_inputs, in_memory, read_inputs
+from deepcanon.data.splits import Dataset
+from deepcanon.engine import training
+from deepcanon.engine.contract import VERBS, Encodes, Exports, Generates, Plays, Predicts, verbs_of
+from deepcanon.engine.experiment import Experiment, SizeExperiment
+from deepcanon.engine.export import write_export
+from deepcanon.engine.report import write_report
+from deepcanon.errors import UsageError
+from deepcanon.resolving import moved_data, opener, resolve
+from deepcanon.settings import Settings, build_config, read_config
+
+V = TypeVar("V")
+
+__all__ = ["Trained", "load"]
+
+
+def load(
+    folder: str | Path,
+    checkpoint: str = "auto",
+    device: str = "auto",
+    data: Any = None,
+    say: Callable[[str], None] = warnings.warn,
+) -> "Trained":
+    """A trained run; its data may be gone, and its folder may have been moved.
+
+    Args:
+        checkpoint: "best", "last" or "auto" (best, else last).
+        data: another data set to evaluate on: a name, a path, or arrays (X, y).
+        say: takes what must be told of the run: a damaged checkpoint, a changed file, data that changed.
+    """
+    return Trained(Path(folder), checkpoint, device, data, say)
+
+
+class Trained:
+    """A trained run and its verbs. `module` is the plain `nn.Module`, `preprocess` its input transform."""
+
+    def __init__(
+        self,
+        folder: Path,
+        checkpoint: str = "auto",
+        device: str = "auto",
+        data: Any = None,
+        say: Callable[[str], None] = warnings.warn,
+    ):
+        self.folder = folder
+        data = None if data is None else in_memory(data)
+        content = read_config(folder)
+        self.head, module = resolve(content["name"])
+        if data and (self.head.data == ("task",) or issubclass(module.Recipe, Experiment | SizeExperiment)):
+            raise UsageError(f"{self.head.name} compares on the data of its own run: leave --data out")
+        read = opener(self.head, data, lambda: self.recipe.facts, moved_data(folder))
+
+        def open_(config: Any, settings: Settings) -> Dataset:
+            opened = read(config, settings)
+            if not data and (changes := training.changes_of(folder, opened)):
+                say(changes)
+            return opened
+
+        self.recipe, self.step, self.content = training.load(module.Recipe, folder, checkpoint, device, open_, load)
+        self.config = self.recipe.config
+        for note in self.content["notes"]:
+            say(note)
+        self.data = str(data or content["settings"].data)
+
+    def __repr__(self) -> str:
+        return f"<{self.name} at step {self.step}, run {self.folder}>"
+
+    @property
+    def name(self) -> str:
+        return self.head.name
+
+    @property
+    def module(self) -> Any:
+        if self.recipe.model is None:
+            raise UsageError(f"{self.name} is an experiment: it leaves results, no module")
+        return self.recipe.model
+
+    @property
+    def preprocess(self) -> Any:
+        return self.recipe.preprocess
+
+    def offers(self, mixin: type[V]) -> V:
+        """The recipe, seen as what offers a verb.
+
+        Raises:
+            UsageError: the verb makes no sense for this system; the verbs that do are named.
+        """
+        if isinstance(self.recipe, mixin):
+            return self.recipe
+        verb = next(name for name, known in VERBS.items() if known is mixin)
+        there = "".join(f", {name}" for name in verbs_of(type(self.recipe)))
+        raise UsageError(f"{self.name} has no verb {verb}; it has eval, report{there}")
+
+    def read(self, inputs: Any) -> Inputs:
+        """Names and raw values of inputs, which are paths (files, folders, "-") or raw values themselves."""
+        if isinstance(inputs, str | os.PathLike):
+            inputs = [inputs]
+        facts = self.recipe.facts["reader"]
+        if isinstance(inputs, list | tuple) and all(isinstance(i, str | os.PathLike) for i in inputs):
+            return read_inputs(self.recipe.inputs or facts["kind"], facts, [str(path) for path in inputs])
+        return Inputs([str(place) for place in range(len(inputs))], as_inputs(facts, inputs))
+
+    def evaluate(self, split: str | None = None) -> dict[str, Any]:
+        """Metrics of a split (test, else valid, else train), named without the split; with `split` among them."""
+        there = training.splits(self.recipe)
+        split = split or next(s for s in ("test", "valid", "train") if s in there)
+        if split not in there:
+            raise UsageError(f"{self.data} has no split {split}; it has {', '.join(there)}")
+        values = training.evaluate(self.recipe, split)
+        return {"split": split, **{name.split("/", 1)[1]: value for name, value in values.items()}}
+
+    def predict(self, inputs: Any) -> list[dict[str, Any]]:
+        """One record per input, in their order. Inputs are paths (files, folders, "-") or raw values.
+
+        What was understood of an input in a way that must be told is its "note"; rows of a table that cannot be read
+        come last, with an "error" instead of an answer.
+        """
+        return self.answer(self.read(inputs))
+
+    def answer(self, given: Inputs) -> list[dict[str, Any]]:
+        """The records of inputs that were read already."""
+        recipe = self.offers(Predicts)  # type: ignore[type-abstract]
+        with torch.no_grad():
+            records = recipe.predict(given.values)
+        found = [{"input": name, **record} for name, record in zip(given.names, records, strict=True)]
+        for place, note in given.notes.items():
+            found[place]["note"] = note
+        where = [": ".join(filter(None, (problem.file, problem.place))) for problem in given.refused]
+        wrong = [f"{problem.what}; {problem.remedy}" for problem in given.refused]
+        return found + [{"input": name, "error": what} for name, what in zip(where, wrong, strict=True)]
+
+    def encode(self, inputs: Any) -> torch.Tensor:
+        """The representation [N, K] of inputs."""
+        given = self.read(inputs)
+        if given.refused:
+            raise DataError(given.refused)
+        return self.codes(given)
+
+    def codes(self, given: Inputs) -> torch.Tensor:
+        """The representation [N, K] of inputs that were read already."""
+        recipe = self.offers(Encodes)  # type: ignore[type-abstract]
+        with torch.no_grad():
+            return recipe.encode(given.values)
+
+    def generate(
+        self,
+        *,
+        count: int = 1,
+        seed: int = 0,
+        prompt: str | None = None,
+        temperature: float | None = None,
+        beam: int | None = None,
+        length: int | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+    ) -> Any:
+        """Samples: a list of records for text, a tensor [N, C, H, W] for pictures.
+
+        Raises:
+            UsageError: an option that this system's samples do not have, or out of its range.
+        """
+        recipe = self.offers(Generates)  # type: ignore[type-abstract]
+        given = {"prompt": prompt, "temperature": temperature, "beam": beam, "length": length, "top_k": top_k,
+                 "top_p": top_p}  # fmt: skip
+        asked = self._asked(recipe.asked, {"count": count, **given})
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            return recipe.generate(asked, generator)
+
+    def _asked(self, kind: type, given: dict[str, Any]) -> Any:
+        """What a verb is asked, as the dataclass that the recipe declares for it."""
+        given = {name: value for name, value in given.items() if value is not None}
+        known = [field.name for field in dataclasses.fields(kind)]
+        for name in given:
+            if name not in known:
+                options = ", ".join(f"--{k.replace('_', '-')}" for k in known)
+                raise UsageError(f"{self.name} has no option --{name.replace('_', '-')} here, only {options}")
+        return build_config(kind, given)
+
+    def play(self, *, episodes: int = 1, seed: int = 0, to: str | Path = "") -> list[dict[str, Any]]:
+        """One record per episode; `to` is a .gif file for a film of the first."""
+        recipe = self.offers(Plays)  # type: ignore[type-abstract]
+        asked = self._asked(recipe.asked_to_play, {"episodes": episodes, "seed": seed, "to": str(to)})
+        with torch.no_grad():
+            return recipe.play(asked)
+
+    def export(self, form: str, to: str | Path) -> list[Path]:
+        """Writes the module for use elsewhere ("torch" or "onnx") and a JSON that describes it."""
+        recipe = self.offers(Exports)  # type: ignore[type-abstract]
+        if form not in recipe.formats:
+            raise UsageError(f"{self.name} is exported as {' or '.join(recipe.formats)}, not as {form}")
+        return write_export(recipe.export(), form, Path(to))
+
+    def report(self, to: str | Path | None = None) -> Path:
+        """Writes the report again."""
+        return write_report([self.folder], Path(to) if to else self.folder / "report.html")
+
+    def status(self) -> dict[str, Any]:
+        try:
+            return json.loads((self.folder / "status.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
