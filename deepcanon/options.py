@@ -87,8 +87,8 @@ class Images(Splits):
     channels: Literal[0, 1, 3] = 0
     """Images: 1 grey, 3 colour; 0 keeps their own."""
     levels: tuple[NonNegative, ...] = ()
-    """Images: the two grey levels of 16-bit files that become black and white; those of the training images if not
-    given."""
+    """Images: the two grey levels of 16-bit files that become black and white. Default: the range of the training
+    images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,34 +102,35 @@ class Patches(Images):
 @dataclass(frozen=True, kw_only=True)
 class Columns(Splits):
     target: str = ""
-    """Tables and documents: the column to predict, which is not an input. If not given, the last one of a table, and
-    `label` of documents."""
+    """Tables and documents: the column to predict, which is not an input. Default: the last one of a table,
+    `label` in documents."""
     split: str = ""
-    """Tables and documents: the column that says train, valid or test. If not given, none of a table, and `split` of
+    """Tables and documents: the column that says train, valid or test. Default: none in a table, `split` in
     documents."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tables(Columns):
     target_kind: Literal["auto", "number", "classes"] = "auto"
-    """Tables: what the target is; auto takes what the recipe predicts, else what its cells look like."""
+    """Tables: kind of the target; auto takes what the recipe predicts, else goes by the cells."""
     ignore: tuple[str, ...] = ()
     """Tables: columns to leave out."""
     categories: tuple[str, ...] = ()
-    """Tables: columns whose numbers are codes of categories."""
+    """Tables: columns whose numbers are category codes."""
     missing: tuple[str, ...] = ()
     """Tables: words that mean a missing cell in every column; if not given, NA, NaN, null, none, ? and - in columns of
     numbers, and only the empty cell in columns of text."""
     impute: bool = False
-    """Tables: fill missing cells with the training rows' median or most frequent value, and add a column that tells."""
+    """Tables: fill missing cells with the training rows' median or most frequent value, and add a column that marks
+    them."""
     header: Literal["auto", "yes", "no"] = "auto"
     """Tables: whether the first line holds the names of the columns."""
     decimal: Literal["auto", ".", ","] = "auto"
-    """Tables: the decimal sign; auto takes a comma only if a cell can mean nothing else."""
+    """Tables: the decimal sign; auto takes a comma only if the cells allow no other reading."""
     group: str = ""
-    """Tables: the column whose equal cells stay in one split (a patient, a user)."""
+    """Tables: rows with the same value in this column stay in one split (a patient, a user)."""
     time: str = ""
-    """Tables: the column by which the latest rows are held out, instead of rows drawn by the seed."""
+    """Tables: hold out the latest rows by this column, instead of rows drawn by the seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,27 +144,27 @@ class Text(Splits):
     valid_share: Share = 0.1
     """Share of the text, at its end, that is held out for validation."""
     test_share: Share = 0.0
-    """Share of the text, after that for validation, that is held out for the test."""
+    """Share of the text that is held out for the test, after the part for validation."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tokens(Text):
     minimum_count: Whole = 1
-    """Text: rarer tokens become the unknown one."""
+    """Text: tokens that occur less often become the unknown token."""
     vocabulary: Whole = 0
-    """Text: most tokens to keep, by frequency; 0 keeps all."""
+    """Text: how many of the most frequent tokens to keep; 0 keeps all."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Examples(Splits):
-    """Which of the training examples are learned from, for every reader that gives labels."""
+    """Which training examples are used, for every reader that gives labels."""
 
     train_examples: Whole = 0
     """Learn from at most this many of the training examples, drawn by the seed; 0 takes all."""
     label_noise: Share = 0.0
     """Share of the training labels that are replaced by another class, drawn by the seed."""
     order: Literal["shuffled", "file", "class"] = "shuffled"
-    """Of the training examples: a new order in each epoch, the order of the file, or sorted by class."""
+    """Order of the training examples: new in each epoch, as in the file, or sorted by class."""
 
 
 READERS: dict[str, tuple[type, ...]] = {
@@ -175,13 +176,13 @@ READERS: dict[str, tuple[type, ...]] = {
     "points": (),
     "task": (),
 }
-"""The options that each kind of reader understands."""
+"""The options of each kind of reader."""
 
 
 def reading_options(config: Any, kinds: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """What the reader of each kind is told: the fields that `config` inherits from the options of that kind.
+    """What is passed to the reader of each kind: the fields that `config` inherits from the options of that kind.
 
-    A recipe's own field that happens to bear the name of a reading option is not one. An option that the recipe does
+    A recipe's own field that happens to have the name of a reading option is not one. An option that the recipe does
     not have stays at its default.
     """
     inherited = {
@@ -234,24 +235,24 @@ class Batches(Training):
 @dataclass(frozen=True, kw_only=True)
 class Lbfgs(Training):
     iterations: Count = 200
-    """L-BFGS: most steps; it stops earlier where the gradient vanishes."""
+    """L-BFGS: maximum number of steps; it stops earlier if the gradient vanishes."""
     history: Count = 20
-    """L-BFGS: pairs of differences that stand for the Hessian."""
+    """L-BFGS: past steps and gradient changes that approximate the Hessian."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Convex(Lbfgs, Batches):
-    """Of models whose loss is convex."""
+    """Options of models whose loss is convex."""
 
     optimizer: Literal["lbfgs", "sgd"] = "lbfgs"
     """L-BFGS on the whole training set at each step, or SGD with momentum on batches."""
     history: Count = 10
     tolerance: NonNegative = 1e-6
-    """L-BFGS: largest entry of the gradient at which the minimum counts as found."""
+    """L-BFGS: stop when no entry of the gradient is larger than this."""
     learning_rate: Positive = 0.5
-    """SGD: rate at the first step; it falls to 0 along half a cosine."""
+    """SGD: learning rate of the first step; it falls to 0 along half a cosine."""
     momentum: Share = 0.9
-    """SGD: share of the last update that is kept."""
+    """SGD: momentum, the share of the last update that is kept."""
     batch: Count = 250
 
 
@@ -260,17 +261,17 @@ class Optimization(Training):
     optimizer: OptimizerName = "sgd"
     """sgd is torch's fused Nesterov momentum, adamw torch's; the others are this package's own, as in the papers."""
     learning_rate: Positive = 0.1
-    """Peak of the schedule."""
+    """Learning rate at the peak of the schedule."""
     momentum: Share = 0.9
-    """Share of the last update that sgd, momentum and nesterov keep."""
+    """Momentum of sgd, momentum and nesterov: the share of the last update that is kept."""
     weight_decay: NonNegative = 0.0
-    """Decay of the weights (biases and normalisation are free)."""
+    """Weight decay; not applied to biases and normalisation."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule(Training):
     schedule: ScheduleName = "one-cycle"
-    """A rise and half a cosine down to 0, or the same rate throughout."""
+    """A linear rise and half a cosine down to 0, or a constant rate."""
     warmup: Share = 0.1
     """one-cycle: share of the steps over which the rate rises to its peak."""
 
@@ -278,31 +279,31 @@ class Schedule(Training):
 @dataclass(frozen=True, kw_only=True)
 class Dropout(Training):
     dropout: Share = 0.0
-    """Probability with which a hidden unit is dropped in training."""
+    """Probability that a hidden unit is dropped in training."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class InputDropout(Dropout):
     input_dropout: Share = 0.0
-    """Probability with which an input is dropped in training."""
+    """Probability that an input is dropped in training."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MaxNorm(Training):
     max_norm: NonNegative = 0.0
-    """Largest norm of the weights that come into a hidden unit; 0 sets no limit."""
+    """Largest norm of the incoming weights of a hidden unit; 0: no limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Initialization(Training):
     initialization: InitializationName = "he"
-    """Of the weights; small is N(0, 0.01); biases begin at 0."""
+    """Initial weights; small is N(0, 0.01); biases start at 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Activation(Training):
     activation: ActivationName = "relu"
-    """Of the hidden units."""
+    """Activation function of the hidden units."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -313,13 +314,13 @@ class Loss(Training):
 
 @dataclass(frozen=True, kw_only=True)
 class Repeats(Training):
-    """Of an experiment."""
+    """Options of an experiment."""
 
     seeds: Count = 3
-    """Trials of each arm after tuning, from this many seeds."""
+    """Number of seeds with which each arm is trained after tuning."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning(Repeats):
     learning_rates: tuple[Positive, ...] = (0.01, 0.03, 0.1)
-    """Learning rates that every arm tries; each arm takes the one that is best on validation."""
+    """Learning rates to try for every arm; each arm takes the best on validation."""

@@ -97,7 +97,7 @@ def settle(
     given = dict(given or {})
     if base:
         if base["name"] != head.name:
-            raise UsageError(f"that config.json is one of {base['name']}, not of {head.name}")
+            raise UsageError(f"that config.json belongs to {base['name']}, not to {head.name}")
         build_config(module.Config, base["config"], base.get("version", ""))
         options.update(base["config"])
         run_settings = {k: v for k, v in vars(base["settings"]).items() if v is not None}

@@ -1,4 +1,4 @@
-"""What a run is told besides the recipe's own options, and `config.json`, in which both are kept. Without torch."""
+"""The settings of a run, apart from the recipe's own options, and `config.json`, which keeps both. Without torch."""
 
 import dataclasses
 import difflib
@@ -26,31 +26,31 @@ class Settings:
     data: str = ""
     """A name of `deepcanon data list`, or the path of your own data."""
     seed: Whole = 0
-    """Everything random follows from it."""
+    """Seed of everything random."""
     steps: Count | None = None
     """Training steps; the preset's, or the recipe's plan for other data, if not given."""
     minutes: Positive | None = None
-    """Train for about this long: turned into a number of steps by measuring, and printed."""
+    """Train for about this long: converted by measuring into a number of steps, which is printed."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; auto takes a GPU if there is one."""
     threads: Annotated[int, Range("[0, 1024]")] = 0
-    """CPU threads; 0 measures one against all."""
+    """CPU threads; 0 measures whether one or all of them are faster."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Arithmetic of matrix products; auto measures if the recipe allows bf16."""
     allocator: Literal["keep", "leave"] = "keep"
-    """What is done with memory that a step frees: keep some for the next one, or leave that to the C library."""
+    """Memory that a step frees: keep some for the next step, or leave it to the C library."""
     compile: bool = False
     """Compile the modules; slower for small ones."""
     evaluate_every: Whole = 0
-    """Steps between evaluations; 0 makes 20 in a run, or fewer if they took more than a fifth of its time."""
+    """Steps between evaluations; 0: 20 in a run, fewer if they would take more than a fifth of its time."""
     checkpoint_every: NonNegative = 30.0
     """Seconds between checkpoints; never more than 2 % of the time is spent on them (0: after every step)."""
     patience: Whole = 0
-    """Stop after this many evaluations without a better value; 0 never does."""
+    """Stop after this many evaluations without a better value; 0: never."""
     skip_bad: bool = False
     """Leave out unreadable examples, count them and record their names, instead of refusing the data."""
     log_every: Whole = 0
-    """Steps that a row of metrics.jsonl averages over; 0 makes about 400 rows."""
+    """Steps that a row of metrics.jsonl averages over; 0: so many that there are about 400 rows."""
 
     def with_(self, **changes: Any) -> "Settings":
         return dataclasses.replace(self, **changes)

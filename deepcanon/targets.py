@@ -135,8 +135,8 @@ CLASSIFIER = {
 STANDARD = {
     "train/loss": metric("objective of the step's batch before its update", "", "min"),
     "train/learning_rate": metric("step size of the optimizer"),
-    "train/gradient_norm": metric("norm of all gradients together, before any clipping"),
-    "train/trials": metric("trials that are done"),
+    "train/gradient_norm": metric("global norm of the gradients, before clipping"),
+    "train/trials": metric("finished trials"),
     "train/failed": metric("trials that diverged"),
 }
 """What many recipes measure while training."""

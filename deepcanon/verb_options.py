@@ -32,15 +32,15 @@ class TextSampling(Sampling):
     prompt: str = ""
     """Text to continue."""
     temperature: NonNegative = 1.0
-    """Of the distribution that is sampled: 1 as trained, less is safer, 0 takes the likeliest."""
+    """Temperature of the sampling: 1 as trained, lower is more conservative, 0 takes the likeliest."""
     beam: Whole = 0
     """Width of a beam search for the likeliest texts; 0 samples."""
     length: Count = 400
-    """Symbols of a sample."""
+    """Length of a sample in symbols."""
     top_k: Whole = 0
-    """Draw from the K likeliest symbols only; 0 from all."""
+    """Draw only from the K likeliest symbols; 0: from all."""
     top_p: Probability = 1.0
-    """Draw from the likeliest symbols of this total probability only."""
+    """Draw only from the likeliest symbols with this total probability."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,6 @@ class Playing:
     episodes: Count = 5
     """Episodes to play."""
     seed: Whole = 0
-    """Of the episodes."""
+    """Seed of the episodes."""
     to: str = ""
-    """Where a film of the first episode goes, a .gif file."""
+    """File for a film of the first episode (.gif)."""

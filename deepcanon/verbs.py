@@ -75,7 +75,7 @@ def train(
         base = read_config(path if path.is_dir() else path.parent)
     chosen, settings = settle(name, preset, options, base)
     if not out and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UsageError("under torchrun give --out DIR, so that every process means the same folder")
+        raise UsageError("under torchrun give --out DIR, so that all processes use the same folder")
     folder = Path(out) if out else next_folder(head.name)
     say(f"{folder}")
     about = introduction(head, module, preset)

@@ -75,7 +75,9 @@ def verify(
                 resume(folder, say=say, quiet=quiet)
             else:
                 if folder.exists():
-                    raise UsageError(f"{folder} is of another version of {head.name}: remove it, or give --out")
+                    raise UsageError(
+                        f"{folder} was written by another version of {head.name}: remove it, or give --out"
+                    )
                 training.train(
                     module.Recipe,
                     head.name,
@@ -132,7 +134,7 @@ def record(result: dict[str, Any]) -> Path:
         UsageError: outside a source checkout, or the result is of one seed only.
     """
     if not (SOURCE / "pyproject.toml").exists():
-        raise UsageError("--record writes into docs/results of a source checkout, and this is none")
+        raise UsageError("--record writes into docs/results of a source checkout, and this is not one")
     if result["verdict"].startswith("not a verdict"):
         raise UsageError("a quick verification is not recorded")
     stem = result["name"].replace("-", "_")

@@ -79,7 +79,7 @@ def _exit_code(error: Exception) -> int | None:
 
 def _run(arguments: list[str]) -> int:
     parser = Parser(
-        prog="deepcanon", description="The classic deep-learning systems, on your own data, by one command."
+        prog="deepcanon", description="The classic deep-learning systems, on your own data, with one command."
     )
     parser.add_argument("--version", action="version", version=f"deepcanon {deepcanon.__version__}")
     parser.add_argument("command", metavar="COMMAND", help=argparse.SUPPRESS)
@@ -102,13 +102,13 @@ COMMANDS = {
     "list": ("every recipe: name, subject, what it computes, what data it takes", catalogue.list_command),
     "show": ("a recipe's text, options, targets and measured results", catalogue.show_command),
     "train": ("train a recipe on a data set of the catalogue or on your own data", train.train_command),
-    "resume": ("go on with a run, or go further", train.resume_command),
+    "resume": ("resume a run, or train it further", train.resume_command),
     "eval": ("metrics of a run", use.eval_command),
-    "predict": ("one answer per input", use.predict_command),
-    "generate": ("samples of a generative model", use.generate_command),
+    "predict": ("one prediction per input", use.predict_command),
+    "generate": ("samples from a generative model", use.generate_command),
     "encode": ("representations of inputs", use.encode_command),
     "play": ("let a trained agent play", use.play_command),
-    "export": ("take the trained module out, for torch or ONNX", use.export_command),
+    "export": ("export the trained module for torch or ONNX", use.export_command),
     "report": ("one self-contained page of a run, or of several compared", use.report_command),
     "verify": ("train the verify preset and compare with the published targets", verify.verify_command),
     "data": ("the catalogue: list, get, where; check your own data", data.data_command),

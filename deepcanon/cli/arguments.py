@@ -125,7 +125,7 @@ def add_field(group: Any, option: heads.Option, default: Any) -> None:
 
 def environment_option(parser: Parser) -> None:
     """For environments of one's own: code runs only if the command itself names it, never because a run did."""
-    text = "module to import first, which registers an environment of your own; every command on such a run needs it"
+    text = "module to import first, which registers your own environment; every command on such a run needs it"
     parser.add_argument("--environment-module", metavar="MODULE", help=text)
 
 
@@ -145,7 +145,7 @@ def import_environment(given: argparse.Namespace) -> None:
 
 
 def json_option(parser: Parser) -> None:
-    parser.add_argument("--json", action="store_true", help="one JSON value on stdout, nothing else")
+    parser.add_argument("--json", action="store_true", help="print one JSON value and nothing else")
 
 
 def run_options(parser: Parser) -> None:

@@ -16,7 +16,7 @@ __all__ = ["list_command", "show_command"]
 
 
 def list_command(parser: Parser, arguments: list[str]) -> int:
-    parser.add_argument("word", nargs="?", metavar="WORD", help="only recipes whose name, subject or text has it")
+    parser.add_argument("word", nargs="?", metavar="WORD", help="only recipes whose name, subject or text contains it")
     json_option(parser)
     given = parser.parse_all(arguments)
     rows = []
@@ -52,7 +52,7 @@ def show_command(parser: Parser, arguments: list[str]) -> int:
             print(f"  --{option.name.replace('_', '-')} {shown(option.default)}\n      {option.help}")
     print("\nmetrics:")
     for name, metric in head.metrics.items():
-        more = [metric.unit, {"min": "less is better", "max": "more is better", "": ""}[metric.better]]
+        more = [metric.unit, {"min": "lower is better", "max": "higher is better", "": ""}[metric.better]]
         more += [f"measured on {metric.split}"] if metric.split else []
         print(f"  {name}: {'; '.join([metric.sentence, *filter(None, more)])}")
     print("\ntargets:")

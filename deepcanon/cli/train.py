@@ -35,7 +35,7 @@ def train_command(parser: Parser, arguments: list[str]) -> int:
     parser.description = head.doc.split("\n")[0]
     parser.add_argument("--preset", metavar="P", default="default", help=", ".join(head.presets))
     parser.add_argument("--out", metavar="DIR", help="folder of the run (default: runs/NAME-1, -2, ...)")
-    parser.add_argument("--config", metavar="FILE", help="the config.json of another run to begin with")
+    parser.add_argument("--config", metavar="FILE", help="the config.json of another run to start from")
     if "environment" in head.data:
         environment_option(parser)
     titles = {"": f"options of {head.name}", "training": "training", "data": "reading the data"}
@@ -76,10 +76,12 @@ def _next_command(trained: Any) -> str:
 
 def resume_command(parser: Parser, arguments: list[str]) -> int:
     parser.add_argument("dir", metavar="DIR", help=DIR_HELP)
-    parser.add_argument("--steps", type=number(int), metavar="N", help="go further, to so many steps in all")
-    parser.add_argument("--data", metavar="D", help="where the data lie now, if they moved")
+    parser.add_argument("--steps", type=number(int), metavar="N", help="train further, up to this many steps in total")
+    parser.add_argument("--data", metavar="D", help="where the data are now, if they were moved")
     parser.add_argument(
-        "--changed-data", action="store_true", help="train on with data that are not those the run was trained on"
+        "--changed-data",
+        action="store_true",
+        help="continue although the data are not those that the run was trained on",
     )
     environment_option(parser)
     given = parser.parse_all(arguments)
@@ -92,6 +94,6 @@ def resume_command(parser: Parser, arguments: list[str]) -> int:
     status = trained.status()
     if status["state"] == "done":
         reason = f" ({status['reason']})" if status["reason"] else ""
-        say(f"done: step {status['step']} of {status['steps']}{reason}; `--steps N` goes further")
+        say(f"done: step {status['step']} of {status['steps']}{reason}; `--steps N` trains further")
     say(_next_command(trained))
     return 0

@@ -52,7 +52,9 @@ def eval_command(parser: Parser, arguments: list[str]) -> int:
 def predict_command(parser: Parser, arguments: list[str]) -> int:
     run_options(parser)
     parser.add_argument("input", metavar="INPUT", nargs="+", help="files, folders, or - for standard input")
-    parser.add_argument("--to", metavar="FILE.csv", help="write the answers as a table, the rows' own cells first")
+    parser.add_argument(
+        "--to", metavar="FILE.csv", help="write the predictions as a table, after the cells of the input rows"
+    )
     json_option(parser)
     given = parser.parse_all(arguments)
     to = place_of(given.to) if given.to else None
@@ -94,7 +96,7 @@ def generate_command(parser: Parser, arguments: list[str]) -> int:
     asked = fields_of(TextSampling, Path(verb_options.__file__))  # the fullest: what a system does not have is refused
     for option in asked:
         add_field(parser, option, option.default)
-    parser.add_argument("--seed", type=number(int), metavar="N", default=0, help="of the samples")
+    parser.add_argument("--seed", type=number(int), metavar="N", default=0, help="seed of the samples")
     parser.add_argument("--to", metavar="FILE.png", help="where pictures go (default: into the run's samples/)")
     json_option(parser)
     given = parser.parse_all(arguments)
@@ -142,7 +144,7 @@ def encode_command(parser: Parser, arguments: list[str]) -> int:
 def play_command(parser: Parser, arguments: list[str]) -> int:
     run_options(parser)
     parser.add_argument("--episodes", type=number(int), metavar="N", default=5, help="how many (default: 5)")
-    parser.add_argument("--seed", type=number(int), metavar="N", default=0, help="of the episodes (default: 0)")
+    parser.add_argument("--seed", type=number(int), metavar="N", default=0, help="seed of the episodes (default: 0)")
     parser.add_argument("--to", metavar="FILE.gif", help="a film of the first episode")
     json_option(parser)
     given = parser.parse_all(arguments)
@@ -160,7 +162,10 @@ def export_command(parser: Parser, arguments: list[str]) -> int:
     run_options(parser)
     parser.add_argument("--format", choices=("torch", "onnx"), default="torch", help="torch.export program, or ONNX")
     parser.add_argument(
-        "--to", metavar="FILE", required=True, help="the file; a JSON beside it says what goes in and out"
+        "--to",
+        metavar="FILE",
+        required=True,
+        help="the file to write; a JSON file next to it describes inputs and outputs",
     )
     given = parser.parse_all(arguments)
     trained = load_run(given)

@@ -11,11 +11,14 @@ __all__ = ["verify_command"]
 
 
 def verify_command(parser: Parser, arguments: list[str]) -> int:
-    parser.add_argument("name", metavar="NAME", nargs="+", help="of recipes")
+    parser.add_argument("name", metavar="NAME", nargs="+", help="names of recipes")
     parser.add_argument(
-        "--seeds", type=number(int), metavar="N", help="how many (default: 3; 1 where each run trains several itself)"
+        "--seeds",
+        type=number(int),
+        metavar="N",
+        help="number of seeds (default: 3; 1 for experiments, whose trials have seeds of their own)",
     )
-    parser.add_argument("--seed", type=number(int), metavar="FIRST", default=0, help="the first")
+    parser.add_argument("--seed", type=number(int), metavar="FIRST", default=0, help="the first seed")
     parser.add_argument("--run", metavar="RUN", help="only one of the runs (default: all)")
     parser.add_argument("--quick", action="store_true", help="one seed: not a verdict, never recorded")
     parser.add_argument("--record", action="store_true", help="write docs/results (in a source checkout)")
