@@ -20,7 +20,7 @@ from .inputs import Inputs
 from .splits import Dataset, Split, draw_splits, shares
 from .text import add_lines, decode, filled, is_text, load
 
-__all__ = ["ACCEPTS", "CountedSplit", "DocumentSplit", "fits", "inputs", "read", "read_named"]
+__all__ = ["ACCEPTS", "CountedSplit", "DocumentSplit", "fits", "inputs", "read", "read_named", "refuse_columns"]
 
 ACCEPTS = (
     "documents: a folder CLASS/*.txt (or train/CLASS/*.txt with valid/ and test/, or .txt files alone: no classes), "
@@ -86,8 +86,13 @@ def _columns(options: dict[str, Any] | None) -> Columns:
     return Columns(**columns, asked=asked)
 
 
-def _refuse_columns(columns: Columns, name: str | Path) -> None:
-    """Refuses options that name columns, for documents without any."""
+def refuse_columns(options: dict[str, Any] | None, name: str | Path) -> None:
+    """Refuses options that name columns, for documents without any.
+
+    Raises:
+        DataError: such an option was given.
+    """
+    columns = _columns(options)
     if columns.asked:
         option = columns.asked[0][1]
         raise DataError(
@@ -106,7 +111,7 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
         raise problems.fail(path, "", "is not a file of documents", f"accepted is {ACCEPTS}")
     problems.settle()
     if not any(row.file.name.lower().endswith(ROWS) for rows in found.values() for row in rows[:1]):
-        _refuse_columns(columns, path)
+        refuse_columns(options, path)
     told.notes += [f"columns: {', '.join(f'{one_line(name, 40)} by {o}' for name, o in columns.asked)}"] * bool(
         columns.asked
     )
@@ -167,7 +172,7 @@ def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) 
     """`rt-polarity`: sentences of film reviews; `movie-reviews`: whole ones. Test and valid are drawn by class."""
     if name not in ("rt-polarity", "movie-reviews"):
         raise ValueError(f"no documents are called {name}")
-    _refuse_columns(_columns(options), name)
+    refuse_columns(options, name)
     rows: list[Row] = []
     if name == "movie-reviews":
         (path,) = published.get(name).values()

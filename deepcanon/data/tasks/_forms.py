@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from .. import image_sets, tables
+from .. import documents, image_sets, tables
 from ..drawn import DrawnSplit, Noise
-from ..errors import Problems
+from ..errors import Problems, one_line
 from ..splits import Dataset, Split
 from . import Task
 
@@ -71,6 +71,13 @@ def _tables(name: str, task: Task, seed: int, options: dict[str, Any]) -> Datase
     return replace(data, examples=[f"row {i + 1}: {row}{', ...' * (len(columns) > 4)}" for i, row in enumerate(rows)])
 
 
+def _documents(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dataset:
+    documents.refuse_columns(options, name)
+    facts, classes = {"unit": "lines", **task.facts}, task.facts.get("classes", ())
+    data = _whole("documents", name, task, seed, facts, [f"classes: {len(classes)}" if classes else "no labels"])
+    return replace(data, examples=[one_line(text, 100) for text in task.splits["train"].x[:3]])
+
+
 Form = Callable[[str, Task, int, dict[str, Any]], Dataset]
 
 
@@ -78,5 +85,5 @@ def _known(form: Form) -> Form:
     return lambda name, task, seed, options: _knowing(form(name, task, seed, options), task)
 
 
-FORMS: dict[str, Form] = {"images": _known(_images), "tables": _known(_tables)}
+FORMS: dict[str, Form] = {"images": _known(_images), "tables": _known(_tables), "documents": _known(_documents)}
 """By the kind of the examples."""
