@@ -37,6 +37,10 @@ class RepeatedTasks(Protocol):
     def repeats(self) -> int:
         """Tasks that are drawn."""
 
+    @property
+    def groups(self) -> int:
+        """Disjoint groups of the examples, from which tasks are drawn in turn."""
+
 
 S = TypeVar("S", bound=RepeatedTasks)
 
@@ -129,34 +133,40 @@ class SizeExperiment(Recipe[S]):
         """Names of the methods; the first is compared with the best of the others."""
 
     @abstractmethod
-    def draw(self, generator: torch.Generator) -> Any:
-        """A task, the same in every process: nested training sets and what errors are measured on."""
+    def draw(self, step: int, generator: torch.Generator) -> Any:
+        """A task, the same in every process: nested training sets, and examples that choose and that judge."""
 
     @abstractmethod
     def errors(self, task: Any, size: int) -> Tensor:
-        """The error of each method [methods] after training on the first `size` examples of a task."""
+        """Errors [2, methods] after training on the first `size` examples of a task.
+
+        The first row is of the examples by which the best of the other methods is chosen, the second of those that
+        judge.
+        """
 
     def sizes(self) -> list[int]:
         """Training examples of a task, rising: what `learn` found under "sizes"."""
         return self.facts["sizes"]
 
     def build(self) -> None:
-        self.curves = LearningCurves(self.config.repeats, self.sizes(), self.methods())
+        self.curves = LearningCurves(self.config.repeats, self.sizes(), self.methods(), self.config.groups)
 
     def plan(self) -> int:
         return self.config.repeats
 
     def step(self, step: int) -> Mapping[str, Tensor]:
-        run, task, sizes = self.run, self.draw(self.run.generator("task")), self.sizes()
+        run, task, sizes = self.run, self.draw(step, self.run.generator("task")), self.sizes()
         errors = torch.zeros_like(self.curves.errors[0])
         for row in range(run.rank, len(sizes), run.world):
-            errors[row] = self.errors(task, sizes[row])
+            errors[:, row] = self.errors(task, sizes[row])
         errors = run.sum(errors)
         if step < self.config.repeats:
             self.curves.errors[step] = errors
         if step + 1 >= self.config.repeats:
             run.stop(f"all {self.config.repeats} tasks are drawn")
-        return {"first": errors[:, 0].mean(), "best_other": errors[:, 1:].amin(1).mean()}
+        choosing, judging = errors[:, :, 1:]
+        best = choosing.argmin(1, keepdim=True)
+        return {"first": errors[1, :, 0].mean(), "best_other": judging.gather(1, best).mean()}
 
     def evaluate(self, split: str) -> Metrics:
         return self.curves.verdict()
@@ -166,33 +176,41 @@ class SizeExperiment(Recipe[S]):
 
 
 class LearningCurves(nn.Module):
-    """Errors [tasks, sizes, arms], NaN until they are known.
+    """Errors [tasks, 2, sizes, arms], NaN until they are known: of the examples that choose, and of those that judge.
+
+    Tasks of one group share examples, those of different groups do not: intervals are over the means of the groups.
 
     Args:
-        tasks: how many are drawn.
+        tasks: how many are drawn; task i is of group i % groups.
         sizes: training examples, rising.
         arms: names of the methods, two at least.
+        groups: disjoint parts of the examples.
     """
 
-    def __init__(self, tasks: int, sizes: list[int], arms: list[str]) -> None:
+    def __init__(self, tasks: int, sizes: list[int], arms: list[str], groups: int) -> None:
         super().__init__()
-        self.sizes, self.arms = list(sizes), list(arms)
+        self.sizes, self.arms, self.groups = list(sizes), list(arms), groups
         self.errors: Tensor
-        self.register_buffer("errors", torch.full((tasks, len(sizes), len(arms)), torch.nan, dtype=torch.float64))
+        self.register_buffer("errors", torch.full((tasks, 2, len(sizes), len(arms)), torch.nan, dtype=torch.float64))
 
     def known(self) -> Tensor:
         """The errors of the tasks so far."""
         return self.errors[~self.errors.isnan().flatten(1).any(1)].cpu()
 
+    def over_groups(self, values: Tensor) -> tuple[float, float, float]:
+        """(mean, low, high) of a value of each known task."""
+        groups = (values[group :: self.groups] for group in range(self.groups))
+        return interval([group.mean().item() for group in groups if len(group)])
+
     def gaps(self) -> list[tuple[float, float, float]]:
         """(mean, low, high) at each size: error of the first arm minus that of the best other one."""
-        errors = self.known()
-        best = 1 + errors[:, :, 1:].mean(0).argmin(1)
-        return [interval((errors[:, i, 0] - errors[:, i, arm]).tolist()) for i, arm in enumerate(best)]
+        choosing, judging = self.known().unbind(1)
+        best = 1 + choosing[:, :, 1:].mean(0).argmin(1)
+        return [self.over_groups(judging[:, i, 0] - judging[:, i, arm]) for i, arm in enumerate(best)]
 
     def verdict(self) -> dict[str, float]:
         """The differences with few and with many examples, and how many examples make the mean change its sign."""
-        if len(self.known()) < 2:
+        if len(self.known()) < 2 or self.groups < 2:
             return {}
         gaps, sizes = self.gaps(), self.sizes
         found = {"few": gaps[0][0], "few_high": gaps[0][2], "many": gaps[-1][0], "many_low": gaps[-1][1]}
@@ -203,18 +221,18 @@ class LearningCurves(nn.Module):
 
     def figures(self) -> dict[str, Any]:
         """The curves of all arms, and the difference with its 95 % interval; nothing before the second task."""
-        errors, sizes = self.known(), self.sizes
+        errors, sizes = self.known()[:, 1], self.sizes
         if len(errors) < 2:
             return {}
         lines = []
         for arm, name in enumerate(self.arms):
-            mean, bar = errors[:, :, arm].mean(0), 1.96 * errors[:, :, arm].std(0) / len(errors) ** 0.5
-            lines.append(Line(mean, sizes, name, (mean - bar, mean + bar), ".-"))
+            mean, low, high = zip(*(self.over_groups(errors[:, i, arm]) for i in range(len(sizes))), strict=True)
+            lines.append(Line(mean, sizes, name, (low, high), ".-"))
         gap, low, high = zip(*self.gaps(), strict=True)
         place = self.verdict().get("crossing")
         title = f"they cross at {place:.0f} examples" if place else "they do not cross from below"
         x = "training examples"
-        curves = Plot(lines, x, "error on validation, mean of the tasks", log="x", ticks=sizes)
+        curves = Plot(lines, x, "error on held-out examples, mean of the groups", log="x", ticks=sizes)
         gaps = [Line(gap, sizes, band=(low, high), style=".-"), Line([0.0] * len(sizes), sizes, colour=-1)]
         difference = Plot(gaps, x, f"{self.arms[0]} minus the best other", title, "x", ticks=sizes)
         return {"learning-curves": Panels([curves, difference], columns=2)}

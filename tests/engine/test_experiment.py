@@ -12,7 +12,7 @@ import torch
 from deepcanon.claims import interval
 from deepcanon.engine.experiment import LearningCurves, SizeExperiment
 
-ERRORS = torch.tensor(  # [tasks, sizes, arms]
+ERRORS = torch.tensor(  # [tasks, sizes, arms] of the examples that judge
     [
         [[0.30, 0.40, 0.50], [0.20, 0.30, 0.15]],
         [[0.20, 0.26, 0.90], [0.30, 0.20, 0.27]],
@@ -22,15 +22,22 @@ ERRORS = torch.tensor(  # [tasks, sizes, arms]
 )
 
 
-def curves():
-    found = LearningCurves(4, [10, 40], ["first", "second", "third"])
-    found.errors[:3] = ERRORS
+CHOOSING = torch.tensor([[0.5, 0.4, 0.5], [0.5, 0.3, 0.2]], dtype=torch.float64)  # the second, the third
+
+
+def curves(groups=3):
+    found = LearningCurves(4, [10, 40], ["first", "second", "third"], groups)
+    found.errors[:3, 0], found.errors[:3, 1] = CHOOSING, ERRORS
     return found
 
 
 def test_the_first_arm_is_compared_with_the_best_other_one_of_each_size():
     few, many = curves().gaps()
     assert few == pytest.approx(interval([-0.10, -0.06, -0.10])), "the second arm is best on average"
+    found = curves()
+    found.errors[:3, 0, 0] = torch.tensor([0.5, 0.4, 0.3])
+    worse = interval([-0.20, -0.70, -0.50])
+    assert found.gaps()[0] == pytest.approx(worse), "the examples that judge have no say in the choice"
     assert many == pytest.approx(interval([0.05, 0.03, 0.05])), "the third"
     found = curves().verdict()
     assert found["few"] == pytest.approx(few[0]) and found["few_high"] == pytest.approx(few[2])
@@ -46,9 +53,15 @@ def test_tasks_that_are_not_drawn_yet_do_not_count():
     assert found.verdict() == {} and found.figures() == {}, "one task has no interval"
 
 
+def test_tasks_of_one_group_count_as_one():
+    few, many = curves(groups=2).gaps()
+    assert few == pytest.approx(interval([-0.10, -0.06])) and many == pytest.approx(interval([0.05, 0.03]))
+    assert curves(groups=1).verdict() == {}, "one group has no interval"
+
+
 def test_curves_that_do_not_cross_say_so():
     found = curves()
-    found.errors[:, :, 0] += 1
+    found.errors[:, 1, :, 0] += 1
     assert "crossing" not in found.verdict()
     assert found.figures()["learning-curves"].figures[1].title == "they do not cross from below"
     assert curves().figures()["learning-curves"].figures[1].title.startswith("they cross at 2")
@@ -57,14 +70,14 @@ def test_curves_that_do_not_cross_say_so():
 def test_the_picture_shows_means_and_the_difference_with_its_interval():
     left, right = curves().figures()["learning-curves"].figures
     assert [line.label for line in left.lines] == ["first", "second", "third"] and list(left.ticks) == [10, 40]
-    torch.testing.assert_close(left.lines[1].y, ERRORS[:, :, 1].mean(0))
+    assert list(left.lines[1].y) == pytest.approx(ERRORS[:, :, 1].mean(0).tolist())
     few, many = curves().gaps()
     assert list(right.lines[0].y) == [few[0], many[0]]
     assert [list(edge) for edge in right.lines[0].band] == [[few[1], many[1]], [few[2], many[2]]]
 
 
 def test_they_are_state():
-    other = LearningCurves(4, [10, 40], ["first", "second", "third"])
+    other = LearningCurves(4, [10, 40], ["first", "second", "third"], 3)
     other.load_state_dict(curves().state_dict())
     assert other.verdict() == curves().verdict()
 
@@ -75,8 +88,8 @@ class Guess(SizeExperiment):
     def methods(self):
         return ["one", "other"]
 
-    def draw(self, generator):
-        return torch.rand(2, generator=generator)
+    def draw(self, step, generator):
+        return torch.rand(2, 2, generator=generator)
 
     def errors(self, task, size):
         return task / size
@@ -89,12 +102,12 @@ def test_a_step_draws_a_task_whose_sizes_the_processes_share(world):
         run = SimpleNamespace(rank=rank, world=world, sum=lambda value: value, stopped=[])
         run.generator = lambda name: torch.Generator().manual_seed(7)
         run.stop = run.stopped.append
-        recipe = Guess(SimpleNamespace(repeats=2), {"sizes": [1, 2, 4]}, run)
+        recipe = Guess(SimpleNamespace(repeats=2, groups=2), {"sizes": [1, 2, 4]}, run)
         assert recipe.plan() == 2 and recipe.evaluate("test") == {} and recipe.figures() == {}
         first = recipe.step(0)
         assert not run.stopped and set(first) == {"first", "best_other"}
         recipe.step(1)
         assert run.stopped == ["all 2 tasks are drawn"]
         found.append(recipe.curves.errors)
-    task = torch.rand(2, generator=torch.Generator().manual_seed(7)).double()
-    torch.testing.assert_close(sum(found)[1], task / torch.tensor([[1.0], [2.0], [4.0]]).double())
+    task = torch.rand(2, 2, generator=torch.Generator().manual_seed(7)).double()
+    torch.testing.assert_close(sum(found)[1], task[:, None] / torch.tensor([[1.0], [2.0], [4.0]]).double())
