@@ -324,3 +324,5 @@ class Repeats(Training):
 class Tuning(Repeats):
     learning_rates: tuple[Positive, ...] = (0.01, 0.03, 0.1)
     """Learning rates to try for every arm; each arm takes the best on validation."""
+    extend: Whole = 4
+    """Further rates to try beyond the largest or the smallest of those, while that one is best."""

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from deepcanon.claims import interval
+from deepcanon.data.seeds import stream_seed
 from deepcanon.engine.contract import Metrics, Recipe
 from deepcanon.engine.figures import Line, Panels, Plot
 from deepcanon.engine.trials import Trials
@@ -93,6 +94,7 @@ class Experiment(Recipe[E]):
             self.trains,
             arms={arm: {**common, **options} for arm, options in self.arms().items()},
             tune=self.tuned(),
+            extend=self.config.extend if isinstance(self.config, Tuning) else 0,
             seeds=self.config.seeds,
             metric=self.metric,
             better=self.better,
@@ -173,6 +175,38 @@ class SizeExperiment(Recipe[S]):
 
     def figures(self) -> Mapping[str, Any]:
         return self.curves.figures()
+
+
+def disjoint(labels: Tensor, groups: int, seed: int) -> list[list[tuple[Tensor, Tensor, Tensor]]]:
+    """Divides examples into groups that share none, and in each group those of a class by their use.
+
+    Args:
+        labels: [N] whole numbers from 0.
+        seed: of the run; the division is the same in all its steps.
+
+    Returns:
+        For each group and class the places that train, that choose and that judge.
+    """
+    order = torch.Generator().manual_seed(stream_seed(seed, 0, "groups"))
+    each = [(labels == c).nonzero()[:, 0] for c in range(int(labels.max()) + 1)]
+    mixed = [places[torch.randperm(len(places), generator=order)] for places in each]
+    shares = [[places[group::groups] for places in mixed] for group in range(groups)]
+    return [[_by_use(places) for places in share] for share in shares]
+
+
+def _by_use(places: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    held = _held_out(len(places))
+    return places[2 * held :], places[:held], places[held : 2 * held]
+
+
+def _held_out(count: int) -> int:
+    """How many of a group's examples of a class choose, and as many judge."""
+    return max(1, count // 5)
+
+
+def left_to_train(count: int) -> int:
+    """The fewest that train where a group has `count` examples of a class, or one more."""
+    return min(n - 2 * _held_out(n) for n in (count, count + 1))
 
 
 class LearningCurves(nn.Module):

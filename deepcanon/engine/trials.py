@@ -22,6 +22,11 @@ from deepcanon.targets import difference_suffix
 
 __all__ = ["Trials"]
 
+RATE = "learning_rate"
+
+Trial = tuple[str, str, int, dict[str, Any] | None]
+"""Phase, arm, seed, and the options that are tried; None for the best ones."""
+
 
 class Trials:
     """Trials of a recipe under several arms.
@@ -32,6 +37,7 @@ class Trials:
         arms: overrides of its Config by the arm's name; the first is what the others are compared with. The key
             "checkpoint" is not an option but which weights are scored: "last" (if not given) or "best".
         tune: values of options that every arm tries.
+        extend: learning rates that an arm tries beyond the edge of its `tune`, as long as the best one lies there.
         seeds: trials of each arm after tuning; 0 trains nothing.
         metric: of the child's evaluation, without its split ("error").
         better: "min" or "max".
@@ -50,6 +56,7 @@ class Trials:
         arms: dict[str, dict[str, Any]],
         *,
         tune: dict[str, tuple] | None = None,
+        extend: int = 0,
         seeds: int = 3,
         metric: str = "error",
         better: str = "min",
@@ -66,17 +73,17 @@ class Trials:
             dict(zip(names, chosen, strict=True)) for chosen in itertools.product(*values)
         ]
         # With one combination there is nothing to choose.
-        choices = range(len(self._grid)) if seeds and len(self._grid) > 1 else range(0)
-        tuning = [("tune", arm, 0, i) for i in choices for arm in arms]
-        scored = [("seeds", arm, seed, None) for seed in range(seeds) for arm in arms]
-        # Processes train as many trials at once; what was tuned must be known before the first that is scored.
-        self._steps = [phase[i : i + run.world] for phase in (tuning, scored) for i in range(0, len(phase), run.world)]
+        choices = self._grid if seeds and len(self._grid) > 1 else []
+        self._extend = extend if choices and RATE in names else 0
+        self._searching: list[Trial] = [("tune", arm, 0, options) for options in choices for arm in arms]
+        self._scoring: list[Trial] = [("seeds", arm, seed, None) for seed in range(seeds) for arm in arms]
         self.results: list[dict[str, Any]] = []
 
     @property
     def trials(self) -> int:
-        """Steps of the recipe: trials divided by processes."""
-        return len(self._steps)
+        """Steps of the recipe at most: trials divided by processes, with all that may lie beyond the edges."""
+        beyond = [len(self._arms)] * self._extend
+        return sum(math.ceil(count / self._run.world) for count in (len(self._searching), *beyond, len(self._scoring)))
 
     def state_dict(self) -> dict[str, Any]:
         return {"results": self.results}
@@ -86,18 +93,38 @@ class Trials:
 
     def step(self, step: int) -> dict[str, Tensor]:
         """Trains the next trial (one in every process); returns how many are done and how many failed."""
-        if step < len(self._steps):
-            together = self._steps[step]
+        if together := self._ready()[: self._run.world]:
             mine = together[self._run.rank] if self._run.rank < len(together) else None
             found = self._run.gather(self._train(len(self.results) + self._run.rank, *mine) if mine else None)
             self.results = [*self.results, *(result for result in found if result)]
-        if step + 1 >= len(self._steps):
-            self._run.stop("every trial is done" if self._steps else "no trials were asked for")
+        if not self._ready():
+            self._run.stop("every trial is done" if self.results else "no trials were asked for")
         failed = sum(result["failed"] is not None for result in self.results)
         return {"trials": torch.tensor(float(len(self.results))), "failed": torch.tensor(float(failed))}
 
-    def _train(self, index: int, phase: str, arm: str, seed: int, place: int | None) -> dict[str, Any]:
-        options = self.chosen(arm) if place is None else self._grid[place]
+    def _ready(self) -> list[Trial]:
+        """Trials that wait for no result: the rest of the grid, then rates beyond the edges, then seeds."""
+        done = len(self.results)
+        if done < len(self._searching):
+            return self._searching[done:]
+        scored = sum(result["phase"] == "seeds" for result in self.results)
+        beyond: list[Trial] = (
+            [] if scored else [("tune", arm, 0, options) for arm in self._arms for options in self._beyond(arm)]
+        )
+        return beyond or self._scoring[scored:]
+
+    def _beyond(self, arm: str) -> list[dict[str, Any]]:
+        """The next rate in the direction in which the best one is the last; none if it lies between two others."""
+        best, tried = self.chosen(arm), self.of(arm, "tune")
+        same = [r["options"] for r in tried if {**r["options"], RATE: best.get(RATE)} == best]
+        rates = sorted(options[RATE] for options in same) if self._extend else []
+        if len(rates) < 2 or len(tried) - len(self._grid) >= self._extend or best[RATE] not in (rates[0], rates[-1]):
+            return []
+        last, before = rates[:2] if best[RATE] == rates[0] else rates[:-3:-1]
+        return [{**best, RATE: float(f"{last * last / before:.3g}")}]
+
+    def _train(self, index: int, phase: str, arm: str, seed: int, tried: dict[str, Any] | None) -> dict[str, Any]:
+        options = self.chosen(arm) if tried is None else tried
         overrides = {**self._arms[arm], **options}
         checkpoint = overrides.pop("checkpoint", "last")
         number = stream_seed(self._run.seed, seed, f"comparison/{phase}") % 2**31
@@ -201,8 +228,8 @@ class Trials:
         """Says where the best value of a tuned option is the smallest or largest that was tried."""
         notes = []
         for name, value in self.chosen(arm).items():
-            tried = sorted({combination[name] for combination in self._grid}, key=lambda v: (str(type(v)), v))
-            if len(tried) > 2 and value in (tried[0], tried[-1]):
+            tried = sorted({r["options"][name] for r in self.of(arm, "tune")}, key=lambda v: (str(type(v)), v))
+            if len(tried) > 1 and value in (tried[0], tried[-1]):
                 notes.append(f" ({name.replace('_', '-')} at the edge of what was tried)")
         return "".join(notes)
 
@@ -212,7 +239,8 @@ class Trials:
             return {}
         lines = [line for place, arm in enumerate(self._arms) for line in self._curve(arm, place)]
         panels = [Plot(lines, "step of a trial", f"{self._metric} on validation")]
-        tried = {name: list(dict.fromkeys(combination[name] for combination in self._grid)) for name in self._grid[0]}
+        seen = [*self._grid, *(r["options"] for r in self.results)]
+        tried = {name: list(dict.fromkeys(options[name] for options in seen)) for name in self._grid[0]}
         panels += [self._tuning(name, values) for name, values in tried.items() if len(values) > 1][:1]
         return {"comparison": Panels(panels, columns=2), "verdict": self.table()}
 

@@ -44,7 +44,7 @@ class Config(Images, Tables, Examples, Batches, Tuning):
     epochs: int = 4
 
 
-FEW = Config(hidden=(16,), learning_rates=(0.03, 0.3), epochs=3, batch=50, seeds=2)
+FEW = Config(hidden=(16,), learning_rates=(0.03, 0.3), extend=0, epochs=3, batch=50, seeds=2)
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 PRESETS = {
     "smoke": (FEW, {"data": "digits"}),

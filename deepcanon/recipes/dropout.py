@@ -37,13 +37,13 @@ class Config(Images, Tables, Batches, InputDropout, MaxNorm, Tuning):
     input_dropout: float = 0.2
     dropout: float = 0.5
     max_norm: float = 3.0
-    learning_rates: tuple[float, ...] = (1e-3, 2e-3)
+    learning_rates: tuple[float, ...] = (5e-4, 1e-3, 2e-3)
     batch: int = 256
 
 
 FEW = Config(hidden=(16,), learning_rates=(1e-3,), epochs=2, batch=50, seeds=2)
 SMALL = Config(
-    hidden=(256, 256), train_examples=500, epochs=150, batch=50, learning_rates=(1e-3, 3e-3)
+    hidden=(256, 256), train_examples=500, epochs=150, batch=50, learning_rates=(3e-4, 1e-3, 3e-3)
 )
 SETTINGS = {"data": "mnist", "threads": 1}
 PRESETS = {
@@ -51,7 +51,7 @@ PRESETS = {
     "default": (SMALL, {"data": "digits"}),
     "paper": (Config(hidden=(1024, 1024, 1024), epochs=200), {"data": "mnist"}),
     "verify:mnist": (Config(epochs=40, batch=512), SETTINGS),
-    "verify:mnist-5000": (Config(train_examples=5000, epochs=100, batch=250), SETTINGS),
+    "verify:mnist-5000": (Config(train_examples=5000, epochs=100, batch=250, seeds=6), SETTINGS),
 }
 
 from deepcanon.engine import Experiment

@@ -76,8 +76,8 @@ from typing import NamedTuple
 
 import torch
 
-from deepcanon.data.seeds import stream_seed
 from deepcanon.engine import SizeExperiment
+from deepcanon.engine.experiment import disjoint, left_to_train
 from deepcanon.errors import UsageError
 from deepcanon.foundations.naive_bayes import NaiveBayes, class_moments
 from deepcanon.foundations.softmax_regression import fit_softmax
@@ -95,11 +95,6 @@ class Task(NamedTuple):
     """Those that choose among the penalties, and those that judge."""
 
 
-def held_out(count):
-    """How many of a group's examples of a class choose, and as many judge; the others train."""
-    return max(1, count // 5)
-
-
 class Recipe(SizeExperiment[Config]):
     wants = "classes"
     needs = "naive Bayes needs classes: folders (images, .txt) or a table whose target holds names"
@@ -114,8 +109,9 @@ class Recipe(SizeExperiment[Config]):
             few = f"{config.groups} groups of 3 examples or more of {classes[counts.argmin()]}"
             raise UsageError(f"there are too few for {few}: give fewer --groups")
         width = min(config.classes or len(classes), len(classes))
-        rest = [min(n - 2 * held_out(n), n + 1 - 2 * held_out(n + 1)) for n in counts.tolist()]
-        most = sum(sorted(rest)[:width])  # what the smallest task has
+        most = sum(
+            sorted(map(left_to_train, counts.tolist()))[:width]
+        )  # what the smallest task has
         wanted = config.examples or (DOCUMENT_SIZES if kind == "documents" else SIZES)
         sizes = sorted({n for n in wanted if width <= n <= most}) or [most]
         scaled = config.distribution in ("auto", "gaussian")
@@ -127,15 +123,8 @@ class Recipe(SizeExperiment[Config]):
         run, kind = self.run, self.facts["reader"]["kind"]
         self.preprocess = RawFeatures(kind, self.facts).to(run.device)
         self.train = functools.cache(lambda: self.preprocess.counted(run.data["train"]))
-        self.groups = functools.cache(self.divided)
-
-    def divided(self):
-        """Of each group and class the places of the examples, shuffled once."""
-        order = torch.Generator().manual_seed(stream_seed(self.run.seed, 0, "groups"))
-        labels, count = self.train().y, self.config.groups
-        each = [(labels == c).nonzero()[:, 0] for c in range(len(self.facts["reader"]["classes"]))]
-        mixed = [places[torch.randperm(len(places), generator=order)] for places in each]
-        return [[places[group::count] for places in mixed] for group in range(count)]
+        uses = functools.partial(disjoint, groups=self.config.groups, seed=run.seed)
+        self.groups = functools.cache(lambda: uses(self.train().y))
 
     def naive_bayes(self):
         config, kind = self.config, self.preprocess.kind
@@ -148,16 +137,12 @@ class Recipe(SizeExperiment[Config]):
         names, width = self.facts["reader"]["classes"], self.facts["width"]
         group = self.groups()[step % self.config.groups]
         classes = torch.randperm(len(names), generator=generator)[:width].sort().values
-        parts = []
-        for c in classes.tolist():
-            held = held_out(len(group[c]))
-            choose, judge, train = group[c].split([held, held, len(group[c]) - 2 * held])
-            parts.append((train[torch.randperm(len(train), generator=generator)], choose, judge))
-        first = torch.stack([train[0] for train, _, _ in parts])
-        rest = torch.cat([train[1:] for train, _, _ in parts])
+        train, choose, judge = zip(*(group[c] for c in classes.tolist()), strict=True)
+        mixed = [places[torch.randperm(len(places), generator=generator)] for places in train]
+        rest = torch.cat([places[1:] for places in mixed])
         rest = rest[torch.randperm(len(rest), generator=generator)]
-        _, choose, judge = (torch.cat(part) for part in zip(*parts, strict=True))
-        return Task(classes, torch.cat([first, rest]), (choose, judge))
+        first = torch.stack([places[0] for places in mixed])
+        return Task(classes, torch.cat([first, rest]), (torch.cat(choose), torch.cat(judge)))
 
     def rows(self, places, classes):
         """The features that both kinds of classifier see, and labels from 0."""

@@ -41,7 +41,7 @@ class Config(Tokens, Tuning):
     """Words drawn in each step by the sampled arms (at most all of the vocabulary)."""
     hidden: Count = 200
     """Units of the recurrent layer, and size of the word vectors."""
-    learning_rates: tuple[float, ...] = (0.003, 0.006)
+    learning_rates: tuple[float, ...] = (0.003, 0.006, 0.012)
     epochs: Positive = 1.0
     """Passes over the text in each trial."""
     batch: Count = 32
@@ -56,7 +56,7 @@ class Config(Tokens, Tuning):
 
 
 FEW = Config(samples=50, hidden=16, learning_rates=(0.01,), epochs=0.02, seeds=2)
-SMALL = Config(samples=200, hidden=100, learning_rates=(0.005, 0.01), minimum_count=2)
+SMALL = Config(samples=200, hidden=100, learning_rates=(0.005, 0.01, 0.02), minimum_count=2)
 PRESETS = {
     "smoke": (replace(FEW, vocabulary=300, classes=300, draws=20), {"data": "pydoc"}),
     "default": (SMALL, {"data": "pydoc"}),

@@ -41,7 +41,7 @@ class Config(Images, Tables, Examples, Batches, Tuning):
     """Units of each hidden layer."""
     strengths: tuple[Positive, ...] = (0.003, 0.01, 0.03)
     """Lambdas that are tried besides no decay; the best on validation is compared with it."""
-    learning_rates: tuple[float, ...] = (0.03, 0.1)
+    learning_rates: tuple[float, ...] = (0.03, 0.1, 0.3)
     """Peaks of the one-cycle schedule that no decay and every strength try."""
     train_examples: int = 1000
     epochs: int = 150

@@ -37,6 +37,7 @@ class Config(Images, Batches, Tuning):
     epochs: int = 1
     batch: int = 64
     learning_rates: tuple[float, ...] = (0.01, 0.3)
+    extend: Whole = 0
     seeds: Whole = 2
 
 
