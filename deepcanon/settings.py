@@ -16,7 +16,7 @@ from deepcanon.ranges import Count, NonNegative, Positive, Range, Whole, plain_t
 
 T = TypeVar("T")
 
-__all__ = ["Settings", "build_config", "read_config", "unknown_option", "value_of"]
+__all__ = ["Settings", "build_config", "nearest", "read_config", "unknown_option", "value_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +96,44 @@ def value_of(annotation: Any, value: Any, name: str) -> Any:
     return value
 
 
+NEAR = 0.7  # of difflib's ratio: "epoch" and "epochs" are near, "lr" and "loss" are not
+ABBREVIATIONS = {
+    "lr": ("learning_rate", "learning_rates"),
+    "bs": ("batch",),
+    "batch_size": ("batch",),
+    "epoch": ("epochs",),
+    "iterations": ("steps",),
+    "iters": ("steps",),
+    "n_steps": ("steps",),
+    "max_steps": ("steps",),
+    "wd": ("weight_decay", "decay"),
+    "l2": ("weight_decay", "decay"),
+    "dataset": ("data",),
+    "output": ("out",),
+    "random_state": ("seed",),
+    "gpu": ("device",),
+    "cuda": ("device",),
+    "n_jobs": ("threads",),
+    "workers": ("threads",),
+    "dtype": ("precision",),
+    "amp": ("precision",),
+}
+"""What other programs call options."""
+
+
+def nearest(name: str, known: Iterable[str], count: int = 1) -> list[str]:
+    """The known names that somebody may have meant, nearest first; none if nothing is near.
+
+    Args:
+        name, known: of options, with or without leading dashes; in words that "-" or "_" joins.
+    """
+    by_words = {one.strip("-").replace("-", "_"): one for one in known}
+    name = name.strip("-").replace("-", "_").lower()
+    meant = [word for word in ABBREVIATIONS.get(name, ()) if word in by_words]
+    near = meant or difflib.get_close_matches(name, by_words, count, NEAR)
+    return [by_words[word] for word in near[:count]]
+
+
 def unknown_option(name: str, known: Iterable[str], owner: str = "") -> UsageError:
     """What is said of an option that is not among the known ones.
 
@@ -103,7 +141,7 @@ def unknown_option(name: str, known: Iterable[str], owner: str = "") -> UsageErr
         owner: the recipe whose options these are.
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, 3)
+    near = nearest(name, names, 3)
     remedy = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(names)}"
     return UsageError(f"{owner or 'this'} has no option {name!r}: {remedy}")
 

@@ -5,7 +5,6 @@ Nothing here imports torch.
 
 import argparse
 import contextlib
-import difflib
 import importlib
 import os
 import sys
@@ -54,7 +53,7 @@ class Parser(argparse.ArgumentParser):
         found, rest = self.parse_known_args(arguments)
         if rest:
             known = [option for action in self._actions for option in action.option_strings]
-            near = difflib.get_close_matches(rest[0].split("=")[0], known, 1, 0.6)
+            near = settings.nearest(rest[0].split("=")[0], known) if rest[0].startswith("-") else []
             self.error(f"unknown argument {rest[0]}{f', did you mean {near[0]}?' if near else ''}")
         return found
 

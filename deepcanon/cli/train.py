@@ -1,5 +1,6 @@
 """Training: the options of a recipe on the command line, a new run, and resuming one."""
 
+from collections.abc import Callable
 from typing import Any
 
 from deepcanon import heads
@@ -61,8 +62,25 @@ def train_command(parser: Parser, arguments: list[str]) -> int:
         say=say,
         **chosen,
     )
-    say(_next_command(trained))
+    _conclude(trained, say)
     return 0
+
+
+def _conclude(trained: Any, say: Callable[[str], None]) -> None:
+    """The last lines: what came out, the page about it, and the next command."""
+    from deepcanon.engine.instances import splits
+
+    words = trained.recipe.conclusion()
+    scored = set(splits(trained.recipe)) & {"test", "valid"}
+    if not words and scored and trained.status()["state"] == "done":
+        metrics = trained.evaluate()
+        split = metrics.pop("split")
+        values = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items() if isinstance(value, float))
+        words = f"{split} (weights of step {trained.step}): {values}"
+    report = trained.folder / "report.html"
+    for line in (words, f"report: {report}" if report.exists() else "", _next_command(trained)):
+        if line:
+            say(line)
 
 
 def _next_command(trained: Any) -> str:
@@ -95,5 +113,5 @@ def resume_command(parser: Parser, arguments: list[str]) -> int:
     if status["state"] == "done":
         reason = f" ({status['reason']})" if status["reason"] else ""
         say(f"done: step {status['step']} of {status['steps']}{reason}; `--steps N` trains further")
-    say(_next_command(trained))
+    _conclude(trained, say)
     return 0

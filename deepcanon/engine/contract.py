@@ -125,6 +125,10 @@ class Recipe(ABC, Generic[C]):
     def evaluate(self, split: str) -> Metrics:
         """Metrics of a split, named without it; called in eval mode without gradients."""
 
+    def conclusion(self) -> str:
+        """What a finished run shows, in a few lines; empty where the score says it."""
+        return ""
+
     def figures(self) -> Mapping[str, Any]:
         """What is drawn at evaluations: plain values (see `engine.figures`), arrays, texts."""
         return {}

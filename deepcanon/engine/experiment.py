@@ -110,6 +110,9 @@ class Experiment(Recipe[E]):
     def evaluate(self, split: str) -> Metrics:
         return {**self.comparison.verdict(), **self.findings()}
 
+    def conclusion(self) -> str:
+        return self.comparison.table().rstrip() if self.comparison.results else ""
+
     def figures(self) -> Mapping[str, Any]:
         return self.comparison.figures()
 
@@ -172,6 +175,9 @@ class SizeExperiment(Recipe[S]):
 
     def evaluate(self, split: str) -> Metrics:
         return self.curves.verdict()
+
+    def conclusion(self) -> str:
+        return self.curves.table()
 
     def figures(self) -> Mapping[str, Any]:
         return self.curves.figures()
@@ -252,6 +258,17 @@ class LearningCurves(nn.Module):
             if a < 0 <= b:
                 return found | {"crossing": small * (large / small) ** (a / (a - b))}
         return found
+
+    def table(self) -> str:
+        """The difference at each size with its interval, a line each; empty where `verdict` is."""
+        if not self.verdict():
+            return ""
+        rows = zip(self.sizes, self.gaps(), strict=True)
+        what = f"{self.arms[0]} minus the best other"
+        return "\n".join(
+            f"{size} examples: {what} {mean:+.4g}, 95 % interval [{low:+.4g}, {high:+.4g}]"
+            for size, (mean, low, high) in rows
+        )
 
     def figures(self) -> dict[str, Any]:
         """The curves of all arms, and the difference with its 95 % interval; nothing before the second task."""

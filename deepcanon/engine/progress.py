@@ -7,6 +7,19 @@ from typing import Any
 __all__ = ["Progress", "duration"]
 
 PLAIN_EVERY = 10.0  # seconds between plain lines
+BAR = (8, 40)  # characters, on narrow and wide terminals
+GAPS = 4  # spaces between the five columns
+
+
+def fitting(parts: list[str], room: int) -> str:
+    """As many of the parts as fit into so many characters, joined by commas."""
+    text = ""
+    for part in parts:
+        longer = f"{text}, {part}" if text else part
+        if len(longer) > room:
+            break
+        text = longer
+    return text
 
 
 def duration(seconds: float) -> str:
@@ -30,20 +43,23 @@ class Progress:
     def __init__(self, start: int, steps: int, quiet: bool = False):
         self.start, self.steps, self.quiet = start, steps, quiet
         self.began = self.shown = time.monotonic()
-        self.text = ""
+        self.parts: list[str] = []
         self.bar: Any = None
         if not quiet and sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bar
 
+            self.console = Console(stderr=True)
+            # Bar, step, rate and time left stay on a narrow terminal; metrics take what they leave.
+            self.width = min(max(self.console.width // 5, BAR[0]), BAR[1])
             self.bar = Bar(
-                BarColumn(),
+                BarColumn(bar_width=self.width),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[rate]}"),
-                TimeRemainingColumn(),
+                TimeRemainingColumn(compact=True),
                 TextColumn("{task.fields[metrics]}"),
-                console=Console(stderr=True),
+                console=self.console,
                 transient=False,
             )
             self.bar.start()
@@ -51,8 +67,13 @@ class Progress:
 
     def metrics(self, values: dict[str, Any]) -> None:
         """The newest metrics, in words."""
-        shown = [f"{name} {value:.4g}" for name, value in values.items() if isinstance(value, float)]
-        self.text = ", ".join(shown[:5])
+        self.parts = [f"{name} {value:.4g}" for name, value in values.items() if isinstance(value, float)][:5]
+
+    def _show(self, done: int, rate: float) -> None:
+        words = f"{rate:.3g} steps/s"
+        taken = self.width + len(f"{self.steps}/{self.steps}") + len(words) + len("-:--:--") + GAPS
+        metrics = fitting(self.parts, self.console.width - taken)
+        self.bar.update(self.task, completed=done, rate=words, metrics=metrics)
 
     def advance(self, done: int) -> None:
         now = time.monotonic()
@@ -61,15 +82,17 @@ class Progress:
         self.shown = now
         rate = (done - self.start) / max(now - self.began, 1e-9)
         if self.bar:
-            self.bar.update(self.task, completed=done, rate=f"{rate:.3g} steps/s", metrics=self.text)
+            self._show(done, rate)
         else:
             left = duration((self.steps - done) / max(rate, 1e-9))
-            print(f"step {done}/{self.steps}, {rate:.3g} steps/s, {left} left, {self.text}", file=sys.stderr)
+            print(
+                f"step {done}/{self.steps}, {rate:.3g} steps/s, {left} left, {', '.join(self.parts)}", file=sys.stderr
+            )
 
     def close(self, done: int) -> None:
         if self.bar:
-            self.bar.update(self.task, completed=done, metrics=self.text)
+            self._show(done, (done - self.start) / max(time.monotonic() - self.began, 1e-9))
             self.bar.stop()
         elif not self.quiet:
             took = duration(time.monotonic() - self.began)
-            print(f"step {done}/{self.steps} after {took}, {self.text}", file=sys.stderr)
+            print(f"step {done}/{self.steps} after {took}, {', '.join(self.parts)}", file=sys.stderr)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepcanon.claims import interval, word
+from deepcanon.claims import interval
 from deepcanon.data.seeds import stream_seed
 from deepcanon.engine.figures import Line, Panels, Plot
 from deepcanon.engine.run import Run
@@ -211,18 +211,16 @@ class Trials:
             tail = difference_suffix(self._arms, arm)
             if f"difference{tail}" in found:
                 mean, low, high = (found[f"{name}{tail}"] for name in ("difference", "low", "high"))
-                said = self._word(arm, mean, low, high)
+                said = self._word(arm, low, high)
                 lines.append(f"{first} - {arm}: {mean:+.4g}, 95 % interval [{low:+.4g}, {high:+.4g}]: {said}")
         failed = [f"{r['arm']} {r['options']}: {r['failed']}" for r in self.results if r["failed"]]
         return "\n".join([*lines, *(f"failed: {line}" for line in failed)]) + "\n"
 
-    def _word(self, arm: str, mean: float, low: float, high: float) -> str:
-        """Whether it is shown, reached or missed that the arm is better than the first one, from the difference."""
-        open_ = not (math.isfinite(low) and math.isfinite(high)) or low <= 0 <= high
-        gain, least, most = (mean, low, high) if self._sign > 0 else (-mean, -high, -low)
-        said = word(">=", 0.0, gain, math.nan if open_ else least, most)
-        more = " (no difference shown)" if open_ else "" if gain > 0 else f" ({next(iter(self._arms))} is better)"
-        return f"{arm} is better: {said}{more}"
+    def _word(self, arm: str, low: float, high: float) -> str:
+        """Which arm is shown to be better than the other, the first one or this, by the interval of the difference."""
+        if not (math.isfinite(low) and math.isfinite(high)) or low <= 0 <= high:
+            return "no difference is shown"
+        return f"{arm if self._sign * low > 0 else next(iter(self._arms))} is better"
 
     def _edge(self, arm: str) -> str:
         """Says where the best value of a tuned option is the smallest or largest that was tried."""

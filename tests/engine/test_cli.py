@@ -39,6 +39,12 @@ def test_the_options_of_a_recipe_are_frozen(stem):
         (["trian"], "unknown command trian, did you mean train?"),
         (["train", "convent"], "there is no recipe 'convent': did you mean convnet?"),
         (["train", "mlp", "--lerning-rate", "1"], "did you mean --learning-rate?"),
+        (["train", "mlp", "--lr", "1"], "did you mean --learning-rate?"),
+        (["train", "adagrad", "--lr", "1"], "did you mean --learning-rates?"),
+        (["train", "mlp", "--bs", "1"], "did you mean --batch?"),
+        (["train", "mlp", "--epoch", "1"], "did you mean --epochs?"),
+        (["train", "mlp", "--gpu"], "did you mean --device?"),
+        (["train", "mlp", "--zzz", "1"], "unknown argument --zzz (see"),
         (["train", "mlp", "--seed", "x"], "'x' is not a whole number"),
         (["train", "mlp", "--steps", "0"], "at least 1"),
         (["train", "mlp", "--steps", "5", "--minutes", "1"], "not both"),
@@ -103,6 +109,8 @@ def test_last_and_config(folder, capsys, tmp_path, monkeypatch):
     code, out, _ = call(capsys, "train", "softmax-regression", "--config", str(folder / "config.json"), "--seed", "7")
     lines = out.splitlines()
     assert code == 0 and lines[0] == "runs/softmax-regression-1" and lines[-1].startswith("next: deepcanon predict")
+    assert lines[-2] == "report: runs/softmax-regression-1/report.html"
+    assert lines[-3].startswith("test (weights of step ") and "error " in lines[-3]
     content = json.loads(Path("runs/softmax-regression-1/config.json").read_text())
     assert (
         content["settings"]["seed"] == 7
