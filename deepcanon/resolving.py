@@ -15,6 +15,7 @@ from deepcanon.engine.contract import verbs_of
 from deepcanon.errors import UsageError
 from deepcanon.options import reading_options
 from deepcanon.settings import Settings, build_config, unknown_option
+from deepcanon.targets import STANDARD
 
 __all__ = ["introduction", "last_folder", "moved_data", "next_folder", "opener", "resolve", "settle"]
 
@@ -74,6 +75,9 @@ def introduction(head: heads.Head, module: Any, preset: str) -> dict[str, Any]:
         "preset": preset,
         "kinds": list(head.data),
         "summary": heads.summary(head),
+        "metrics": {
+            name: [known.sentence, known.unit, known.better] for name, known in {**STANDARD, **head.metrics}.items()
+        },
         "defaults": training.plain_config(module.Config()),
         "verbs": ["resume", "eval", *verbs_of(module.Recipe)],
     }

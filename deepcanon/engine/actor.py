@@ -18,7 +18,7 @@ from deepcanon.data.seeds import stream_seed
 from deepcanon.data.splits import Dataset
 from deepcanon.engine.contract import Exports, Metrics, Plays
 from deepcanon.engine.export import Export
-from deepcanon.engine.figures import Line, Plot
+from deepcanon.engine.figures import Line, Plot, Tiles
 from deepcanon.engine.run import Run
 from deepcanon.environments.films import film_strip, write_film
 from deepcanon.environments.vector import LONGEST, SCALES, Environments
@@ -28,6 +28,11 @@ from deepcanon.writing import replacing
 
 __all__ = ["Acts", "Episode", "Remembers", "discounted"]
 
+VALUES = (
+    "What the network expects during one greedy episode, and the return that came: the highest expectation should lie "
+    "near the grey line."
+)
+EPISODE = "One greedy episode from left to right, row by row: a trained policy keeps to its task until the end."
 EPISODES = {"valid": 20, "test": 100}
 
 
@@ -140,9 +145,11 @@ class Acts(Plays, Exports):
         lines = [Line(values[:, place], label=name) for place, name in enumerate(names)]
         lines.append(Line(came, label="return that followed", style="--", colour=-1))
         title = f"{self.environment}: {episode.rewards.sum():g}"
-        shown: dict[str, Any] = {"values": Plot(lines, "step of the episode", "discounted return", title)}
+        shown: dict[str, Any] = {
+            "values": Plot(lines, "step of the episode", "discounted return", title, caption=VALUES)
+        }
         strip = film_strip(self.environment, episode.observations)  # none of an environment that cannot be drawn
-        return shown if strip is None else {**shown, "episode": strip}
+        return shown if strip is None else {**shown, "episode": Tiles(strip, caption=EPISODE)}
 
     def export(self) -> Export:
         about = {"environment": self.environment, "meaning": self.gives, "discount": self.config.discount}

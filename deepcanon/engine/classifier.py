@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from deepcanon.engine.contract import Exports, Metrics, Predicts
 from deepcanon.engine.export import Export, classifier_export
-from deepcanon.engine.figures import Heat
+from deepcanon.engine.figures import Heat, Tiles
 from deepcanon.engine.portions import in_portions
 from deepcanon.engine.run import Run
 from deepcanon.errors import UsageError
@@ -20,6 +20,14 @@ from deepcanon.parts.classification import confident_mistakes, confusion, measur
 
 __all__ = ["Classifier", "Classifies", "Seen", "require_classes"]
 
+CONFUSION = (
+    "Each row is a true class, each column what its examples were taken for: a good classifier has a bright diagonal "
+    "and nothing next to it."
+)
+MISTAKES = (
+    "Held-out examples that got a wrong class with the highest probability: of a good classifier they are hard "
+    "for people too, or carry a wrong label."
+)
 CLASSES = "a classifier needs classes: images in CLASS/ folders, a table whose target holds names, or arrays (X, y)"
 
 
@@ -98,12 +106,18 @@ class Classifier:
         shown: dict[str, Any] = {
             "confusion": Heat(
                 self.confusion(seen), "predicted class", "true class", x_names=names, y_names=names,
-                unit="share of the true class",
+                unit="share of the true class", caption=CONFUSION,
             )
         }  # fmt: skip
         wrong = confident_mistakes(seen.logits, seen.y) if len(self.shape) == 3 else ()
         if len(wrong):
-            shown["confident-mistakes"] = seen.x[wrong].numpy()
+            chances, guesses = seen.logits[wrong].double().softmax(1).max(1)
+            told = zip(seen.y[wrong].tolist(), guesses.tolist(), chances.tolist(), strict=True)
+            words = [f"{names[true]} → {names[guess]}\n{100 * chance:.4g} %" for true, guess, chance in told]
+            shown["confident-mistakes"] = Tiles(
+                seen.x[wrong].numpy(), names=words, scale="true class → predicted class, and its probability",
+                caption=MISTAKES,
+            )  # fmt: skip
         return shown
 
     def predict(self, inputs: Tensor) -> list[dict]:

@@ -130,7 +130,7 @@ class Recipe(ABC, Generic[C]):
         return ""
 
     def figures(self) -> Mapping[str, Any]:
-        """What is drawn at evaluations: plain values (see `engine.figures`), arrays, texts."""
+        """What is drawn at evaluations: values of `engine.figures` by name, each with a caption."""
         return {}
 
 

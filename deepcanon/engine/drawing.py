@@ -9,6 +9,7 @@ import torch
 
 from deepcanon.engine import pictures
 from deepcanon.engine.contract import Recipe
+from deepcanon.engine.figures import Text
 from deepcanon.engine.instances import eval_mode, seed_generators
 from deepcanon.engine.report import write_report
 from deepcanon.errors import Abandoned
@@ -37,7 +38,7 @@ class Drawing:
         seed_generators(recipe.run.seed, step, "figures")
         with eval_mode(recipe), torch.no_grad():
             shown = recipe.figures()
-        texts: dict[str, object] = {name: value for name, value in shown.items() if isinstance(value, str)}
+        texts = {name: value for name, value in shown.items() if isinstance(value, Text)}
         pictures.save_figures(self.folder / "samples", step, texts)
         pictures.save_figures(self.folder / "figures", step, {n: v for n, v in shown.items() if n not in texts})
         self.drawn = time.monotonic()

@@ -8,14 +8,14 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 from torch import Tensor, nn
 
 from deepcanon.engine.contract import Encodes, Exports, Facts
 from deepcanon.engine.export import Export, raw_export
+from deepcanon.engine.figures import Tiles
 from deepcanon.engine.portions import in_portions
 from deepcanon.engine.run import Run
-from deepcanon.parts.tiles import signed_tiles
+from deepcanon.engine.shown import FILTERS, filters
 
 __all__ = ["Encoder", "Encoding"]
 
@@ -65,9 +65,9 @@ class Encoder:
         rows = self.prepared(split)
         return rows[self.run.rank :: self.run.world] if split == "train" else rows
 
-    def tiles(self, filters: Tensor, most: int = 400) -> np.ndarray:
+    def tiles(self, rows: Tensor, most: int = 400, caption: str = FILTERS) -> Tiles:
         """The first filters [K, D] as pictures, if the inputs are images; 0 is grey."""
-        return signed_tiles(filters[:most], self.shape).numpy()
+        return filters(rows, self.shape, caption, most=most)
 
     def export(self) -> Export:
         """Raw values in, codes out."""

@@ -183,6 +183,12 @@ class SizeExperiment(Recipe[S]):
         return self.curves.figures()
 
 
+CURVES = (
+    "Error of each method by training examples (bands: 95 %), and the first minus the best other: below 0 the first is "
+    "better."
+)
+
+
 def disjoint(labels: Tensor, groups: int, seed: int) -> list[list[tuple[Tensor, Tensor, Tensor]]]:
     """Divides examples into groups that share none, and in each group those of a class by their use.
 
@@ -286,4 +292,4 @@ class LearningCurves(nn.Module):
         curves = Plot(lines, x, "error on held-out examples, mean of the groups", log="x", ticks=sizes)
         gaps = [Line(gap, sizes, band=(low, high), style=".-"), Line([0.0] * len(sizes), sizes, colour=-1)]
         difference = Plot(gaps, x, f"{self.arms[0]} minus the best other", title, "x", ticks=sizes)
-        return {"learning-curves": Panels([curves, difference], columns=2)}
+        return {"learning-curves": Panels([curves, difference], columns=2, caption=CURVES)}

@@ -1,20 +1,25 @@
 """Figures as plain values with labels: what recipes return. The engine draws them in one style, tests compare numbers.
 
-    Plot([Line(losses, label="training"), Line(errors, rates, style=".-")], x="learning rate", y="error", log="x")
+    Plot([Line(losses, label="training"), Line(errors, rates, style=".-")], x="learning rate", y="error", log="x",
+         caption="Error by learning rate: the best rate lies at the bottom of a wide valley.")
     Heat(shares, x="predicted class", y="true class", x_names=names, y_names=names)
+    Tiles(images, names=["3", "5"])
+    Text("a sample")
 
-Arrays [N, H, W] or [N, C, H, W] are pictures, shown as tiles; a str is a text sample.
+Every figure has a `caption`: one sentence that says what is seen and what good looks like. It stands below the figure
+in the report and is its text for those who do not see it. `engine.shown` has the figures that many recipes show.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 __all__ = [
-    "Bars", "Dots", "Edge", "Figure", "Graph", "Heat", "Histogram", "Line", "Panels", "Plot", "Scatter", "arrays_of",
-    "plain",
+    "Bars", "Dots", "Edge", "Figure", "Graph", "Heat", "Histogram", "Line", "Panels", "Plot", "Scatter", "Text",
+    "Tiles", "as_pictures", "from_arrays", "plain", "to_arrays",
 ]  # fmt: skip
 
 
@@ -26,7 +31,7 @@ class Line:
         y: values [N]; what is not finite is left out.
         x: their places; 0, 1, ... if not given.
         band: (low, high), each [N], shaded around the curve.
-        style: matplotlib's: "-", "--", ":", ".", "o", ".-", "o-", "*".
+        style: "-", "--" or ":" joins the points, ".", "o", "x" or "*" marks them; or both, as in "o-".
         colour: index into the colours; the next one if not given; -1 is grey.
     """
 
@@ -64,6 +69,7 @@ class Plot:
     """(places, moves), each [N, 2]: a field of arrows in the units of the axes."""
     equal: bool = False
     """Whether both axes have one scale."""
+    caption: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,7 @@ class Scatter:
     """Whether both axes have one scale."""
     values: Any = None
     unit: str = ""
+    caption: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,7 @@ class Heat:
     """What the colours say."""
     diverging: bool = False
     """Whether 0 is the middle of the colours."""
+    caption: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,6 +123,7 @@ class Histogram:
     title: str = ""
     bins: int = 50
     density: bool = False
+    caption: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,6 +133,7 @@ class Bars:
     heights: Mapping[str, float]
     y: str
     title: str = ""
+    caption: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,6 +152,7 @@ class Dots:
     title: str = ""
     log: Literal["", "x"] = ""
     marks: Mapping[str, float] = field(default_factory=dict)
+    caption: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,17 +183,48 @@ class Graph:
     beside: Mapping[int, str] = field(default_factory=dict)
     below: Mapping[int, str] = field(default_factory=dict)
     given: Sequence[int] = ()
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Small pictures in a grid.
+
+    Attributes:
+        images: [N, H, W] or [N, C, H, W], C = 1 (grey) or 3; uint8 as it is, other numbers from black for the
+            smallest of all to white for the largest.
+        names: a text of one or two lines under each.
+        versions: names of versions: as many images that follow each other show one thing, and stand below each other.
+        scale: what the shades say, if not what a photograph says.
+    """
+
+    images: Any
+    title: str = ""
+    names: Sequence[str] = ()
+    versions: Sequence[str] = ()
+    scale: str = ""
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text sample or a table of letters of one width."""
+
+    text: str
+    caption: str = ""
 
 
 @dataclass(frozen=True)
 class Panels:
-    """Several figures side by side, `columns` in a row."""
+    """Several figures side by side, `columns` in a row; the caption is that of all."""
 
     figures: Sequence[Any]
     columns: int = 3
+    caption: str = ""
 
 
-Figure = Plot | Scatter | Heat | Histogram | Bars | Dots | Graph | Panels
+Figure = Plot | Scatter | Heat | Histogram | Bars | Dots | Graph | Tiles | Panels
+KINDS: dict[str, Any] = {one.__name__: one for one in (Line, Edge, *get_args(Figure))}
 
 
 def plain(values: Any) -> np.ndarray:
@@ -192,25 +234,88 @@ def plain(values: Any) -> np.ndarray:
     return np.asarray(values, dtype=np.float64)
 
 
-def arrays_of(figure: Any, prefix: str = "") -> dict[str, np.ndarray]:
-    """The numbers that a figure draws, by name; they are saved as `.npz` next to the picture."""
-    found: dict[str, np.ndarray] = {}
-    for one in fields(figure):
-        value, name = getattr(figure, one.name), f"{prefix}{one.name}"
-        if isinstance(value, str | bool | int | float) or value is None:
-            continue
-        items: dict[str, Any] = {"": value}
-        if isinstance(value, Mapping):
-            items = {str(key): item for key, item in value.items()}
-        elif isinstance(value, list | tuple) and value and is_dataclass(value[0]):
-            items = {str(i): item for i, item in enumerate(value)}
-        for key, item in items.items():
-            place = f"{name}/{key}".rstrip("/").replace(" ", "_")
-            if is_dataclass(item):
-                found |= arrays_of(item, f"{place}/")
-            elif item is not None and not isinstance(item, str):
-                try:
-                    found[place] = plain(item)
-                except (TypeError, ValueError):  # names
-                    continue
-    return found
+def to_arrays(figure: Figure) -> dict[str, np.ndarray]:
+    """The figure as arrays: its numbers by name ("lines/0/y"), and under "figure" the rest of it as JSON."""
+    arrays: dict[str, np.ndarray] = {}
+    rest = json.dumps(_apart(figure, "", arrays), ensure_ascii=False)
+    return {**arrays, "figure": np.array(rest)}
+
+
+def from_arrays(arrays: Mapping[str, np.ndarray]) -> Figure:
+    """The figure that `to_arrays` took apart.
+
+    Raises:
+        ValueError: the arrays are no figure.
+    """
+    try:
+        figure = _together(json.loads(str(arrays["figure"])), arrays)
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"these arrays are no figure: {type(error).__name__}: {error}") from None
+    if not isinstance(figure, get_args(Figure)):
+        raise ValueError("these arrays are no figure")
+    return figure
+
+
+def _apart(value: Any, place: str, arrays: dict[str, np.ndarray]) -> Any:
+    """`value` as JSON in which the names of arrays stand for them."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if is_dataclass(value):
+        front = f"{place}/" if place else ""
+        kept = {one.name: _apart(getattr(value, one.name), front + one.name, arrays) for one in fields(value)}
+        return {"kind": type(value).__name__, "fields": kept}
+    if isinstance(value, Mapping):
+        return {"map": [[key, _apart(item, f"{place}/{key}".replace(" ", "_"), arrays)] for key, item in value.items()]}
+    numbers = _numbers(value, place)
+    if numbers is None:
+        return [_apart(item, f"{place}/{index}", arrays) for index, item in enumerate(value)]
+    arrays[place] = numbers
+    return {"array": place}
+
+
+def _numbers(value: Any, place: str) -> np.ndarray | None:
+    """An array, tensor or list of numbers as an array; None for a list of anything else."""
+    if isinstance(value, list | tuple) and (not value or any(isinstance(v, str) or is_dataclass(v) for v in value)):
+        return None
+    if place.endswith("images"):
+        return as_pictures(value)
+    try:
+        return plain(value)
+    except (TypeError, ValueError, RuntimeError):  # lists of unequal length, or of tensors on another device
+        return None
+
+
+def _together(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+    """What `_apart` took apart."""
+    if isinstance(value, list):
+        return [_together(item, arrays) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "array" in value:
+        return arrays[value["array"]]
+    if "map" in value:
+        return {key: _together(item, arrays) for key, item in value["map"]}
+    return KINDS[value["kind"]](**{name: _together(item, arrays) for name, item in value["fields"].items()})
+
+
+def as_pictures(images: Any) -> np.ndarray:
+    """Pictures as an array [N, H, W] or [N, C, H, W].
+
+    Raises:
+        ValueError: it is none, is empty, or has another number of channels than 1 (grey) or 3 (colour).
+    """
+    if hasattr(images, "detach"):
+        images = images.detach().cpu()
+        if str(images.dtype) in ("torch.bfloat16", "torch.float16"):
+            images = images.float()
+        images = images.numpy()
+    array = np.asarray(images)
+    if array.dtype == bool:
+        array = array.astype(np.uint8) * 255
+    if array.dtype.kind not in "uif":
+        raise ValueError(f"pictures are numbers; got {array.dtype}")
+    if array.ndim not in (3, 4) or 0 in array.shape:
+        raise ValueError(f"pictures are [N, H, W] or [N, C, H, W], not empty; got {array.shape}")
+    if array.ndim == 4 and array.shape[1] not in (1, 3):
+        raise ValueError(f"pictures [N, C, H, W] have C = 1 (grey) or 3 (colour); got {array.shape}")
+    return array

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from deepcanon.data.splits import Dataset, Split
+from deepcanon.engine import shown
 from deepcanon.engine.contract import Exports, Generates
 from deepcanon.engine.export import Export
 from deepcanon.engine.figures import Line, Plot
@@ -26,6 +27,7 @@ from deepcanon.verb_options import Sampling
 __all__ = ["Draws", "NoiseSampling", "RawGenerator"]
 
 PICTURES, POINTS = 100, 2_500  # that are shown
+POINTS_SHOWN = "Samples over the data: they should cover every cluster as densely as the data, with few points between."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +109,7 @@ class Draws(Generates, Exports):
         count = PICTURES if len(self.shape) == 3 else POINTS
         samples = self.drawn(torch.randn(count, self.config.noise, generator=generator)).cpu()
         if len(self.shape) == 3:
-            return {"samples": samples.numpy()}
+            return {"samples": shown.samples(samples)}
         if len(samples[0]) != 2:
             return {}
         real = self.run.data["train"].x[:count]
@@ -115,7 +117,7 @@ class Draws(Generates, Exports):
             Line(points[:, 1], points[:, 0], name, style=".", colour=colour)
             for points, name, colour in ((real, "data", -1), (samples, "samples", 0))
         ]
-        return {"samples": Plot(lines, "first coordinate", "second coordinate")}
+        return {"samples": Plot(lines, "first coordinate", "second coordinate", equal=True, caption=POINTS_SHOWN)}
 
     def generate(self, asked: NoiseSampling, generator: torch.Generator) -> list[dict[str, Any]] | Tensor:
         noise = asked.temperature * torch.randn(asked.count, self.config.noise, generator=generator)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from deepcanon.data import DataError, Problem
 from deepcanon.engine.contract import Generates, Metrics, Predicts
 from deepcanon.engine.export import Export
+from deepcanon.engine.figures import Text
 from deepcanon.engine.run import Run
 from deepcanon.parts.decoding import Step
 from deepcanon.parts.language_models import border, continuations, perplexity
@@ -21,6 +22,9 @@ from deepcanon.parts.vocabulary import Vocabulary, encode_once
 from deepcanon.verb_options import TextSampling
 
 __all__ = ["Primed", "Speaks", "build_vocabulary", "step_export"]
+
+
+SAMPLE = "A text that the model writes by itself: it should look like the training text, without copying or repeating."
 
 
 class Tokens(Protocol):
@@ -106,7 +110,7 @@ class Speaks(Predicts, Generates):
 
     def figures(self) -> dict[str, Any]:
         asked = self.asked(temperature=self.temperature, length=self.config.sample)
-        return {"sample": self.generate(asked, self.run.generator("sample"))[0]["text"]}
+        return {"sample": Text(self.generate(asked, self.run.generator("sample"))[0]["text"], SAMPLE)}
 
     def generate(self, asked: TextSampling, generator: torch.Generator | None) -> list[dict[str, Any]]:
         vocabulary = self.vocabulary

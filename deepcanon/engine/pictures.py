@@ -1,27 +1,27 @@
-"""Figures of a run as files: image grids, heat maps, matplotlib figures and text samples.
+"""Figures of a run as files, and grids of pictures for those who want pixels.
 
-A recipe's ``figures()`` returns a name and a thing for each figure; ``save_figures`` decides by its kind:
+A recipe's ``figures()`` returns a name and a value of ``engine.figures`` for each figure; ``save_figures`` writes
 
-- array [N, H, W] or [N, C, H, W] (C = 1 or 3): a grid of tiles, PNG and ``.npz``;
-- array [H, W]: a heat map with axes, PNG and ``.npz``;
-- a value of ``engine.figures`` (curves, heat maps, scatter plots ...): PNG and its numbers as ``.npz``;
-- matplotlib figure: PNG (the figure is closed);
-- str: a text sample, ``.txt``.
+- ``Text``: ``.txt``, and its caption into ``captions.json`` of the folder;
+- every other value: ``.svg`` to look at, light or dark as the reader likes, and ``.npz`` with its numbers and labels,
+  from which ``read_figure`` makes the value again.
 
-Files are called ``{name}-{step:08d}.{png,npz,txt}``; each is written beside its place and renamed, so that a
+Files are called ``{name}-{step:08d}.{svg,npz,txt}``; each is written next to its place and renamed, so that a
 reader never sees half a file.
 """
 
+import io
+import json
 import math
 import re
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from deepcanon.engine import drawers
-from deepcanon.engine import figures as figures_
+from deepcanon.engine.figures import Figure, Text, as_pictures, from_arrays, to_arrays
 from deepcanon.writing import TEMPORARY, replacing
 
 if TYPE_CHECKING:
@@ -30,35 +30,72 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 """What a figure may be called: it becomes a file name."""
 
-FILE = re.compile(r"(?P<name>.+)-(?P<step>\d{8,})\.(?P<kind>png|npz|txt)")
+FILE = re.compile(r"(?P<name>.+)-(?P<step>\d{8,})\.(?P<kind>svg|png|npz|txt)")
 """A figure's file name, as ``save_figures`` writes it."""
 
+CAPTIONS = "captions.json"
+"""What the texts of a folder show, by their names."""
+
 LARGEST_TILE = 512
-"""Pixels of the longer side above which an image is scaled down for the grid; the ``.npz`` keeps it whole."""
+"""Pixels of the longer side above which an image is scaled down for the grid."""
+
+LARGEST_FIGURE = 64_000_000
+"""Bytes of numbers above which a figure is not read."""
 
 
-def save_figures(folder: Path, step: int, figures: dict[str, object]) -> list[Path]:
-    """Write each figure into ``folder``; returns the files written, in the order of ``figures``."""
-    for name in figures:
+def save_figures(folder: Path, step: int, figures: Mapping[str, Any]) -> list[Path]:
+    """Write each figure into ``folder``; returns the files written, in the order of ``figures``.
+
+    Raises:
+        ValueError: a name is none for a file, or a value is no figure; then nothing has been written.
+    """
+    from deepcanon.engine.svg import draw_file  # drawing needs a picture library at times, reading a run does not
+
+    for name, figure in figures.items():
         check_name(name)
+        if not isinstance(figure, (*get_args(Figure), Text)):
+            raise ValueError(f"a figure is a value of engine.figures; {name} is {type(figure).__name__}")
     written: list[Path] = []
     if figures:
         folder.mkdir(exist_ok=True)  # not its parents: a run folder that was removed is not made again
     for name, figure in figures.items():
         stem = folder / f"{name}-{step:08d}"
-        if isinstance(figure, str):
-            written.append(_write(stem, ".txt", _text_writer(figure)))
-        elif isinstance(figure, figures_.Figure):
-            written.append(_write(stem, ".png", _figure_writer(drawers.draw(figure))))
-            written.append(_write(stem, ".npz", _npz_writer(**figures_.arrays_of(figure))))
-        elif hasattr(figure, "savefig"):
-            written.append(_write(stem, ".png", _figure_writer(figure)))
+        if isinstance(figure, Text):
+            written.append(_write(stem, ".txt", figure.text.encode("utf-8", errors="replace")))
         else:
-            array = as_array(figure)
-            draw = _heat_writer(array, name) if array.ndim == 2 else _tiles_writer(array)
-            written.append(_write(stem, ".png", draw))
-            written.append(_write(stem, ".npz", _npz_writer(array=array)))
+            arrays = to_arrays(figure)
+            written.append(_write(stem, ".svg", draw_file(figure).encode("utf-8", errors="replace")))
+            written.append(_write(stem, ".npz", _npz_writer(arrays)))
+    said = {name: figure.caption for name, figure in figures.items() if isinstance(figure, Text) and figure.caption}
+    if said and said != read_captions(folder):
+        _write(folder / "captions", ".json", json.dumps({**read_captions(folder), **said}, ensure_ascii=False).encode())
     return written
+
+
+def read_figure(path: Path) -> Figure:
+    """The figure whose numbers and labels are in a ``.npz`` file.
+
+    Raises:
+        ValueError: the file holds no figure, or more numbers than a page can show.
+    """
+    data = path.read_bytes()
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > LARGEST_FIGURE:
+                raise ValueError("too large to be shown")
+        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+            return from_arrays({name: stored[name] for name in stored.files})
+    except (zipfile.BadZipFile, EOFError, MemoryError, KeyError, TypeError, NotImplementedError) as error:
+        raise ValueError(f"no figure: {error}") from None
+
+
+def read_captions(folder: Path) -> dict[str, str]:
+    """What the texts of a folder show; {} where that was not written."""
+    try:
+        said = json.loads((folder / CAPTIONS).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return {str(name): str(words) for name, words in said.items()} if isinstance(said, dict) else {}
 
 
 def drop_after(folder: Path, step: int) -> list[Path]:
@@ -82,25 +119,6 @@ def check_name(name: object) -> None:
         )
 
 
-def as_array(figure: Any) -> np.ndarray:
-    """A tensor or array-like of two to four dimensions as a NumPy array of numbers."""
-    if hasattr(figure, "detach"):
-        figure = figure.detach().cpu()
-        if str(figure.dtype) in ("torch.bfloat16", "torch.float16"):
-            figure = figure.float()
-        figure = figure.numpy()
-    array = np.asarray(figure)
-    if array.dtype == bool:
-        array = array.astype(np.uint8) * 255
-    if array.dtype.kind not in "uif":
-        raise ValueError(f"a figure is an array of numbers, a matplotlib figure or a str; got {array.dtype}")
-    if array.ndim not in (2, 3, 4) or 0 in array.shape:
-        raise ValueError(f"a figure's array is [H, W], [N, H, W] or [N, C, H, W], not empty; got {array.shape}")
-    if array.ndim == 4 and array.shape[1] not in (1, 3):
-        raise ValueError(f"a figure's array [N, C, H, W] has C = 1 (grey) or 3 (colour); got {array.shape}")
-    return array
-
-
 def tiles(array: np.ndarray) -> "Image":
     """A grid of the images of ``array`` [N, H, W] or [N, C, H, W], row by row.
 
@@ -109,9 +127,7 @@ def tiles(array: np.ndarray) -> "Image":
     """
     from PIL import Image
 
-    array = as_array(array)
-    if array.ndim == 2:
-        array = array[None]
+    array = as_pictures(array[None] if array.ndim == 2 else array)
     if array.ndim == 3:
         array = array[:, None]
     pixels = _to_bytes(array)
@@ -164,55 +180,16 @@ def _shrink(image: np.ndarray, factor: int) -> np.ndarray:
     return small[None] if channels == 1 else small.transpose(2, 0, 1)
 
 
-def _write(stem: Path, suffix: str, write: Callable[[IO[bytes]], None]) -> Path:
+def _write(stem: Path, suffix: str, content: bytes | Callable[[IO[bytes]], None]) -> Path:
     """Write through a temporary name, so that the final name never holds half a file."""
     path = stem.with_name(stem.name + suffix)
     with replacing(path) as temporary, open(temporary, "wb") as file:
-        write(file)
+        if isinstance(content, bytes):
+            file.write(content)
+        else:
+            content(file)
     return path
 
 
-def _text_writer(text: str) -> Callable[[IO[bytes]], None]:
-    def write(file: IO[bytes]) -> None:
-        file.write(text.encode("utf-8", errors="replace"))
-
-    return write
-
-
-def _npz_writer(**arrays: np.ndarray) -> Callable[[IO[bytes]], None]:
+def _npz_writer(arrays: dict[str, np.ndarray]) -> Callable[[IO[bytes]], None]:
     return lambda file: np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-
-
-def _tiles_writer(array: np.ndarray) -> Callable[[IO[bytes]], None]:
-    return lambda file: tiles(array).save(file, format="PNG")
-
-
-def _figure_writer(figure: Any) -> Callable[[IO[bytes]], None]:
-    def write(file: IO[bytes]) -> None:
-        figure.savefig(file, format="png", dpi=110, bbox_inches="tight")
-        figure.clear()
-        from matplotlib import pyplot
-
-        pyplot.close(figure)
-
-    return write
-
-
-def _heat_writer(array: np.ndarray, name: str) -> Callable[[IO[bytes]], None]:
-    def write(file: IO[bytes]) -> None:
-        # Figure and its Agg canvas are made without pyplot: nothing global, no window system is asked for.
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
-        height, width = array.shape
-        longest = max(height, width)
-        figure = Figure(figsize=(2.2 + 4.2 * max(width / longest, 0.15), 0.9 + 4.2 * max(height / longest, 0.15)))
-        FigureCanvasAgg(figure)
-        axes = figure.add_subplot()
-        values = np.where(np.isfinite(array), array, np.nan).astype(np.float64)
-        image = axes.imshow(values, aspect="auto", interpolation="nearest", cmap="viridis")
-        axes.set_title(name.replace("_", " "), fontsize=10)
-        figure.colorbar(image, ax=axes)
-        figure.savefig(file, format="png", dpi=110, bbox_inches="tight")
-
-    return write

@@ -4,7 +4,7 @@ The update is the recipe's own and stands there. The rest is the same for every 
 of a table and draws them again: a recipe holds a `Reconstructor` and passes the verbs on to it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -13,15 +13,18 @@ from torch import Tensor, nn
 from deepcanon.data.splits import Split
 from deepcanon.engine.contract import Encodes, Exports, Predicts
 from deepcanon.engine.export import Export, raw_export
-from deepcanon.engine.figures import Scatter
 from deepcanon.engine.portions import in_portions
 from deepcanon.engine.run import Run
+from deepcanon.engine.shown import filters, map_of_groups, reconstructions
 from deepcanon.parts.principal_plane import on_a_plane
 from deepcanon.parts.reconstruction import squared_error_of
-from deepcanon.parts.tiles import side_by_side, signed_tiles
 
 __all__ = ["Reconstructor", "Reconstructs", "corrupted"]
 
+CODES = (
+    "Codes of held-out inputs in the plane of their largest spread: a code that tells classes apart has them in "
+    "clusters of their own."
+)
 TASKS = {"code": "encode", "reconstruction": "reconstruct"}
 
 
@@ -82,12 +85,11 @@ class Reconstructor:
         data = self.run.data[self.run.pictured]
         return data.take(torch.arange(min(count, len(data))))
 
-    def pictures(self, filters: Tensor, **versions: Sequence[Tensor]) -> dict[str, Any]:
-        """Of images: `filters` [H, D], and by name versions [N, D] of the same inputs side by side."""
+    def pictures(self, weights: Tensor, **versions: Tensor) -> dict[str, Any]:
+        """Of images: `weights` [H, D] as filters, and versions [N, D] of the same inputs by name."""
         if not self.images:
             return {}
-        shown = {name: side_by_side(rows, self.shape).numpy() for name, rows in versions.items()}
-        return {**shown, "filters": signed_tiles(filters, self.shape).numpy()}
+        return {"reconstructions": reconstructions(self.shape, versions), "filters": filters(weights, self.shape)}
 
     def map(self, seen: Split) -> dict[str, Any]:
         """The codes of some examples in their two directions of largest variance, coloured by class."""
@@ -99,7 +101,7 @@ class Reconstructor:
             codes = on_a_plane(codes)
             axes = ("first principal component", "second principal component")
         names = self.reader.get("classes") or ()
-        return {"codes": Scatter(codes, *axes, groups=seen.y if names else None, names=names, equal=False)}
+        return {"codes": map_of_groups(codes, axes, seen.y, names, CODES)}
 
     def export(self) -> Export:
         """Raw values in, codes or reconstructions or both out."""

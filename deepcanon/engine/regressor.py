@@ -16,6 +16,13 @@ from deepcanon.parts.regression import regression_measures
 
 __all__ = ["Regresses", "Regressor", "independent_columns"]
 
+PREDICTED = (
+    "Each point is a held-out row: good predictions lie along the line, 95 % of them within its band, at every height."
+)
+RESIDUALS = (
+    "What the predictions miss beside normal noise of the same deviation: they should agree, with the middle at 0 "
+    "and no long tail."
+)
 NORMAL = torch.special.ndtri(torch.linspace(0.001, 0.999, 999, dtype=torch.float64))
 
 
@@ -77,9 +84,13 @@ class Regressor:
         ends = torch.stack([means.min(), means.max()])
         band = Line(ends, ends, "true = predicted, 2 sigma", (ends - 2 * sigma, ends + 2 * sigma))
         spread = {"residuals": truth - means, "normal of the same sigma": sigma * NORMAL}
+        target = self.reader.get("target") or "target"
+        both = [band, Line(truth, means, style=".")]
         return {
-            "predicted-and-true": Plot([band, Line(truth, means, style=".")], "predicted", f"true ({split})"),
-            "residuals": Histogram(spread, f"true minus predicted ({split})", bins=30, density=True),
+            "predicted-and-true": Plot(both, f"{target}, predicted", f"{target}, true ({split})", caption=PREDICTED),
+            "residuals": Histogram(
+                spread, f"{target}, true minus predicted ({split})", bins=30, density=True, caption=RESIDUALS
+            ),
         }
 
     def predict(self, inputs: Tensor) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ their intervals, `table` says them in words.
 import itertools
 import math
 import statistics
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from deepcanon.claims import interval
 from deepcanon.data.seeds import stream_seed
-from deepcanon.engine.figures import Line, Panels, Plot
+from deepcanon.engine.figures import Dots, Line, Panels, Plot, Text
 from deepcanon.engine.run import Run
 from deepcanon.targets import difference_suffix
 
@@ -26,6 +27,17 @@ RATE = "learning_rate"
 
 Trial = tuple[str, str, int, dict[str, Any] | None]
 """Phase, arm, seed, and the options that are tried; None for the best ones."""
+
+VERDICT = (
+    "Mean test score of each arm with its seeds, and the paired differences: a difference is shown if its interval "
+    "leaves 0 out."
+)
+SCORES = "The test score of every arm with every seed: arms that differ have their marks apart, seed by seed."
+OVER = "Every trial and the mean of each setting: the star, which validation chose, should be among the lowest."
+COMPARISON = (
+    "Validation during training (mean and range over seeds), and what tuning saw: the best value should not lie at an "
+    "edge of what was tried."
+)
 
 
 class Trials:
@@ -240,7 +252,31 @@ class Trials:
         seen = [*self._grid, *(r["options"] for r in self.results)]
         tried = {name: list(dict.fromkeys(options[name] for options in seen)) for name in self._grid[0]}
         panels += [self._tuning(name, values) for name, values in tried.items() if len(values) > 1][:1]
-        return {"comparison": Panels(panels, columns=2), "verdict": self.table()}
+        shown: dict[str, Any] = {"verdict": Text(self.table(), VERDICT)}
+        scores = {arm: self.scores(arm) for arm in self._arms}
+        if count := min(map(len, scores.values())):
+            series = {f"seed {place}": [found[place] for found in scores.values()] for place in range(count)}
+            shown["scores"] = Dots(series, list(scores), f"{self._metric} on test", caption=SCORES)
+        return {**shown, "comparison": Panels(panels, columns=2, caption=COMPARISON)}
+
+    def over(self, names: Mapping[str, str], best: str | None, x: str, y: str) -> Plot:
+        """Test scores of arms that differ in one number, from left to right.
+
+        Args:
+            names: of the places on the axis, by arm.
+            best: the arm that validation prefers.
+        """
+        scores = {place: self.scores(arm) for place, arm in enumerate(names)}
+        points = [(place, score) for place, some in scores.items() for score in some]
+        means = {place: statistics.fmean(some) for place, some in scores.items() if some}
+        lines = [
+            Line([score for _, score in points], [at for at, _ in points], "a trial", style="o"),
+            Line(list(means.values()), list(means), "mean", colour=0),
+        ]
+        if best:
+            place = list(names).index(best)
+            lines.append(Line([means[place]], [place], "best on validation", style="*", colour=3))
+        return Plot(lines, x, y, ticks={name: place for place, name in enumerate(names.values())}, caption=OVER)
 
     def _curve(self, arm: str, place: int) -> list[Line]:
         """At the steps that all trials of the arm have in common; none before its first trial."""

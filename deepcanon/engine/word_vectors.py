@@ -18,6 +18,7 @@ from deepcanon.engine.contract import Encodes, Exports, Predicts
 from deepcanon.engine.export import Export
 from deepcanon.engine.figures import Scatter
 from deepcanon.engine.run import Run
+from deepcanon.engine.shown import table
 from deepcanon.parts.embedding_queries import EmbeddingQueries
 from deepcanon.parts.principal_plane import on_a_plane
 from deepcanon.parts.sentences import Sentences, sentences_of, shuffled
@@ -27,6 +28,14 @@ __all__ = ["FIRST", "HoldsWords", "svd_vectors"]
 
 FIRST = 2
 """The first word of a vocabulary: the numbers before it stand for an unknown word and a sentence's end."""
+NEAR = (
+    "Frequent words with their nearest words by cosine: good neighbours mean something alike or stand in like places."
+)
+MAP = (
+    "Frequent words in the plane of their largest spread, with the names that have room: words of like meaning should "
+    "lie together."
+)
+ANALOGIES = 'Questions "a is to b as c is to ?" by section: how many of those with known words are answered right.'
 SHOWN, LISTED = 60, 24  # words on the map, and with their neighbours
 
 
@@ -128,14 +137,14 @@ class HoldsWords(Predicts, Encodes, Exports):
         telling = [word for word in frequent if len(word) > 3] or frequent
         near = [(word, queries.neighbours(word, min(6, len(frequent) - 1))) for word in telling[:LISTED]]
         rows = [f"{word:16} " + " ".join(f"{w} {cosine:.2f}" for w, cosine in found) for word, found in near]
-        shown: dict[str, Any] = {"neighbours": "\n".join(rows) + "\n"}
+        shown: dict[str, Any] = {"neighbours": table(rows, NEAR)}
         points = on_a_plane(queries.unit[[queries.index[word] for word in telling[:SHOWN]]])
         axes = "first principal component", "second principal component"
-        shown["map"] = Scatter(points, *axes, texts=dict(enumerate(telling[:SHOWN])), equal=False)
+        shown["map"] = Scatter(points, *axes, texts=dict(enumerate(telling[:SHOWN])), equal=False, caption=MAP)
         scores = {name: queries.score(questions) for name, questions in self.facts["analogies"].items()}
         if scores:
             rows = [f"{n:28} {s.right:6,} of {s.known:6,} known, {s.skipped:6,} skipped" for n, s in scores.items()]
-            shown["analogies"] = "\n".join(rows) + "\n"
+            shown["analogies"] = table(rows, ANALOGIES)
         return shown
 
     def predict(self, inputs: Any) -> list[dict[str, Any]]:

@@ -172,7 +172,7 @@ class Recipe(Reconstructs, engine.Recipe[Config]):
     def figures(self):
         seen, filters = self.reconstructor.look(3000), self.model.encoder[0].weight[:100]
         x = self.reconstructor(seen.x[:32], nn.Identity())
-        shown = self.reconstructor.pictures(filters, reconstructions=(x, self.model(x)))
+        shown = self.reconstructor.pictures(filters, input=x, rebuilt=self.model(x))
         shown |= self.reconstructor.map(seen)
         if self.config.hidden:
             shown["units"] = self.units(seen.x[:EXAMPLES])
@@ -187,4 +187,7 @@ class Recipe(Reconstructs, engine.Recipe[Config]):
             for number, rises in enumerate(self.ablations(x), 1)
         ]
         left = Histogram(selective, "selectivity (0: always on, 1: for one example)", bins=20)
-        return Panels([left, Plot(lines, "unit taken away, worst first", "rise of the error (%)")])
+        right = Plot(lines, "unit taken away, worst first", "rise of the error (%)")
+        return Panels(
+            [left, right], caption="How hidden units share the work: none should be idle."
+        )

@@ -91,6 +91,7 @@ import torch
 
 from deepcanon import engine
 from deepcanon.engine import Classifier, Classifies, Encodes
+from deepcanon.engine.shown import kernels
 from deepcanon.errors import UsageError
 from deepcanon.parts.classification import cross_entropy
 from deepcanon.parts.standardize import Standardize, channel_statistics
@@ -168,8 +169,8 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
     def figures(self):
         with self.run.autocast():
             seen = self.classifier.look(5000)
-        filters = self.model.convolutions[0].weight.detach().cpu().mean(1).numpy()
-        return {"filters": filters, **self.classifier.figures(seen)}
+        first = kernels(self.model.convolutions[0].weight)
+        return {"filters": first, **self.classifier.figures(seen)}
 
     def encode(self, inputs):
         return self.classifier(inputs, self.model.features)

@@ -170,12 +170,14 @@ class Recipe(Reconstructs, engine.Recipe[Config]):
         if self.curve:
             return {"field": self.field(u[:150], y[:150])}
         if self.reconstructor.images:
-            filters, versions = self.model.encoder.weight[:100], [rows[:24] for rows in (x, u, y)]
-            return self.reconstructor.pictures(filters, denoised=versions)
+            seen = {"clean": x[:24], "corrupted": u[:24], "denoised": y[:24]}
+            return self.reconstructor.pictures(self.model.encoder.weight[:100], **seen)
         errors = torch.stack([(rows - x).square().mean(0) for rows in (u, y)], 1)
         columns, kinds = self.facts["reader"].get("columns") or (), ("corrupted", "denoised")
         unit = "squared error (standardised)"
-        return {"columns": Heat(errors, "", "column", x_names=kinds, y_names=columns, unit=unit)}
+        said = "The error of each column before and after: denoised should be darker."
+        heat = Heat(errors, "rows", "column", "", kinds, columns, unit, caption=said)
+        return {"columns": heat}
 
     def field(self, u, y):
         """The curve in the plane of its slowest turn, and where noisy points are sent."""
@@ -183,4 +185,6 @@ class Recipe(Reconstructs, engine.Recipe[Config]):
         line = (self.curve.points(torch.linspace(0, 1, 400).to(u)) @ plane).T
         words = ("along a_1", "along b_1", "r(u) - u near the curve, two of 20 dimensions")
         arrows = (u @ plane, (y - u) @ plane)
-        return Plot([Line(line[1], line[0], colour=-1)], *words, arrows=arrows, equal=True)
+        said = "Where noisy points are sent: every arrow should end at the curve."
+        line = Line(line[1], line[0], colour=-1)
+        return Plot([line], *words, arrows=arrows, equal=True, caption=said)

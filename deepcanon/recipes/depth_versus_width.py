@@ -77,7 +77,7 @@ import torch
 from torch import nn
 
 from deepcanon.engine import Experiment
-from deepcanon.engine.figures import Line, Panels, Plot
+from deepcanon.engine.figures import Line, Panels, Plot, Text
 from deepcanon.errors import UsageError
 from deepcanon.foundations.depth_versus_width import (
     TentNetwork,
@@ -89,6 +89,9 @@ from deepcanon.foundations.depth_versus_width import (
     parameters,
     tent_bends,
 )
+
+TENTS = "Tents of a deep network, and one wide layer's best fit: it has too few pieces to follow."
+SIZES = "Parameters and multiplications of the networks: the arms should be of like size."
 
 
 class Recipe(Experiment[Config]):
@@ -154,7 +157,7 @@ class Recipe(Experiment[Config]):
         }
 
     def figures(self):
-        return {"tents": self.tents(), **super().figures(), "sizes": self.table()}
+        return {"tents": self.tents(), **super().figures(), "sizes": Text(self.table(), SIZES)}
 
     def tents(self):
         config, found, x = self.config, self.findings(), self.grid[:, 0]
@@ -163,7 +166,8 @@ class Recipe(Experiment[Config]):
         best = f"best fit of one layer of {config.units}: {found['wide_pieces']} linear pieces"
         upper = Plot([Line(goal, x, colour=1)], "x", "composed tents", deep)
         lines = [Line(goal, x, "tents", colour=-1), Line(wide, x, "fit", colour=0)]
-        return Panels([upper, Plot(lines, "x", "f(x)", best, y_range=(-0.3, 1.3))], columns=1)
+        lower = Plot(lines, "x", "f(x)", best, y_range=(-0.3, 1.3))
+        return Panels([upper, lower], columns=1, caption=TENTS)
 
     def table(self):
         lines = [f"{'hidden layers':<24}{'parameters':>12}{'multiplications':>18}"]

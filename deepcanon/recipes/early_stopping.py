@@ -67,6 +67,8 @@ from deepcanon.engine.figures import Line, Panels, Plot
 from deepcanon.errors import UsageError
 from deepcanon.foundations.early_stopping import best_evaluation, stop_by_each
 
+STOPS = "Where each rule stops: soon after the best validation error, long before the loss is 0."
+
 
 class Recipe(Experiment[Config]):
     trains = "mlp"
@@ -120,7 +122,7 @@ class Recipe(Experiment[Config]):
                 marks[f"{rule} stops"] = float(steps[stop.place])
             error = Plot([Line(valid, steps)], "step", "error on validation", marks=marks)
             loss = Plot([Line(train, steps)], "step", "training loss (nats)", marks=marks)
-            shown["stops"] = Panels([error, loss], columns=1)
+            shown["stops"] = Panels([error, loss], columns=1, caption=STOPS)
         return shown
 
 

@@ -70,6 +70,7 @@ from torch import nn
 
 from deepcanon import engine
 from deepcanon.engine.figures import Dots
+from deepcanon.engine.shown import table
 from deepcanon.foundations.planted_bugs import PAIRS, judge
 from deepcanon.techniques.gradient_checks import CHECKS, draw
 
@@ -129,7 +130,8 @@ class Recipe(engine.Recipe[Config]):
         wrong = torch.cat([torch.full((len(CHECKS),), torch.nan).double(), self.found.wrong])
         series = {"right": right.clamp_min(1e-13), "planted bug": wrong}
         marks = {"tolerance": self.config.tolerance}
-        errors = Dots(series, names, "largest relative error", log="x", marks=marks)
+        said = "Right gradients lie left of the tolerance, planted bugs right of it."
+        errors = Dots(series, names, "largest relative error", log="x", marks=marks, caption=said)
         rows = [f"{a:9.1e}  {b:9.1e}  {n}" for n, a, b in zip(names, right, wrong, strict=True)]
-        table = "\n".join(["    right        bug  gradient of", *rows]) + "\n"
-        return {"errors": errors, "table": table}
+        head = "    right        bug  gradient of"
+        return {"errors": errors, "table": table([head, *rows], "The same errors as numbers.")}

@@ -70,7 +70,7 @@ PRESETS = {
 import torch
 
 from deepcanon import engine
-from deepcanon.engine.figures import Line, Panels, Plot
+from deepcanon.engine.figures import Line, Panels, Plot, Text
 from deepcanon.errors import UsageError
 from deepcanon.foundations.gradient_clipping import adding_problem, clipped, global_norm
 from deepcanon.foundations.initialization import normal_, orthogonal_
@@ -173,7 +173,9 @@ class Recipe(engine.Recipe[Config]):
                 named = zip(curves.T, rates, strict=True)
                 lines = [Line(curve, steps, f"rate {rate:g}") for curve, rate in named]
                 plots.append(Plot(lines, "step", y, arm, "y", levels=levels, y_range=span))
-        return {"clipping": Panels(plots, columns=2), "table": self.table()}
+        said = "Norms and errors by rate: unclipped networks diverge, clipped ones keep learning."
+        panels = Panels(plots, columns=2, caption=said)
+        return {"clipping": panels, "table": Text(self.table(), "The last errors by arm and rate.")}
 
     def table(self):
         errors, chance = self.errors("valid")

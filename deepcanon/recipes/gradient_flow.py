@@ -74,12 +74,16 @@ import torch
 from torch import nn
 
 from deepcanon import engine
-from deepcanon.engine.figures import Line, Panels, Plot
+from deepcanon.engine.figures import Line, Panels, Plot, Text
 from deepcanon.errors import UsageError
 from deepcanon.foundations.gradient_flow import cell_flow, driven_flow, memory_flow, perceptron_flow
 from deepcanon.foundations.initialization import ACTIVATIONS, SCHEMES, initialize
 
 TINY = 1e-300  # below it logarithms end
+
+
+NORMS = "Gradients over steps: level lines carry them, falling ones vanish, rising ones explode."
+RANKS = "Singular values at the end: a level line keeps all directions, a steep one forgets most."
 
 
 class Recipe(engine.Recipe[Config]):
@@ -174,8 +178,8 @@ class Recipe(engine.Recipe[Config]):
         }
         norms = [plot(curves, n, "step, layer", "norm of Jacobian", t) for t, n in groups.items()]
         spectra = [plot(last, n, "rank", "singular value at the end", t) for t, n in groups.items()]
-        panels = {"norms": Panels(norms, 2), "singular-values": Panels(spectra, 2)}
-        return {**panels, "table": self.table(curves)}
+        panels = {"norms": Panels(norms, 2, NORMS), "singular-values": Panels(spectra, 2, RANKS)}
+        return {**panels, "table": Text(self.table(curves), NORMS)}
 
     def table(self, curves):
         means = f"(geometric means of {self.draws} draws)"

@@ -74,7 +74,7 @@ import torch
 from torch import nn
 
 from deepcanon import engine
-from deepcanon.engine.figures import Line, Panels, Plot
+from deepcanon.engine.figures import Line, Panels, Plot, Text
 from deepcanon.errors import UsageError
 from deepcanon.foundations.holdout import (
     detection_rate,
@@ -172,7 +172,9 @@ class Recipe(engine.Recipe[Config]):
             Plot(false, x, "rate", equal, log="x", levels={"level": config.level}),
             Plot(power, x, "rate (lines: of the rule, exact)", better, log="x"),
         ]
-        return {"rates": Panels(plots), "table": self.table(rule, test, exact)}
+        said = "False alarms of both rules should keep to the level; the power grows with examples."
+        words = Text(self.table(rule, test, exact), said)
+        return {"rates": Panels(plots, caption=said), "table": words}
 
     def table(self, rule, test, exact):
         gain = f"{100 * self.config.gain:g} points: rule, McNemar"

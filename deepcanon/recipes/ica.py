@@ -79,7 +79,7 @@ import torch
 
 from deepcanon import engine
 from deepcanon.engine.encoder import Encoder, Encoding
-from deepcanon.engine.figures import Heat, Panels, Scatter
+from deepcanon.engine.shown import separated, unit_weights
 from deepcanon.errors import UsageError
 from deepcanon.parts.gabor import filter_shares
 from deepcanon.parts.patches import patch_rows
@@ -167,15 +167,16 @@ class Recipe(engine.Recipe[Config], Encoding):
     def figures(self):
         model, tiles = self.model, self.encoder.tiles
         if self.encoder.images:
-            return {"atoms": tiles(model.mixing_.mT, 196), "filters": tiles(model.components_, 196)}
+            said = (
+                "What a source adds to a picture: natural images give edges of a place and angle."
+            )
+            atoms = tiles(model.mixing_.mT, 196, said)
+            return {"atoms": atoms, "filters": tiles(model.components_, 196)}
         if not self.mixed:
-            axes = {"x": "column", "y": "source", "x_names": self.facts["reader"]["columns"]}
-            return {"unmixing": Heat(model.components_, **axes, diverging=True)}
-        points = {"sources": self.sources, "mixed": self.observed, "found": model(self.observed)}
-        panels = [Scatter(rows[:400, :2], "first", "second", at) for at, rows in points.items()]
+            columns = self.facts["reader"]["columns"]
+            return {"unmixing": unit_weights(model.components_, columns, "source")}
         product = model.components_.cpu() @ self.mixing
-        matrix = Heat(product, "true source", "source that was found", diverging=True)
-        return {"mixture": Panels(panels), "found-and-mixed": matrix}
+        return separated(self.sources, self.observed, model(self.observed), product)
 
 
 def varies(rows):

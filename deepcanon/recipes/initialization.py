@@ -74,7 +74,7 @@ PRESETS: dict = {
 import torch
 
 from deepcanon import engine
-from deepcanon.engine.figures import Line, Panels, Plot
+from deepcanon.engine.figures import Line, Panels, Plot, Text
 from deepcanon.errors import UsageError
 from deepcanon.foundations.initialization import gain, propagate, propagated_variance
 
@@ -156,8 +156,9 @@ class Recipe(engine.Recipe[Config]):
         units = self.config.activations
         plots = [self.plot(u, "variance of inputs (dotted: wide)", inputs) for u in units]
         plots += [self.plot(u, "variance of their gradient", gradients) for u in units]
-        variance = Panels(plots, len(units))
-        return {"variance": variance, "activations": self.spreads(), "table": self.table()}
+        said = "Variance over layers: good initial weights keep it level, forward and back."
+        shown = {"variance": Panels(plots, len(units), said), "activations": self.spreads()}
+        return {**shown, "table": Text(self.table(), said)}
 
     def plot(self, units, y, curves):
         """All schemes under one activation; dotted: the variance in an infinitely wide network."""
@@ -179,7 +180,8 @@ class Recipe(engine.Recipe[Config]):
                 label = f"layer {layer + 1}: {low:.1g} to {high:.1g}"
                 lines.append(Line(curve, torch.linspace(0, 1, BINS), label))
             plots.append(Plot(lines, x, "share of the units", ", ".join(arm)))
-        return Panels(plots, len(self.config.schemes))
+        said = "Activations by layer: good ones neither shrink to a point nor pile up at the ends."
+        return Panels(plots, len(self.config.schemes), said)
 
     def table(self):
         lines = [f"{self.config.depth} layers of {self.config.width}, {self.draws} draws"]

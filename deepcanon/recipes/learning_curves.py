@@ -76,7 +76,7 @@ import torch
 
 from deepcanon import engine
 from deepcanon.engine import Classifier, Classifies
-from deepcanon.engine.figures import Line, Plot
+from deepcanon.engine.figures import Line, Plot, Text
 from deepcanon.engine.preprocess import input_facts, input_transform
 from deepcanon.errors import UsageError
 from deepcanon.foundations.learning_curves import range_rate, range_words, read_range, smooth
@@ -86,6 +86,10 @@ from deepcanon.parts.optimizers import SGD, AdamW
 from deepcanon.techniques.optimizers import set_rate
 
 READABLE = 30  # steps
+
+
+RANGE = "Loss while the rate rises: good rates lie where it falls fastest, well before it turns up."
+VERDICT = "What the curve says: a rate to train with, and the largest that does not diverge."
 
 
 class Recipe(Classifies, engine.Recipe[Config]):
@@ -158,16 +162,12 @@ class Recipe(Classifies, engine.Recipe[Config]):
     def figures(self):
         found, (rates, losses) = self.reading(), self.rates_and_losses()
         if found is None:
-            return {"verdict": f"{len(rates)} steps: too few to read\n"}
+            return {"verdict": Text(f"{len(rates)} steps: too few to read\n", VERDICT)}
         smoothed = smooth(losses, self.config.keep)
         lines = [Line(losses, rates, "loss", colour=-1), Line(smoothed, rates, "smoothed")]
         marked = {name: getattr(found, name) for name in ("suggested", "best", "largest")}
-        curve = Plot(
-            lines,
-            x="learning rate",
-            y="training loss (nats per example)",
-            log="x",
-            marks={f"{name} {rate:.2g}": rate for name, rate in marked.items()},
-            y_range=(0, 2.2 * float(losses[:20].mean())),
-        )
-        return {"range": curve, "verdict": range_words(found, rates, losses)}
+        marks = {f"{name} {rate:.2g}": rate for name, rate in marked.items()}
+        axes, top = ("learning rate", "training loss (nats per example)"), 2.2 * losses[:20].mean()
+        span = (0.0, float(top))
+        curve = Plot(lines, *axes, log="x", marks=marks, y_range=span, caption=RANGE)
+        return {"range": curve, "verdict": Text(range_words(found, rates, losses), VERDICT)}

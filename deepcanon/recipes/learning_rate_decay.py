@@ -80,6 +80,8 @@ from deepcanon.foundations.learning_rate_decay import (
     step_decay,
 )
 
+NOISE = "Noise under each schedule: a constant rate stays at a floor, 1/t comes ever nearer to 0."
+
 
 class Recipe(engine.Recipe[Config]):
     state = ("model", "track")
@@ -161,4 +163,4 @@ class Recipe(engine.Recipe[Config]):
             one = Line(walkers[:, place], band=(-spread, spread), colour=place)
             title = f"{name}: one walker; band: root mean square of all"
             plots.append(Plot([one], "step", "distance", title, y_range=(-far, far)))
-        return {"noise": Panels(plots, columns=2)}
+        return {"noise": Panels(plots, columns=2, caption=NOISE)}

@@ -70,8 +70,8 @@ import torch
 from torch import nn
 
 from deepcanon import engine
-from deepcanon.engine.figures import Bars
 from deepcanon.engine.regressor import Regresses, Regressor, independent_columns
+from deepcanon.engine.shown import weights
 from deepcanon.errors import UsageError
 from deepcanon.foundations.linear_regression import (
     LinearRegression,
@@ -197,4 +197,4 @@ class Recipe(Regresses, engine.Recipe[Config]):
         columns = self.columns()
         heights = convex.largest_weights(self.model.coef_, columns, self.classes)
         unit = "weight of the standardised column" if self.config.standardize else "weight"
-        return {**self.regressor.figures(), "weights": Bars(heights, unit)}
+        return {**self.regressor.figures(), "weights": weights(heights, unit)}

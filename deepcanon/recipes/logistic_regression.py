@@ -59,13 +59,15 @@ from torch import nn
 from deepcanon import engine
 from deepcanon.data.splits import Split
 from deepcanon.engine import Classifier, Classifies
-from deepcanon.engine.figures import Bars, Histogram
+from deepcanon.engine.figures import Histogram
 from deepcanon.engine.preprocess import input_transform
+from deepcanon.engine.shown import filters, weights
 from deepcanon.errors import UsageError
 from deepcanon.foundations.logistic_regression import LogisticRegression, logistic_both, separates
 from deepcanon.parts.standardize import input_statistics
-from deepcanon.parts.tiles import signed_tiles
 from deepcanon.techniques import convex
+
+LOGITS = "Logits of both classes: the less they overlap at 0, the better the classifier."
 
 
 class Recipe(Classifies, engine.Recipe[Config]):
@@ -146,14 +148,12 @@ class Recipe(Classifies, engine.Recipe[Config]):
         seen, names = self.classifier.look(data=data), self.facts["classes"]
         logits = {name: seen.logits[seen.y == label, 1] for label, name in enumerate(names)}
         shown = self.classifier.figures(seen)
-        shown["logits"] = Histogram(logits, f"logit of {names[1]}", bins=40)
+        shown["logits"] = Histogram(logits, f"logit of {names[1]}", bins=40, caption=LOGITS)
         weight, shape = self.model.weight.detach().cpu(), self.facts["shape"]
-        if len(shape) == 3:  # grey 0, white for the second class, black for the first
-            shown["weights"] = signed_tiles(weight[None], shape).numpy()
-        else:
-            heights = convex.largest_weights(weight, self.facts["reader"]["columns"])
-            shown["weights"] = Bars(heights, "weight of the standardised column")
-        return shown
+        if len(shape) == 3:  # white for the second class, black for the first
+            return {**shown, "weights": filters(weight[None], shape)}
+        heights = convex.largest_weights(weight, self.facts["reader"]["columns"])
+        return {**shown, "weights": weights(heights, "weight of the standardised column")}
 
     def export(self):
         # Logits (0, a): what `pair` gives, as a module.

@@ -75,7 +75,7 @@ import torch
 
 from deepcanon.claims import interval
 from deepcanon.engine import Experiment
-from deepcanon.engine.figures import Line, Plot
+from deepcanon.engine.figures import Line, Plot, Text
 from deepcanon.errors import UsageError
 from deepcanon.foundations.losses import (
     gradient_ratio,
@@ -134,8 +134,10 @@ class Recipe(Experiment[Config]):
         }
         wrong = torch.zeros_like(z)
         lines = [Line(of(z, wrong, reduction="none"), z, loss) for loss, of in gradients.items()]
-        plot = Plot(lines, "logit of a unit whose target is 0", "gradient", log="y")
-        return {**super().figures(), "gradients": plot, "steps": self.table()}
+        said = "Where a unit is most wrong, the squared error has no gradient; cross-entropy has."
+        plot = Plot(lines, "logit of a unit whose target is 0", "gradient", log="y", caption=said)
+        steps = Text(self.table(), "Steps of every trial to the threshold: fewer is better.")
+        return {**super().figures(), "gradients": plot, "steps": steps}
 
     def table(self):
         """Steps to the threshold of every trial, at every rate."""

@@ -76,6 +76,7 @@ from deepcanon import engine
 from deepcanon.engine import Classifier, Classifies, Encodes
 from deepcanon.engine.by_hand import OneBlasThread, backward_by_hand, written_out
 from deepcanon.engine.preprocess import input_facts, input_transform, prepared_batches
+from deepcanon.engine.shown import filters
 from deepcanon.errors import UsageError
 from deepcanon.foundations.dropout import max_norm_
 from deepcanon.foundations.mlp import (
@@ -172,8 +173,7 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
     def figures(self):
         shown = self.classifier.figures(self.classifier.look(10_000))
         if len(self.facts["shape"]) == 3:
-            weight = self.linear[0].weight.detach().cpu()[:64]
-            shown["first-layer"] = weight.reshape(-1, *self.facts["shape"]).float().numpy()
+            shown["filters"] = filters(self.linear[0].weight, self.facts["shape"], most=64)
         return shown
 
     def encode(self, inputs):

@@ -159,7 +159,8 @@ class Recipe(engine.Recipe[Config]):
             path = Line(paths[:, place, 1], paths[:, place, 0], style=".-", colour=place)
             title = f"{name.replace('_', ' ')}: {words}, first {len(paths) - 1} steps"
             plots.append(Plot([*contours, path], "flat axis", "steep axis", title))
-        return {"ravine": Panels(plots, columns=1), "distance": self.curves()}
+        said = "The way down a ravine: good methods neither bounce between the walls nor crawl."
+        return {"ravine": Panels(plots, columns=1, caption=said), "distance": self.curves()}
 
     def curves(self):
         """Distances over steps, and what the best contraction of each method alone would give."""
@@ -172,7 +173,8 @@ class Recipe(engine.Recipe[Config]):
             theory = seen[0] * best ** torch.arange(len(seen), dtype=torch.float64)
             lines += [Line(seen, label=label, colour=place), Line(theory, style=":", colour=place)]
         title = "dotted: the best contraction alone"
-        return Plot(lines, "step", "distance to the minimum", title, log="y")
+        said = "Distance over steps: a good method is as steep as its dotted line."
+        return Plot(lines, "step", "distance to the minimum", title, log="y", caption=said)
 
 
 NAMES = {"rate": "lr", "momentum": "momentum"}

@@ -67,6 +67,8 @@ from torch import nn
 
 from deepcanon import engine
 from deepcanon.engine import Classifier, Classifies, Export, Generates
+from deepcanon.engine.figures import Text
+from deepcanon.engine.shown import class_means, samples
 from deepcanon.errors import UsageError
 from deepcanon.foundations.naive_bayes import (
     NaiveBayes,
@@ -154,10 +156,12 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
         if self.kind == "images":
             labels = torch.arange(len(self.classes), device=self.run.device).repeat(8)
             drawn = self.model.sample(labels, draws=500, generator=self.run.generator("figures"))
-            shown |= {"class-means": self.pixels(self.model.theta_), "samples": self.pixels(drawn)}
+            means = class_means(self.pixels(self.model.theta_), self.classes)
+            shown |= {"class-means": means, "samples": samples(self.pixels(drawn))}
         if self.kind == "documents":
             shares = telling_features(self.model.theta_)
-            shown["telling-words"] = self.preprocess.largest_words(shares, self.classes)
+            words = self.preprocess.largest_words(shares, self.classes)
+            shown["telling-words"] = Text(words, "Words that tell a class: they should fit it.")
         return shown
 
     def pixels(self, features):

@@ -71,10 +71,9 @@ from torch import nn
 
 from deepcanon import engine
 from deepcanon.engine import Encodes, Exports, raw_export
-from deepcanon.engine.figures import Line, Plot
+from deepcanon.engine.shown import filters, reconstructions, variance_kept
 from deepcanon.errors import UsageError
 from deepcanon.parts.standardize import Standardize, unit_pixels
-from deepcanon.parts.tiles import side_by_side, signed_tiles
 from deepcanon.representation.pca import PCA, Moments, merge, moments
 
 
@@ -143,21 +142,21 @@ class Recipe(engine.Recipe[Config], Encodes, Exports):
         return torch.cat([function(self.preprocess(x.to(self.run.device))) for x in chunks])
 
     def figures(self):
-        kept = self.model.explained_variance_ratio_.cumsum(0)
-        places = range(1, len(kept) + 1)
-        line = Line(kept, places, style=".-")
-        variance = Plot([line], "components", "share of the variance", y_range=(0, 1.02))
-        shown: dict = {"explained-variance": variance}
+        kept = variance_kept(self.model.explained_variance_ratio_)
+        shown: dict = {"explained-variance": kept}
         shape = self.facts["shape"]
         if len(shape) == 3:
-            shown["components"] = signed_tiles(self.model.components_[:64], shape).numpy()
+            said = (
+                "Directions of largest variance, in order: the first are smooth, later ones finer."
+            )
+            shown["components"] = filters(self.model.components_, shape, said, most=64)
             split = self.run.pictured
             x = self.preprocess(self.run.data[split].x[:32].to(self.run.device))
             codes = self.model.transform(x)
             rebuilt = self.model.inverse_transform(codes)
-            shown["reconstructions"] = side_by_side((x, rebuilt), shape).numpy()
+            shown["reconstructions"] = reconstructions(shape, {"input": x, "rebuilt": rebuilt})
             if self.config.whiten == "zca":
-                shown["whitened"] = signed_tiles(codes, shape).numpy()
+                shown["whitened"] = filters(codes, shape, "Inputs after whitening: edges stay.")
         return shown
 
     def encode(self, inputs):

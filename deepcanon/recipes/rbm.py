@@ -89,12 +89,12 @@ import torch
 
 from deepcanon import engine
 from deepcanon.engine.encoder import Encoder, Encoding
-from deepcanon.engine.figures import Heat, Histogram
+from deepcanon.engine.figures import Heat
+from deepcanon.engine.shown import free_energies, reconstructions, samples
 from deepcanon.engine.visible import Visible, density_map
 from deepcanon.errors import UsageError
 from deepcanon.foundations.weight_decay import decay_groups
 from deepcanon.parts.optimizers import SGD
-from deepcanon.parts.tiles import side_by_side
 from deepcanon.parts.visible_units import VisibleUnits, unit_statistics
 from deepcanon.representation.rbm import RBM, nll_estimates
 from deepcanon.techniques.optimizers import set_rate
@@ -166,18 +166,19 @@ class Recipe(engine.Recipe[Config], engine.Predicts, Encoding, engine.Generates)
         model, visible, known = self.model, self.visible, self.run.data.splits
         rows = {name: visible.rows(name, 2000) for name in ("train", "valid") if name in known}
         energies = {name: model.free_energy(x) for name, x in rows.items()}
-        shown: dict = {"free-energy": Histogram(energies, "free energy (nats)", density=True)}
+        shown: dict = {"free-energy": free_energies(energies)}
         if self.encoder.images:
             x, random = rows.get("valid", rows.get("train"))[:24], torch.Generator().manual_seed(0)
-            pair = x, model.reconstruct(x)
+            pair = {"input": x, "rebuilt": model.reconstruct(x)}
             drawn = model.samples(self.chains[:100], self.config.mixing, random)
             shown["filters"] = self.encoder.tiles(model.weight.T, 100)
-            shown["chains"] = visible.raw(drawn).numpy()
-            shown["reconstructions"] = side_by_side(pair, self.facts["shape"]).numpy()
+            shown["chains"] = samples(visible.raw(drawn))
+            shown["reconstructions"] = reconstructions(self.facts["shape"], pair)
         if self.gaussian and model.weight.shape[0] == 2:
             density = density_map(lambda x: model.free_energy(x.to(model.weight)))
             axes = "first coordinate, -2.2 to 2.2", "second coordinate, 2.2 to -2.2"
-            shown["density"] = Heat(density, *axes, unit="share of the largest density")
+            unit = "share of the largest density"
+            shown["density"] = Heat(density, *axes, unit=unit, caption="A closed ring is right.")
         return shown
 
     def predict(self, inputs):

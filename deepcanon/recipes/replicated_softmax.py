@@ -85,6 +85,8 @@ import torch
 from deepcanon import engine
 from deepcanon.engine import Encodes, Export, Exports, Generates
 from deepcanon.engine.allocation import tuned_allocation
+from deepcanon.engine.figures import Text
+from deepcanon.engine.shown import texts
 from deepcanon.errors import UsageError
 from deepcanon.parts.bag_of_words import BagOfWords, likelier_words, word_statistics
 from deepcanon.parts.optimizers import SGD
@@ -167,7 +169,10 @@ class Recipe(engine.Recipe[Config], Encodes, Generates, Exports):
     def figures(self):
         drawn = self.drawn(10, torch.Generator().manual_seed(0))
         words = likelier_words(self.model.weight[:, :100], self.facts["words"])
-        return {"topics": words, "documents": "\n".join(drawn)}
+        topics = Text(
+            words, "Words that a unit makes likelier or less likely: one subject is good."
+        )
+        return {"topics": topics, "documents": texts(drawn)}
 
     def generate(self, asked, generator):
         return [{"text": text} for text in self.drawn(asked.count, generator)]

@@ -74,7 +74,7 @@ import torch
 
 from deepcanon import engine
 from deepcanon.engine.encoder import Encoder, Encoding
-from deepcanon.engine.figures import Heat
+from deepcanon.engine.shown import unit_weights
 from deepcanon.parts.gabor import filter_shares
 from deepcanon.parts.patches import patch_rows
 from deepcanon.representation.pca import PCA, moments, pooled_moments
@@ -161,6 +161,6 @@ class Recipe(engine.Recipe[Config], Encoding):
         atoms = self.atoms()
         if not self.encoder.images:
             names = self.facts["reader"]["columns"]
-            return {"atoms": Heat(atoms, "column", "unit", x_names=names, diverging=True)}
+            return {"atoms": unit_weights(atoms, names)}
         order = atoms.norm(dim=1).argsort(descending=True)
         return {"atoms": self.encoder.tiles(atoms[order])}

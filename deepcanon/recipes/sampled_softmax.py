@@ -124,6 +124,7 @@ class Recipe(Experiment[Config]):
             lines.append(Line(list(some.values()), list(some), label, style="o-"))
         theory = [some[FIRST] * FIRST / m for m in some]
         lines.append(Line(theory, list(some), "1 / samples", style=":", colour=-1))
-        relative = "bias of the gradient, relative"
-        plot = Plot(lines, "samples", relative, log="xy", ticks=list(some))
+        axes = "samples", "bias of the gradient, relative to its norm"
+        said = "Bias by samples: a good sampler's falls at least as fast as 1 / samples."
+        plot = Plot(lines, *axes, log="xy", ticks=list(some), caption=said)
         return {**super().figures(), "bias": plot}

@@ -55,8 +55,8 @@ import torch
 from deepcanon import engine
 from deepcanon.engine import Classifier, Classifies
 from deepcanon.engine.preprocess import input_facts, input_transform
+from deepcanon.engine.shown import filters
 from deepcanon.foundations.softmax_regression import SoftmaxRegression, softmax_both
-from deepcanon.parts.tiles import signed_tiles
 from deepcanon.techniques import convex
 from deepcanon.techniques.calibration import temperature
 
@@ -100,6 +100,8 @@ class Recipe(Classifies, engine.Recipe[Config]):
         seen, shape = self.classifier.look(), self.facts["shape"]
         shown = self.classifier.figures(seen)
         shown["temperature"] = temperature(seen.logits.double(), seen.y)
-        if len(shape) == 3:  # what each class looks for: grey 0, white for it, black against it
-            shown["templates"] = signed_tiles(self.model.weight, shape, together=True).numpy()
+        if len(shape) == 3:
+            said = "What each class looks for: white pixels speak for it, black ones against it."
+            names = self.facts["reader"]["classes"]
+            shown["templates"] = filters(self.model.weight, shape, said, names=names, together=True)
         return shown

@@ -75,12 +75,12 @@ from torch import nn
 
 from deepcanon import engine
 from deepcanon.engine.encoder import Encoder, Encoding
+from deepcanon.engine.shown import reconstructions
 from deepcanon.errors import UsageError
 from deepcanon.foundations.softmax_regression import fit_softmax
 from deepcanon.parts.gabor import filter_shares
 from deepcanon.parts.patches import Whitened, patch_rows, without_mean
 from deepcanon.parts.reconstruction import squared_error_of
-from deepcanon.parts.tiles import side_by_side
 from deepcanon.representation.pca import PCA, zca_matrix
 from deepcanon.representation.sparse_autoencoder import (
     SparseAutoencoder,
@@ -182,6 +182,6 @@ class Recipe(engine.Recipe[Config], Encoding):
 
     def figures(self):
         x = self.rows(self.run.pictured)[:24]
-        rebuilt = side_by_side((x, self.model(x)), self.facts["shape"])
+        pair = {"input": x, "rebuilt": self.model(x)}
         filters = self.encoder.tiles(self.model.best_inputs())
-        return {"filters": filters, "reconstructions": rebuilt.numpy()}
+        return {"filters": filters, "reconstructions": reconstructions(self.facts["shape"], pair)}

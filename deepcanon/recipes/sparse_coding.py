@@ -79,9 +79,9 @@ from torch import nn
 from deepcanon import engine
 from deepcanon.engine.encoder import Encoder, Encoding
 from deepcanon.engine.figures import Histogram, Line, Panels, Plot
+from deepcanon.engine.shown import reconstructions
 from deepcanon.parts.gabor import filter_shares
 from deepcanon.parts.patches import Whitened, patch_rows, without_mean
-from deepcanon.parts.tiles import signed_tiles
 from deepcanon.representation import SparseCoding
 from deepcanon.representation.pca import PCA, zca_matrix
 from deepcanon.representation.sparse_coding import kkt_violation, sparse_coding_objective
@@ -170,9 +170,7 @@ class Recipe(engine.Recipe[Config], Encoding):
         x, shape = self.encoder.prepared(split)[:2000], self.facts["shape"]
         codes = self.infer(x)
         used, order = self.used(codes), codes.abs().sum(0).argsort(descending=True)
-        # An input and its reconstruction are one tile of twice the channels, with one grey scale.
-        both = torch.stack([x[:24], codes[:24] @ self.model.dictionary_], 1).flatten(1)
-        pairs = signed_tiles(both, (2 * shape[0], *shape[1:]))
+        pair = {"input": x[:24], "rebuilt": codes[:24] @ self.model.dictionary_}
         shares = 100 * used.double().mean(0).sort(descending=True).values
         usage = [
             Plot([Line(shares)], "atom, by its use", "inputs that use it (%)"),
@@ -180,6 +178,6 @@ class Recipe(engine.Recipe[Config], Encoding):
         ]
         return {
             "atoms": self.encoder.tiles(self.model.dictionary_[order]),
-            "reconstructions": pairs.view(-1, *shape).numpy(),
-            "usage": Panels(usage),
+            "reconstructions": reconstructions(shape, pair, signed=True),
+            "usage": Panels(usage, caption="How often atoms are used: all at times, few at once."),
         }

@@ -89,11 +89,11 @@ from deepcanon import engine
 from deepcanon.engine import Batch, Classifier, Classifies, Encodes
 from deepcanon.engine.preprocess import input_facts, input_transform
 from deepcanon.engine.reconstructor import corrupted
+from deepcanon.engine.shown import filters
 from deepcanon.parts.classification import cross_entropy
 from deepcanon.parts.optimizers import Adam, AdamW
 from deepcanon.parts.reconstruction import reconstruction_loss
 from deepcanon.parts.schedules import one_cycle
-from deepcanon.parts.tiles import signed_tiles
 from deepcanon.representation.denoising_autoencoder import mask_inputs
 from deepcanon.representation.stacked_autoencoder import StackedAutoencoder, phase_of
 from deepcanon.techniques.activations import ACTIVATIONS
@@ -187,9 +187,9 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
         return self.classifier.measure(data) | found
 
     def figures(self):
-        shape, weight = self.facts["shape"], self.model.layers[0].encoder.weight[:100]
-        filters = {"filters": signed_tiles(weight, shape).numpy()} if len(shape) == 3 else {}
-        return self.classifier.figures(self.classifier.look(10_000)) | filters
+        shape, weight = self.facts["shape"], self.model.layers[0].encoder.weight
+        first = {"filters": filters(weight, shape, most=100)} if len(shape) == 3 else {}
+        return self.classifier.figures(self.classifier.look(10_000)) | first
 
     def encode(self, inputs):
         return self.classifier(inputs, self.model.codes)

@@ -76,7 +76,8 @@ from torch import nn
 
 from deepcanon import engine
 from deepcanon.engine import Encodes
-from deepcanon.engine.figures import Scatter
+from deepcanon.engine.figures import Tiles
+from deepcanon.engine.shown import embedding
 from deepcanon.errors import UsageError
 from deepcanon.parts.standardize import Standardize, channel_statistics
 from deepcanon.parts.tiles import scattered_tiles
@@ -164,16 +165,13 @@ class Recipe(engine.Recipe[Config], Encodes):
         return {**found, "trustworthiness": trustworthiness(x, y, min(5, (len(x) - 1) // 2))}
 
     def figures(self):
-        y, facts, reader = self.model.embedding_.cpu(), self.facts, self.facts["reader"]
-        classes, axes = reader.get("classes"), ("first axis of the map", "second axis of the map")
-        if facts["labels"] is None or classes:
-            chart = Scatter(y, *axes, groups=facts["labels"], names=classes or ())
-        else:
-            chart = Scatter(y, *axes, values=facts["labels"], unit=reader["target"])
+        y, facts = self.model.embedding_.cpu(), self.facts
+        axes = "first axis of the map", "second axis of the map"
+        chart = embedding(y, axes, facts["labels"], facts["reader"])
         if not (self.config.thumbnails and facts["points"].ndim == 4):
             return {"map": chart}
         tiles = scattered_tiles(facts["points"], y, WIDE)
-        return {"map": chart, "thumbnails": tiles[None].numpy()}
+        return {"map": chart, "thumbnails": Tiles(tiles[None], caption=chart.caption)}
 
     def encode(self, inputs):
         """The place of the nearest training point: there is no map for others."""

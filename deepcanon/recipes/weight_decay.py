@@ -60,7 +60,6 @@ PRESETS = {
 import statistics
 
 from deepcanon.engine import Experiment
-from deepcanon.engine.figures import Line, Plot
 from deepcanon.errors import UsageError
 
 
@@ -101,16 +100,6 @@ class Recipe(Experiment[Config]):
         return {"tuned": found[best], "strength": self.decays[best], **gains}
 
     def figures(self):
-        scores = {place: self.comparison.scores(arm) for place, arm in enumerate(self.decays)}
-        points = [(place, score) for place, some in scores.items() for score in some]
-        means = {place: statistics.fmean(some) for place, some in scores.items() if some}
-        lines = [
-            Line([score for _, score in points], [at for at, _ in points], "a trial", style="o"),
-            Line(list(means.values()), list(means), "mean", colour=0),
-        ]
-        if best := self.best():
-            place = list(self.decays).index(best)
-            lines.append(Line([means[place]], [place], "best on validation", style="*", colour=3))
-        ticks = {f"{decay:g}": place for place, decay in enumerate(self.decays.values())}
-        plot = Plot(lines, "decay lambda", "test error (share)", ticks=ticks)
-        return {"strength": plot, **super().figures()}
+        names = {arm: f"{decay:g}" for arm, decay in self.decays.items()}
+        axes = "decay lambda", "test error (share)"
+        return {"strength": self.comparison.over(names, self.best(), *axes), **super().figures()}

@@ -20,6 +20,11 @@ from deepcanon.foundations.softmax_temperature import (
 
 __all__ = ["temperature"]
 
+CALIBRATION = (
+    "Loss and entropy over the temperature, and accuracy by confidence: a calibrated classifier lies on the diagonal, "
+    "and its best T is near 1."
+)
+
 
 def temperature(logits: Tensor, labels: Tensor) -> Panels:
     """Loss and entropy over T; confidence and accuracy at T = 1 and at the best T.
@@ -48,4 +53,5 @@ def temperature(logits: Tensor, labels: Tensor) -> Panels:
         label = f"T = {t:.3g}: calibration error {error:.3f}"
         some = counts > 0
         lines.append(Line(accuracy[some], confidence[some], label, style="o-", colour=place))
-    return Panels([curves, Plot(lines, "confidence", "accuracy")], columns=2)
+    reliable = Plot(lines, "confidence (mean of a bin)", "accuracy (share of the bin)")
+    return Panels([curves, reliable], columns=2, caption=CALIBRATION)

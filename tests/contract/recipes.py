@@ -9,6 +9,7 @@ import json
 import math
 import shutil
 import time
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,9 @@ from contract.trainees import (
 from contract.watch import Watch, fingerprint
 from deepcanon.data.errors import DataError
 from deepcanon.data.splits import Split
-from deepcanon.engine import training
+from deepcanon.engine import pictures, training
+from deepcanon.engine.figures import Panels
+from deepcanon.engine.pictures import read_captions, read_figure
 from deepcanon.errors import DeepcanonError
 from deepcanon.targets import Metric, metric_of
 
@@ -283,14 +286,32 @@ def check_artefacts(folder: Path, recipe: type) -> None:
         assert status["best"] and any(p.name.startswith("best-") for p in (folder / "checkpoints").iterdir())
     last = folder / "checkpoints" / f"step-{status['step']:09d}"
     assert last.is_dir(), f"no checkpoint of step {status['step']}"
-    drawn = [*(folder / "figures").glob("*.png"), *(folder / "samples").glob("*.txt")]
-    assert drawn, "no figure was drawn"
+    check_figures(folder)
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert (config["name"] in page and "<svg" in page) or len(rows) < 2, "the report shows no curve"
     left = [p.name for p in folder.rglob("*") if p.name.startswith(".tmp") or p.suffix in (".part", ".pkl", ".pt")]
     assert not left, f"left over: {left}"
     size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     assert size < 60_000_000, f"a smoke run of {size:,} bytes"
+
+
+def check_figures(folder: Path) -> None:
+    """Every figure and text has a caption of one sentence, every axis a title, and every picture file is XML."""
+    said = read_captions(folder / "samples")
+    texts = {pictures.FILE.fullmatch(path.name)["name"] for path in (folder / "samples").glob("*.txt")}
+    assert set(said) == texts, f"captions of {sorted(said)}, texts {sorted(texts)}"
+    known = {path.stem: read_figure(path) for path in (folder / "figures").glob("*.npz")}
+    assert known or said, "no figure was drawn"
+    for name, words in [*said.items(), *((name, figure.caption) for name, figure in known.items())]:
+        assert 20 <= len(words) <= 220 and words[0].isupper() | (words[0] in "1(") and words.endswith("."), (
+            name,
+            words,
+        )
+    for name, figure in known.items():
+        ElementTree.parse(folder / "figures" / f"{name}.svg")
+        for one in figure.figures if isinstance(figure, Panels) else [figure]:
+            for axis in ("x", "y"):
+                assert getattr(one, axis, "a title"), f"{name}: no title of the {axis} axis"
 
 
 def check_self_sufficient(folder: Path, moved: Path, gone: list[Path], uses: Callable[[Any], None]) -> None:

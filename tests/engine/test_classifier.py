@@ -55,7 +55,7 @@ def test_confusion_is_shares_of_a_row_and_mistakes_are_images():
     assert set(it.figures(it.look())) == {"confusion"}
     images = data(valid=False, x=X.view(5, 1, 1, 2))
     it = classifier(images, shape=(1, 1, 2))
-    assert it.figures(it.look())["confident-mistakes"].tolist() == X[[3, 2]].view(2, 1, 1, 2).tolist()
+    assert it.figures(it.look())["confident-mistakes"].images.tolist() == X[[3, 2]].view(2, 1, 1, 2).tolist()
     assert set(it.figures(it.look(2))) == {"confusion"}, "no mistake, no picture"
 
 

@@ -47,7 +47,8 @@ def test_processes_share_the_training_rows_and_no_others():
 def test_filters_are_tiles_of_the_inputs_shape():
     it = encoder({"shape": [1, 1, 2], "reader": {}})
     assert it.images and not encoder().images
-    assert it.tiles(torch.tensor([[-1.0, 1.0], [0.0, 2.0], [0.0, 0.0]]), 2).tolist() == [[[[0, 255]]], [[[128, 255]]]]
+    shown = it.tiles(torch.tensor([[-1.0, 1.0], [0.0, 2.0], [0.0, 0.0]]), 2)
+    assert shown.images.tolist() == [[[[0, 255]]], [[[128, 255]]]] and "Grey is 0" in shown.scale
 
 
 def test_the_verbs_are_the_encoders(tmp_path):

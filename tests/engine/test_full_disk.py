@@ -106,7 +106,7 @@ def test_before_there_is_a_run(pattern, whole, tmp_path):
         (r"step-000000007/manifest\.json", 1, 2),
         (r"best-000000004/", 1, 2),
         (r"metrics\.jsonl", 7, 2),
-        (r"figures/.*png", 1, 2),
+        (r"figures/.*svg", 1, 2),
         (r"status\.json", 3, 2),
     ],
 )

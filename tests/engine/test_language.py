@@ -97,7 +97,7 @@ def test_what_a_model_reads_to_score_and_to_continue_a_text(recipe, unit):
     of.generate(TextSampling(), torch.Generator())
     assert of.prompt == before
     assert of.preprocess("a rose").tolist() == wanted
-    sample = of.figures()["sample"]
+    sample = of.figures()["sample"].text
     assert len(vocabulary.encode(sample, closed=False)) == 6
 
 

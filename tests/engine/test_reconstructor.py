@@ -57,13 +57,14 @@ def test_a_look_takes_validation_or_else_training():
     assert it.run.pictured == "train" and torch.equal(it.look(100).x, X)
 
 
-def test_pictures_stand_side_by_side_and_tables_have_none():
-    assert reconstructor().pictures(X, both=(X, X)) == {}
+def test_versions_stand_together_and_tables_have_no_pictures():
+    assert reconstructor().pictures(X, input=X, rebuilt=X) == {}
     it, rows = reconstructor(shape=(1, 1, 3)), X / 6
-    shown = it.pictures(X[:1], both=(rows, it.model(rows)))
-    assert list(shown) == ["both", "filters"] and shown["both"].shape == (8, 1, 1, 3)
-    assert shown["both"][6:].flatten().tolist() == [255, 85, 85, 128, 42, 0]
-    assert shown["filters"].flatten().tolist() == [191, 128, 255]
+    shown = it.pictures(X[:1], input=rows, rebuilt=it.model(rows))
+    both = shown["reconstructions"]
+    assert both.versions == ["input", "rebuilt"] and both.images.shape == (8, 1, 1, 3)
+    assert both.images[6:].flatten().tolist() == [255, 85, 85, 128, 42, 0]
+    assert shown["filters"].images.flatten().tolist() == [191, 128, 255]
 
 
 def test_a_map_of_codes_is_coloured_by_class_and_falls_back_to_two_components():

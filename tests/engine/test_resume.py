@@ -135,7 +135,7 @@ def test_resume_clears_what_a_kill_left_of_a_finished_run(tmp_path):
     folder = tmp_path / "run"
     start("softmax-regression", folder)
     before = sorted(folder.rglob("*"))
-    left = [folder / ".tmp-checksums.json", folder / "figures" / ".tmp-weights-000000012.png"]
+    left = [folder / ".tmp-checksums.json", folder / "figures" / ".tmp-weights-000000012.svg"]
     for path in left:
         path.write_text("half")
     (folder / "checkpoints" / ".tmp-step-000000012").mkdir()

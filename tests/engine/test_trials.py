@@ -14,9 +14,9 @@ from contract.files import ROOT
 
 from deepcanon.claims import interval
 from deepcanon.engine import Experiment, training
-from deepcanon.engine.drawers import draw
 from deepcanon.engine.figures import Panels
 from deepcanon.engine.run import Run
+from deepcanon.engine.svg import draw
 from deepcanon.engine.trials import Trials
 from deepcanon.errors import UsageError
 from deepcanon.options import Batches, Images, Tuning, Whole
@@ -87,7 +87,7 @@ def test_every_arm_is_tuned_equally_and_scored_on_the_same_seeds(whole):
     assert len(set(seeds[:4])) == 1 and seeds[4] == seeds[5] != seeds[6] == seeds[7] != seeds[0]
     assert [c["config"]["hidden"] for c in configs] == [[8], [8, 8]] * 4
     assert (whole / "report.html").is_file() and not (whole / "trials" / "0" / "report.html").exists()
-    assert {p.name.split("-")[0] for p in (whole / "figures").glob("*.png")} == {"comparison"}
+    assert {p.name.split("-")[0] for p in (whole / "figures").glob("*.svg")} == {"comparison", "scores"}
     assert "95 % interval" in max((whole / "samples").glob("verdict-*.txt")).read_text()
     shared = [c["config"] for c in configs]
     assert all((c["batch"], c["epochs"], c["valid_share"]) == (64, 1, 0.1) for c in shared)
@@ -242,8 +242,8 @@ def test_options_without_numbers_are_named_under_the_tuning(tmp_path):
     ]  # fmt: skip
     curves, tuning = trials.figures()["comparison"].figures
     assert curves.lines == [] and tuning.ticks == {"relu": 0.0, "tanh": 1.0} and tuning.lines[0].y == [0.2, 0.1]
-    axes = draw(trials.figures()["comparison"]).axes[1]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["relu", "tanh"]
+    drawn = draw(trials.figures()["comparison"])[1]
+    assert ">relu</text>" in drawn and ">tanh</text>" in drawn
 
 
 def test_no_seeds_train_nothing(tmp_path):

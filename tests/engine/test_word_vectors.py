@@ -100,8 +100,8 @@ def test_verbs(of):
     shown = of.figures()
     assert set(shown) == {"neighbours", "map", "analogies"}
     assert set(shown["map"].texts.values()) == {"king", "queen", "woman"}  # the frequent words of four letters or more
-    assert shown["neighbours"].startswith("king ")
-    assert "1 of      1 known,      1 skipped" in shown["analogies"]
+    assert shown["neighbours"].text.startswith("king ")
+    assert "1 of      1 known,      1 skipped" in shown["analogies"].text
 
 
 def test_vectors_of_the_largest_singular_values():

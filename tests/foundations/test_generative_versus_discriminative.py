@@ -24,7 +24,7 @@ def test_learning_curves_come_with_their_intervals(tmp_path):
     run = trained(tmp_path)
     values = run.evaluate()
     assert values["few"] < values["few_high"] and values["many_low"] < values["many"]
-    assert list((tmp_path / "run" / "figures").glob("learning-curves-*.png"))
+    assert list((tmp_path / "run" / "figures").glob("learning-curves-*.svg"))
     with pytest.raises(UsageError, match="it leaves results, no module"):
         print(run.module)
 

@@ -245,7 +245,7 @@ def test_the_recipe_finds_the_theory():
         assert values[f"memory_{name}_factor"] == pytest.approx(expected, rel=3e-3)
     assert values["linear_orthogonal_factor"] == pytest.approx(1, abs=1e-9)
     figures = trained.figures()
-    assert set(figures) == {"norms", "singular-values", "table"} and "memory_minus_0_5" in figures["table"]
+    assert set(figures) == {"norms", "singular-values", "table"} and "memory_minus_0_5" in figures["table"].text
 
 
 def test_a_cell_without_weights_is_exact():

@@ -391,7 +391,7 @@ def test_documents_without_classes_are_refused(tmp_path):
 @pytest.mark.real_data("rt-polarity")
 def test_telling_words_of_film_reviews(tmp_path):
     run = trained(tmp_path, data="rt-polarity", words=2000)
-    bad, good = run.recipe.figures()["telling-words"].splitlines()
+    bad, good = run.recipe.figures()["telling-words"].text.splitlines()
     assert {"bad", "too", "dull"} <= set(bad.split()) and {"best", "moving"} <= set(good.split())
     assert run.evaluate("test")["accuracy"] > 0.7
 

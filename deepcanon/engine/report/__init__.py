@@ -8,11 +8,11 @@ or dark setting and can be printed.
 
 from pathlib import Path
 
-from deepcanon.engine.charts import escape
 from deepcanon.engine.report.folder import read_run
 from deepcanon.engine.report.one_run import page_of_one
 from deepcanon.engine.report.several_runs import page_of_several
 from deepcanon.engine.report.style import STYLE
+from deepcanon.engine.svg.frame import escape
 from deepcanon.writing import replacing
 
 __all__ = ["write_report"]

@@ -1,15 +1,21 @@
 """Curves of one run or of several: a chart for each metric."""
 
-from deepcanon.engine.charts import Line, chart, escape, wants_log
+from deepcanon.engine.charts import Line, chart, wants_log
 from deepcanon.engine.report.folder import SPLITS, RunFiles, by_metric, split_and_metric
+from deepcanon.engine.svg.frame import escape
+from deepcanon.engine.svg.style import COLOURS
 
 __all__ = ["curves_of"]
+
+COUNTS = ("train/trials", "train/failed", "train/env_steps")
+"""Numbers that only say how far a run is: no curves."""
+BETTER = {"min": "lower is better", "max": "higher is better"}
 
 
 def curves_of(runs: list[RunFiles]) -> str:
     """One chart per metric; the splits of one run, or the runs of a comparison, lie over each other."""
     several = len(runs) > 1
-    keys = list(dict.fromkeys(key for run in runs for key in run.series))
+    keys = list(dict.fromkeys(key for run in runs for key in run.series if key not in COUNTS))
     charts: list[str] = []
     for metric, group in by_metric(keys).items():
         lines = []
@@ -29,31 +35,42 @@ def curves_of(runs: list[RunFiles]) -> str:
                 whose = run.label if several else ""
                 lines.append(Line(label, *run.series[key], colour, faint, mark, run=whose))
         if max((len(line.steps) for line in lines), default=0) > 1:
-            charts.append(_chart_card(metric, lines, len(charts)))
+            known = next(
+                (found for run in runs for key in reversed(group) if (found := run.metric(key))[0]), ("", "", "")
+            )
+            charts.append(_chart_card(metric, lines, len(charts), *known))
     return f"<div class='charts'>{''.join(charts)}</div>" if charts else ""
 
 
-def _chart_card(metric: str, lines: list[Line], index: int) -> str:
+def _chart_card(metric: str, lines: list[Line], index: int, sentence: str, unit: str, better: str) -> str:
+    """A chart with its legend, its caption, and buttons for the two scales where both are of use."""
     entries: dict[str, tuple[int, bool]] = {}
     for line in lines:
-        entries.setdefault(line.run or line.label, (line.colour % 8, line.faint and not line.run))
+        entries.setdefault(line.run or line.label, (line.colour % COLOURS, line.faint and not line.run))
     legend = "".join(
         f"<span class='c{colour}{' faint' if faint else ''}'><i></i>{escape(name)}</span>"
         for name, (colour, faint) in entries.items()
     )
     if any(line.run and line.faint for line in lines):
         legend += "<span>thin: train</span>"
+    said = "; ".join(filter(None, (sentence, BETTER.get(better))))
+    said = f"{said[:1].upper()}{said[1:]}." if said else f"{metric} over the steps of the training."
+    if any(line.mark is not None for line in lines):
+        said += " The ring is the checkpoint that is kept as the best."
+    head = f"<div class='head'><b>{escape(metric)}</b><span class='legend'>{legend}</span></div>"
+    foot = f"<figcaption>{escape(said)}</figcaption>"
+    alt = f"{metric} over steps. {said}"
     ratio = wants_log(lines)
-    head = f"<figcaption><b>{escape(metric)}</b><span class='legend'>{legend}</span></figcaption>"
     if ratio < 20:
-        return f"<figure class='chart'>{head}{chart(metric, lines)}</figure>"
+        return f"<figure class='chart'>{head}{chart(metric, lines, False, unit, alt)}{foot}</figure>"
     log_first = ratio >= 100
     buttons = "".join(
         f"<input type='radio' name='scale{index}' id='scale{index}{kind}'{' checked' if on else ''}>"
         f"<label for='scale{index}{kind}'>{kind}</label>"
         for kind, on in (("linear", not log_first), ("log", log_first))
     )
+    linear, log = (chart(metric, lines, scale, unit, alt) for scale in (False, True))
     return (
-        f"<figure class='chart two'>{head}{buttons}<div class='linear'>{chart(metric, lines)}</div>"
-        f"<div class='log'>{chart(metric, lines, log=True)}</div></figure>"
+        f"<figure class='chart two'>{head}{buttons}<div class='linear'>{linear}</div>"
+        f"<div class='log'>{log}</div>{foot}</figure>"
     )

@@ -1,19 +1,34 @@
-"""Pictures and texts of a run in its page: the latest large, earlier ones small beside it."""
+"""Figures and texts of a run in its page: the latest large, with what it shows in a sentence; earlier ones small.
+
+Figures are drawn here from their values, in the page's own colours; a picture file of another origin is shown as it is.
+"""
 
 import base64
 import io
+import zlib
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from deepcanon.engine import pictures
-from deepcanon.engine.charts import escape
+from deepcanon.engine.figures import Graph, Panels, Tiles
 from deepcanon.engine.report.folder import RunFiles
+from deepcanon.engine.svg import draw, draw_file, size_of
+from deepcanon.engine.svg.frame import WIDTH, escape
 
-__all__ = ["figure_files", "image_bytes", "image_tag", "pictures_of", "texts_of"]
+__all__ = ["VERDICT", "figure_files", "figures_of", "small_figure", "texts_of"]
 
-STRIP = 12
-"""Earlier pictures shown beside the latest one, evenly over the run."""
+VERDICT = "verdict"
+"""The text that stands first in a page."""
+STRIP = 8
+"""Earlier figures shown beside the latest one, evenly over the run."""
+STRIP_BYTES = 150_000
+"""What the earlier ones of a figure may add to the page."""
 TEXT_LIMIT = 20_000
 """Characters of a text sample that are shown."""
+LINE = 160
+"""Characters up to which a line is not broken: it may be one of a table."""
 PICTURE_LIMIT = 24_000_000
 """Bytes above which a picture file is left out."""
 PIXEL_LIMIT = 40_000_000
@@ -33,56 +48,107 @@ def figure_files(run: RunFiles, folder: str, suffixes: tuple[str, ...]) -> dict[
     return {name: sorted(files) for name, files in sorted(found.items())}
 
 
-def _spread(files: list, count: int) -> list:
-    if len(files) <= count:
-        return files
+def _spread(files: Sequence[Any], count: int) -> list[Any]:
+    if len(files) <= count or count < 2:
+        return list(files[-count:] if count else ())
     return [files[index * (len(files) - 1) // (count - 1)] for index in range(count)]
 
 
-def pictures_of(run: RunFiles, folder: str) -> str:
+def figures_of(run: RunFiles, folder: str) -> str:
+    """A card for each figure of a folder."""
     blocks = []
-    for name, files in figure_files(run, folder, (".png",)).items():
+    for name, files in figure_files(run, folder, (".npz", ".png")).items():
         step, path = files[-1]
-        large = image_bytes(path)
-        if large is None:
-            blocks.append(f"<p class='warn'>{escape(path.name)} cannot be shown</p>")
+        try:
+            latest, caption, wide = _drawn(path, name)
+        except (OSError, ValueError) as error:
+            blocks.append(f"<p class='warn'>{escape(path.name)} cannot be shown: {escape(error)}</p>")
             continue
-        strip = []
-        for earlier, other in _spread(files[:-1], STRIP):
-            small = image_bytes(other, 180)
-            if small:
-                picture = image_tag(small, f"{name}, step {earlier}")
-                strip.append(f"<figure>{picture}<figcaption>{earlier:,}</figcaption></figure>")
-        when = f"step {step:,}" if step >= 0 else ""
+        when = f" <small>step {step:,}</small>" if step >= 0 else ""
         blocks.append(
-            f"<div class='picture'><figure class='latest'>"
-            f"<figcaption><b>{escape(name.replace('_', ' '))}</b> {when}</figcaption>"
-            f"{image_tag(large, f'{name}, {when}')}</figure>"
-            + (
-                f"<div class='strip-of'><p>earlier, by step</p><div class='row'>{''.join(strip)}</div></div>"
-                if strip
-                else ""
-            )
-            + "</div>"
+            f"<div class='picture{' wide-one' if wide else ''}'><h3>{escape(name.replace('_', ' '))}{when}</h3>"
+            f"{enlarging(latest, f'{folder}-{name}', caption)}{_earlier(files[:-1], name)}</div>"
         )
     return f"<div class='pictures'>{''.join(blocks)}</div>" if blocks else ""
 
 
-def image_tag(data: bytes, alt: str) -> str:
-    return f"<img src='data:image/png;base64,{base64.b64encode(data).decode()}' alt='{escape(alt)}'>"
+def _drawn(path: Path, name: str) -> tuple[str, str, bool]:
+    """A figure file as HTML, its caption, and whether it needs the whole width of the page."""
+    if path.suffix.lower() == ".png":
+        return image_tag("png", _png(path), name), "", False
+    figure = pictures.read_figure(path)
+    try:
+        panels = draw(replace(figure, caption=figure.caption or name.replace("_", " ")))
+    except Exception as error:  # the values come from a file: whatever is wrong with them, the page is written
+        raise ValueError(f"{type(error).__name__}: {error}") from None
+    columns = f" style='--columns:{min(figure.columns, len(panels))}'" if isinstance(figure, Panels) else ""
+    wide = len(panels) > 1 or (isinstance(figure, Tiles | Graph) and max(size_of(one)[0] for one in panels) > WIDTH)
+    return f"<span class='panels'{columns}>{''.join(panels)}</span>", figure.caption, wide
 
 
-def image_bytes(path: Path, largest: int | None = None) -> bytes | None:
-    """The picture's bytes, made anew where a smaller one is asked for; None where it is no picture."""
+def enlarging(content: str, name: str, caption: str) -> str:
+    """A figure that fills the window when it is clicked, and goes back when it is clicked again; without a script."""
+    known = f"zoom-{zlib.crc32(name.encode('utf-8', 'replace')):08x}"
+    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return (
+        f"<figure><input type='checkbox' class='zoom' id='{known}' aria-label='enlarge {escape(name)}'>"
+        f"<label class='canvas' for='{known}'>{content}</label>{below}</figure>"
+    )
+
+
+def _earlier(files: list[tuple[int, Path]], name: str) -> str:
+    """Small ones, fewer of those that take many bytes."""
+    if not files:
+        return ""
+    first = _small(files[0][1], f"{name}, step {files[0][0]}")
+    count = min(STRIP, max(1, STRIP_BYTES // max(1, len(first)))) if first else STRIP
+    strip = []
+    for step, path in _spread(files, count):
+        if picture := first if path == files[0][1] else _small(path, f"{name}, step {step}"):
+            strip.append(f"<figure>{picture}<figcaption>{step:,}</figcaption></figure>")
+    row = "".join(strip)
+    return f"<details class='strip-of' open><summary>earlier, by step</summary><div class='row'>{row}</div></details>"
+
+
+def _small(path: Path, alt: str) -> str:
+    """A figure of a few bytes as an `<img>`; "" if it cannot be drawn."""
+    try:
+        if path.suffix.lower() == ".png":
+            return image_tag("png", _png(path, 180), alt)
+        figure = pictures.read_figure(path)
+        return image_tag("svg+xml", draw_file(figure, hover=False).encode("utf-8", "replace"), alt)
+    except Exception:  # see above
+        return ""
+
+
+def small_figure(path: Path, name: str) -> str:
+    """A figure among those of other runs, with its caption as the alternative text."""
+    try:
+        figure = None if path.suffix.lower() == ".png" else pictures.read_figure(path)
+    except (OSError, ValueError):
+        return ""
+    return _small(path, (figure.caption if figure else "") or name)
+
+
+def image_tag(kind: str, data: bytes, alt: str) -> str:
+    return f"<img src='data:image/{kind};base64,{base64.b64encode(data).decode()}' alt='{escape(alt)}'>"
+
+
+def _png(path: Path, largest: int | None = None) -> bytes:
+    """The bytes of a picture file, or of a smaller copy.
+
+    Raises:
+        ValueError: it is no picture, or too large a one.
+    """
     from PIL import Image
 
     try:
         if path.stat().st_size > PICTURE_LIMIT:
-            return None
+            raise ValueError("too large")
         data = path.read_bytes()
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             if image.width * image.height > PIXEL_LIMIT:
-                return None
+                raise ValueError("too large")
             image.load()
             if largest is None:
                 return data
@@ -90,23 +156,28 @@ def image_bytes(path: Path, largest: int | None = None) -> bytes | None:
             small = io.BytesIO()
             image.convert("RGB").save(small, format="PNG", optimize=True)
         return small.getvalue()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"no picture: {type(error).__name__}") from None
 
 
-def texts_of(run: RunFiles, folder: str) -> str:
-    blocks = []
+def texts_of(run: RunFiles, folder: str, *, first: bool = False) -> str:
+    """The texts of a folder with their captions: the verdict alone if `first`, else all the others."""
+    blocks, captions = [], pictures.read_captions(run.folder / folder)
     for name, files in figure_files(run, folder, (".txt",)).items():
+        if (name == VERDICT) != first:
+            continue
         step, path = files[-1]
         when = f"step {step:,}" if step >= 0 else ""
         earlier = "".join(
             f"<details><summary>step {at:,}</summary><pre>{escape(_text(other, 3000))}</pre></details>"
             for at, other in reversed(_spread(files[:-1], STRIP))
         )
-        blocks.append(
-            f"<div class='sample'><p><b>{escape(name.replace('_', ' '))}</b> <small>{when}</small></p>"
-            f"<pre>{escape(_text(path, TEXT_LIMIT))}</pre>{earlier}</div>"
-        )
+        said = f"<p class='caption'>{escape(captions[name])}</p>" if name in captions else ""
+        head = "" if first else f"<h3>{escape(name.replace('_', ' '))} <small>{when}</small></h3>"
+        words = _text(path, TEXT_LIMIT)
+        kept = " class='table'" if max(map(len, words.splitlines() or [""])) <= LINE else ""
+        blocks.append(f"<div class='sample'>{head}<pre{kept}>{escape(words)}</pre>{said}")
+        blocks.append(f"{'' if first else earlier}</div>")
     return "".join(blocks)
 
 

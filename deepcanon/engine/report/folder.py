@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 __all__ = ["SPLITS", "RunFiles", "as_dict", "by_metric", "read_run", "split_and_metric"]
@@ -36,6 +37,16 @@ class RunFiles:
     @property
     def reader(self) -> dict:
         return as_dict(self.facts.get("reader"))
+
+    def metric(self, name: str) -> tuple[str, str, str]:
+        """What "split/name" measures in words, its unit, and "min" or "max" if one is better; "" where unknown."""
+        known = as_dict(self.config.get("metrics"))
+        for key in (name, split_and_metric(name)[1]):
+            for pattern, found in known.items():
+                if key == pattern or ("*" in pattern and fnmatchcase(key, pattern)):
+                    words = found if isinstance(found, list) else []
+                    return tuple(str(word) for word in [*words, "", "", ""][:3])  # type: ignore[return-value]
+        return "", "", ""
 
     def options(self) -> dict[str, object]:
         """Everything that was chosen: the recipe's options and the run's settings."""

@@ -4,11 +4,11 @@ import math
 import shlex
 from pathlib import Path
 
-from deepcanon.engine.charts import escape, number
 from deepcanon.engine.report.curves import curves_of
-from deepcanon.engine.report.figures import pictures_of, texts_of
+from deepcanon.engine.report.figures import figures_of, texts_of
 from deepcanon.engine.report.folder import RunFiles, as_dict, by_metric, split_and_metric
 from deepcanon.engine.report.values import STATES, time_text, value_text
+from deepcanon.engine.svg.frame import escape, number
 
 __all__ = ["page_of_one"]
 
@@ -31,13 +31,18 @@ def page_of_one(run: RunFiles) -> tuple[str, str]:
         + "</p>",
         f"<p class='folder'>{escape(run.label)}</p></header>",
     ]
-    body = ["".join(head), _cards(run)]
+    verdict = texts_of(run, "samples", first=True)
+    body = [
+        "".join(head),
+        f"<section id='verdict' class='verdict'><h2>Verdict</h2>{verdict}</section>" if verdict else "",
+    ]
+    body.append(_cards(run))
     body += [f"<p class='warn'>{escape(problem)}</p>" for problem in run.problems]
     sections = [
-        ("Metrics", _metric_table(run)),
         ("Curves", curves_of([run])),
-        ("Figures", pictures_of(run, "figures")),
-        ("Samples", texts_of(run, "figures") + pictures_of(run, "samples") + texts_of(run, "samples")),
+        ("Figures", figures_of(run, "figures")),
+        ("Samples", texts_of(run, "figures") + figures_of(run, "samples") + texts_of(run, "samples")),
+        ("Metrics", _metric_table(run)),
         ("Options", _option_table(run)),
         ("Environment", _environment(run)),
         ("Go on", _commands(run)),
@@ -105,7 +110,9 @@ def _metric_table(run: RunFiles) -> str:
             note = f"<small class='bad'>{bad:,} not finite</small>" if bad else ""
             watched = " class='key'" if key == run.best.get("metric") else ""
             star = " <small>decides which checkpoint is best</small>" if watched else ""
-            rows.append(f"<tr{watched}><td><code>{escape(key)}</code>{star} {note}</td>{''.join(cells)}</tr>")
+            sentence, unit, _ = run.metric(key)
+            said = f"<br><small>{escape(sentence)}{escape(f' ({unit})' if unit else '')}</small>" if sentence else ""
+            rows.append(f"<tr{watched}><td><code>{escape(key)}</code>{star} {note}{said}</td>{''.join(cells)}</tr>")
     if not rows:
         return ""
     head = "<tr><th>metric</th>" + "".join(

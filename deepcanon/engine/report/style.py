@@ -1,18 +1,18 @@
 """The style sheet of reports: light and dark, screen and print; no font or picture from outside."""
 
+from deepcanon.engine.svg.style import DARK, LIGHT, RULES
+
 __all__ = ["STYLE"]
 
-STYLE = """
-:root{color-scheme:light dark;--page:#f6f7f9;--paper:#fff;--ink:#1c2430;--soft:#5f6b7a;--rule:#e1e5eb;
-  --key:#fff6dc; --c0:#7a8699;--c1:#d4570f;--c2:#00856a;--good:#0b7a4b;--bad:#bf2d2d;--pause:#9a6700;
-  --going:#1463c4;--accent:#1463c4; --r0:#1463c4;--r1:#d4570f;--r2:#00856a;--r3:#8c3fb8;--r4:#c2185b;
-  --r5:#8a6d00;--r6:#0088a8;--r7:#5b6470}
-@media(prefers-color-scheme:dark){
-:root{--page:#12161c;--paper:#1a2029;--ink:#e6eaf0;--soft:#9aa6b5;--rule:#2c3541; --key:#3a3218;
-  --c0:#93a0b4;--c1:#ff9a4d;--c2:#3fc9a4;--good:#4fd08f;--bad:#ff7b72;--pause:#e3b341;--going:#6cb2ff;
-  --accent:#6cb2ff;--r0:#6cb2ff;--r1:#ff9a4d;--r2:#3fc9a4;--r3:#cf9bf0;--r4:#ff7fae;--r5:#e0c04a;
-  --r6:#4ecbe6;--r7:#aab4c2}
-}
+MORE_LIGHT = "--key:#fff6dc;--good:#0b7a4b;--bad:#bf2d2d;--pause:#9a6700;--going:#1463c4;--accent:#1463c4"
+MORE_DARK = "--key:#3a3218;--good:#4fd08f;--bad:#ff7b72;--pause:#e3b341;--going:#6cb2ff;--accent:#6cb2ff"
+
+STYLE = f"""
+:root{{color-scheme:light dark;{LIGHT};{MORE_LIGHT}}}
+@media(prefers-color-scheme:dark){{:root{{{DARK};{MORE_DARK}}}}}
+{RULES}"""
+
+STYLE += """
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",
   Roboto, "Noto Sans",sans-serif;-webkit-text-size-adjust:100%}
@@ -56,6 +56,8 @@ table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:ta
 th{font-size:12px;font-weight:600;color:var(--soft);text-align:left;white-space:nowrap}
 th,td{padding:7px 14px;border-bottom:1px solid var(--rule);vertical-align:top;overflow-wrap:anywhere}
 tr:last-child td{border-bottom:0}
+td code{white-space:nowrap}
+.command{white-space:pre-wrap!important}
 .n{text-align:right;white-space:nowrap}
 tr.key td{background:var(--key)}
 code,pre{font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
@@ -65,8 +67,8 @@ code,pre{font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(460px,100%),1fr));gap:16px}
 .chart{margin:0;background:var(--paper);border:1px solid var(--rule);border-radius:12px;
   padding:12px 14px 8px; position:relative}
-.chart figcaption{display:flex;flex-wrap:wrap;gap:4px 16px;font-size:14px;padding-right:96px;
-  min-height:24px}
+.chart .head{display:flex;flex-wrap:wrap;gap:4px 16px;font-size:14px;padding-right:96px;min-height:24px}
+.chart figcaption{margin-top:2px}
 .legend{display:flex;flex-wrap:wrap;gap:2px 14px;font-size:12.5px;color:var(--soft)}
 .legend i,h3 i,.label i{display:inline-block;width:14px;height:3px;border-radius:2px;
   background:var(--line); vertical-align:middle;margin-right:6px}
@@ -79,47 +81,47 @@ code,pre{font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 .chart input:checked+label{background:var(--accent);color:var(--paper);border-color:var(--accent)}
 .chart input:focus-visible+label{outline:2px solid var(--accent);outline-offset:2px}
 .two input:nth-of-type(1):checked~.log,.two input:nth-of-type(2):checked~.linear{display:none}
-.plot{display:block;width:100%;height:auto}
-.tick{font-size:11px;fill:var(--soft)}
-.grid{stroke:var(--rule);stroke-width:1}
-.axis{stroke:var(--soft);stroke-width:1}
-.line{fill:none;stroke:var(--line);stroke-width:1.9;stroke-linejoin:round;stroke-linecap:round}
+.fig{display:block;width:100%;height:auto}
 .line.faint{stroke-width:1.2;opacity:.55}
 .line.d1{stroke-dasharray:7 4}
 .line.d2{stroke-dasharray:2 4}
-.band{fill:var(--line);opacity:.13}
-.dot{fill:var(--line)}
 .ring{fill:none;stroke:var(--line);stroke-width:1.6}
-.strip rect{fill:transparent}
-.strip line{stroke:var(--soft);stroke-width:1;opacity:0}
-.strip:hover line{opacity:.6}
-.c0{--line:var(--r0)}
-.c1{--line:var(--r1)}
-.c2{--line:var(--r2)}
-.c3{--line:var(--r3)}
-.c4{--line:var(--r4)}
-.c5{--line:var(--r5)}
-.c6{--line:var(--r6)}
-.c7{--line:var(--r7)}
-.pictures{display:grid;gap:18px}
-.picture{background:var(--paper);border:1px solid var(--rule);border-radius:12px;padding:14px;display:grid;
-  grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr));gap:14px 24px;align-items:start}
-figure{margin:0}
-.latest{min-width:0}
-.latest figcaption{margin-bottom:8px;color:var(--soft)}
-.latest b{color:var(--ink)}
-.latest img{display:block;max-width:100%;max-height:620px;border-radius:6px}
-.strip-of{min-width:0}
-.strip-of p{margin:0 0 8px;font-size:13px;color:var(--soft)}
+.pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(400px,100%),1fr));
+  gap:16px;align-items:start;grid-auto-flow:dense}
+.picture,.verdict .sample{min-width:0;background:var(--paper);border:1px solid var(--rule);border-radius:12px;
+  padding:14px}
+.picture h3{margin:0 0 8px}
+.wide-one{grid-column:1/-1}
+figure{margin:0;min-width:0}
+.canvas{display:block;cursor:zoom-in;overflow-x:auto}
+.panels{display:grid;gap:14px;align-items:start;
+  grid-template-columns:repeat(auto-fit,minmax(min(max(340px,100%/var(--columns,1) - 20px),100%),1fr))}
+.panels .fig{margin:0 auto}
+.canvas img{display:block;width:auto;
+  min-width:min(320px,100%);max-width:100%;max-height:620px;image-rendering:pixelated}
+figcaption,.caption{overflow-wrap:break-word;font-size:13.5px;color:var(--soft);margin:8px 0 0;max-width:72em}
+.zoom{position:absolute;opacity:0;pointer-events:none}
+.zoom:focus-visible+.canvas{outline:2px solid var(--accent);outline-offset:2px}
+.zoom:checked+.canvas{position:fixed;inset:0;
+  z-index:9;background:var(--paper);cursor:zoom-out;padding:2vh 2vw;overflow:auto;
+  display:grid;align-items:center}
+.zoom:checked+.canvas .fig{max-width:none!important;max-height:94vh;width:100%;height:auto}
+.zoom:checked+.canvas img{width:96vw;max-height:94vh;object-fit:contain}
+.strip-of{min-width:0;margin-top:10px}
 .row{display:flex;flex-wrap:wrap;gap:10px}
 .row figure{font-size:12px;color:var(--soft);text-align:center}
-.row img{display:block;max-height:120px;max-width:200px;border-radius:4px}
-#figures .row>figure>img{max-height:300px; max-width:100%}
-.picture .row>figure>img{max-height:120px!important}
+.row figcaption{margin:2px 0 0;font-size:12px}
+.row img{display:block;max-height:110px;max-width:150px;border-radius:4px}
+#figures .row>figure>img{max-height:300px;max-width:100%}
+.picture .row>figure>img{max-height:110px!important}
+.verdict pre{border-color:var(--accent)}
+.verdict .sample{margin:0;padding:0;border:0;background:none}
+.verdict pre{font-size:13.5px}
 .sample{margin-bottom:16px}
-.sample p{margin:0 0 6px}
+.sample h3{margin:0 0 6px}
 pre{background:var(--paper);border:1px solid var(--rule);border-radius:12px;padding:14px 16px;margin:0;
   white-space:pre-wrap;overflow-wrap:anywhere;max-height:420px;overflow:auto;unicode-bidi:isolate}
+pre.table{white-space:pre}
 details{margin-top:6px}
 summary{cursor:pointer;font-size:13px;color:var(--soft)}
 details pre{margin-top:6px;max-height:220px}
@@ -128,12 +130,25 @@ details pre{margin-top:6px;max-height:220px}
 @media print{
 :root{color-scheme:light;--page:#fff;--paper:#fff;--ink:#000;--soft:#444;--rule:#ccc;--key:#f3f3f3;
   --r0:#1463c4;--r1:#d4570f;--r2:#00856a;--r3:#8c3fb8;--r4:#c2185b;--r5:#8a6d00;--r6:#0088a8;
-  --r7:#5b6470}
+  --r7:#5b6470;--r8:#7a4a21;--r9:#4f8a10}
 main{max-width:none;padding:0}
 nav,.chart label,.chart input,details{display:none}
 .chart,.picture,.card,tr{break-inside:avoid}
 h2{break-after:avoid}
 pre{max-height:none}
 .charts{grid-template-columns:1fr 1fr}
+}
+"""
+
+STYLE += """
+@media(max-width:600px){
+main{padding:18px 12px 60px}
+h1{font-size:27px}
+.fig text{font-size:13px}
+.charts,.pictures{gap:12px}
+.picture,.chart{padding:10px}
+.cards{grid-template-columns:repeat(auto-fit,minmax(130px,1fr));gap:10px}
+.columns{grid-template-columns:1fr}
+th,td{padding:6px 8px}
 }
 """

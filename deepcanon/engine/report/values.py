@@ -2,7 +2,7 @@
 
 import math
 
-from deepcanon.engine.charts import number
+from deepcanon.engine.svg.frame import number
 
 __all__ = ["STATES", "time_text", "value_text"]
 

@@ -1,0 +1,157 @@
+"""Figures that many recipes show, with their captions: filters, reconstructions, samples, maps, weights."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deepcanon.engine.figures import Bars, Heat, Histogram, Line, Panels, Plot, Scatter, Text, Tiles
+from deepcanon.parts.tiles import side_by_side, signed_tiles
+
+__all__ = [
+    "class_means",
+    "embedding",
+    "filters",
+    "free_energies",
+    "kernels",
+    "map_of_groups",
+    "reconstructions",
+    "samples",
+    "separated",
+    "table",
+    "texts",
+    "unit_weights",
+    "variance_kept",
+    "weights",
+]
+
+FILTERS = (
+    "What each unit looks for in its input: trained filters show strokes, edges or blobs, untrained ones look like "
+    "noise."
+)
+RECONSTRUCTIONS = (
+    "Inputs and what the model makes of them: good reconstructions keep the shape and leave the noise out."
+)
+SAMPLES = "What the model draws by itself: good samples look like the training data and differ from each other."
+EMBEDDING = (
+    "What is near in the data lies together on the map: classes should form clumps; how far apart clumps "
+    "are says little."
+)
+GREY = "Grey is 0; the largest weight of a tile is white if it is positive, black if it is negative."
+TOGETHER = "Grey is 0; the largest weight of all is white if it is positive, black if it is negative."
+
+
+def filters(
+    rows: Tensor, shape: Sequence[int], caption: str = FILTERS, *, most: int = 400, names: Sequence[str] = (),
+    together: bool = False,
+) -> Tiles:  # fmt: skip
+    """The first rows [K, D] of weights as pictures of `shape` (C, H, W).
+
+    Args:
+        together: whether all have one scale.
+    """
+    pixels = signed_tiles(rows[:most], shape, together=together).numpy()
+    return Tiles(pixels, names=names, scale=TOGETHER if together else GREY, caption=caption)
+
+
+def reconstructions(
+    shape: Sequence[int], versions: Mapping[str, Tensor], caption: str = RECONSTRUCTIONS, *, signed: bool = False
+) -> Tiles:
+    """Versions [N, D] of the same inputs below each other: values in [0, 1], or `signed` ones with one grey scale."""
+    if not signed:
+        return Tiles(side_by_side([*versions.values()], shape).numpy(), versions=[*versions], caption=caption)
+    channels, height, width = shape
+    # All versions of an input are one tile of more rows, so that they have one grey scale.
+    rows = torch.stack([rows.view(-1, *shape) for rows in versions.values()], 1)
+    tall = rows.transpose(1, 2).reshape(len(rows), -1)
+    pixels = signed_tiles(tall, (channels, len(versions) * height, width))
+    parts = pixels.view(-1, channels, len(versions), height, width).transpose(1, 2)
+    scale = "Grey is the mean of the data; the largest deviation in an input or its versions is white or black."
+    return Tiles(parts.reshape(-1, *shape).numpy(), versions=[*versions], scale=scale, caption=caption)
+
+
+def samples(images: Any, caption: str = SAMPLES, names: Sequence[str] = ()) -> Tiles:
+    """Pictures [N, C, H, W] that a model drew, 0 to 255."""
+    return Tiles(images.cpu().numpy() if isinstance(images, Tensor) else images, names=names, caption=caption)
+
+
+def kernels(weight: Tensor) -> Tiles:
+    """Kernels [K, C, H, W] of a convolution, averaged over their channels."""
+    mean = weight.mean(1)
+    return filters(mean.flatten(1), (1, *mean.shape[1:]))
+
+
+def variance_kept(shares: Tensor) -> Plot:
+    """The shares of the variance [K] that components explain, added up."""
+    line = Line(shares.cumsum(0), range(1, len(shares) + 1), style=".-")
+    return Plot(
+        [line], "components", "share of the variance", y_range=(0, 1.02),
+        caption="Variance that the first components keep: the sooner the curve nears 1, the fewer are needed.",
+    )  # fmt: skip
+
+
+def separated(sources: Tensor, mixed: Tensor, found: Tensor, product: Tensor, most: int = 400) -> dict[str, Any]:
+    """True, mixed and found sources [N, K], and what was found times what mixed them [K, K]."""
+    points = {"sources": sources, "mixed": mixed, "found": found}
+    panels = [Scatter(rows[:most, :2], "first", "second", name) for name, rows in points.items()]
+    matrix = Heat(
+        product, "true source", "source that was found", unit="weight", diverging=True,
+        caption="Found sources by true ones: one strong cell in each row means that every source was found.",
+    )  # fmt: skip
+    told = "True, mixed and found sources: the found ones should lie along the axes as the true ones do."
+    return {"mixture": Panels(panels, caption=told), "found-and-mixed": matrix}
+
+
+def weights(heights: Mapping[str, float], unit: str) -> Bars:
+    """The largest weights of a linear model by the names of their columns."""
+    return Bars(
+        heights, unit, caption="The largest weights of the model: a long bar is a column that moves the answer much."
+    )
+
+
+def unit_weights(rows: Tensor, columns: Sequence[str], unit: str = "unit") -> Heat:
+    """Weights [units, columns] of a model of the rows of a table; `unit` is what a row of them is called."""
+    return Heat(
+        rows, "column", unit, x_names=columns, unit="weight", diverging=True,
+        caption="What each unit takes from the columns: few strong weights are easy to name, many weak ones are not.",
+    )  # fmt: skip
+
+
+def free_energies(energies: Mapping[str, Any]) -> Histogram:
+    """Free energies of examples by the name of their split."""
+    return Histogram(
+        energies, "free energy (nats)", density=True,
+        caption="Free energy by split: they should agree; where training lies lower, the model has learned by heart.",
+    )  # fmt: skip
+
+
+def class_means(images: Any, names: Sequence[str]) -> Tiles:
+    """The mean picture of each class."""
+    return samples(images, "The mean picture of each class, which is all that the model knows of it.", names)
+
+
+def embedding(points: Any, axes: tuple[str, str], labels: Any, reader: Mapping[str, Any]) -> Scatter:
+    """A map of examples [N, 2], coloured by class or by the number that the target holds."""
+    x, y = axes
+    classes = reader.get("classes")
+    if labels is None or classes:
+        return Scatter(points, x, y, groups=labels, names=classes or (), caption=EMBEDDING)
+    return Scatter(points, x, y, values=labels, unit=reader["target"], caption=EMBEDDING)
+
+
+def map_of_groups(points: Any, axes: tuple[str, str], groups: Any, names: Sequence[str], caption: str) -> Scatter:
+    """Points [N, 2], coloured by class."""
+    x, y = axes
+    groups = groups if names else None
+    return Scatter(points, x, y, groups=groups, names=names, equal=False, caption=caption)
+
+
+def texts(drawn: Sequence[str]) -> Text:
+    """Texts or bags of words that a model drew."""
+    return table(drawn, "What the model writes by itself: words that occur together in the training texts.")
+
+
+def table(lines: Sequence[str], caption: str) -> Text:
+    """Lines of a table."""
+    return Text("\n".join(lines) + "\n", caption)

@@ -1,0 +1,46 @@
+"""A backward sweep as a figure: the graph of a function with values and gradients."""
+
+from deepcanon.engine.figures import Edge, Graph
+from deepcanon.foundations.autodiff import Variable, backward
+
+__all__ = ["graph_of"]
+
+SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}
+SIGNS |= {"negative": "-", "absolute": "abs", "maximum": "max", "minimum": "min"}
+CAPTION = (
+    "The graph of the function: values in grey go forward along the arrows, gradients in red come back and are summed "
+    "under the inputs."
+)
+
+
+def graph_of(output: Variable, title: str) -> Graph:
+    """Nodes by their distance from the leaves; an edge bears what its user adds to the gradient of its argument, and
+    the sums stand under the variables.
+    """
+    sweep = backward(output, keep=True)
+    depth: dict = {}
+    for node in reversed(sweep.nodes):
+        inner = [depth[a] for a in node.arguments if isinstance(a, Variable)]
+        depth[node] = 1 + max(inner, default=-1)
+    nodes, columns, parts = list(sweep.nodes), [depth[n] for n in sweep.nodes], iter(sweep.edges)
+    kinds = [n.primitive.name if n.primitive else "" for n in nodes]
+    texts = [n.name or SIGNS.get(kind, kind) for n, kind in zip(nodes, kinds, strict=True)]
+    place, given = {n: i for i, n in enumerate(nodes)}, []
+    edges: dict = {}
+    for node in sweep.nodes:
+        for argument in node.arguments:
+            if isinstance(argument, Variable):  # x * x: one edge with two gradients
+                pair = place[argument], place[node]
+                edges.setdefault(pair, []).append(f"{next(parts)[2]:.4g}")
+            else:  # a constant stands before its user
+                given.append(len(texts))
+                edges[len(texts), place[node]] = []
+                texts.append(f"{argument:.4g}")
+                columns.append(depth[node] - 1)
+    arrows = [
+        Edge(tail, head, f"{nodes[tail].value:.4g}" if red else "", " + ".join(red))
+        for (tail, head), red in edges.items()
+    ]
+    below = {place[n]: f"{sweep.adjoints[n]:.4g}" for n in nodes if n.primitive is None}
+    beside = {place[output]: f"{output.value:.4g}"}
+    return Graph(texts, columns, arrows, title, beside, below, given, CAPTION)
