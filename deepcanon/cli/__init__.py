@@ -4,12 +4,13 @@ import argparse
 import contextlib
 import difflib
 import io
+import os
 import sys
 from pathlib import Path
 
 import deepcanon
 from deepcanon import heads
-from deepcanon.cli import catalogue, data, train, use, verify
+from deepcanon.cli import catalogue, data, runs, train, use, verify
 from deepcanon.cli.arguments import Parser, Usage
 from deepcanon.cli.output import USAGE, is_utf8
 from deepcanon.cli.streams import Output, complain, mute
@@ -22,6 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a character shows its code
         if isinstance(stream, io.TextIOWrapper) and not is_utf8(stream):
             stream.reconfigure(errors="backslashreplace")
+    if os.name == "nt":
+        return complain("Windows is not supported (file locks, signals); its Linux subsystem is", 1)
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     arguments = [a for a in arguments if a != "--debug"]
@@ -110,6 +113,7 @@ COMMANDS = {
     "play": ("let a trained agent play", use.play_command),
     "export": ("export the trained module for torch or ONNX", use.export_command),
     "report": ("one self-contained page of a run, or of several compared", use.report_command),
+    "runs": ("the runs in a folder: list, compare, remove", runs.runs_command),
     "verify": ("train the verify preset and compare with the published targets", verify.verify_command),
     "data": ("the catalogue: list, get, where; check your own data", data.data_command),
 }

@@ -145,3 +145,9 @@ assert not heavy, heavy
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_system_that_is_not_supported_is_told_so(monkeypatch, capsys):
+    monkeypatch.setattr("deepcanon.cli.os.name", "nt")
+    code, out, err = call(capsys, "list")
+    assert code == 1 and not out and err.count("\n") == 1 and "Windows is not supported" in err
