@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from deepcanon.cli.arguments import Usage, import_environment
+from deepcanon.collecting import heavy_imports
 
 __all__ = ["folder_of", "load_run", "place_of"]
 
@@ -28,9 +29,9 @@ def place_of(name: str) -> Path:
 
 
 def load_run(given: argparse.Namespace, data: str | None = None) -> Any:
-    from deepcanon.verbs import load
-
-    import_environment(given)
-
     say = lambda line: print(f"deepcanon: {line}", file=sys.stderr)  # noqa: E731
-    return load(folder_of(given.dir), given.checkpoint, given.device, data, say)
+    with heavy_imports():
+        from deepcanon.verbs import load
+
+        import_environment(given)
+        return load(folder_of(given.dir), given.checkpoint, given.device, data, say)

@@ -16,6 +16,7 @@ from deepcanon.cli.arguments import (
 )
 from deepcanon.cli.output import printer
 from deepcanon.cli.places import folder_of
+from deepcanon.collecting import heavy_imports
 
 __all__ = ["resume_command", "train_command"]
 
@@ -50,8 +51,11 @@ def train_command(parser: Parser, arguments: list[str]) -> int:
     if "environment" in head.data:
         import_environment(found)
     given = {k: v for k, v in vars(found).items() if v is not None}
-    from deepcanon.verbs import train
+    with heavy_imports():
+        from deepcanon.resolving import resolve
+        from deepcanon.verbs import train
 
+        resolve(head.name)
     say = printer()
     chosen = {k: v for k, v in given.items() if k not in ("preset", "out", "config", "environment_module")}
     trained = train(
@@ -104,8 +108,8 @@ def resume_command(parser: Parser, arguments: list[str]) -> int:
     environment_option(parser)
     given = parser.parse_all(arguments)
     import_environment(given)
-    from deepcanon.verbs import resume
-
+    with heavy_imports():
+        from deepcanon.verbs import resume
     folder, say = folder_of(given.dir), printer()
     say(str(folder))
     trained = resume(folder, steps=given.steps, data=given.data, changed_data=given.changed_data, say=say)

@@ -6,6 +6,7 @@ from pathlib import Path
 from deepcanon import heads
 from deepcanon.cli.arguments import Parser, json_option, number
 from deepcanon.cli.output import print_json
+from deepcanon.collecting import heavy_imports
 
 __all__ = ["verify_command"]
 
@@ -31,7 +32,8 @@ def verify_command(parser: Parser, arguments: list[str]) -> int:
     if given.seeds is not None and given.seeds < 1:
         parser.error(f"--seeds {given.seeds}: at least 1")
     recipes = [heads.head(name) for name in given.name]
-    from deepcanon import verify
+    with heavy_imports():
+        from deepcanon import verify
 
     def tell(line: str) -> None:
         print(line, file=sys.stderr if given.json else sys.stdout, flush=True)

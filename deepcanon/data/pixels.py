@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import BmpImagePlugin as _bmp
 from PIL import Image, ImageOps
+from PIL import JpegImagePlugin as _jpeg
+from PIL import PngImagePlugin as _png
+from PIL import WebPImagePlugin as _webp
 
 __all__ = ["FORMATS", "SUFFIXES", "BadImage", "Levels", "decode", "fit", "frames", "header", "is_image", "levels"]
 
@@ -16,7 +20,10 @@ OTHER_FORMATS = (
     ".pgm", ".dcm", ".exr", ".hdr", ".jfif", ".tga",
 )  # fmt: skip
 """Pictures that are not read, and are named as such."""
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+# Pillow looks for a decoder that it does not have yet by importing all forty of them.
+FORMATS = tuple(decoder.format for decoder in (
+    _jpeg.JpegImageFile, _png.PngImageFile, _webp.WebPImageFile, _bmp.BmpImageFile,
+))  # fmt: skip
 _GREY = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
 # what Pillow warns about (damaged EXIF, huge images) does not change the pixels, or is refused below

@@ -1,5 +1,6 @@
 """The command line: frozen surface, one-line errors, exit codes, JSON, and answers without torch."""
 
+import gc
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 from contract import golden, surface
 
 from deepcanon import cli, heads
+from deepcanon.collecting import heavy_imports, without_collection
 
 
 def call(capsys, *words: str) -> tuple[int, str, str]:
@@ -151,3 +153,37 @@ def test_a_system_that_is_not_supported_is_told_so(monkeypatch, capsys):
     monkeypatch.setattr("deepcanon.cli.os.name", "nt")
     code, out, err = call(capsys, "list")
     assert code == 1 and not out and err.count("\n") == 1 and "Windows is not supported" in err
+
+
+def test_inference_imports_and_collects_no_more_than_it_needs(folder, tmp_path):
+    """Beyond torch, `predict` may take a fifth of a second: no pictures, no scikit-learn, four decoders of forty."""
+    from PIL import Image
+
+    Image.new("L", (8, 8), 120).save(tmp_path / "a.png")
+    code = f"""
+import gc, sys
+from deepcanon import cli, data
+data.open_data = lambda *a, **k: sys.exit("the training data were opened")
+assert cli.main(["predict", {str(folder)!r}, {str(tmp_path / "a.png")!r}]) == 0
+heavy = ("matplotlib", "sklearn", "scipy", "rich", "tensorboard", "torch._dynamo", "PIL.TiffImagePlugin")
+assert not [m for m in heavy if m in sys.modules], sys.modules.keys() & set(heavy)
+assert gc.isenabled() and gc.get_freeze_count() > 50_000
+assert gc.get_stats()[2]["collections"] == 0, gc.get_stats()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_garbage_collector_is_as_it_was_before():
+    frozen = gc.get_freeze_count()
+    for enabled in (True, False):
+        (gc.enable if enabled else gc.disable)()
+        try:
+            with pytest.raises(KeyError), without_collection():
+                assert not gc.isenabled()
+                raise KeyError
+            with heavy_imports():  # torch is here already: another program's objects are left alone
+                assert gc.isenabled() == enabled
+            assert gc.isenabled() == enabled and gc.get_freeze_count() == frozen
+        finally:
+            gc.enable()
