@@ -81,8 +81,8 @@ class Speaks(Predicts, Generates):
         return self.vocabulary.encode
 
     @abstractmethod
-    def nll(self, tokens: Tensor) -> float:
-        """Nats per token of a text [tokens], from the token `first` on."""
+    def nll(self, texts: Sequence[Tensor]) -> list[float]:
+        """Nats per token of each text [tokens], from the token `first` on."""
 
     @abstractmethod
     def primed(self, tokens: Tensor) -> Primed:
@@ -98,14 +98,14 @@ class Speaks(Predicts, Generates):
         before = tokens.new_tensor([border(self.vocabulary, self.vocabulary.unknown)])
         return self.run.to(torch.cat([before[: self.first], tokens]))
 
-    def measured(self, tokens: Tensor) -> float:
-        """The `nll` of a text; DataError if it is too short."""
-        if len(tokens) <= self.first:
+    def measured(self, texts: Sequence[Tensor]) -> list[float]:
+        """The `nll` of each text; DataError if one is too short."""
+        if any(len(tokens) <= self.first for tokens in texts):
             raise DataError(Problem("", "", "the text is too short to predict a token of it", "give a longer text"))
-        return self.nll(self.run.to(tokens))
+        return self.nll([self.run.to(tokens) for tokens in texts])
 
     def evaluate(self, split: str) -> Metrics:
-        nll = self.measured(self.tokens(split))
+        (nll,) = self.measured([self.tokens(split)])
         return {"nll": nll, "perplexity": perplexity(nll)}
 
     def figures(self) -> dict[str, Any]:
@@ -125,11 +125,11 @@ class Speaks(Predicts, Generates):
 
     def predict(self, inputs: list[str]) -> list[dict[str, Any]]:
         """How well the model predicts each text."""
-        records = []
-        for tokens in map(self.read, inputs):
-            nll, count = self.measured(tokens), len(tokens) - self.first
-            records.append({"value": nll, "perplexity": perplexity(nll), "tokens": count})
-        return records
+        texts = [self.read(text) for text in inputs]
+        return [
+            {"value": nll, "perplexity": perplexity(nll), "tokens": len(tokens) - self.first}
+            for tokens, nll in zip(texts, self.measured(texts), strict=True)
+        ]
 
 
 def step_export(cell: nn.Module, state: Sequence[Tensor], vocabulary: Vocabulary) -> Export:

@@ -17,18 +17,19 @@ just before it, not with that of the whole text, so that the sum is (1) up to wh
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from deepcanon.parts.decoding import Step, beam_search, sample_sequence
 from deepcanon.parts.recurrence import select_rows
 from deepcanon.parts.vocabulary import Vocabulary
 
-__all__ = ["border", "continuations", "perplexity", "text_nll"]
+__all__ = ["border", "continuations", "perplexity", "side_by_side", "text_nll"]
 
 LARGEST = 700.0  # nats; exp of more overflows
 
@@ -46,26 +47,60 @@ def border(vocabulary: Vocabulary, otherwise: int) -> int:
 @torch.no_grad()
 def text_nll(
     model: Callable[..., tuple[Float[Tensor, "rows time vocabulary"], tuple[Tensor, ...]]],
-    tokens: Int[Tensor, "tokens"],
+    texts: Sequence[Int[Tensor, "_"]],
     token_nll: Callable[[Tensor, Tensor, str], Float[Tensor, "rows time"]],
     *,
     streams: int = 16,
     warm: int = 256,
     piece: int = 256,
-) -> float:
-    """Equation (1) of a text that may be long, each token predicted once.
+) -> list[float]:
+    """Equation (1) of each text, each token predicted once. Long texts are read one by one, short ones side by side.
 
     Args:
         model: (tokens [rows, time], state) -> logits of the next tokens, and the state: tensors [layers, rows, ...]
             that are zero before a text. Without a state it begins a text.
+        texts: each of two tokens or more.
         token_nll: (logits, targets, "none") -> nats of each token.
         streams: at most so many rows; a text of fewer than `2 warm` tokens for each is read in fewer.
         warm: tokens before its beginning that each stream but the first has read.
-        piece: tokens of each stream that are read at a time.
+        piece: tokens of each stream that are read at a time; a text is short if it has no more to predict.
     """
+    for tokens in texts:
+        if tokens.ndim != 1 or len(tokens) < 2:
+            raise ValueError(f"tokens {tuple(tokens.shape)} are not a text of two or more")
+    found = [0.0] * len(texts)
+    short = [place for place, tokens in enumerate(texts) if len(tokens) <= piece + 1]
+    for places, rows, inside in side_by_side(texts, short, streams * piece):
+        nats = token_nll(model(rows[:, :-1], None)[0], rows[:, 1:], "none") * inside[:, 1:]
+        means = nats.double().sum(1) / (inside.sum(1) - 1)
+        for place, mean in zip(places, means.tolist(), strict=True):
+            found[place] = mean
+    for place in sorted(set(range(len(texts))) - set(short)):
+        found[place] = _long_nll(model, texts[place], token_nll, streams, warm, piece)
+    return found
+
+
+def side_by_side(
+    texts: Sequence[Int[Tensor, "_"]], places: Sequence[int], most: int
+) -> Iterator[tuple[list[int], Int[Tensor, "rows time"], Bool[Tensor, "rows time"]]]:
+    """Texts of like length as the rows of tensors of at most `most` tokens (or one row): places, tokens, what is text.
+
+    A row is filled up behind its text, which a model that reads forwards does not see.
+    """
+    order = sorted(places, key=lambda place: len(texts[place]))
+    while order:
+        longest = len(texts[order[-1]])
+        count = max(1, most // max(1, longest))
+        here, order = order[-count:], order[:-count]
+        rows = pad_sequence([texts[place] for place in here], batch_first=True)
+        lengths = torch.tensor([len(texts[place]) for place in here], device=rows.device)
+        yield here, rows, torch.arange(rows.shape[1], device=rows.device) < lengths[:, None]
+
+
+def _long_nll(
+    model: Callable[..., Any], tokens: Tensor, token_nll: Callable[..., Tensor], streams: int, warm: int, piece: int
+) -> float:
     count = len(tokens) - 1
-    if tokens.ndim != 1 or count < 1:
-        raise ValueError(f"tokens {tuple(tokens.shape)} are not a text of two or more")
     many = max(1, min(streams, count // (2 * warm)))
     length = -(-count // many)
     begin = torch.arange(many, device=tokens.device)[:, None] * length

@@ -65,11 +65,12 @@ import torch
 
 from deepcanon import engine
 from deepcanon.engine.language import Primed, Speaks, build_vocabulary
+from deepcanon.parts.language_models import side_by_side
 from deepcanon.parts.vocabulary import Vocabulary
 from deepcanon.sequence.ngram_lm import NgramLM
 from deepcanon.verb_options import TextSampling
 
-HISTORIES = 1_000
+HISTORIES, TOGETHER = 1_000, 8_192  # tokens that are looked up at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +109,13 @@ class Recipe(Speaks, engine.Recipe[Config]):
         self.run.stop("one pass over the text: the counts are exact")
         return {f"ngrams_{order}": size for order, size in enumerate(self.model.sizes_, 1)}
 
-    def nll(self, tokens):
-        return -float(self.model(tokens[None]).mean())
+    def nll(self, texts):
+        found = [0.0] * len(texts)
+        for places, rows, inside in side_by_side(texts, range(len(texts)), TOGETHER):
+            total = torch.where(inside, -self.model(rows), 0.0).sum(1)
+            for place, mean in zip(places, (total / inside.sum(1)).tolist(), strict=True):
+                found[place] = mean
+        return found
 
     def evaluate(self, split):
         result = super().evaluate(split)

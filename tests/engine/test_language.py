@@ -44,9 +44,9 @@ class Even(Speaks, engine.Recipe[Config]):
     def step(self, step):
         return {}
 
-    def nll(self, tokens):
-        self.seen = tokens.tolist()
-        return float(torch.tensor(float(len(self.vocabulary))).log())
+    def nll(self, texts):
+        (self.seen,) = (tokens.tolist() for tokens in texts)
+        return [float(torch.tensor(float(len(self.vocabulary))).log())]
 
     def primed(self, tokens):
         self.prompt = tokens.tolist()
@@ -106,7 +106,7 @@ def test_a_text_that_is_too_short_is_one_line():
         made(Even).predict([""])
     assert made(Recurrent).predict(["a"])[0]["tokens"] == 2  # the word and the sentence's end
     with pytest.raises(DataError, match="give a longer text"):
-        made(Recurrent).measured(torch.tensor([1]))
+        made(Recurrent).measured([torch.tensor([1, 2]), torch.tensor([1])])
 
 
 class Cell(nn.Module):

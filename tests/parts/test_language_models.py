@@ -7,7 +7,7 @@ import torch
 from jaxtyping import TypeCheckError
 from torch.nn import functional as F
 
-from deepcanon.parts.language_models import border, continuations, perplexity, text_nll
+from deepcanon.parts.language_models import border, continuations, perplexity, side_by_side, text_nll
 from deepcanon.parts.vocabulary import Vocabulary
 
 TEXT = "to be or not to be\nthat is the question\n" * 4
@@ -33,17 +33,36 @@ def test_streams_side_by_side_sum_to_one_reading(length):
     tokens = torch.randint(0, 5, (length,))
     logits, _ = fading(tokens[None, :-1])
     whole = float(token_nll(logits, tokens[None, 1:]).mean())
-    assert text_nll(fading, tokens, token_nll) == pytest.approx(whole, rel=1e-12)
+    assert text_nll(fading, [tokens], token_nll)[0] == pytest.approx(whole, rel=1e-12)
     # A warm-up of 60 halvings leaves nothing of what came before it.
-    assert text_nll(fading, tokens, token_nll, streams=7, warm=60, piece=11) == pytest.approx(whole, rel=1e-12)
+    assert text_nll(fading, [tokens], token_nll, streams=7, warm=60, piece=11) == [pytest.approx(whole, rel=1e-12)]
     if length > 100:  # too short a warm-up is seen, so that the test can fail
-        assert text_nll(fading, tokens, token_nll, streams=7, warm=2, piece=11) != pytest.approx(whole, rel=1e-6)
+        assert text_nll(fading, [tokens], token_nll, streams=7, warm=2, piece=11) != [pytest.approx(whole, rel=1e-6)]
+
+
+def test_short_texts_are_read_side_by_side_and_each_once():
+    random, shapes = torch.Generator().manual_seed(0), []
+    texts = [torch.randint(0, 5, (int(n),), generator=random) for n in torch.randint(2, 40, (50,), generator=random)]
+
+    def watched(tokens, state=None):
+        shapes.append(tuple(tokens.shape))
+        return fading(tokens, state)
+
+    alone = [float(token_nll(fading(t[None, :-1])[0], t[None, 1:]).mean()) for t in texts]
+    found = text_nll(watched, texts, token_nll, streams=8, piece=30)
+    assert found == pytest.approx(alone, rel=1e-12)
+    long = sum(len(text) > 31 for text in texts)
+    beside = [shape for shape in shapes if shape[0] > 1]
+    assert 0 < long < 20 and len(shapes) < 2 * long + 10  # a long text in two pieces, and a few of many rows
+    assert all(rows * (time + 1) <= 8 * 30 for rows, time in beside)
+    places = [place for some, _, _ in side_by_side(texts, range(len(texts)), 100) for place in some]
+    assert sorted(places) == list(range(50))
 
 
 def test_a_text_of_one_token_is_refused():
     for bad in (torch.zeros(1, dtype=torch.int64), torch.zeros(2, 3, dtype=torch.int64)):
         with pytest.raises((ValueError, TypeCheckError)):
-            text_nll(fading, bad, token_nll)
+            text_nll(fading, [bad], token_nll)
 
 
 def test_perplexity_of_a_hopeless_model_is_large_and_no_overflow():
