@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from deepcanon.collecting import without_collection
 from deepcanon.data import DataError, Inputs, as_inputs, in_memory, read_inputs
 from deepcanon.data.splits import Dataset
 from deepcanon.engine import training
@@ -132,9 +133,9 @@ class Trained:
     def answer(self, given: Inputs) -> list[dict[str, Any]]:
         """The records of inputs that were read already."""
         recipe = self.offers(Predicts)  # type: ignore[type-abstract]
-        with torch.no_grad():
+        with torch.no_grad(), without_collection():
             records = recipe.predict(given.values)
-        found = [{"input": name, **record} for name, record in zip(given.names, records, strict=True)]
+            found = [{"input": name, **record} for name, record in zip(given.names, records, strict=True)]
         for place, note in given.notes.items():
             found[place]["note"] = note
         where = [": ".join(filter(None, (problem.file, problem.place))) for problem in given.refused]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from deepcanon.engine.contract import Exports, Metrics, Predicts
 from deepcanon.engine.export import Export, classifier_export
 from deepcanon.engine.figures import Heat, Tiles
-from deepcanon.engine.portions import in_portions
+from deepcanon.engine.portions import Portions
 from deepcanon.engine.run import Run
 from deepcanon.errors import UsageError
 from deepcanon.parts.classification import confident_mistakes, confusion, measures, records
@@ -77,12 +77,12 @@ class Classifier:
     ) -> None:
         self.run, self.model, self.preprocess = run, model, preprocess
         self.shape, self.reader = shape, reader
-        self.prepare = prepare or preprocess
+        self.prepare, self.portions = prepare or preprocess, Portions()
 
     def __call__(self, x: Any, function: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """The logits of raw inputs, or what another function makes of the prepared ones."""
         function = function or self.model
-        return in_portions(lambda part: function(self.prepare(part.to(self.run.device))), x)
+        return self.portions(lambda part: function(self.prepare(part.to(self.run.device))), x, of=function)
 
     def measure(self, data: Any, function: Callable[[Tensor], Tensor] | None = None) -> dict[str, float]:
         """nll, accuracy and error on a split."""
@@ -121,8 +121,10 @@ class Classifier:
         return shown
 
     def predict(self, inputs: Tensor) -> list[dict]:
-        """The most probable class of each raw input, and the probability of every class."""
-        return records(self(inputs), self.reader["classes"])
+        """The most probable class of each raw input, and the probability of every class, as evaluations see them."""
+        with self.run.autocast():
+            logits = self(inputs)
+        return records(logits, self.reader["classes"])
 
     def export(self) -> Export:
         """Raw values in, probabilities out."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from deepcanon.engine.contract import Encodes, Exports, Facts
 from deepcanon.engine.export import Export, raw_export
 from deepcanon.engine.figures import Tiles
-from deepcanon.engine.portions import in_portions
+from deepcanon.engine.portions import Portions
 from deepcanon.engine.run import Run
 from deepcanon.engine.shown import FILTERS, filters
 
@@ -46,16 +46,16 @@ class Encoder:
         self.run, self.layers, self.code = run, tuple(layers), code
         self.shape, self.reader, self.about = facts["shape"], facts["reader"], about or {}
         self.images = len(self.shape) == 3
-        self.prepared = functools.cache(self._prepared)
+        self.prepared, self.portions = functools.cache(self._prepared), Portions()
 
     def __call__(self, x: Any) -> Tensor:
         """The codes of raw inputs."""
         code = self.code or nn.Sequential(*self.layers[1:])
-        return in_portions(lambda part: code(self.layers[0](self.run.to(part))), x)
+        return self.portions(lambda part: code(self.layers[0](self.run.to(part))), x, of="code")
 
     def prepare(self, x: Any) -> Tensor:
         """Raw inputs as the model takes them."""
-        return in_portions(lambda part: self.layers[0](self.run.to(part)), x)
+        return self.portions(lambda part: self.layers[0](self.run.to(part)), x, of="prepared")
 
     def _prepared(self, split: str) -> Tensor:
         return self.prepare(self.run.data[split].x)

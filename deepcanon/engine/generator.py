@@ -87,7 +87,8 @@ class Draws(Generates, Exports):
     def drawn(self, noise: Tensor) -> Tensor:
         """The samples of rows of noise as the data are stored: pixels are whole numbers."""
         raw = RawGenerator(self.average, self.preprocess).eval()
-        values = in_portions(lambda rows: raw(rows.to(self.run.device)), noise)
+        with self.run.autocast():
+            values = in_portions(lambda rows: raw(rows.to(self.run.device)), noise)
         return values.round().clamp(0, 255).to(torch.uint8) if len(self.shape) == 3 else values
 
     def measured(self, samples: Tensor, real: Split) -> dict[str, float]:

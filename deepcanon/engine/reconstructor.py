@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from deepcanon.data.splits import Split
 from deepcanon.engine.contract import Encodes, Exports, Predicts
 from deepcanon.engine.export import Export, raw_export
-from deepcanon.engine.portions import in_portions
+from deepcanon.engine.portions import Portions
 from deepcanon.engine.run import Run
 from deepcanon.engine.shown import filters, map_of_groups, reconstructions
 from deepcanon.parts.principal_plane import on_a_plane
@@ -61,12 +61,12 @@ class Reconstructor:
         self.run, self.model, self.preprocess = run, model, preprocess
         self.shape, self.reader = facts["shape"], facts["reader"]
         self.outputs = outputs
-        self.images = len(self.shape) == 3
+        self.images, self.portions = len(self.shape) == 3, Portions()
 
     def __call__(self, x: Tensor, function: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """The reconstructions of raw inputs, or what another function makes of the prepared ones."""
         function = function or self.model
-        return in_portions(lambda part: function(self.preprocess(part.to(self.run.device))), x)
+        return self.portions(lambda part: function(self.preprocess(part.to(self.run.device))), x, of=function)
 
     def encode(self, x: Tensor) -> Tensor:
         """The codes [N, K] of raw inputs."""
@@ -74,11 +74,14 @@ class Reconstructor:
 
     def errors(self, x: Tensor) -> Tensor:
         """The squared error [N] of each raw input's reconstruction, summed over the features."""
-        return self(x, lambda inputs: squared_error_of(self.model(inputs), inputs, "none"))
+        return self(x, self._errors)
+
+    def _errors(self, inputs: Tensor) -> Tensor:
+        return squared_error_of(self.model(inputs), inputs, "none")
 
     def predict(self, inputs: Tensor) -> list[dict[str, Any]]:
         """The error of each input's reconstruction: large for what is unlike the training data."""
-        return [{"value": float(value)} for value in self.errors(inputs)]
+        return [{"value": value} for value in self.errors(inputs).tolist()]
 
     def look(self, count: int) -> Split:
         """The first `count` examples of the split that figures are of."""

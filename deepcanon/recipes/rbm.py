@@ -184,7 +184,7 @@ class Recipe(engine.Recipe[Config], engine.Predicts, Encoding, engine.Generates)
     def predict(self, inputs):
         """The free energy of each input, low where data are likely."""
         energies = self.model.free_energy(self.encoder.prepare(inputs))
-        return [{"value": float(energy)} for energy in energies]
+        return [{"value": energy} for energy in energies.tolist()]
 
     def generate(self, asked, generator):
         start = self.preprocess.independent(asked.count, generator)

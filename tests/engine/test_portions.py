@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from deepcanon.engine import portions
-from deepcanon.engine.portions import in_portions, rows_at_a_time
+from deepcanon.engine.portions import Portions, in_portions, rows_at_a_time
 
 
 @pytest.mark.parametrize("width", [10, 1000, 100_000])
@@ -43,3 +43,24 @@ def test_random_numbers_are_those_without_a_look_ahead():
     found = in_portions(function, x)
     torch.manual_seed(1)
     assert torch.equal(found, function(x))
+
+
+def test_a_function_is_looked_at_once_for_each_shape_and_type():
+    model, portions_of, seen = nn.Linear(5, 4000), Portions(), []
+
+    def function(part):
+        seen.append(len(part))
+        return model(part.float())
+
+    x = torch.randn(1000, 5)
+    with torch.no_grad():
+        first, again = portions_of(function, x, of="model"), portions_of(function, x, of="model")
+        assert seen[:2] == list(portions.PROBES) and portions.PROBES[0] not in seen[2:]
+        assert torch.equal(first, again) and torch.equal(first, in_portions(function, x))
+        for other in ({"x": x.double()}, {"of": "another"}, {"x": torch.randn(1000, 2, 5)}):
+            seen.clear()
+            portions_of(**{"function": function, "x": x, "of": "model"} | other)
+            assert seen[:2] == list(portions.PROBES)
+        for number in range(2 * portions.MOST_KNOWN):
+            portions_of(function, x, of=number)
+    assert len(portions_of.known) <= portions.MOST_KNOWN
