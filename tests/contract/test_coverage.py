@@ -412,6 +412,7 @@ ROOMS = {  # what a room may import, apart from itself
     "recipes": ("techniques", *subjects(), *BELOW_RECIPES),
     "cli": ("resolving", "verbs", "verify", *BELOW_RECIPES),
     # Files
+    "collecting": (),
     "errors": (),
     "targets": (),
     "claims": ("targets",),
