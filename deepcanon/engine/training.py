@@ -1,6 +1,7 @@
 """Begins a run, goes on with one, or loads one: what stands around the loop."""
 
 import contextlib
+import functools
 import json
 import shutil
 import sys
@@ -13,7 +14,7 @@ import torch
 
 import deepcanon
 from deepcanon.data.errors import DataError
-from deepcanon.engine import calibrate, lock, processes, state
+from deepcanon.engine import calibrate, choices, lock, processes, state
 from deepcanon.engine.checkpoint import Checkpoints, read_folder
 from deepcanon.engine.checksums import FILE, differences, write_checked
 from deepcanon.engine.classifier import require_classes
@@ -297,7 +298,8 @@ def _settle(
     def often(steps: int) -> int:
         return calibrate.evaluations(recipe_class, config, data, steps)
 
-    with tempfile.TemporaryDirectory(prefix="deepcanon-") as name:
+    # Every process measures by itself, in steps of its own number; what the first one finds holds for all.
+    with tempfile.TemporaryDirectory(prefix="deepcanon-") as name, processes.alone():
         scratch = Path(name)
         precisions = recipe_class.precisions
         if settings.precision == "bf16" and "bf16" not in precisions:
@@ -305,7 +307,10 @@ def _settle(
         refuse_bf16_where_there_is_none(settings)
         if not has_bf16(settings.device):
             precisions = tuple(kind for kind in precisions if kind != "bf16") or ("fp32",)
-        settings = calibrate.choose_threads_and_precision(build, settings, precisions)
+        choose = functools.partial(calibrate.choose_threads_and_precision, build, settings, precisions)
+        settings, note = choices.remembered(recipe_class, config, settings, precisions, choose)
+        if note:
+            say(note)
         torch.set_num_threads(settings.threads)
         steps = settings.steps
         if settings.minutes is not None and steps is None:
@@ -320,9 +325,12 @@ def _settle(
             say(f"{settings.minutes:g} minutes: --steps {steps}")
         elif steps is None:
             steps = build(settings)[0].plan()
+    threads, precision, steps = processes.gather([settings.threads, settings.precision, steps])[0]
     if steps < 1:
         raise UsageError(f"--steps {steps}: at least 1")
     return settings.with_(
+        threads=threads,
+        precision=precision,
         steps=steps,
         evaluate_every=settings.evaluate_every or max(1, steps // often(steps)),
         log_every=settings.log_every or max(1, steps // LOGGED_ROWS),
