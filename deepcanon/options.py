@@ -6,7 +6,7 @@ declaring the field again. A reader receives the options of its own kind and not
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from deepcanon.ranges import Count as Count
 from deepcanon.ranges import NonNegative as NonNegative
@@ -39,6 +39,7 @@ __all__ = [
     "Loss",
     "LossName",
     "MaxNorm",
+    "Mixtures",
     "NonNegative",
     "Number",
     "Optimization",
@@ -134,6 +135,18 @@ class Tables(Columns):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mixtures(Splits):
+    """Of the generated table `mixed-sources`."""
+
+    mixture: Annotated[int, Range("[2, inf)")] = 4
+    """mixed-sources: number of sources that are drawn and mixed."""
+    source: Literal["laplace", "uniform", "gaussian"] = "laplace"
+    """mixed-sources: the distribution of the sources."""
+    samples: Annotated[int, Range("[2, inf)")] = 10_000
+    """mixed-sources: number of training rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Documents(Columns):
     text_column: str = ""
     """Documents: the column that holds the texts; `text` if not given."""
@@ -169,11 +182,10 @@ class Examples(Splits):
 
 READERS: dict[str, tuple[type, ...]] = {
     "images": (Patches, Examples),
-    "tables": (Tables, Examples),
+    "tables": (Tables, Mixtures, Examples),
     "text": (Text,),
     "documents": (Documents, Examples),
     "environment": (),
-    "points": (),
     "task": (),
 }
 """The options of each kind of reader."""

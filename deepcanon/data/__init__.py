@@ -23,7 +23,7 @@ __all__ = [
     "open_data", "read_inputs",
 ]  # fmt: skip
 
-KINDS = ("images", "tables", "text", "documents", "environment", "points", "task")
+KINDS = ("images", "tables", "text", "documents", "environment", "task")
 PATHS = ("images", "tables", "text", "documents")  # the kinds that are read from a path
 IN_MEMORY = "arrays in memory"
 CATALOGUE = "catalogue:"  # before a name: the published set, whatever lies here under that name

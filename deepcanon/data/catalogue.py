@@ -94,7 +94,6 @@ ENTRIES: dict[str, Entry] = {
                  "2a24cb004a6c6317f020617d59a597662968b77480fe68dfde9928a0be74fef1"),
             ),
         ),
-        Entry("gaussians-25", "points", "25 Gaussians on a grid in the plane, generated", "none needed"),
         Entry("pydoc", "text", "the English help topics of the running Python", _PYTHON),
         Entry("pydoc-words", "text", "the words of those topics without marks, a sentence a line", _PYTHON),
         Entry(
@@ -128,7 +127,6 @@ ENTRIES: dict[str, Entry] = {
             ),
             "nltk",
         ),
-        Entry("planted-grammar", "text", "20,000 sentences of a drawn grammar: gender, role, number", "none needed"),
         Entry("planted-analogies", "queries", "1,440 analogies that hold in the planted grammar", "none needed"),
         Entry(
             "questions-words", "queries", "19,544 analogies of words in 14 sections", "Apache-2.0",

@@ -11,7 +11,7 @@ import math
 import os
 from pathlib import Path
 
-from . import catalogue, published
+from . import catalogue, published, tasks
 from .archives import read_bytes
 from .cells import number, suffix_of
 from .errors import DataError, Problems
@@ -95,9 +95,7 @@ def read_analogies(spec: str) -> Analogies:
         DataError: names the first bad line and how many more there are.
     """
     if spec == PLANTED:
-        from . import grammar
-
-        return {"planted": grammar.questions()}
+        return {"planted": tasks.module("planted-grammar").questions()}
     problems = Problems()
     text, path = _content(spec, "analogies", TEXTS, problems)
     found: Analogies = {}

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import published
+from . import published, tasks
 from .archives import read_bytes, read_members
 from .beside import ORDER, Told, splits_by_name
 from .errors import DataError, Problem, Problems, one_line
@@ -195,6 +195,8 @@ def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) 
         if len(names) > 1:
             notes.append(f"text: {one}, characters: {_sizes(more)}{_drawn(cut)}")
     data = _dataset(pieces, cut if len(names) == 1 else [], texts, problems)
+    if len(names) == 1 and name in tasks.listed():
+        return tasks.knowing(data, tasks.drawn(name, seed))
     return replace(data, notes=notes + data.notes)
 
 
@@ -208,10 +210,8 @@ def _named(
         from .embedded import pydoc
 
         texts = {Path("pydoc_data.topics"): pydoc(words=name == "pydoc-words")}
-    elif name == "planted-grammar":
-        from .grammar import draw
-
-        texts = {Path(name): draw(seed)}
+    elif name in tasks.listed():
+        texts = {Path(name): tasks.drawn(name, seed).splits["train"].x}
     elif name == "brown":
         (path,) = published.get(name).values()
         texts = {path: _without_tags(path)}

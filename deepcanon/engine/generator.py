@@ -20,7 +20,7 @@ from deepcanon.engine.portions import in_portions
 from deepcanon.engine.run import Run
 from deepcanon.parts.judge import judge_against_real
 from deepcanon.parts.mixtures import mixture_cover
-from deepcanon.parts.standardize import Standardize
+from deepcanon.parts.standardize import Standardize, channel_statistics
 from deepcanon.ranges import NonNegative
 from deepcanon.verb_options import Sampling
 
@@ -72,10 +72,12 @@ class Draws(Generates, Exports):
 
     @classmethod
     def learn(cls, config: GeneratorOptions, data: Dataset) -> dict[str, Any]:
-        """What brings pixels into [-1, 1] or centres points; with --score a judge of the labelled images."""
-        x, images = data["train"].x, data.kind == "images"
-        shift = torch.full((x.shape[1],), 127.5) if images else x.mean(0)
-        scale = shift.clone() if images else torch.ones(x.shape[1])
+        """What brings pixels into [-1, 1] or standardises columns; with --score a judge of the labelled images."""
+        x = data["train"].x
+        if data.kind == "images":
+            shift, scale = torch.full((2, x.shape[1]), 127.5)
+        else:
+            shift, scale = (each.float() for each in channel_statistics(part.x for part in data["train"].chunks()))
         judge = judge_facts(data, config.samples) if config.score else {}
         return {"shape": list(x.shape[1:]), "shift": shift, "scale": scale, **judge}
 
@@ -92,13 +94,14 @@ class Draws(Generates, Exports):
         return values.round().clamp(0, 255).to(torch.uint8) if len(self.shape) == 3 else values
 
     def measured(self, samples: Tensor, real: Split) -> dict[str, float]:
-        """How well points cover the mixture that the data are drawn from, or what a judge makes of pictures."""
-        reader = self.facts["reader"]
+        """What a judge makes of pictures; of points how well they cover a mixture of which the centres are known."""
         if len(self.shape) == 1:
-            samples = samples.cpu()
-            centres, sigma = torch.tensor(reader["centres"]), reader["sigma"]
-            floor = mixture_cover(real.x, centres, sigma)["good"]
-            return {**mixture_cover(samples, centres, sigma), "real_good": floor}
+            truth = self.run.data.truth
+            if "centres" not in truth:
+                return {}
+            known = truth["centres"], truth["sigma"]
+            floor = mixture_cover(real.x.float(), *known)["good"]
+            return {**mixture_cover(samples.cpu(), *known), "real_good": floor}
         judged = judged_from(self.facts, self.run.device)
         if judged is None or real.y is None:
             return {}

@@ -81,3 +81,37 @@ def test_gaussians_on_a_circle():
 def test_options_of_files_are_refused():
     with pytest.raises(DataError, match=r"gaussians-8: is generated.*leave --target out"):
         open_data(("tables",), "gaussians-8", options={"tables": {"target": "x"}})
+
+
+@pytest.mark.parametrize("source", ["laplace", "uniform", "gaussian"])
+def test_mixed_sources_by_quadrature_of_one_and_the_volume_of_the_mixing(source):
+    options = {"mixture": 3, "source": source, "samples": 40_000}
+    data = open_data(("tables",), "mixed-sources", seed=4, options={"tables": options})
+    assert data.counts() == {"train": 40_000, "valid": 4_000, "test": 4_000}
+    mixing, x = data.truth["mixing"].numpy(), data["train"].x.numpy()
+    np.testing.assert_allclose(data.truth["sources"].numpy() @ mixing.T, x)
+    s = np.linspace(-20, 20, 400_001)
+    kinds = {"laplace": np.exp(-abs(s)) / 2, "uniform": (s >= 0) & (s < 1.0)}
+    p = kinds.get(source, np.exp(-(s**2) / 2) / np.sqrt(2 * np.pi)).astype(float)
+    area = s[1] - s[0]
+    mean = (p * s).sum() * area
+    nats, variance = -(p[p > 0] * np.log(p[p > 0])).sum() * area, (p * (s - mean) ** 2).sum() * area
+    volume = np.log(abs(np.linalg.det(mixing)))
+    assert known(data).optimum == pytest.approx(3 * nats + volume, abs=1e-3)
+    assert known(data).floor == pytest.approx(1.5 * np.log(2 * np.pi * np.e * variance) + volume, abs=1e-3)
+    sample = 0.5 * np.linalg.slogdet(2 * np.pi * np.e * np.cov(x.T))[1]
+    assert known(data).floor == pytest.approx(sample, abs=0.03), "the covariance of the rows says the same"
+
+
+def test_gaussians_on_a_grid():
+    data = open_data(("tables",), "gaussians-25")
+    assert data.counts() == {"train": 50_000, "valid": 2_500, "test": 2_500}
+    x = data["train"].x
+    distance, nearest = torch.cdist(x.float(), data.truth["centres"]).min(1)
+    assert distance.square().mean().item() == pytest.approx(2 * 0.05**2, rel=0.02)
+    assert torch.bincount(nearest).min() > 1_800
+    tall = 1 / (25 * 2 * math.pi * 0.05**2)  # no other centre is near: log p of each point by its own
+    mean = (distance.double().square() / (2 * 0.05**2)).mean() - math.log(tall)
+    assert known(data).optimum == pytest.approx(mean.item(), abs=0.02)
+    sample = 0.5 * torch.logdet(2 * math.pi * math.e * x.T.cov())
+    assert known(data).floor == pytest.approx(sample.item(), abs=0.02)

@@ -71,21 +71,13 @@ def test_a_module_of_environments_that_cannot_be_imported(tmp_path, monkeypatch,
     assert not (tmp_path / "run").exists()
 
 
-# Points and tasks
+# Generated sets
 
 
-@pytest.mark.parametrize(
-    "spec", ["gaussians-24", "gaussians", "GAUSSIANS-25", "x" * 5000, "", "a\0b", "iris", "pydoc+iris"]
-)
-def test_what_is_not_a_set_of_points(tmp_path, monkeypatch, spec):
+@pytest.mark.parametrize("spec", ["gaussians-24", "GAUSSIANS-25", ""])
+def test_a_generated_set_is_named_exactly(tmp_path, monkeypatch, spec):
     monkeypatch.chdir(tmp_path)
-    refused(("points",), spec, "gaussians-25")
-
-
-def test_points_are_not_read(tmp_path):
-    (tmp_path / "points.csv").write_text("x,y\n1,2\n")
-    refused(("points",), str(tmp_path / "points.csv"), "gaussians-25")
-    assert open_data(("points",), "gaussians-25").counts() == {"train": 50_000, "valid": 2_500, "test": 2_500}
+    refused(("tables",), spec, "gaussians-25")
 
 
 @pytest.mark.parametrize("spec", ["digits", "x.csv", "x" * 5000, "a\0b"])

@@ -5,8 +5,9 @@ from collections import Counter
 
 import pytest
 
-from deepcanon.data import DataError, grammar, open_data, published
+from deepcanon.data import DataError, open_data, published
 from deepcanon.data.queries import read_analogies, read_pairs
+from deepcanon.data.tasks import planted_grammar as grammar
 
 PAIRS = "Word 1,Word 2,Human (mean)\nlove,sex,6.77\n\ntiger,cat,7.35\n"
 QUESTIONS = (
@@ -103,7 +104,7 @@ def test_the_planted_grammar():
     ].x
     sentences = [line.split() for line in text.splitlines()]
     assert len(sentences) == 20_000 and {len(s) for s in sentences} == {5}
-    assert set(text.split()) == set(grammar.words()) and text == grammar.draw(1) != grammar.draw(0)
+    assert set(text.split()) == set(grammar.words()) and text == grammar.text(1) != grammar.text(0)
     near = {word: Counter() for word in ("king", "queen", "kings")}
     for sentence in sentences:
         for word in near.keys() & set(sentence):

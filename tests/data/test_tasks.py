@@ -41,10 +41,13 @@ def test_a_set_of_the_catalogue_with_known_scores(name):
 
 @every
 def test_it_is_told_by_the_seed(name):
+    """All but the points that papers compare on, which are the same for everyone."""
     first, again, other = opened(name), opened(name), opened(name, seed=1)
     assert first.fingerprint() == again.fingerprint()
-    here, there = (batches(data, seed) for data, seed in ((first, 0), (other, 1)))
-    assert here != there or first.fingerprint() != other.fingerprint()
+    if isinstance(first["train"], DrawnSplit):
+        assert batches(first, 0) != batches(other, 1)
+    else:
+        assert (first.fingerprint() == other.fingerprint()) == (name == "gaussians-25")
 
 
 def batches(data, seed, size=6, steps=(0, 1)):

@@ -282,7 +282,7 @@ def test_a_set_is_not_joined_with_itself():
         ("pydoc+digits", ()),
         ("pydoc+pydoc", ()),
         ("wordsim353", ()),
-        ("gaussians-25", ("points",)),
+        ("gaussians-25", ("tables",)),
         ("x" * 5000, ()),
         ("", ()),
         ("~nobody-of-that-name/x", ()),

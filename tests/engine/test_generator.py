@@ -44,19 +44,21 @@ class Toy(Draws, engine.Recipe[Config]):
         return {}
 
 
-def made(kind, x, **facts):
-    data = Dataset(kind, {"train": Split(x)}, {"kind": kind, **facts})
+def made(kind, x, **truth):
+    data = Dataset(kind, {"train": Split(x)}, {"kind": kind}, truth=truth)
     learned = {**Toy.learn(Config(), data), "reader": data.describe()}
     return Toy(Config(), learned, Run(Settings(device="cpu", steps=1), None, lambda: data)), data
 
 
 def test_points_are_drawn_in_the_data_s_own_units_and_measured():
-    x = torch.randn(400, 2) * 0.01 + torch.tensor([3.0, -1.0])
-    of, data = made("points", x, centres=[[3.0, -1.0]], sigma=1.0)
+    x = torch.randn(400, 2) * torch.tensor([1.0, 0.5]) + torch.tensor([3.0, -1.0])
+    of, data = made("tables", x, centres=torch.tensor([[3.0, -1.0]]), sigma=1.0)
     noise = torch.tensor([[0.5, 0.0], [0.0, -2.0]])
-    torch.testing.assert_close(of.drawn(noise), noise + x.mean(0))
+    torch.testing.assert_close(of.drawn(noise), noise * x.std(0, correction=0) + x.mean(0))
+    of.preprocess = Standardize(x.mean(0), torch.ones(2))
     found = of.measured(of.drawn(torch.randn(2000, 2)), data["train"])
-    assert found["modes"] == 1 and found["real_good"] == 1
+    assert found["modes"] == 1 and found["real_good"] > 0.98
+    assert made("tables", x)[0].measured(x, data["train"]) == {}, "nothing is known of the source"
     assert found["good"] == pytest.approx(1 - torch.tensor(-4.5).exp().item(), abs=0.01)
     shown = of.figures()["samples"]
     assert isinstance(shown, Plot) and [line.label for line in shown.lines] == ["data", "samples"]

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import TypeCheckError
 from oracles import word2vec as oracle
 
-from deepcanon.data import grammar
+from deepcanon.data.tasks import planted_grammar as grammar
 from deepcanon.parts.embedding_queries import EmbeddingQueries
 from deepcanon.parts.vocabulary import Vocabulary
 from deepcanon.representation import Word2Vec, negative_sampling_loss, shifted_pmi
@@ -208,7 +208,7 @@ def test_adagrad_slows_each_word_by_its_own_gradients():
 
 def planted(architecture, shared, steps):
     """The scores of the planted grammar's analogies before and after learning by hand."""
-    text = grammar.draw(0, 8_000)
+    text = grammar.text(0, 8_000)
     vocabulary = Vocabulary.build(text, "words")
     tokens = vocabulary.encode(text)
     corpus, size, generator = tokens.view(-1, 6)[:, :5], len(vocabulary), torch.Generator().manual_seed(0)

@@ -5,14 +5,15 @@ kind of data that it gives, both read as text, without torch. Its function
 
     def draw(seed: int, options: dict[str, Any]) -> Task
 
-gives splits of that kind's raw examples (pixels as uint8, columns as float64, documents as strings); of texts it is
-`draw(seed) -> str`. Examples are a pure function of (seed, step), as a `DrawnSplit`, or a finite set from the seed.
+gives splits of that kind's raw examples: pixels as uint8, rows of a table as numbers, documents as strings; of a text
+the whole as one split, which its reader cuts. Examples are a pure function of (seed, step), as a `DrawnSplit`, or a
+finite set from the seed.
 """
 
 import functools
 import importlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from ..known import Known
 if TYPE_CHECKING:
     from ..splits import Dataset, Split
 
-__all__ = ["Task", "listed", "module", "read"]
+__all__ = ["Task", "drawn", "knowing", "listed", "module", "read"]
 
 FOLDER = Path(__file__).parent
 
@@ -63,6 +64,18 @@ def module(name: str) -> Any:
     return importlib.import_module(f".{name.replace('-', '_')}", __name__)
 
 
+@functools.lru_cache(maxsize=2)
+def drawn(name: str, seed: int) -> Task:
+    """A generated text, which several parts of its reader look at."""
+    return module(name).draw(seed, {})
+
+
+def knowing(data: "Dataset", task: Task) -> "Dataset":
+    """The data set with what is known of the task, which its notes tell."""
+    notes = [*data.notes, *(known.line() for known in task.known)]
+    return replace(data, notes=notes, known=task.known, truth=task.truth)
+
+
 def read(name: str, seed: int = 0, options: dict[str, Any] | None = None) -> "Dataset":
     """A generated set as its kind's reader would give it.
 
@@ -71,4 +84,4 @@ def read(name: str, seed: int = 0, options: dict[str, Any] | None = None) -> "Da
     """
     kind, _ = listed()[name]
     task = module(name).draw(seed, options or {})
-    return importlib.import_module("._forms", __name__).FORMS[kind](name, task, seed, options or {})
+    return knowing(importlib.import_module("._forms", __name__).FORMS[kind](name, task, seed, options or {}), task)

@@ -23,12 +23,6 @@ def _whole(kind: str, name: str, task: Task, seed: int, facts: dict[str, Any], t
     return Dataset(kind, task.splits, facts, notes, record)
 
 
-def _knowing(data: Dataset, task: Task) -> Dataset:
-    return replace(
-        data, notes=[*data.notes, *(known.line() for known in task.known)], known=task.known, truth=task.truth
-    )
-
-
 def _images(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dataset:
     channels = image_sets.image_options(options)[1]
     if channels == 3:
@@ -81,9 +75,5 @@ def _documents(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dat
 Form = Callable[[str, Task, int, dict[str, Any]], Dataset]
 
 
-def _known(form: Form) -> Form:
-    return lambda name, task, seed, options: _knowing(form(name, task, seed, options), task)
-
-
-FORMS: dict[str, Form] = {"images": _known(_images), "tables": _known(_tables), "documents": _known(_documents)}
+FORMS: dict[str, Form] = {"images": _images, "tables": _tables, "documents": _documents}
 """By the kind of the examples."""

@@ -1,10 +1,26 @@
-"""A drawn grammar with known analogies: nouns by role, gender and number, beside words that mark each of the three."""
+"""20,000 sentences of a drawn grammar: nouns by role, gender and number, and words that mark each of the three.
+
+Analogies hold by construction: king is to queen as uncle is to aunt (another gender), as king is to kings (another
+number), 1,440 of them in the set of queries `planted-analogies`. Whoever guesses among the other words of the
+vocabulary answers 1 / (V - 3) of them rightly.
+
+>>> from deepcanon.data.tasks.planted_grammar import questions, text
+>>> len(text(0, sentences=2).split()), questions()[0]
+(10, ('king', 'queen', 'prince', 'princess'))
+"""
+
+from typing import Any
 
 import numpy as np
 
-from .seeds import stream_seed
+from ..known import Known
+from ..seeds import stream_seed
+from ..splits import Split
+from . import Task
 
-__all__ = ["MARKERS", "NOUNS", "draw", "questions", "words"]
+__all__ = ["KIND", "MARKERS", "NOUNS", "draw", "questions", "text", "words"]
+
+KIND = "text"
 
 ROLES = """king queen kings queens, prince princess princes princesses, actor actress actors actresses, waiter waitress
 waiters waitresses, brother sister brothers sisters, uncle aunt uncles aunts, father mother fathers mothers, son
@@ -20,7 +36,7 @@ def words() -> list[str]:
     return [noun for role in NOUNS for noun in role] + [f"{kind}-{m}" for kind in kinds for m in range(MARKERS)]
 
 
-def draw(seed: int, sentences: int = SENTENCES) -> str:
+def text(seed: int, sentences: int = SENTENCES) -> str:
     """Sentences of a noun, two marks of its role, one of its gender and one of its number, mixed; one a line."""
     random = np.random.Generator(np.random.PCG64(stream_seed(seed, 0, "grammar")))
     role, gender, number = (random.integers(many, size=sentences) for many in (len(NOUNS), 2, 2))
@@ -43,3 +59,11 @@ def questions() -> list[tuple[str, str, str, str]]:
     same = [(one, two) for one in steps for two in steps if one[0] - one[1] == two[0] - two[1]]
     pairs = [(x, y) for x in NOUNS for y in NOUNS if x is not y]
     return [(x[a], x[b], y[c], y[d]) for x, y in pairs for (a, b), (c, d) in same]
+
+
+def draw(seed: int, options: dict[str, Any]) -> Task:
+    """The text, which its reader cuts into splits, and the questions that hold in it."""
+    known = Known(
+        "analogies", 1 / (len(words()) - 3), 1.0, "", ("a guess among the other words", "all hold by construction")
+    )
+    return Task({"train": Split(text(seed))}, (known,), {}, {"questions": questions()})
