@@ -51,6 +51,7 @@ __all__ = [
     "Repeats",
     "Schedule",
     "ScheduleName",
+    "Sequences",
     "Share",
     "Splits",
     "Tables",
@@ -161,6 +162,12 @@ class Text(Splits):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sequences(Splits):
+    length: Annotated[int, Range("[2, inf)")] = 100
+    """Generated sequences: steps of each."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tokens(Text):
     minimum_count: Whole = 1
     """Text: tokens that occur less often become the unknown token."""
@@ -185,8 +192,9 @@ READERS: dict[str, tuple[type, ...]] = {
     "tables": (Tables, Mixtures, Examples),
     "text": (Text,),
     "documents": (Documents, Examples),
+    "sequences": (Sequences,),
     "environment": (),
-    "task": (),
+    "nothing": (),
 }
 """The options of each kind of reader."""
 

@@ -59,7 +59,7 @@ class Trained:
         data = None if data is None else in_memory(data)
         content = read_config(folder)
         self.head, module = resolve(content["name"])
-        if data and (self.head.data == ("task",) or issubclass(module.Recipe, Experiment | SizeExperiment)):
+        if data and (self.head.data == ("nothing",) or issubclass(module.Recipe, Experiment | SizeExperiment)):
             raise UsageError(f"{self.head.name} compares on the data of its own run: leave --data out")
         read = opener(self.head, data, lambda: self.recipe.facts, moved_data(folder))
 

@@ -43,7 +43,7 @@ def eval_command(parser: Parser, arguments: list[str]) -> int:
     }
     if given.json:
         return print_json(content)
-    print(f"{trained.name} at step {trained.step} on {trained.data or 'a task of its own'} ({split})")
+    print(f"{trained.name} at step {trained.step} on {trained.data or 'no data'} ({split})")
     for name, value in values.items():
         print(f"  {name:16} {value:.6g}" if isinstance(value, float) else f"  {name:16} {value}")
     return 0

@@ -23,7 +23,7 @@ __all__ = [
     "open_data", "read_inputs",
 ]  # fmt: skip
 
-KINDS = ("images", "tables", "text", "documents", "environment", "task")
+KINDS = ("images", "tables", "text", "documents", "sequences", "environment", "nothing")
 PATHS = ("images", "tables", "text", "documents")  # the kinds that are read from a path
 IN_MEMORY = "arrays in memory"
 CATALOGUE = "catalogue:"  # before a name: the published set, whatever lies here under that name
@@ -44,8 +44,8 @@ def _accepted(kinds: Sequence[str]) -> str:
 
 
 def _open(kinds: Sequence[str], spec: str, seed: int, options: Options, problems: Problems) -> "Dataset":
-    if tuple(kinds) == ("task",) or ("task" in kinds and not spec):
-        return _reader("task").read(spec)
+    if "nothing" in kinds:
+        return _reader("nothing").read(spec)
     if spec == IN_MEMORY:
         raise problems.fail(
             spec, "", "were given by the caller, and the run does not keep them", "give data=(x, y) again"
@@ -84,7 +84,8 @@ def _open(kinds: Sequence[str], spec: str, seed: int, options: Options, problems
     paths = [kind for kind in kinds if kind in PATHS]
     fitting = [kind for kind in paths if _fits(kind, path, options)]
     if not fitting and len(paths) != 1:
-        raise problems.fail(path, "", f"is not {' or '.join(paths) or 'an environment'}", _accepted(kinds))
+        other = "an environment" if "environment" in kinds else f"a generated set of {kinds[0]}"
+        raise problems.fail(path, "", f"is not {' or '.join(paths) or other}", _accepted(kinds))
     kind = (fitting or paths)[0]
     data = _reader(kind).read(path, seed, options.get(kind), problems)
     if spec in catalogue.ENTRIES:

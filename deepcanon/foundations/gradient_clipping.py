@@ -1,7 +1,7 @@
 """Clipping of gradients by one global norm: a bound on the step that keeps its direction; by value for comparison.
 
 Paper: Pascanu, Mikolov and Bengio 2013, "On the difficulty of training recurrent neural networks" (arXiv:1211.5063),
-algorithm 1; the adding problem is Hochreiter and Schmidhuber's (1997).
+algorithm 1.
 
 g_1 ... g_P are the gradients of all parameters of a model, after every micro-batch has been added and any loss scale
 divided out; c is the limit.
@@ -38,9 +38,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 __all__ = [
-    "AddingProblem",
     "Clipped",
-    "adding_problem",
     "clip_gradients_",
     "clipped",
     "clipped_by_value",
@@ -53,13 +51,6 @@ class Clipped(NamedTuple):
 
     gradients: list[Tensor]
     norm: Tensor
-
-
-class AddingProblem(NamedTuple):
-    """Sequences of (number, mark) and the sum of the two marked numbers."""
-
-    inputs: Tensor
-    targets: Tensor
 
 
 def global_norm(gradients: Sequence[Tensor]) -> Float[Tensor, ""]:
@@ -107,22 +98,3 @@ def clipped_by_value(gradients: Sequence[Tensor], limit: float) -> Clipped:
     """Equation (3): each entry by itself, which turns the direction."""
     _, norm = _factor(gradients, limit)
     return Clipped([gradient.clamp(-limit, limit) for gradient in gradients], norm)  # (3)
-
-
-def adding_problem(batch: int, length: int, generator: torch.Generator | None = None) -> AddingProblem:
-    """A task with a lag: uniform numbers, two of them marked (one in each half), and their sum as the target.
-
-    Whoever always answers 1 has a mean squared error of 1/6, twice the variance 1/12 of one number.
-
-    Returns:
-        inputs [batch, length, 2] and targets [batch], on the CPU.
-    """
-    if batch < 1 or length < 2:
-        raise ValueError(f"{batch} sequences of length {length} hold no two numbers to add")
-    rows, half = torch.arange(batch), length // 2
-    numbers = torch.rand(batch, length, generator=generator)
-    marks = torch.zeros(batch, length)
-    first = torch.randint(half, (batch,), generator=generator)
-    second = torch.randint(half, length, (batch,), generator=generator)
-    marks[rows, first] = marks[rows, second] = 1
-    return AddingProblem(torch.stack([numbers, marks], 2), numbers[rows, first] + numbers[rows, second])

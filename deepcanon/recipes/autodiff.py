@@ -18,7 +18,7 @@ from deepcanon.options import Count
 from deepcanon.targets import metric, target
 
 SYSTEM = "foundations.autodiff"
-DATA = ("task",)
+DATA = ("nothing",)
 METRICS = {
     "error": metric("largest relative error of a value, tangent or adjoint", "share", "min"),
     "graphs": metric("random programs that were compared"),

@@ -24,7 +24,7 @@ from deepcanon.options import Count, Positive, Share
 from deepcanon.targets import metric, target
 
 SYSTEM = "foundations.gradient_check"
-DATA = ("task",)
+DATA = ("nothing",)
 METRICS = {
     "error": metric("largest relative error of the layer or pair of this step", "share", "min"),
     "error_layers": metric("largest relative error of the package's gradients", "share", "min"),

@@ -1,7 +1,7 @@
 """Plain recurrent networks on the adding problem, with and without clipping of the gradient's norm.
 
 Task: the sum of two marked numbers in a sequence of 100 (Pascanu et al. 2013); tanh networks by SGD
-with momentum, the same start and examples for every learning rate of both arms. Data: none.
+with momentum, the same start and examples for every learning rate of both arms. Data: sequences.
 Metrics: at how many rates an arm diverged (a loss that is not finite, or a smoothed loss above
 twice its first value), and the mean squared error at the rate that was best on validation; always
 answering 1 has 0.1667. Clipped, none diverges and the task is learned (0.031 with seed 0); without,
@@ -12,13 +12,12 @@ the large rates diverge, and the small ones learn late or are thrown back when t
 """
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from deepcanon.options import Count, NonNegative, Positive, Range, Share
+from deepcanon.options import Count, NonNegative, Positive, Sequences, Share
 from deepcanon.targets import metric, target
 
 SYSTEM = "foundations.gradient_clipping"
-DATA = ("task",)
+DATA = ("sequences",)
 METRICS = {
     "clipped": metric("squared error of the clipped network of the best rate", "", "min"),
     "unclipped": metric("squared error of the unclipped network of the best rate", "", "min"),
@@ -38,9 +37,7 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    length: Annotated[int, Range("[2, inf)")] = 100
-    """Numbers in a sequence."""
+class Config(Sequences):
     hidden: Count = 32
     """Units of each network."""
     limit: Positive = 0.25
@@ -60,11 +57,13 @@ class Config:
 
 
 PLAIN = Config(hidden=50, limit=1.0, learning_rates=(0.01,), momentum=0.0, iterations=50_000)
+SMALL = Config(length=10, hidden=8, learning_rates=(0.01, 0.5), batch=4)
+ADDING = {"data": "adding"}
 PRESETS = {
-    "smoke": (Config(length=10, hidden=8, learning_rates=(0.01, 0.5), batch=4), {"steps": 30}),
-    "default": (Config(length=50, iterations=6000), {}),
-    "paper": (PLAIN, {}),
-    "verify:adding": (Config(), {}),
+    "smoke": (SMALL, {**ADDING, "steps": 30}),
+    "default": (Config(length=50, iterations=6000), ADDING),
+    "paper": (PLAIN, ADDING),
+    "verify:adding": (Config(), ADDING),
 }
 
 import torch
@@ -72,19 +71,18 @@ import torch
 from deepcanon import engine
 from deepcanon.engine.figures import Line, Panels, Plot, Text
 from deepcanon.errors import UsageError
-from deepcanon.foundations.gradient_clipping import adding_problem, clipped, global_norm
+from deepcanon.foundations.gradient_clipping import clipped, global_norm
 from deepcanon.foundations.initialization import normal_, orthogonal_
 from deepcanon.parts.tanh_networks import TanhNetworks
 
 ARMS = ("clipped", "unclipped")
 CURVES = ("norms", "losses", "counts", "smooth", "first")
-BINS, SEQUENCES = 200, 2000  # points of a curve; sequences of an evaluation
+BINS = 200  # points of a curve
 LOST = 1e6  # stands for an error that is larger, or not finite
 
 
 class Recipe(engine.Recipe[Config]):
     state = ("model", "velocity", *CURVES, "diverged", "stopped")
-    splits = ("valid", "test")
     parallel = "none: the networks are trained side by side already"
 
     @classmethod
@@ -109,13 +107,10 @@ class Recipe(engine.Recipe[Config]):
     def plan(self):
         return self.config.iterations
 
-    def draw(self, stream, batch):
-        problem = adding_problem(batch, self.config.length, self.run.generator(stream))
-        return (self.run.to(t).to(self.model.W.dtype) for t in problem)
-
     @torch.no_grad()
     def step(self, step):
-        losses, gradients = self.model.gradients(*self.draw("sequences", self.config.batch))
+        batch = self.run.batch(self.run.data["train"], self.config.batch)
+        losses, gradients = self.model.gradients(*(t.to(self.model.W.dtype) for t in batch))
         losses, bin_ = losses.cpu(), step * BINS // self.run.steps
         for k, rate in enumerate(self.rates):
             if self.stopped[k]:
@@ -146,7 +141,8 @@ class Recipe(engine.Recipe[Config]):
 
     def errors(self, split):
         """Of each network [arms, rates], and of the constant answer 1."""
-        inputs, targets = self.draw(f"{split} sequences", SEQUENCES)
+        rows = self.run.data[split]
+        inputs, targets = (self.run.to(t).to(self.model.W.dtype) for t in (rows.x, rows.y))
         errors = (self.model(inputs) - targets).square().mean(1).cpu().nan_to_num(LOST, LOST)
         errors[torch.tensor(self.stopped)] = LOST
         return errors.clamp(max=LOST).view(2, -1), (targets - 1).square().mean()

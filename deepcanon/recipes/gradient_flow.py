@@ -17,7 +17,7 @@ from deepcanon.options import NonNegative, Number, Positive, Range
 from deepcanon.targets import metric, target
 
 SYSTEM = "foundations.gradient_flow"
-DATA = ("task",)
+DATA = ("nothing",)
 METRICS = {
     "linear_gap": metric("largest |norm / rho^t - 1| of the linear networks", "share", "min"),
     "*_factor": metric("factor by which the Jacobian's norm changes", "a step or layer"),

@@ -17,7 +17,7 @@ from deepcanon.options import Count, NonNegative, Range
 from deepcanon.targets import metric, target
 
 SYSTEM = "foundations.holdout"
-DATA = ("task",)
+DATA = ("nothing",)
 METRICS = {
     "largest_gap": metric("simulated minus exact rate, largest of all cells", "standard errors"),
     "rule": metric("equal models that the rule calls different, mean of all cells", "share"),

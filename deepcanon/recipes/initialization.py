@@ -18,7 +18,7 @@ from deepcanon.options import Range
 from deepcanon.targets import metric, target
 
 SYSTEM = "foundations.initialization"
-DATA = ("task",)
+DATA = ("nothing",)
 METRICS = {
     "*_gradient_first": metric("variance of the gradient in the first layer over that in the last"),
     "*_gradient_low": metric("smallest variance of the gradient in a layer over that in the last"),

@@ -16,7 +16,7 @@ from deepcanon.options import Count, Number, Positive, Range
 from deepcanon.targets import metric, target
 
 SYSTEM = "foundations.learning_rate_decay"
-DATA = ("task",)
+DATA = ("nothing",)
 SCHEDULES = ("constant", "step", "exponential", "inverse", "cosine")
 METRICS = {
     "plateau_ratio": metric("mean square in the second half at a constant rate, over its limit"),

@@ -15,7 +15,7 @@ from deepcanon.options import Count, NonNegative, Share
 from deepcanon.targets import metric, target
 
 SYSTEM = "foundations.momentum"
-DATA = ("task",)
+DATA = ("nothing",)
 METRICS = {
     "gradient_descent": metric(
         "factor by which gradient descent shrinks the distance", "a step", "min"

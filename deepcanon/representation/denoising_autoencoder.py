@@ -12,11 +12,11 @@ x [N, D] clean, u [N, D] corrupted; h [N, H] hidden code; phi the hidden activat
     loss = E(r(u), x)                              against the CLEAN x, a new u at every step           (4)
     r*(u) - u = sigma^2 grad log p_sigma(u)        for (2) and squared error, p_sigma the density of u   (5)
     |J_h(x)|^2 = sum_jd (dh_j / dx_d)^2            what a contractive autoencoder penalises             (6)
-    c(t) = sum_k (a_k cos kt + b_k sin kt) / sqrt(k)   a closed curve: data whose manifold is known     (7)
+    cos(r(u) - u, c(u) - u),  c(u) the point of a known support of the data that is nearest to u        (7)
 
-Of Gaussian data the best linear r is the Wiener filter Sigma (Sigma + sigma^2 I)^-1; near a curved manifold such as
-(7), with orthonormal a_k, b_k [D], r(u) - u points back to it. With no corruption and H >= D the identity is a
-minimum, and nothing need be learned.
+Of Gaussian data the best linear r is the Wiener filter Sigma (Sigma + sigma^2 I)^-1; near a curved manifold r(u) - u
+points back to it, and (7) is close to 1. With no corruption and H >= D the identity is a minimum, and nothing need be
+learned.
 
 Departures: Glorot's initialisation; other units than the logistic ones of the paper can be chosen.
 
@@ -29,8 +29,6 @@ Departures: Glorot's initialisation; other units than the logistic ones of the p
     ((4, 20), (4, 8))
 """
 
-import math
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -41,11 +39,12 @@ from deepcanon.parts.noise import normal, uniform
 __all__ = [
     "CORRUPTIONS",
     "DenoisingAutoencoder",
-    "WindingCurve",
     "add_gaussian",
     "jacobian_norm",
     "mask_inputs",
+    "nearest",
     "salt_and_pepper",
+    "way_back",
 ]
 
 
@@ -148,51 +147,27 @@ def jacobian_norm(model: DenoisingAutoencoder, inputs: Float[Tensor, "batch feat
     return slope.square() @ model.encoder.weight.square().sum(1)
 
 
-class WindingCurve:
-    """Equation (7).
+def nearest(
+    points: Float[Tensor, "points dimensions"], support: Float[Tensor, "support dimensions"]
+) -> Float[Tensor, "points dimensions"]:
+    """Of each point the nearest one of the support."""
+    if points.ndim != 2 or support.ndim != 2 or points.shape[1] != support.shape[1]:
+        raise ValueError(f"points {tuple(points.shape)} do not lie in the space of the support {tuple(support.shape)}")
+    return support[torch.cdist(points, support).argmin(1)]
 
-    Args:
-        axes: a_1 .. a_K and then b_1 .. b_K as columns [D, 2K].
+
+def way_back(
+    corrupted: Float[Tensor, "points dimensions"],
+    reconstructed: Float[Tensor, "points dimensions"],
+    support: Float[Tensor, "support dimensions"],
+) -> dict[str, Tensor]:
+    """How well r(u) - u points back to the support of the data, given by many points, and how far from it r(u) is.
+
+    Returns:
+        cosine: (7), mean over the points.
+        distance: of r(u) from the support, as a share of that of u.
     """
-
-    def __init__(self, axes: Float[Tensor, "dimensions waves"]) -> None:
-        if axes.ndim != 2 or axes.shape[1] % 2:
-            raise ValueError(f"axes {tuple(axes.shape)} are not [D, 2K]")
-        self.axes = axes
-        self.plane = axes[:, [0, axes.shape[1] // 2]]
-        """a_1 and b_1: the plane of the slowest turn [D, 2]."""
-
-    @staticmethod
-    def draw(dimensions: int, waves: int) -> Float[Tensor, "dimensions waves"]:
-        """Orthonormal axes, from torch's default generator."""
-        return torch.linalg.qr(torch.randn(dimensions, waves)).Q
-
-    def points(self, turns: Float[Tensor, "points"]) -> Float[Tensor, "points dimensions"]:
-        """Where the curve is after these parts of a whole turn, t / (2 pi)."""
-        k = torch.arange(1, self.axes.shape[1] // 2 + 1, dtype=turns.dtype, device=turns.device)
-        angles = (2 * math.pi * turns)[:, None] * k
-        waves = torch.cat([angles.cos() / k.sqrt(), angles.sin() / k.sqrt()], 1)
-        return waves @ self.axes.T.to(waves)  # (7)
-
-    def nearest(
-        self, points: Float[Tensor, "points dimensions"], steps: int = 4000
-    ) -> Float[Tensor, "points dimensions"]:
-        """The point of the curve that is nearest to each, out of `steps` evenly spaced ones."""
-        if points.ndim != 2 or points.shape[1] != len(self.axes):
-            raise ValueError(f"points {tuple(points.shape)} do not lie in the space of axes {tuple(self.axes.shape)}")
-        curve = self.points(torch.linspace(0, 1, steps + 1, dtype=points.dtype, device=points.device)[:-1])
-        return curve[torch.cdist(points, curve).argmin(1)]
-
-    def judge(
-        self, corrupted: Float[Tensor, "points dimensions"], reconstructed: Float[Tensor, "points dimensions"]
-    ) -> dict[str, Tensor]:
-        """How well r(u) - u points back to the curve, and how far from it r(u) is.
-
-        Returns:
-            cosine: of r(u) - u with the way from u to the curve, mean over the points.
-            distance: of r(u) from the curve, as a share of that of u.
-        """
-        back = self.nearest(corrupted) - corrupted
-        left = self.nearest(reconstructed) - reconstructed
-        cosine = F.cosine_similarity(reconstructed - corrupted, back).mean()
-        return {"cosine": cosine, "distance": left.norm(dim=1).mean() / back.norm(dim=1).mean()}
+    back = nearest(corrupted, support) - corrupted
+    left = nearest(reconstructed, support) - reconstructed
+    cosine = F.cosine_similarity(reconstructed - corrupted, back).mean()  # (7)
+    return {"cosine": cosine, "distance": left.norm(dim=1).mean() / back.norm(dim=1).mean()}

@@ -3,10 +3,10 @@ from oracles import denoising_autoencoder as oracle
 
 from deepcanon.representation import DenoisingAutoencoder
 from deepcanon.representation.denoising_autoencoder import (
-    WindingCurve,
     add_gaussian,
     jacobian_norm,
     mask_inputs,
+    nearest,
     salt_and_pepper,
 )
 
@@ -51,19 +51,11 @@ FUNCTIONS = (
         covers=("mask_inputs", "salt_and_pepper", "add_gaussian"),
     ),
     Case(
-        name="winding_curve",
+        name="nearest",
         build=None,
-        call=lambda turns, axes: WindingCurve(axes).points(turns),
-        inputs=lambda rng: (rng.random(5), rng.normal(size=(6, 4))),
-        oracle=lambda params, turns, axes: oracle.curve(turns, axes),
-        covers=("WindingCurve",),
-    ),
-    Case(
-        name="winding_curve_nearest",
-        build=None,
-        call=lambda points, axes: WindingCurve(axes).nearest(points, 50),
-        inputs=lambda rng: (rng.normal(size=(5, 6)), rng.normal(size=(6, 4))),
-        oracle=lambda params, points, axes: oracle.nearest(points, axes, 50),
+        call=nearest,
+        inputs=lambda rng: (rng.normal(size=(5, 6)), rng.normal(size=(50, 6))),
+        oracle=lambda params, points, support: oracle.nearest(points, support),
         skips={"gradcheck": "a search: the nearest point jumps"},
     ),
 )

@@ -3,7 +3,7 @@ from contract.cases import Case
 from oracles import gradient_clipping as oracle
 
 from deepcanon.foundations import clip_gradients_
-from deepcanon.foundations.gradient_clipping import adding_problem, clipped, clipped_by_value, global_norm
+from deepcanon.foundations.gradient_clipping import clipped, clipped_by_value, global_norm
 
 
 def gradients(rng):
@@ -19,11 +19,6 @@ def in_place(limit):
         return [parameter.grad for parameter in parameters], norm
 
     return call
-
-
-def drawn():
-    inputs, targets = adding_problem(5, 9, torch.Generator().manual_seed(0))
-    return inputs.double(), targets.double()
 
 
 FUNCTIONS = (
@@ -61,13 +56,5 @@ FUNCTIONS = (
         call=lambda *values: clipped_by_value(values, 0.5),
         inputs=gradients,
         oracle=lambda params, *values: oracle.by_value(values, 0.5),
-    ),
-    Case(
-        name="adding_problem",
-        build=None,
-        call=lambda: drawn()[1],
-        inputs=lambda rng: (),
-        oracle=lambda params: oracle.adding_targets(drawn()[0].numpy()),
-        covers=("adding_problem",),
     ),
 )

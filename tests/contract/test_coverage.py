@@ -251,7 +251,7 @@ def test_presets(path):
     for name, (config, settings) in head.presets.items():
         assert isinstance(config, head.config), name
         assert set(settings) <= SETTINGS, f"{name}: {sorted(set(settings) - SETTINGS)}"
-        assert settings.get("data") or "task" in head.data, f"{name} names no data"
+        assert settings.get("data") or "nothing" in head.data, f"{name} names no data"
         assert not {"steps", "minutes"} <= set(settings), f"{name} has steps and minutes"
         json.dumps(dataclasses.asdict(config))
         check_ranges(head.config, config)

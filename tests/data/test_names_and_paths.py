@@ -77,7 +77,7 @@ def test_options_of_a_check_belong_to_a_recipe(here, capsys):
     assert "data check RECIPE t.csv" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("kind", ["task", "environment"])
+@pytest.mark.parametrize("kind", ["nothing", "sequences", "environment"])
 def test_a_run_that_read_no_files_takes_none(here, kind):
     (here / "t.csv").write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match=f"learned from {kind} and takes no files"):

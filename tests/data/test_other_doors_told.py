@@ -81,8 +81,8 @@ def test_a_generated_set_is_named_exactly(tmp_path, monkeypatch, spec):
 
 
 @pytest.mark.parametrize("spec", ["digits", "x.csv", "x" * 5000, "a\0b"])
-def test_a_task_takes_no_data(spec):
-    refused(("task",), spec, "is not used: this recipe draws its own task; leave --data out")
+def test_a_recipe_that_needs_no_data_takes_none(spec):
+    refused(("nothing",), spec, "is not used: this recipe needs no data; leave --data out")
 
 
 # Pairs and analogies

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from torch import nn
 
 from deepcanon.foundations.gradient_clipping import (
-    adding_problem,
     clip_gradients_,
     clipped,
     clipped_by_value,
@@ -131,16 +130,6 @@ def test_parameters_without_a_gradient_are_left_out():
     torch.testing.assert_close(clip_gradients_(net.parameters(), 100.0), expected)
 
 
-def test_adding_problem():
-    inputs, targets = adding_problem(20_000, 100, torch.Generator().manual_seed(0))
-    numbers, marks = inputs.unbind(2)
-    assert set(marks.unique().tolist()) == {0.0, 1.0}
-    assert (marks[:, :50].sum(1) == 1).all() and (marks[:, 50:].sum(1) == 1).all()
-    assert marks.sum(0).min() > 300  # every place, 400 times on average
-    assert numbers.min() >= 0 and numbers.max() < 1
-    assert (targets - 1).square().mean().item() == pytest.approx(1 / 6, abs=0.004)
-
-
 # The recipe
 
 
@@ -164,8 +153,6 @@ def test_what_cannot_be_is_said():
             clipped([torch.ones(2)], limit)
     with pytest.raises(ValueError, match="no gradients"):
         clip_gradients_([nn.Parameter(torch.ones(2))], 1.0)
-    with pytest.raises(ValueError, match="3 sequences of length 1"):
-        adding_problem(3, 1)
 
 
 @pytest.mark.parametrize("fused", [True, False])

@@ -27,15 +27,5 @@ def wiener(covariance, sigma):
     return covariance @ np.linalg.inv(covariance + sigma**2 * np.eye(len(covariance)))
 
 
-def curve(turns, axes):
-    half = axes.shape[1] // 2
-    points = np.zeros((len(turns), len(axes)))
-    for place, t in enumerate(2 * np.pi * np.asarray(turns)):
-        for k in range(1, half + 1):
-            points[place] += (np.cos(k * t) * axes[:, k - 1] + np.sin(k * t) * axes[:, half + k - 1]) / k**0.5
-    return points
-
-
-def nearest(points, axes, steps):
-    grid = curve([i / steps for i in range(steps)], axes)
-    return np.array([min(grid, key=lambda other: ((point - other) ** 2).sum()) for point in points])
+def nearest(points, support):
+    return np.array([min(support, key=lambda other: ((point - other) ** 2).sum()) for point in points])

@@ -21,8 +21,3 @@ def clipped(gradients, limit):
 
 def by_value(gradients, limit):
     return [np.minimum(np.maximum(gradient, -limit), limit) for gradient in gradients], global_norm(gradients)
-
-
-def adding_targets(inputs):
-    """The sum of the marked numbers, counted sequence by sequence."""
-    return np.array([sum(number for number, mark in sequence if mark == 1) for sequence in inputs])

@@ -9,11 +9,12 @@ from oracles import denoising_autoencoder as oracle
 from deepcanon.parts.reconstruction import squared_error_of
 from deepcanon.representation import DenoisingAutoencoder
 from deepcanon.representation.denoising_autoencoder import (
-    WindingCurve,
     add_gaussian,
     jacobian_norm,
     mask_inputs,
+    nearest,
     salt_and_pepper,
+    way_back,
 )
 
 
@@ -91,28 +92,17 @@ def test_tied_weights_are_one_tensor():
     assert tied.encoder.weight.grad.abs().sum() > 0, "the decoder's share of the gradient is lost"
 
 
-def test_the_curve_is_closed_and_the_way_back_is_at_right_angles_to_it(monkeypatch):
-    torch.manual_seed(0)
-    curve = WindingCurve(WindingCurve.draw(20, 20).double())
-    torch.testing.assert_close(curve.axes.T @ curve.axes, torch.eye(20, dtype=torch.float64), atol=1e-5, rtol=0)
-    turns = torch.rand(50, dtype=torch.float64)
-    points = curve.points(turns)
-    torch.testing.assert_close(curve.points(turns + 1), points)
-    torch.testing.assert_close(
-        (points @ curve.plane).norm(dim=1), torch.ones(50, dtype=torch.float64), atol=1e-6, rtol=0
-    )
-    assert (curve.nearest(points) - points).norm(dim=1).max() < 0.01
-    ahead = curve.points(turns + 1e-6) - curve.points(turns - 1e-6)
-    away = torch.randn(50, 20, dtype=torch.float64)
-    away -= (away * ahead).sum(1, keepdim=True) / ahead.square().sum(1, keepdim=True) * ahead
-    noisy = points + 0.1 * away / away.norm(dim=1, keepdim=True)
-    found = curve.nearest(noisy)
-    assert (found - points).norm(dim=1).max() < 0.02, "the nearest point is the one that was left at a right angle"
-    half, beyond = curve.judge(noisy, (noisy + found) / 2), curve.judge(noisy, 2 * noisy - found)
-    assert half["cosine"] > 0.999 and half["distance"].item() == pytest.approx(0.5, abs=0.01)
-    assert beyond["cosine"] < -0.999 and beyond["distance"].item() == pytest.approx(2, abs=0.1)
+def test_the_way_back_is_the_one_to_the_nearest_point(monkeypatch):
+    """Of a line in space: half of the way back, and as far in the other direction."""
+    line = torch.zeros(2001, 3, dtype=torch.float64)
+    line[:, 0] = torch.linspace(-5, 5, 2001)
+    away = torch.randn(50, 2, dtype=torch.float64)
+    u = torch.cat([torch.rand(50, 1, dtype=torch.float64), away / away.norm(dim=1, keepdim=True)], 1)
+    found = nearest(u, line)
+    assert (found[:, 0] - u[:, 0]).abs().max() <= 0.0025 and not found[:, 1:].any()
+    half, beyond = way_back(u, (u + found) / 2, line), way_back(u, 2 * u - found, line)
+    assert half["cosine"] > 0.999 and half["distance"].item() == pytest.approx(0.5, abs=0.001)
+    assert beyond["cosine"] < -0.999 and beyond["distance"].item() == pytest.approx(2, abs=0.001)
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
-    with pytest.raises(ValueError, match=r"\(3, 5\).*\(20, 20\)"):
-        curve.nearest(torch.zeros(3, 5, dtype=torch.float64))
-    with pytest.raises(ValueError, match=r"\(20, 3\)"):
-        WindingCurve(torch.zeros(20, 3))
+    with pytest.raises(ValueError, match=r"\(3, 5\).*\(2001, 3\)"):
+        nearest(torch.zeros(3, 5, dtype=torch.float64), line)

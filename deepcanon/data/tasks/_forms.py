@@ -75,5 +75,11 @@ def _documents(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dat
 Form = Callable[[str, Task, int, dict[str, Any]], Dataset]
 
 
-FORMS: dict[str, Form] = {"images": _images, "tables": _tables, "documents": _documents}
+def _sequences(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dataset:
+    steps, features = task.splits["train"].x.shape[1:]
+    facts = {"length": steps, "features": features}
+    return _whole("sequences", name, task, seed, facts, [f"sequences: {steps} steps of {features} numbers"])
+
+
+FORMS: dict[str, Form] = {"images": _images, "tables": _tables, "documents": _documents, "sequences": _sequences}
 """By the kind of the examples."""

@@ -1,4 +1,4 @@
-"""The door of recipes that need no data: they draw their own task from the seed of the run."""
+"""The door of recipes that need no data: they calculate, simulate, or draw networks from the seed of the run."""
 
 from pathlib import Path
 from typing import Any
@@ -8,11 +8,11 @@ from .splits import Dataset
 
 __all__ = ["ACCEPTS", "fits", "read"]
 
-ACCEPTS = "nothing: the recipe draws its own task"
+ACCEPTS = "nothing: the recipe needs no data"
 
 
 def fits(path: Path) -> bool:
-    """No path is a task."""
+    """No path is nothing."""
     return False
 
 
@@ -26,5 +26,5 @@ def read(
     """
     if str(spec):
         remedy = "leave --data out"
-        raise DataError(Problem(str(spec), "", "is not used: this recipe draws its own task", remedy, skippable=False))
-    return Dataset("task", {}, {})
+        raise DataError(Problem(str(spec), "", "is not used: this recipe needs no data", remedy, skippable=False))
+    return Dataset("nothing", {}, {})
