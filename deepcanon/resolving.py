@@ -69,7 +69,7 @@ def opener(
     return open_
 
 
-def introduction(head: heads.Head, module: Any, preset: str) -> dict[str, Any]:
+def introduction(head: heads.Head, module: Any, preset: str, data: str | None = None) -> dict[str, Any]:
     """What `config.json` says of the recipe itself, for the report: it reads files only."""
     return {
         "preset": preset,
@@ -78,7 +78,8 @@ def introduction(head: heads.Head, module: Any, preset: str) -> dict[str, Any]:
         "metrics": {
             name: [known.sentence, known.unit, known.better] for name, known in {**STANDARD, **head.metrics}.items()
         },
-        "defaults": training.plain_config(module.Config()),
+        # Those of `train NAME` with nothing else, as its help and `show` have them.
+        "defaults": training.plain_config(module.Config(**heads.preset(head, "default", data)[0])),
         "verbs": ["resume", "eval", *verbs_of(module.Recipe)],
     }
 

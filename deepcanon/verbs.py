@@ -17,6 +17,7 @@ from deepcanon.engine import training
 from deepcanon.engine.checksums import differences, write_checked
 from deepcanon.engine.metrics import read_metrics
 from deepcanon.engine.report import write_report
+from deepcanon.engine.run import Run
 from deepcanon.errors import CheckpointError, NonFiniteError, UsageError
 from deepcanon.resolving import introduction, moved_data, next_folder, opener, resolve, settle
 from deepcanon.settings import Settings, build_config, read_config
@@ -78,10 +79,25 @@ def train(
         raise UsageError("under torchrun give --out DIR, so that all processes use the same folder")
     folder = Path(out) if out else next_folder(head.name)
     say(f"{folder}")
-    about = introduction(head, module, preset)
+    about = introduction(head, module, preset, settings.data)
     open_ = opener(head, data)
     training.train(module.Recipe, head.name, chosen, settings, folder, open_, say, quiet, about, child, plain, load)
     return load(folder, data=None if isinstance(data, str) else data)
+
+
+def untrained(name: str, data: str | None = None) -> Any:
+    """The recipe that `train NAME --data DATA` begins with; nothing is written.
+
+    Raises:
+        UsageError, DataError: as `train`.
+    """
+    head, module = resolve(name)
+    config, settings = settle(name, given={"data": data} if data else {})
+    settings = settings.with_(steps=settings.steps or 1, threads=1, precision="fp32", device="cpu")
+    found = opener(head)(config, settings)
+    facts = {**module.Recipe.learn(config, found), "reader": found.describe()}
+    run = Run(settings, None, lambda: found, module.Recipe.batches_per_step, lend=load)
+    return training.make(module.Recipe, config, facts, run)
 
 
 def child(
@@ -106,7 +122,7 @@ def child(
             training.resume(module.Recipe, folder, opener(head), quiet=True, plain=True, lend=load)
         else:
             shutil.rmtree(folder, ignore_errors=True)
-            chosen, about = build_config(Settings, settings), introduction(head, module, "trial")
+            chosen, about = build_config(Settings, settings), introduction(head, module, "trial", settings.get("data"))
             training.train(
                 module.Recipe,
                 head.name,

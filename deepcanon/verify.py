@@ -70,7 +70,7 @@ def verify(
             settings = build_config(Settings, {"threads": threads, **run_settings, "seed": seed})
             folder = out / f"{head.name}-{run}-{seed}"
             say(f"{head.name}, {run}, seed {seed}: {folder}")
-            about = {**introduction(head, module, f"verify:{run}"), "digest": digest}
+            about = {**introduction(head, module, f"verify:{run}", settings.data), "digest": digest}
             if _is_of(folder, digest, config, settings):
                 resume(folder, say=say, quiet=quiet)
             else:

@@ -37,19 +37,26 @@ def list_command(parser: Parser, arguments: list[str]) -> int:
 
 
 def show_command(parser: Parser, arguments: list[str]) -> int:
-    parser.add_argument("name", metavar="NAME", help="of a recipe")
+    parser.add_argument("name", metavar="NAME", help="of a recipe; with --layers also the folder of a run, or `last`")
     parser.add_argument("--source", action="store_true", help="print the system file itself")
+    parser.add_argument("--layers", action="store_true", help="print the layers and their parameters")
+    parser.add_argument("--data", metavar="D", help="with --layers: data whose shapes the layers are to fit")
     given = parser.parse_all(arguments)
+    if given.layers:
+        return _show_layers(given.name, given.data)
+    if given.data:
+        parser.error("--data belongs to --layers")
     head = heads.head(given.name)
     if given.source:
         print(heads.system_path(head).read_text(encoding="utf-8"), end="")
         return 0
     print(f"{head.name} ({head.subject}): {head.doc}")
+    defaults, _ = heads.preset(head, "default")  # what `train NAME` takes: as in its help and in reports
     for group, title in (("", "options"), ("training", "training options"), ("data", "options of the data")):
         if some := [option for option in head.options if option.group == group]:
             print(f"\n{title}:")
         for option in some:
-            print(f"  --{option.name.replace('_', '-')} {shown(option.default)}\n      {option.help}")
+            print(f"  --{option.name.replace('_', '-')} {shown(defaults[option.name])}\n      {option.help}")
     print("\nmetrics:")
     for name, metric in head.metrics.items():
         more = [metric.unit, {"min": "lower is better", "max": "higher is better", "": ""}[metric.better]]
@@ -65,6 +72,17 @@ def show_command(parser: Parser, arguments: list[str]) -> int:
         if measured:
             seen = f"measured {measured['value']:.6g} ({measured['verdict']})"
         print(f"  {run}: {target.condition}; {seen}\n      {MARKS[target.mark].split(':')[0]}: {target.source}")
+    return 0
+
+
+def _show_layers(name: str, data: str | None) -> int:
+    """Of a run, or of what `train NAME` would build."""
+    from deepcanon.cli.places import folder_of
+    from deepcanon.engine.layers import layers, table
+    from deepcanon.verbs import load, untrained
+
+    run = name == "last" or (Path(name) / "config.json").is_file()
+    print(table(layers(load(folder_of(name), data=data).recipe if run else untrained(name, data))))
     return 0
 
 

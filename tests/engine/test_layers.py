@@ -1,0 +1,50 @@
+"""The table of layers, and that "default" means one thing wherever it is told."""
+
+import json
+import re
+from types import SimpleNamespace
+
+from torch import nn
+
+from deepcanon import heads, verbs
+from deepcanon.cli import main
+from deepcanon.engine.layers import layers, table
+
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(10, 4)
+        self.output = nn.Linear(4, 10)
+        self.output.weight = self.embedding.weight
+        self.frozen = nn.Linear(2, 3).requires_grad_(False)
+
+
+def test_every_parameter_counts_once():
+    rows = layers(SimpleNamespace(model=Tied(), other="words"))
+    assert [row["name"] for row in rows] == ["model.embedding", "model.output", "model.frozen"]
+    assert [row["parameters"] for row in rows] == [40, 10, 9] and rows[1]["shapes"] == {"bias": [10]}
+    assert table(rows).endswith("59 parameters, 9 of them fixed")
+    assert table([]) == "no layers with parameters"
+
+
+def test_the_layers_are_those_that_a_run_would_have(capsys):
+    assert main(["show", "mlp", "--layers", "--data", "iris"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    module = verbs.untrained("mlp", "iris").model
+    assert lines[-1] == f"{sum(p.numel() for p in module.parameters()):,} parameters"
+    assert re.search(r"Linear +weight 128 x 4, bias 128 +640", lines[1]), "four measures of a flower"
+    assert main(["show", "mlp", "--data", "iris"]) == 2 and "--layers" in capsys.readouterr().err
+
+
+def test_default_is_what_train_takes_with_nothing_else(capsys, tmp_path):
+    """In the help, in `show`, and in what the report compares with."""
+    options, _ = heads.preset(heads.head("convnet"), "default")
+    assert options["epochs"] == 12 and heads.head("convnet").config().epochs != 12, "else this shows nothing"
+    main(["show", "convnet"])
+    assert "\n  --epochs 12\n" in capsys.readouterr().out
+    main(["train", "convnet", "--help"])
+    assert re.search(r"--epochs N [^-]*\(default: 12\)", capsys.readouterr().out)
+    about = {"preset": "smoke", "out": tmp_path / "run", "steps": 1, "quiet": True, "threads": 1, "precision": "fp32"}
+    verbs.train("convnet", **about)
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["defaults"]["epochs"] == 12
