@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from deepcanon.claims import interval
 from deepcanon.data.seeds import stream_seed
 from deepcanon.engine.contract import Metrics, Recipe
-from deepcanon.engine.figures import Line, Panels, Plot
+from deepcanon.engine.figures import Line, Panels, Plot, Text
 from deepcanon.engine.trials import Trials
 from deepcanon.options import Repeats, Tuning, group_of
 
@@ -187,6 +187,7 @@ CURVES = (
     "Error of each method by training examples (bands: 95 %), and the first minus the best other: below 0 the first is "
     "better."
 )
+TABLE = "What the first method gains over the best other: a difference is shown where its interval leaves 0 out."
 
 
 def disjoint(labels: Tensor, groups: int, seed: int) -> list[list[tuple[Tensor, Tensor, Tensor]]]:
@@ -292,4 +293,5 @@ class LearningCurves(nn.Module):
         curves = Plot(lines, x, "error on held-out examples, mean of the groups", log="x", ticks=sizes)
         gaps = [Line(gap, sizes, band=(low, high), style=".-"), Line([0.0] * len(sizes), sizes, colour=-1)]
         difference = Plot(gaps, x, f"{self.arms[0]} minus the best other", title, "x", ticks=sizes)
-        return {"learning-curves": Panels([curves, difference], columns=2, caption=CURVES)}
+        shown: dict[str, Any] = {"learning-curves": Panels([curves, difference], columns=2, caption=CURVES)}
+        return {**shown, "verdict": Text(f"{table}\n", TABLE)} if (table := self.table()) else shown

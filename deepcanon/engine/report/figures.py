@@ -56,20 +56,20 @@ def _spread(files: Sequence[Any], count: int) -> list[Any]:
 
 def figures_of(run: RunFiles, folder: str) -> str:
     """A card for each figure of a folder."""
-    blocks = []
+    blocks: list[tuple[bool, str]] = []
     for name, files in figure_files(run, folder, (".npz", ".png")).items():
         step, path = files[-1]
         try:
             latest, caption, wide = _drawn(path, name)
         except (OSError, ValueError) as error:
-            blocks.append(f"<p class='warn'>{escape(path.name)} cannot be shown: {escape(error)}</p>")
+            blocks.append((True, f"<p class='warn wide-one'>{escape(path.name)} cannot be shown: {escape(error)}</p>"))
             continue
         when = f" <small>step {step:,}</small>" if step >= 0 else ""
-        blocks.append(
-            f"<div class='picture{' wide-one' if wide else ''}'><h3>{escape(name.replace('_', ' '))}{when}</h3>"
-            f"{enlarging(latest, f'{folder}-{name}', caption)}{_earlier(files[:-1], name)}</div>"
-        )
-    return f"<div class='pictures'>{''.join(blocks)}</div>" if blocks else ""
+        card = f"<div class='picture{' wide-one' if wide else ''}'><h3>{escape(name.replace('_', ' '))}{when}</h3>"
+        card += f"{enlarging(latest, f'{folder}-{name}', caption)}{_earlier(files[:-1], name)}</div>"
+        blocks.append((wide, card))
+    blocks.sort(key=lambda block: block[0])  # narrow cards first, so that they stand in pairs
+    return f"<div class='pictures'>{''.join(card for _, card in blocks)}</div>" if blocks else ""
 
 
 def _drawn(path: Path, name: str) -> tuple[str, str, bool]:
@@ -81,9 +81,9 @@ def _drawn(path: Path, name: str) -> tuple[str, str, bool]:
         panels = draw(replace(figure, caption=figure.caption or name.replace("_", " ")))
     except Exception as error:  # the values come from a file: whatever is wrong with them, the page is written
         raise ValueError(f"{type(error).__name__}: {error}") from None
-    columns = f" style='--columns:{min(figure.columns, len(panels))}'" if isinstance(figure, Panels) else ""
+    columns = max(2, min(figure.columns, len(panels))) if isinstance(figure, Panels) else 1
     wide = len(panels) > 1 or (isinstance(figure, Tiles | Graph) and max(size_of(one)[0] for one in panels) > WIDTH)
-    return f"<span class='panels'{columns}>{''.join(panels)}</span>", figure.caption, wide
+    return f"<span class='panels' style='--columns:{columns}'>{''.join(panels)}</span>", figure.caption, wide
 
 
 def enlarging(content: str, name: str, caption: str) -> str:

@@ -64,7 +64,7 @@ code,pre{font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 .columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(340px,1fr));gap:16px;
   align-items:start}
 .columns .note{grid-column:1/-1;grid-row:2;margin-top:-6px}
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(460px,100%),1fr));gap:16px}
+.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(460px,100%),1fr));gap:16px}
 .chart{margin:0;background:var(--paper);border:1px solid var(--rule);border-radius:12px;
   padding:12px 14px 8px; position:relative}
 .chart .head{display:flex;flex-wrap:wrap;gap:4px 16px;font-size:14px;padding-right:96px;min-height:24px}
@@ -81,12 +81,12 @@ code,pre{font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 .chart input:checked+label{background:var(--accent);color:var(--paper);border-color:var(--accent)}
 .chart input:focus-visible+label{outline:2px solid var(--accent);outline-offset:2px}
 .two input:nth-of-type(1):checked~.log,.two input:nth-of-type(2):checked~.linear{display:none}
-.fig{display:block;width:100%;height:auto}
+.fig{display:block;width:100%;height:auto;max-width:760px}
 .line.faint{stroke-width:1.2;opacity:.55}
 .line.d1{stroke-dasharray:7 4}
 .line.d2{stroke-dasharray:2 4}
 .ring{fill:none;stroke:var(--line);stroke-width:1.6}
-.pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(400px,100%),1fr));
+.pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(400px,100%),1fr));
   gap:16px;align-items:start;grid-auto-flow:dense}
 .picture,.verdict .sample{min-width:0;background:var(--paper);border:1px solid var(--rule);border-radius:12px;
   padding:14px}

@@ -73,7 +73,7 @@ def scatter(figure: Scatter, hover: bool = True, alt: str = "") -> str:
         parts.append(_inside(area, drawn))
     words = {row: word for row, word in figure.texts.items() if 0 <= row < len(points) and seen[row]}
     for row, (left, base) in placed(places, words, area).items():
-        parts.append(text(words[row], left, base, kind="word small"))
+        parts.append(text(words[row], left, base, kind="word small halo"))
     if hover:
         parts += [_named(places[row], word) for row, word in words.items()]
     return svg(parts, WIDTH, below, alt)

@@ -29,11 +29,11 @@ def graph(figure: Graph, hover: bool = True, alt: str = "") -> str:
         c, d, e, f = p - 7 * a + 4 * b, q - 7 * b - 4 * a, p - 7 * a - 4 * b, q - 7 * b + 4 * a
         head = f"M{c:.1f} {d:.1f}L{p:.1f} {q:.1f}L{e:.1f} {f:.1f}"
         arrows.append(f'<path class="axis" d="M{x:.1f} {y:.1f}L{p:.1f} {q:.1f}{head}"/>')
-        middle = (x + 0.42 * (u - x), y + 0.42 * (v - y))
+        middle = (x + 0.36 * (u - x), y + 0.36 * (v - y))
         if edge.above:
-            boxes.append(text(edge.above, middle[0], middle[1] - 5, "middle", "small"))
+            boxes.append(text(edge.above, middle[0], middle[1] - 5, "middle", "small halo"))
         if edge.below:
-            boxes.append(text(edge.below, middle[0], middle[1] + 13, "middle", "small red"))
+            boxes.append(text(edge.below, middle[0], middle[1] + 13, "middle", "small red halo"))
     for index, (words, (x, y)) in enumerate(zip(figure.nodes, places, strict=True)):
         wide = width_of(words, 12) + 14
         kind = "box pale" if index in figure.given else "box"
@@ -42,7 +42,7 @@ def graph(figure: Graph, hover: bool = True, alt: str = "") -> str:
         )
         boxes.append(text(words, x, y + 4, "middle", "word"))
         if index in figure.below:
-            boxes.append(text(figure.below[index], x, y + 26, "middle", "small red"))
+            boxes.append(text(figure.below[index], x, y + 26, "middle", "small red halo"))
         if index in figure.beside:
             boxes.append(text(figure.beside[index], x + wide / 2 + 5, y + 4, kind="small"))
     beside = max((width_of(words, 10.5) for words in figure.beside.values()), default=0.0)

@@ -157,8 +157,8 @@ def tiles(figure: Tiles, hover: bool = True, alt: str = "") -> str:
     count, height, width = math.ceil(len(images) / per), *images.shape[1:3]
     margin = max(map(width_of, versions), default=0.0) + (10 if versions else 0)
     columns, tall = _columns(count, height * per, width, names, WIDE - margin - 20)
-    side = min((WIDE - margin - 20 - 4 * (columns - 1)) / columns, max(220.0, width))
-    side = min(side, 220.0 * width / height) if height > width else side
+    side = min((WIDE - margin - 20 - 4 * (columns - 1)) / columns, max(140.0, width))
+    side = min(side, 140.0 * width / height) if height > width else side
     scale = side / width
     parts, top = title(figure.title, WIDE)
     top += 4
@@ -195,12 +195,12 @@ def _columns(count: int, height: int, width: int, names: list[str], room: float)
     most = max(1, min(count, int((room + 4) // (least + 4))))
     if count > most * 12:  # many small ones: rather more in a row than a page of rows
         most = min(count, int((room + 4) // (max(widest, 28.0) + 4)))
-    square = max(1, min(most, round(math.sqrt(count * height / width) * 1.3)))
-    tall = max((len(name.split("\n")) for name in names), default=0)
-    for columns in range(most, square - 1, -1):
+    tall = min(2, max((len(name.split("\n")) for name in names), default=0))
+    wanted = most if height <= width else min(most, max(1, round(math.sqrt(count * height / width) * 1.3)))
+    for columns in range(wanted, max(0, math.ceil(0.6 * wanted) - 1), -1):
         if count % columns == 0:
-            return columns, min(2, tall)
-    return most if count > most else square, min(2, tall)
+            return columns, tall
+    return wanted, tall
 
 
 def _row(images: np.ndarray, left: float, top: float, side: float, tall: float, gap: float) -> list[str]:

@@ -23,6 +23,7 @@ RULES = (
 .fig .small{font-size:10.5px}
 .fig .title{fill:var(--ink);font-size:13px;font-weight:600}
 .fig .word,.fig .value{fill:var(--ink)}
+.fig .halo{paint-order:stroke;stroke:var(--paper);stroke-width:3px;stroke-linejoin:round}
 .fig .red{fill:var(--r4)}
 .fig .grid{stroke:var(--rule);stroke-width:1}
 .fig .axis{stroke:var(--soft);stroke-width:1;fill:none}
