@@ -56,7 +56,7 @@ table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:ta
 th{font-size:12px;font-weight:600;color:var(--soft);text-align:left;white-space:nowrap}
 th,td{padding:7px 14px;border-bottom:1px solid var(--rule);vertical-align:top;overflow-wrap:anywhere}
 tr:last-child td{border-bottom:0}
-td code{white-space:nowrap}
+td code,td.label,td.state{white-space:nowrap}
 .command{white-space:pre-wrap!important}
 .n{text-align:right;white-space:nowrap}
 tr.key td{background:var(--key)}

@@ -142,7 +142,7 @@ class Scale:
     def ticks(self, count: int = 5) -> list[float]:
         if not self.log:
             return linear_ticks(self.low, self.high, count)
-        ticks = log_ticks(self.low, self.high)
+        ticks = log_ticks(self.low, self.high, count + 3)
         return ticks if len(ticks) > 1 else [t for t in linear_ticks(self.low, self.high, count) if t > 0]
 
 

@@ -80,7 +80,7 @@ def dots(figure: Dots, hover: bool = True, alt: str = "") -> str:
     seen = [value for values in series.values() for value in values.tolist()] + [*map(float, figure.marks.values())]
     x = Scale(*around(seen, figure.log == "x"), area.left, area.right, figure.log == "x")
     y = Scale(0.0, 1.0, area.bottom, area.top)
-    ticks = x.ticks(5)
+    ticks = x.ticks(3)
     framed, below = axes(area, x, y, figure.x, "", named(ticks, x.log), [])
     parts += [*some, *framed]
     for place, at in enumerate(figure.marks.values(), first):
