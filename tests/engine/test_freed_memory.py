@@ -55,6 +55,39 @@ with open("/proc/self/statm") as file:
     assert measured("keep", code)[0] < 600 << 20  # what torch itself takes
 
 
+def huge_pages():
+    """When Linux gives huge pages: "always", on request ("madvise"), "never"."""
+    try:
+        with open("/sys/kernel/mm/transparent_hugepage/enabled", encoding="ascii") as file:
+            return file.read().partition("[")[2].partition("]")[0]
+    except OSError:
+        return "never"
+
+
+@pytest.mark.skipif(not glibc() or huge_pages() != "madvise", reason="no huge pages on request")
+def test_the_heap_lies_on_huge_pages_and_takes_no_memory_before_it_is_used():
+    code = """
+import sys
+from deepcanon.engine import memory
+
+def kept(name):
+    with open("/proc/self/smaps_rollup") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(name)) << 10
+
+import torch
+before = kept("Rss:")
+if sys.argv[1] == "keep":
+    memory.keep_freed_memory()
+taken = kept("Rss:") - before
+before = kept("AnonHugePages:")
+held = [torch.ones(1_000_000) for _ in range(16)]
+print(taken, kept("AnonHugePages:") - before)
+"""
+    taken, huge = measured("keep", code)
+    assert taken < 8 << 20 and huge > 32 << 20
+    assert measured("leave", code)[1] < 16 << 20
+
+
 def test_the_bound_follows_the_limits(monkeypatch):
     monkeypatch.setattr(memory.resource, "getrlimit", lambda kind: (800 << 20, 0))
     assert memory.kept_bytes() == 100 << 20
