@@ -1,4 +1,7 @@
-"""Steps of small perceptrons by NumPy (`parts.flat_perceptron`) within a run: when, over processes, and on one thread.
+"""Steps without autograd within a run: when, over processes, and on one thread.
+
+Those of small perceptrons are NumPy's (`parts.flat_perceptron`), those of convolutional networks in bf16 are torch's
+(`parts.flat_convnet`).
 
 torch's number of threads does not govern NumPy's matrix products: OpenBLAS starts one for each core at 64 x 64 x 64 and
 lets them spin, which costs more than it brings at these sizes, and takes cores that other processes were given.
@@ -12,10 +15,12 @@ from typing import Any
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
+from deepcanon.engine.precision import has_bf16
 from deepcanon.engine.run import Run
 from deepcanon.parts.flat_perceptron import FEW, FlatPerceptron
+from deepcanon.parts.flat_step import FlatParameters
 
-__all__ = ["OneBlasThread", "backward_by_hand", "written_out"]
+__all__ = ["OneBlasThread", "averaged", "backward_by_hand", "written_out", "written_out_in_bf16"]
 
 
 def written_out(run: Run, flat: FlatPerceptron, asked: str, never: bool = False) -> bool:
@@ -34,6 +39,18 @@ def written_out(run: Run, flat: FlatPerceptron, asked: str, never: bool = False)
     return does
 
 
+def written_out_in_bf16(run: Run, known: bool) -> bool:
+    """Whether the steps of a convolutional network are written out, which the run says: in bf16 on the CPU it pays.
+
+    Args:
+        known: whether `parts.flat_convnet` has all its layers.
+    """
+    does = known and run.device.type == "cpu" and run.settings.precision == "bf16" and has_bf16("cpu")
+    does = does and not run.settings.compile
+    run.say(f"backward: {'written out, on one flat vector' if does else 'autograd'}")
+    return does
+
+
 def backward_by_hand(
     run: Run, flat: FlatPerceptron, inputs: Tensor, labels: Tensor, loss: Callable[..., Any]
 ) -> Tensor:
@@ -44,11 +61,15 @@ def backward_by_hand(
         loss: from outputs [n_L, m] and labels to the mean over the rows and its slopes.
     """
     goal = labels.numpy()
-    value = flat.gradient(inputs.numpy(), lambda z: loss(z, goal))
+    return averaged(run, flat, flat.gradient(inputs.numpy(), lambda z: loss(z, goal)))
+
+
+def averaged(run: Run, flat: FlatParameters, loss: Tensor) -> Tensor:
+    """The mean of the processes' losses; `flat` holds that of their gradients then."""
     if run.world == 1:
-        return value
+        return loss
     flat.gradient_vector.copy_(run.sum(flat.gradient_vector) / run.world)
-    return run.sum(value) / run.world
+    return run.sum(loss) / run.world
 
 
 @functools.cache

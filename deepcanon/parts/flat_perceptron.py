@@ -33,7 +33,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from deepcanon.parts.flat_step import FlatStep, stretches
+from deepcanon.parts.flat_step import FlatParameters
 
 __all__ = ["FEW", "SLOPES", "FlatPerceptron", "cross_entropy_slopes", "squared_slopes"]
 
@@ -104,20 +104,13 @@ SLOPES: dict[str, Callable[[Array, Array], tuple[Any, Array]]] = {
 """Losses of classifiers by name."""
 
 
-class FlatPerceptron:
+class FlatPerceptron(FlatParameters):
     """Linear layers with one activation between them; called with rows [m, n_0] it gives the outputs z [n_L, m].
 
     Args:
         layers: on the CPU, each with a bias, in the order in which they are applied.
         activation: a name in `ACTIVATIONS`.
-
-    Attributes:
-        vector, gradient_vector: theta and g.
-        size: how many weights there are.
     """
-
-    vector: Tensor
-    gradient_vector: Tensor
 
     def __init__(self, layers: Sequence[nn.Linear], activation: str = "relu") -> None:
         self.layers = list(layers)
@@ -127,39 +120,19 @@ class FlatPerceptron:
             raise ValueError("linear layers with a bias expected")
         self.activate, self.slope = ACTIVATIONS[activation]
         # Weights first: what decays and what does not are two stretches then.
-        self.parameters = [layer.weight for layer in self.layers] + [layer.bias for layer in self.layers]
-        if len({id(parameter) for parameter in self.parameters}) < len(self.parameters):
-            raise ValueError("a parameter is used twice: layers that share weights have no flat vector")
-        self.size = sum(parameter.numel() for parameter in self.parameters)
-        self.places: list[int] = []
-        self._step: FlatStep | None = None
+        # Weights first: what decays and what does not are two stretches then.
+        super().__init__([layer.weight for layer in self.layers] + [layer.bias for layer in self.layers])
 
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing: the weights are the module's, the moments the optimizer's, all else lasts for a step."""
-        return {}
-
-    # Memory
-
-    def attach(self) -> None:
-        """Lays the parameters out in one vector, unless they lie there."""
-        if [parameter.data_ptr() for parameter in self.parameters] == self.places:
-            return
-        kinds = {(parameter.dtype, parameter.device.type) for parameter in self.parameters}
-        if len(kinds) > 1 or next(iter(kinds))[1] != "cpu":
-            raise ValueError(f"parameters of one type on the CPU expected, got {sorted(map(str, kinds))}")
-        self.vector = torch.cat([parameter.detach().flatten() for parameter in self.parameters])
-        self.gradient_vector = torch.zeros_like(self.vector)
-        views, slopes = (stretches(vector, self.parameters) for vector in (self.vector, self.gradient_vector))
-        for parameter, view, slope in zip(self.parameters, views, slopes, strict=True):
-            parameter.data = view
-            if parameter.requires_grad:
-                parameter.grad = slope
-        self.places = [parameter.data_ptr() for parameter in self.parameters]
-        arrays, count = [view.numpy() for view in views], len(self.layers)
+    def attach(self) -> bool:
+        """Lays the parameters out in one vector, unless they lie there; whether it did."""
+        if not super().attach():
+            return False
+        count = len(self.layers)
+        arrays = [view.numpy() for view in self.views]
         self.weights, self.biases = arrays[:count], arrays[count:]
-        arrays = [slope.numpy() for slope in slopes]
+        arrays = [slope.numpy() for slope in self.gradients]
         self.weight_slopes, self.bias_slopes = arrays[:count], arrays[count:]
-        self._step = None
+        return True
 
     # Forward and backward
 
@@ -219,11 +192,3 @@ class FlatPerceptron:
         if norm > limit:
             g *= limit / norm
         return norm
-
-    # The optimizer
-
-    def step(self, optimizer: torch.optim.Optimizer) -> None:
-        """One step of an optimizer of these parameters (`flat_step`)."""
-        if self._step is None or not self._step.holds(optimizer):
-            self._step = FlatStep(optimizer, self.parameters, self.vector, self.gradient_vector)
-        self._step()

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from deepcanon.parts import optimizers
 
-__all__ = ["FlatStep", "stretches"]
+__all__ = ["FlatParameters", "FlatStep", "stretches"]
 
 ADAM, SGD = ("exp_avg", "exp_avg_sq"), ("momentum_buffer",)
 MOMENTS: dict[type, tuple[str, ...]] = {
@@ -42,6 +42,61 @@ def stretches(vector: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
     """The parts of a vector in the shapes of the parameters, in their order."""
     parts = vector.split([parameter.numel() for parameter in parameters])
     return [part.view(parameter.shape) for part, parameter in zip(parts, parameters, strict=True)]
+
+
+class FlatParameters:
+    """Parameters that become views of one vector, and their `.grad` of another, with the step of their optimizer.
+
+    `load_state_dict` copies into the views; what replaces their memory (`.double()`) is seen by the next `attach`.
+
+    Args:
+        parameters: on the CPU, all of one type; they lie in this order.
+
+    Attributes:
+        vector, gradient_vector: theta and g.
+        size: how many weights there are.
+    """
+
+    vector: Tensor
+    gradient_vector: Tensor
+
+    def __init__(self, parameters: Sequence[Tensor]) -> None:
+        self.parameters = list(parameters)
+        if len({id(parameter) for parameter in self.parameters}) < len(self.parameters):
+            raise ValueError("a parameter is used twice: layers that share weights have no flat vector")
+        self.size = sum(parameter.numel() for parameter in self.parameters)
+        self.places: list[int] = []
+        self._step: FlatStep | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: the weights are the module's, the moments the optimizer's, all else lasts for a step."""
+        return {}
+
+    def attach(self) -> bool:
+        """Lays the parameters out in one vector, unless they lie there; whether it did."""
+        if [parameter.data_ptr() for parameter in self.parameters] == self.places:
+            return False
+        kinds = {(parameter.dtype, parameter.device.type) for parameter in self.parameters}
+        if len(kinds) > 1 or next(iter(kinds))[1] != "cpu":
+            raise ValueError(f"parameters of one type on the CPU expected, got {sorted(map(str, kinds))}")
+        self.vector = torch.cat([parameter.detach().flatten() for parameter in self.parameters])
+        self.gradient_vector = torch.zeros_like(self.vector)
+        self.views, self.gradients = (
+            stretches(vector, self.parameters) for vector in (self.vector, self.gradient_vector)
+        )
+        for parameter, view, slope in zip(self.parameters, self.views, self.gradients, strict=True):
+            parameter.data = view
+            if parameter.requires_grad:
+                parameter.grad = slope
+        self.places = [parameter.data_ptr() for parameter in self.parameters]
+        self._step = None
+        return True
+
+    def step(self, optimizer: torch.optim.Optimizer) -> None:
+        """One step of an optimizer of these parameters."""
+        if self._step is None or not self._step.holds(optimizer):
+            self._step = FlatStep(optimizer, self.parameters, self.vector, self.gradient_vector)
+        self._step()
 
 
 class FlatStep:

@@ -37,7 +37,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["max_pool"]
+__all__ = ["WORDS", "max_pool", "positive", "route"]
 
 WORDS = {torch.bfloat16: (torch.int16, 7), torch.float32: (torch.int32, 23), torch.float64: (torch.int64, 52)}
 """Of a float type: integers of its size, and the bits of its fraction."""
@@ -77,9 +77,15 @@ def _larger(squares: Tensor) -> tuple[Tensor, Tensor]:
     return c, torch.maximum(*c.unbind(2))
 
 
-def _route(grad: Tensor, pair: tuple[Tensor, ...], shift: int) -> None:
+def positive(y: Tensor, grad: Tensor) -> Tensor:
+    """Words of the gradient of m from words of y (3) and of its gradient: 0 where y is 0."""
+    return y.neg().bitwise_right_shift_(8 * y.element_size() - 1).bitwise_and_(grad)
+
+
+def route(grad: Tensor, pair: tuple[Tensor, ...]) -> None:
     """Equation (4) on words: the gradients take the places of the values."""
     first, second = pair
+    shift = 8 * grad.element_size() - 1
     smaller = torch.sub(first, second).view(grad.dtype).bitwise_right_shift_(shift)  # -1 where it is, else 0
     if first.dtype != grad.dtype:
         first, second = first.view(grad.dtype), second.view(grad.dtype)
@@ -104,13 +110,12 @@ class _Pooling(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         z, c, y = ctx.saved_tensors
         word, _ = WORDS[z.dtype]
-        shift = 8 * z.element_size() - 1
         grad = grads[0].permute(0, 2, 3, 1).view(word)
         if ctx.rectified:
-            grad = y.view(word).neg().bitwise_right_shift_(shift).bitwise_and_(grad)  # 0 where y is 0
+            grad = positive(y.view(word), grad)
         squares = _squares(z).view(word) if ctx.rectified else _squares(z)
-        _route(grad, c.unbind(2), shift)
-        _route(c.view(word), squares.unbind(4), shift)
+        route(grad, c.unbind(2))
+        route(c.view(word), squares.unbind(4))
         if z.shape[2] % 2:
             z[:, :, -1] = 0
         if z.shape[3] % 2:

@@ -66,34 +66,27 @@ class Config(Images, Batches, Optimization, Schedule, Dropout):
 
 ONE = {"threads": 1}
 DEEP = Config(filters=(32, 64, 128), batch_norm=True, shift=1, valid_share=0.0)
+MIRRORED, PLAIN = replace(DEEP, flip=True), Config(valid_share=0.0)
+SMALL = Config(filters=(16, 32), hidden=64, batch_norm=True, shift=1, batch=64)
+LENET = Config(filters=(6, 16), kernel=5, hidden=84, dropout=0.0, epochs=20)
 PRESETS = {
-    "smoke": (
-        Config(filters=(16, 32), hidden=64, batch_norm=True, shift=1, batch=64),
-        {"data": "digits", "steps": 60},
-    ),
+    "smoke": (SMALL, {"data": "digits", "steps": 60}),
     "default": (Config(batch_norm=True, batch=64, epochs=12), {"data": "digits"}),
-    "paper": (
-        Config(filters=(6, 16), kernel=5, hidden=84, dropout=0.0, epochs=20),
-        {"data": "mnist"},
-    ),
+    "paper": (LENET, {"data": "mnist"}),
     "verify:mnist": (DEEP, {"data": "mnist", "steps": 2400, **ONE}),
-    "verify:fashion-mnist": (
-        replace(DEEP, flip=True),
-        {"data": "fashion-mnist", "steps": 7020, **ONE},
-    ),
-    "verify:fashion-mnist-plain": (
-        Config(valid_share=0.0),
-        {"data": "fashion-mnist", "steps": 4680, **ONE},
-    ),
+    "verify:fashion-mnist": (MIRRORED, {"data": "fashion-mnist", "steps": 7020, **ONE}),
+    "verify:fashion-mnist-plain": (PLAIN, {"data": "fashion-mnist", "steps": 4680, **ONE}),
 }
 
 import torch
 
 from deepcanon import engine
 from deepcanon.engine import Classifier, Classifies, Encodes
+from deepcanon.engine.by_hand import averaged, written_out_in_bf16
 from deepcanon.engine.shown import kernels
 from deepcanon.errors import UsageError
 from deepcanon.parts.classification import cross_entropy
+from deepcanon.parts.flat_convnet import FlatConvNet
 from deepcanon.parts.standardize import Standardize, channel_statistics
 from deepcanon.techniques.optimizers import optimizer_of, set_rate
 from deepcanon.techniques.schedules import scheduled
@@ -138,6 +131,8 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
             run, self.model, self.preprocess, shape, reader, prepare=self.prepared
         )
         self.optimizer = optimizer_of(config, self.model)
+        by_hand = written_out_in_bf16(run, self.model.plain)
+        self.flat = FlatConvNet(*self.model.layers, dtype=torch.bfloat16) if by_hand else None
 
     def plan(self):
         return self.run.steps_of(self.config.epochs, self.config.batch)
@@ -159,11 +154,16 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
         config, run = self.config, self.run
         rows = run.batch(run.data["train"], config.batch)
         set_rate(self.optimizer, config.learning_rate * scheduled(config, step, run.steps))
-        self.optimizer.zero_grad()
-        with run.autocast():
-            logits = self.model(self.prepared(self.augmented(rows.x)))
-        loss = run.backward(cross_entropy(logits, rows.y, config.label_smoothing), self.model)
-        self.optimizer.step()
+        x, smoothing = self.prepared(self.augmented(rows.x)), config.label_smoothing
+        if self.flat:
+            loss = averaged(run, self.flat, self.flat.gradient(x, rows.y, smoothing))
+            self.flat.step(self.optimizer)
+        else:
+            self.optimizer.zero_grad()
+            with run.autocast():
+                logits = self.model(x)
+            loss = run.backward(cross_entropy(logits, rows.y, smoothing), self.model)
+            self.optimizer.step()
         return {"loss": loss}
 
     def figures(self):

@@ -16,7 +16,8 @@ instead of tanh, fully connected maps instead of the sparse C3 table, softmax in
 is faster to train and more accurate on MNIST (LeNet-5: 0.95 % error undistorted). The normalisation stands before
 the nonlinearity as in its paper, but after the pooling: a quarter of the values, a fifth off the step. Maps larger
 than 7 x 7 after the last block are averaged down to at most 7 x 7, so that the hidden layer does not grow with the
-photograph. With the channels last, (2) and (3) are computed by planes on a CPU (`parts.pooling`), to the same bits.
+photograph. With the channels last, (2) and (3) are computed by planes on a CPU (`parts.pooling`), to the same bits;
+a step without autograd, equal to rounding, is in `parts.flat_convnet`.
 The convolution is the cross-correlation of every library (the kernel is not flipped).
 
     >>> import torch
@@ -95,6 +96,16 @@ class ConvNet(nn.Module):
         inputs = channels[-1] * (maps[0] // self.reduction[0]) * (maps[1] // self.reduction[1])
         self.hidden = nn.Linear(inputs, hidden, **made)
         self.output = nn.Linear(hidden, classes, **made)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is (1) to (5) without normalisation and averaging, as `parts.flat_convnet` has them."""
+        return not self.normalisations and self.reduction == (1, 1)
+
+    @property
+    def layers(self) -> tuple[nn.ModuleList, nn.Linear, nn.Linear, nn.Dropout]:
+        """What has weights, in order, without normalisation; and the dropout."""
+        return self.convolutions, self.hidden, self.output, self.dropout
 
     def features(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch hidden"]:
         """The penultimate layer, equation (4)."""
