@@ -54,7 +54,7 @@ def _open(kinds: Sequence[str], spec: str, seed: int, options: Options, problems
         for name in names:
             kind = catalogue.ENTRIES[name].kind
             if kind not in kinds:
-                what = f"is a set of {kind}, wanted is {' or '.join(kinds)}"
+                what = f"is a set of {kind}, but {' or '.join(kinds)} is needed"
                 raise problems.fail(name, "", what, _accepted(kinds))
         if not _joinable(names):
             twice = len(set(names)) < len(names)
@@ -80,7 +80,7 @@ def _open(kinds: Sequence[str], spec: str, seed: int, options: Options, problems
         remedy = f"did you mean {near[0]}?" if near else _accepted(kinds)
         raise problems.fail(spec, "", "is neither a data set's name nor a path that exists", remedy)
     if not _readable(path):
-        raise problems.fail(path, "", QUEUE, "save what comes out of it as a file")
+        raise problems.fail(path, "", QUEUE, "save its output as a file")
     paths = [kind for kind in kinds if kind in PATHS]
     fitting = [kind for kind in paths if _fits(kind, path, options)]
     if not fitting and len(paths) != 1:
@@ -200,12 +200,12 @@ def read_inputs(kind: str, describe: dict[str, Any], paths: list[str]) -> Inputs
     queues = [p for p in paths if p != "-" and p not in missing and not _readable(Path(p))]
     if queues:
         raise DataError(
-            [Problem(p, "", QUEUE, "give - and lead it to standard input", skippable=False) for p in queues]
+            [Problem(p, "", QUEUE, "pass - and pipe it to standard input", skippable=False) for p in queues]
         )
     if not paths:
         raise DataError("no input: give a file, a folder or -")
     if paths.count("-") > 1:
-        raise DataError("standard input (-) is given twice, and can be read once: leave one - out")
+        raise DataError("standard input (-) is given twice, but can be read only once: leave out one -")
     found = _reader(kind).inputs(describe, paths)
     return found if isinstance(found, Inputs) else Inputs(*found)
 

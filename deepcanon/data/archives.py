@@ -73,7 +73,7 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
         what = (
             "is not a whole gzip file" if is_gzip(path) and not isinstance(error, PermissionError) else "cannot be read"
         )
-        raise _problem(path, "", f"{what} ({_reason(error)})", "get or save it again") from None
+        raise _problem(path, "", f"{what} ({_reason(error)})", "download or save it again") from None
 
 
 def _reason(error: BaseException) -> str:
@@ -106,7 +106,7 @@ def member_names(path: Path) -> list[str]:
     except DataError:
         raise
     except _BROKEN as error:
-        raise _problem(path, "", f"is not a whole archive ({_reason(error)})", "get or save it again") from None
+        raise _problem(path, "", f"is not a whole archive ({_reason(error)})", "download or save it again") from None
 
 
 def read_member(path: Path, name: str, limit: int | None = None) -> bytes:
@@ -124,8 +124,8 @@ def read_member(path: Path, name: str, limit: int | None = None) -> bytes:
     except DataError:
         raise
     except _BROKEN as error:
-        raise _problem(path, name, f"cannot be read from the archive ({_reason(error)})", "get it again") from None
-    raise _problem(path, "", f"has no member {name}", "get it again")
+        raise _problem(path, name, f"cannot be read from the archive ({_reason(error)})", "download it again") from None
+    raise _problem(path, "", f"has no member {name}", "download it again")
 
 
 def read_members(path: Path, pattern: str, limit: int | None = None) -> dict[str, bytes]:
@@ -143,9 +143,9 @@ def read_members(path: Path, pattern: str, limit: int | None = None) -> dict[str
     except DataError:
         raise
     except _BROKEN as error:
-        raise _problem(path, "", f"is not a whole archive ({_reason(error)})", "get it again") from None
+        raise _problem(path, "", f"is not a whole archive ({_reason(error)})", "download it again") from None
     if not found:
-        raise _problem(path, "", f"has no member {pattern}", "get it again")
+        raise _problem(path, "", f"has no member {pattern}", "download it again")
     return found
 
 
@@ -160,10 +160,10 @@ def _tar_member(path: Path, name: str, limit: int) -> bytes:
                 if member.name != name:
                     continue
                 if not member.isreg():
-                    raise _problem(path, name, "is a link or no plain file", "give an archive of plain files")
+                    raise _problem(path, name, "is a link or not a plain file", "give an archive of plain files")
                 found = archive.extractfile(member)
                 data = found.read() if found is not None else b""
                 if len(data) != member.size:
-                    raise _problem(path, name, "is cut short", "get the archive again")
+                    raise _problem(path, name, "is cut short", "download the archive again")
                 return data
-    raise _problem(path, "", f"has no member {name}", "get it again")
+    raise _problem(path, "", f"has no member {name}", "download it again")

@@ -71,7 +71,7 @@ def npz(path: Path) -> Arrays:
     labels = [name for name in unused if name.lower().removesuffix("_train") in LABELS]
     if labels and arrays["train"][1] is None:
         right = "y_train" if "x_train" in names else "y"
-        what = f"is not called {right}, so that the pictures would have no labels"
+        what = f"is not called {right}, so the pictures would have no labels"
         raise DataError(
             Problem(str(path), one_line(labels[0], 60), what, f"call the labels {right}, or leave them out")
         )
@@ -110,15 +110,17 @@ def idx_folder(folder: Path) -> tuple[Arrays, list[Path]]:
             split = next((s for start, s in (("train", "train"), ("t10k", "test"), ("test", "test"), ("valid", "valid"))
                           if p.name.startswith(start)), None)  # fmt: skip
             if split is None or split in arrays:
-                what = "is not the one file of the images of train, valid or test"
-                raise DataError(Problem(str(p), "", what, f"name it as MNIST's ({IDX_NAMES[1]}), and keep one of each"))
+                what = "is not a single file with the images of train, valid or test"
+                raise DataError(
+                    Problem(str(p), "", what, f"name it like MNIST's ({IDX_NAMES[1]}), and keep one of each")
+                )
             one, used = idx_files(p)
             arrays[split] = one["train"]
             arrays.notes += [note for note in one.notes if note not in arrays.notes]
             files += used
     if "train" not in arrays:
         raise DataError(
-            Problem(str(folder), "", "has no train-images idx file", f"name the files as MNIST's ({IDX_NAMES[1]})")
+            Problem(str(folder), "", "has no train-images idx file", f"name the files like MNIST's ({IDX_NAMES[1]})")
         )
     unread = [p.name for p in there if p not in files] + [f"{inner.name}/" for inner in folders]
     if unread:

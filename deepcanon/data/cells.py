@@ -60,7 +60,7 @@ def _json_lines(text: str, file: str, problems: Problems) -> Table:
         found = dict(pairs)
         if len(found) < len(pairs):
             double = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-            raise ValueError(f"key {double!r} comes twice")
+            raise ValueError(f"key {double!r} occurs twice")
         return found
 
     rows: list[dict[str, Any]] = []

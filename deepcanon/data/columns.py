@@ -141,7 +141,7 @@ def lost_digits(cells: np.ndarray, numbers: Numbers, name: str) -> list[str]:
     zeros = np.strings.startswith(cells, "0") & whole & (np.strings.str_len(cells) > 1)
     if zeros.any():
         code = one_line(cells[first(zeros)], 40)
-        notes.append(f"{code} is read as a number, without its zeros; --categories {name} keeps them")
+        notes.append(f"{code} is read as a number, without its leading zeros; --categories {name} keeps them")
     short = np.strings.str_len(cells) < 100
     places = np.flatnonzero(whole & short & numbers.ok & (np.abs(numbers.values) >= 2**53))
     rounded = next((i for i in places.tolist() if int(cells[i]) != int(numbers.values[i])), None)
@@ -197,10 +197,10 @@ def _bare(cell: str, signs: dict[str, str]) -> str:
     for mark in CURRENCY:
         if mark in text:
             text = text.replace(mark, "", 1).strip().replace("- ", "-")
-            signs.setdefault(f"{mark} taken off", cell)
+            signs.setdefault(f"{mark} removed", cell)
     if text.endswith("%"):
         text = text[:-1].strip()
-        signs.setdefault("% taken off (5% is read as 5)", cell)
+        signs.setdefault("% removed (5% is read as 5)", cell)
     return text
 
 
@@ -212,7 +212,7 @@ def _written(cells: list[str], mark: str) -> tuple[np.ndarray, list[str]]:
         signs: dict[str, str] = {}
         text = _bare(cell, signs)
         if THOUSANDS[mark].fullmatch(text):
-            signs.setdefault("thousands separators taken off", cell)
+            signs.setdefault("thousands separators removed", cell)
             text = re.sub(r"['\u00a0\u202f ]" + ("|," if mark == "." else r"|\."), "", text)
         if mark == "," and "," in text and "." not in text:
             signs.setdefault("decimal commas", cell)

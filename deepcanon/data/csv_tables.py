@@ -120,8 +120,8 @@ def check_header(names: list[str], file: str, problems: Problems) -> None:
             raise problems.fail(file, f"header, column {place}", "has no name", "name every column in the first line")
     double = [name for name, count in Counter(names).items() if count > 1]
     if double:
-        what = f"column name {one_line(double[0], 60)!r} comes twice"
-        raise problems.fail(file, "header", what, "give each column its own name, or say --header no")
+        what = f"column name {one_line(double[0], 60)!r} occurs twice"
+        raise problems.fail(file, "header", what, "give each column its own name, or use --header no")
 
 
 def _check_that_names_are_names(names: list[str], columns: dict[str, Cells], file: str, problems: Problems) -> None:
@@ -136,7 +136,7 @@ def _check_that_names_are_names(names: list[str], columns: dict[str, Cells], fil
         )
     if values:
         what = f"looks like values ({one_line(', '.join(names[:3]), 60)}), not names"
-        remedy = "put a line with the column names first, or say --header no (--header yes if these are names)"
+        remedy = "put a line with the column names first, or use --header no (--header yes if these are names)"
         raise problems.fail(file, "first line", what, remedy)
 
 

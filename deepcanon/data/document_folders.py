@@ -45,7 +45,7 @@ def _classes(folder: Path, problems: Problems, told: Told) -> list[Row]:
         return _files(folder, None, problems, told)
     for path in files:
         if is_text(path):
-            problems.add(path, "", "lies beside class folders", "move it into the folder of its class")
+            problems.add(path, "", "is next to class folders", "move it into the folder of its class")
         else:
             told.unread.append(path)
     for inner in folders:
@@ -84,16 +84,16 @@ def _split_folders(folders: list[Path], problems: Problems) -> dict[str, Path]:
     splits = {split_of(p) for p in known}
     if "train" not in splits:
         if known and (deep or not others):
-            what = f"is called as the {split_of(known[0])} split, and there is no train/ with texts"
+            what = f"has the name of the {split_of(known[0])} split, but there is no train/ with texts"
             raise problems.fail(known[0], "", what, "add train/, rename it, or give the folder itself")
         return {}
     if others and not deep:
         if len(splits) > 1:
-            what = f"lies beside {known[0].name}/ and {known[1].name}/, which may be splits or classes"
+            what = f"is next to {known[0].name}/ and {known[1].name}/, which could be splits or classes"
             raise problems.fail(others[0], "", what, "remove it, or sort the texts into train/CLASS/ and test/CLASS/")
         return {}  # a class that is called train, among other classes
     for p in others:
-        problems.add(p, "", "lies beside train/ but is not a split", "keep only train/, valid/ and test/ there")
+        problems.add(p, "", "is next to train/ but is not a split", "keep only train/, valid/ and test/ there")
     return splits_by_name(known, problems)
 
 
@@ -105,7 +105,7 @@ def read_folder(path: Path, problems: Problems, told: Told, columns: Columns) ->
     if tree:
         for p in files:
             if is_text(p):
-                problems.add(p, "", "lies beside train/", "move it into the folder of its split and class")
+                problems.add(p, "", "is next to train/", "move it into the folder of its split and class")
         told.unread += [p for p in files if not is_text(p)]
         told.unread += [p for p in folders if p not in tree.values() and not holds_texts(p)]
         told.splits(tree)
@@ -119,12 +119,12 @@ def read_folder(path: Path, problems: Problems, told: Told, columns: Columns) ->
         told.unread += [p for p in [*folders, *files] if p not in named.values() and p not in texts]
         for p in texts:
             if p not in named.values():
-                what = f"lies beside {named['train'].name} but is not a split"
+                what = f"is next to {named['train'].name} but is not a split"
                 problems.add(p, "", what, f"remove it, or rename {named['train'].name}")
         return {split: read_rows(p, problems, told, columns) for split, p in named.items()}, "lines"
     if named and set(named.values()) >= set(texts):
         (split, p), *_ = named.items()
-        what = f"is called as the {split} split, and there is no train{p.suffix}"
+        what = f"has the name of the {split} split, but there is no train{p.suffix}"
         raise problems.fail(p, "", what, "add it, rename this one, or give the file itself")
     return {"train": _classes(path, problems, told)}, "files"
 

@@ -163,10 +163,10 @@ def _row(path: Path, place: str, given: dict[str, Any], problems: Problems, told
         problems.add(path, place, "has a NUL or half a character (a lone surrogate) in its label", "save it as UTF-8")
         return None
     if split is not None and (not isinstance(split, str) or split.strip().lower() not in SPLIT_NAMES):
-        what = f"says {one_line(split, 40)!r} as its split, which is not one"
+        what = f"gives {one_line(split, 40)!r} as its split, which is not one"
         problems.add(path, place, what, "write train, valid or test in each row, or rename the column")
         return None
-    told.counts["blanks around labels, taken off"] += isinstance(label, str) and name != label
+    told.counts["blanks around labels, removed"] += isinstance(label, str) and name != label
     told.counts["labels that are numbers, read as text (7 is the class 7)"] += isinstance(label, int)
     return Row(text, name, None if split is None else SPLIT_NAMES[split.strip().lower()], path, place)
 

@@ -81,7 +81,7 @@ def _columns(options: dict[str, Any] | None) -> Columns:
     twice = next((name for name in taken if taken.count(name) > 1), "" if columns["text"] else "text")
     if twice:
         words = "--text-column, --target and --split"
-        raise DataError(f"column {one_line(twice, 40)!r} would be read as two things; name others with {words}")
+        raise DataError(f"column {one_line(twice, 40)!r} would be used twice; name others with {words}")
     asked = tuple((name, f"--{OPTIONS[role].replace('_', '-')}") for role, name in given.items() if name)
     return Columns(**columns, asked=asked)
 
@@ -156,7 +156,9 @@ def _repeated(found: dict[str, list[Row]]) -> list[str]:
     notes, seen = [], Counter(row.text for row in found["train"])
     again = sum(seen.values()) - len(seen)
     if again:
-        notes.append(f"texts of train that come again: {again:,} (a split that is drawn from it may have them too)")
+        notes.append(
+            f"texts of train that occur more than once: {again:,} (a split drawn from it may contain them too)"
+        )
         classes: dict[str, set[str | None]] = {}
         for row in found["train"]:
             classes.setdefault(row.text, set()).add(row.label)
@@ -198,7 +200,7 @@ def _names(found: dict[str, list[Row]], problems: Problems) -> list[str]:
     for split, rows in found.items():
         for row in rows:
             if row.label is None and (names or any(r.label is not None for some in found.values() for r in some)):
-                what = f"has no class{'' if split == 'train' else f' in {split}'}, and other documents have one"
+                what = f"has no class{'' if split == 'train' else f' in {split}'}, but other documents have one"
                 raise problems.fail(row.file, row.place, what, "give all of them one, or none")
             if row.label is not None and row.label not in names:
                 what = f"class {one_line(row.label, 60)} of {split} is not in train"
@@ -237,7 +239,7 @@ def _dataset(
     notes = [f"documents ({one}): {', '.join(f'{split} {len(part):,}' for split, part in splits.items())}"]
     if names:
         facts["classes"] = names
-        notes.append(f"classes: {len(names)}" + ("" if len(names) > 1 else " (one class teaches nothing)"))
+        notes.append(f"classes: {len(names)}" + ("" if len(names) > 1 else " (nothing can be learned from one class)"))
         case = [name for name, n in Counter(name.lower() for name in names).items() if n > 1]
         if case:
             alike = ", ".join(name for name in names if name.lower() in case)

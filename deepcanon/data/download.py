@@ -17,7 +17,7 @@ from .errors import DataError, Problem
 __all__ = ["fetch", "locked"]
 
 ATTEMPTS = 4
-"""Attempts in a row that bring no byte, after which the download is given up."""
+"""Attempts in a row without a single byte after which the download is given up."""
 PAUSE = 0.5
 """Seconds before the second attempt, doubled for each further one."""
 TIMEOUT = 30.0
@@ -75,7 +75,7 @@ def _download(url: str, part: Path, sha256: str, size: int) -> None:
             return
         part.unlink()
         if fresh:
-            raise _Refused(f"{url} gives a file with SHA-256 {found[:12]}..., published is {sha256[:12]}...")
+            raise _Refused(f"{url} delivers a file with SHA-256 {found[:12]}..., published is {sha256[:12]}...")
 
 
 def _bring(url: str, part: Path, size: int, advance: Callable[[int], None]) -> None:
@@ -111,7 +111,7 @@ def _attempt(url: str, part: Path, size: int, advance: Callable[[int], None]) ->
     with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310
         ranged = answer.status == 206 and str(answer.headers.get("Content-Range", "")).startswith(f"bytes {start}-")
         if answer.status == 206 and not ranged:
-            raise http.client.HTTPException("the server gave another range than asked")
+            raise http.client.HTTPException("the server sent another range than was requested")
         start = start if ranged else 0  # a server without ranges starts over
         promised = answer.headers.get("Content-Length", "")
         end = start + int(promised) if promised.isdigit() else None

@@ -37,7 +37,7 @@ def choose_examples(data: Dataset, options: dict[str, Any], seed: int) -> Datase
         if noise:
             notes.append(f"label noise: {int(noisy[rows].sum())} of {len(rows)} training labels replaced by another")
     if wanted:
-        all_of = f", which are all: --train-examples {wanted} asks for more" if wanted > count else f" of {count}"
+        all_of = f", all there are: --train-examples {wanted} asks for more" if wanted > count else f" of {count}"
         notes.append(f"training examples: {len(rows)}{all_of}")
     train = replace(train, y=labels) if labels is not train.y else train
     chosen = part(train, rows) if isinstance(train, StreamedSplit) else train.take(rows)  # take would decode them all

@@ -53,7 +53,7 @@ def _classes(folder: Path, strange: list[str], problems: Problems, links: list[s
         found += [(p, inner.name) for p in images]
     for p in files:
         if pixels.is_image(p):
-            problems.add(p, "", "lies beside class folders", "move it into the folder of its class")
+            problems.add(p, "", "is next to class folders", "move it into the folder of its class")
     return found
 
 
@@ -75,7 +75,7 @@ def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems:
             if not pixels.is_image(p):
                 strange.append(str(p))
             else:
-                problems.add(p, "", "lies beside train/", "move it into the folder of its split and class")
+                problems.add(p, "", "is next to train/", "move it into the folder of its split and class")
         listed = {split: _classes(folder, strange, problems, links) for split, folder in tree.items()}
     else:
         listed = {"train": _classes(path, strange, problems, links)}
@@ -141,7 +141,7 @@ def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems:
         )
     if several:
         notes.append(
-            f"several pictures in a file (animations): only the first is read of {len(several)}: {first_of(several)}"
+            f"several pictures in a file (animations): only the first is read in {len(several)}: {first_of(several)}"
         )
     if streamed:
         notes.append(
@@ -179,7 +179,7 @@ def _split_folders(folders: list[Path], problems: Problems) -> dict[str, Path]:
     for p in folders:
         split = SPLIT_NAMES.get(p.name.lower())
         if split is None:
-            problems.add(p, "", "lies beside train/ but is not a split", "keep only train/, valid/ and test/ there")
+            problems.add(p, "", "is next to train/ but is not a split", "keep only train/, valid/ and test/ there")
         elif split in tree:
             raise problems.fail(p, "", f"is a second folder for {split}", "keep one of them")
         else:

@@ -21,7 +21,7 @@ def is_idx(path: Path) -> bool:
     return path.name.lower().endswith(IDX_NAMES)
 
 
-def _broken(path: Path, place: str, what: str, remedy: str = "get or save the file again") -> DataError:
+def _broken(path: Path, place: str, what: str, remedy: str = "download or save the file again") -> DataError:
     return DataError(Problem(str(path), place, what, remedy))
 
 

@@ -119,7 +119,7 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
             problems.add(
                 name, "", "is a picture, but not of a format that is read", "save it as JPEG, PNG, WebP or BMP"
             )
-        told = [f"not read beside it: {not_read(others)}"] if others else []
+        told = [f"not read next to it: {not_read(others)}"] if others else []
         told += [f"links not followed: {first_of(links)}"] if links else []
         if told and len(images) > start:  # in the line of the folder's first picture
             found.notes[start] = "; ".join([*([found.notes[start]] if start in found.notes else []), *told])

@@ -32,7 +32,7 @@ def find_label_file(files: list[Path], problems: Problems) -> Path | None:
     """
     found = [p for p in files if is_label_file(p)]
     if len(found) > 1:
-        raise problems.fail(found[1], "", f"lies beside {found[0].name}, and only one can be read", "keep one of them")
+        raise problems.fail(found[1], "", f"is next to {found[0].name}, and only one can be read", "keep one of them")
     return found[0] if found else None
 
 

@@ -204,7 +204,7 @@ def changed(pictures: dict[str, np.ndarray]) -> str:
         worst = int(np.abs(found - MEANS[split]).argmax())
         if abs(found[worst] - MEANS[split][worst]) > TOLERANCE:
             what = f"the {LETTERS[worst]} of {split} has mean {found[worst]:.4f} instead of {MEANS[split][worst]:.4f}"
-            return f"warning: matplotlib draws other letters than figures were published for ({what})"
+            return f"warning: matplotlib draws letters that differ from those of the published figures ({what})"
     return ""
 
 
@@ -228,7 +228,7 @@ def _pictures() -> tuple[np.ndarray, str]:
             return found, ""
     except (OSError, DeepcanonError) as error:
         why = getattr(error, "strerror", None) or error
-        return (_drawn("") if found is None else found), f"letters are drawn in each run: {path.parent}: {why}"
+        return (_drawn("") if found is None else found), f"letters are drawn again in each run: {path.parent}: {why}"
 
 
 def _read(path: Path) -> np.ndarray | None:

@@ -118,7 +118,7 @@ class Held:
         """
         kind = self.kind
         if kind not in kinds:
-            what = f"has shape {self.x.shape}, so that it is a set of {kind}; wanted is {' or '.join(kinds)}"
+            what = f"has shape {self.x.shape}, which is a set of {kind}, but the recipe reads {' or '.join(kinds)}"
             raise _wrong("x", what, "give other data, or train another recipe")
         mine = options.get(kind)
         wanted = shares(mine)
@@ -126,7 +126,7 @@ class Held:
             held = arrays.held(self.x, self.y, Path(IN_MEMORY))
             return arrays.from_arrays(held, [Path(IN_MEMORY)], None, seed, mine, wanted, problems)
         chosen = tables.chosen_of(mine)
-        tables.refuse_unused(chosen, IN_MEMORY, "have no columns by name", ("target_kind",))
+        tables.refuse_unused(chosen, IN_MEMORY, "have no named columns", ("target_kind",))
         columns = self.names or [f"x{number}" for number in range(self.x.shape[1])]
         how = (mine or {}).get("target_kind", "auto")
         y, classes = (None, None) if self.y is None else _targets(self.y, how)

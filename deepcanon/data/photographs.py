@@ -34,7 +34,9 @@ def bsds500(seed: int, options: dict[str, Any] | None = None) -> Dataset:
         except pixels.BadImage as error:
             raise DataError(Problem(str(path), name, str(error), REMEDY, skippable=False)) from None
     if not images:
-        raise DataError(Problem(str(path), "", f"holds no photographs in {FOLDER}", "get it again", skippable=False))
+        raise DataError(
+            Problem(str(path), "", f"holds no photographs in {FOLDER}", "download it again", skippable=False)
+        )
     splits = {"train": Split(torch.from_numpy(np.stack(images)))}
     colour = "grey" if channels == 1 else "colour"
     notes = [f"images: {len(images)} photographs, the middle {size}x{size} of each in {colour}"]
@@ -55,5 +57,7 @@ def _photographs(path: Path) -> list[tuple[str, bytes]]:
                 if inside and member.size <= LARGEST and (stream := archive.extractfile(member)) is not None:
                     found[member.name] = stream.read()
     except (OSError, EOFError, tarfile.TarError) as error:
-        raise DataError(Problem(str(path), "", f"cannot be read ({error})", "get it again", skippable=False)) from None
+        raise DataError(
+            Problem(str(path), "", f"cannot be read ({error})", "download it again", skippable=False)
+        ) from None
     return sorted(found.items())

@@ -119,7 +119,7 @@ class Reading:
         return np.where(ok & ~missing, values, 0.0)
 
     def unsure(self, name: str, why: str) -> DataError:
-        remedy = "say --decimal , or --decimal . to tell which"
+        remedy = "use --decimal , or --decimal . to say which"
         return self.fail(name, f"holds numbers that can be read in two ways ({why})", remedy)
 
     def check_points(self, columns: list["Feature"]) -> None:
@@ -198,8 +198,8 @@ def feature_of(reading: Reading, name: str) -> Feature:
         words = " (an empty cell)" if not numeric or not reading.options.missing else ""
         reading.mark(
             name, missing, "is missing: {cell}" if numeric else f"is missing{words}",
-            "fill it in, leave such rows out with --skip-bad, fill such cells with --impute, or say with --missing "
-            "which words mean a missing cell",
+            "fill it in, leave such rows out with --skip-bad, fill such cells with --impute, or list the words "
+            "for a missing cell with --missing",
         )  # fmt: skip
     place = f"column {one_line(name, 60)}: "
     if numeric:
@@ -244,7 +244,7 @@ def target_of(reading: Reading, name: str) -> tuple[np.ndarray, list[str] | None
     fractions = whole_column_is_numbers and bool((values[there] != np.round(values[there])).any())
     only_number = kind == "number" or (kind == "numbers" and ok[there].any()) or (kind == "auto" and fractions)
     count = 0 if only_number else look.count(there)
-    remedy = "say --target-kind classes, or choose the column to predict with --target"
+    remedy = "use --target-kind classes, or choose the column to predict with --target"
     # "numbers" and "labels" are what the recipe predicts, where the user did not say what the target is.
     if kind == "numbers":
         kind, decided = "number" if ok[there].any() else "classes", "which the recipe predicts"
@@ -268,7 +268,7 @@ def target_of(reading: Reading, name: str) -> tuple[np.ndarray, list[str] | None
         return y, None, f"a number ({decided}; --target-kind classes takes its values for classes)"
     if count > max(MOST_CATEGORIES, int(there.sum()) // 2):
         what = f"has {count} different values in {int(there.sum())} rows: too many for classes"
-        raise reading.fail(name, what, remedy.replace("say --target-kind classes, or ", ""))
+        raise reading.fail(name, what, remedy.replace("use --target-kind classes, or ", ""))
     found = look.distinct(there)
     y = np.maximum(look.places(found), 0)
     otherwise = f" ({decided}; --target-kind number takes them for numbers)" if whole_column_is_numbers else ""

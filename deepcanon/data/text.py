@@ -163,12 +163,12 @@ def _listed(folder: Path, problems: Problems, told: Told) -> tuple[dict[str, Pat
     named = splits_by_name(paths, problems)
     if named and "train" not in named:
         (split, path), *_ = named.items()
-        what = f"is called as the {split} split, and there is no train.txt"
+        what = f"has the name of the {split} split, but there is no train.txt"
         raise problems.fail(path, "", what, "add a train.txt, rename this one, or give the file itself")
     for path in paths if named else []:
         if path not in named.values():
             remedy = "keep only train.txt, valid.txt and test.txt there"
-            problems.add(path, "", f"lies beside {named['train'].name} but is not a split", remedy)
+            problems.add(path, "", f"is next to {named['train'].name} but is not a split", remedy)
     if named:
         told.splits(named)
     elif paths[1:]:

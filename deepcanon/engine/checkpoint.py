@@ -97,7 +97,7 @@ def read_folder(folder: Path) -> dict[str, Any]:
         contents = {}
         for name, digest in files.items():
             if not re.fullmatch(r"[a-z0-9_-]+\.(json|safetensors)", name):
-                raise CheckpointError(f"{folder / 'manifest.json'} names a file that is not ours")
+                raise CheckpointError(f"{folder / 'manifest.json'} names a file that does not belong to it")
             contents[name] = (folder / name).read_bytes()
             if _digest(contents[name]) != digest:
                 raise CheckpointError(f"{folder / name} was truncated or altered (its SHA-256 differs)")

@@ -43,7 +43,7 @@ def differences(folder: Path) -> dict[str, str]:
     """What is wrong with the files of a folder, by name; FILE if there are no checksums, as in an older folder."""
     known = _read(folder)
     if known is None:
-        return {FILE: f"{folder / FILE} is missing or damaged: whether config.json was changed cannot be told"}
+        return {FILE: f"{folder / FILE} is missing or damaged: cannot tell whether config.json was changed"}
     found = {}
     for name, digests in sorted(known.items()):
         try:

@@ -41,7 +41,7 @@ def require_classes(data: Any, otherwise: str = "") -> list[str]:
     if data["train"].y is None or not names:
         raise UsageError(otherwise or CLASSES)
     if len(names) < 2:
-        raise UsageError(f"every example is of the class {names[0]}: a classifier needs two at least")
+        raise UsageError(f"every example is of the class {names[0]}: a classifier needs at least two classes")
     return names
 
 

@@ -59,8 +59,8 @@ def settle_float64(
     what = "this recipe computes" if computes else "the columns of these data are held"
     reason = f"{what} in float64, which Apple's GPU does not have"
     if asked == "auto":
-        return settings.with_(device="cpu"), f"{reason}: the CPU is taken"
-    raise UsageError(f"--device mps: {reason}: take --device cpu, or auto")
+        return settings.with_(device="cpu"), f"{reason}: using the CPU"
+    raise UsageError(f"--device mps: {reason}: use --device cpu or auto")
 
 
 def backend() -> str:
@@ -83,7 +83,7 @@ def device_of(kind: str) -> torch.device:
         return torch.device(kind)
     mine, there = local_rank(), torch.cuda.device_count()
     if mine >= there:
-        raise UsageError(f"process {mine} of this machine has no GPU, there are {there}: start as many processes")
+        raise UsageError(f"process {mine} on this machine has no GPU: start at most {there} processes")
     torch.cuda.set_device(mine)
     return torch.device(kind, mine)
 

@@ -46,7 +46,9 @@ class Drawing:
 
     def report(self) -> None:
         """Writes `report.html`."""
-        self._forgiving(lambda: write_report([self.folder], self.folder / "report.html"), "there is no report")
+        self._forgiving(
+            lambda: write_report([self.folder], self.folder / "report.html"), "the report could not be written"
+        )
 
     def _forgiving(self, draw: Callable[[], Any], what: str) -> None:
         try:

@@ -36,7 +36,7 @@ class RepeatedTasks(Protocol):
 
     @property
     def repeats(self) -> int:
-        """Tasks that are drawn."""
+        """Number of tasks to draw."""
 
     @property
     def groups(self) -> int:
@@ -271,7 +271,7 @@ class LearningCurves(nn.Module):
         if not self.verdict():
             return ""
         rows = zip(self.sizes, self.gaps(), strict=True)
-        what = f"{self.arms[0]} minus the best other"
+        what = f"{self.arms[0]} minus the best of the others"
         return "\n".join(
             f"{size} examples: {what} {mean:+.4g}, 95 % interval [{low:+.4g}, {high:+.4g}]"
             for size, (mean, low, high) in rows
@@ -292,6 +292,6 @@ class LearningCurves(nn.Module):
         x = "training examples"
         curves = Plot(lines, x, "error on held-out examples, mean of the groups", log="x", ticks=sizes)
         gaps = [Line(gap, sizes, band=(low, high), style=".-"), Line([0.0] * len(sizes), sizes, colour=-1)]
-        difference = Plot(gaps, x, f"{self.arms[0]} minus the best other", title, "x", ticks=sizes)
+        difference = Plot(gaps, x, f"{self.arms[0]} minus the best of the others", title, "x", ticks=sizes)
         shown: dict[str, Any] = {"learning-curves": Panels([curves, difference], columns=2, caption=CURVES)}
         return {**shown, "verdict": Text(f"{table}\n", TABLE)} if (table := self.table()) else shown

@@ -56,7 +56,7 @@ def refuse_links(folder: Path) -> None:
     """Raises UsageError if the checkpoints of a run are a link out of its folder."""
     inside = folder / "checkpoints"
     if inside.is_symlink() and folder.resolve() not in inside.resolve().parents:
-        raise UsageError(f"{inside} is a link out of the run folder: copy the checkpoints into it")
+        raise UsageError(f"{inside} links to a place outside the run folder: copy the checkpoints into it")
 
 
 def environment() -> dict[str, Any]:

@@ -33,7 +33,7 @@ POINTS_SHOWN = "Samples over the data: they should cover every cluster as densel
 @dataclass(frozen=True, kw_only=True)
 class NoiseSampling(Sampling):
     temperature: NonNegative = 1.0
-    """Standard deviation of the noise: 1 as trained, less gives safer samples that differ less."""
+    """Standard deviation of the noise: 1 as trained, lower gives safer, less varied samples."""
 
 
 class GeneratorOptions(Protocol):

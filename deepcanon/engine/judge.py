@@ -96,7 +96,7 @@ def judge_of(train: Split, classes: int, *, seed: int = 0) -> Judge:
 def _about(train: Split, classes: int, seed: int) -> dict[str, Any]:
     """All that the judge follows from."""
     if train.y is None:
-        raise ValueError("a judge learns from labels: the images have none")
+        raise ValueError("a judge needs labels, but the images have none")
     content = hashlib.sha256()
     for part in train.chunks():
         for values in (part.x, part.y):

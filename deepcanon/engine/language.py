@@ -101,7 +101,7 @@ class Speaks(Predicts, Generates):
     def measured(self, texts: Sequence[Tensor]) -> list[float]:
         """The `nll` of each text; DataError if one is too short."""
         if any(len(tokens) <= self.first for tokens in texts):
-            raise DataError(Problem("", "", "the text is too short to predict a token of it", "give a longer text"))
+            raise DataError(Problem("", "", "the text is too short to predict a token", "give a longer text"))
         return self.nll([self.run.to(tokens) for tokens in texts])
 
     def evaluate(self, split: str) -> Metrics:

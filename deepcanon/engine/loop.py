@@ -86,16 +86,16 @@ class Loop:
                     self._step()
                     if run.rank == 0 and not self.folder.is_dir():
                         what = f"{self.folder} was removed during training: stopped after step {self.done}"
-                        raise DeepcanonError(f"{what}, and nothing is written there again")
+                        raise DeepcanonError(f"{what}; nothing more is written there")
                     if processes.any_process(self.signal):
                         self._save()
                         raise Interrupted(
                             processes.any_process(self.signal),
-                            f"stopped at step {self.done}; `deepcanon resume {self.folder}` goes on",
+                            f"stopped at step {self.done}; `deepcanon resume {self.folder}` continues",
                         )
                     late = settings.minutes is not None and self._elapsed() > OVERRUN * settings.minutes * 60
                     if settings.minutes is not None and processes.any_process(int(late)) and self.done < run.steps:
-                        run.stop(f"the time was up at step {self.done} of {run.steps}")
+                        run.stop(f"time ran out at step {self.done} of {run.steps}")
                     # Every process must agree, so only one process goes by the clock.
                     wait = max(settings.checkpoint_every, CHECKPOINT_SHARE * self.save_cost)
                     due = settings.checkpoint_every == 0 or time.monotonic() - self.saved > wait
@@ -266,7 +266,7 @@ class Loop:
         step, parts = found
         kept = parts["run"]
         if kept["world"] != self.run.world:
-            raise UsageError(f"the run was trained by {kept['world']} processes: go on with as many")
+            raise UsageError(f"the run was trained by {kept['world']} processes: resume it with the same number")
         saved = {**parts["shared"], **parts[f"rank{self.run.rank}"]}
         for name in self.recipe.state:
             state.restore(self.recipe, name, saved[name])
@@ -284,7 +284,7 @@ class Loop:
                 pictures.drop_after(self.folder / inside, step)
         processes.barrier()
         if not done:
-            self.say(f"goes on at step {step} of {self.run.steps}")
+            self.say(f"resuming at step {step} of {self.run.steps}")
         return done
 
     # The end

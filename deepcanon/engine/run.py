@@ -95,7 +95,7 @@ class Run:
     def rows(self, size: int) -> slice:
         """Which rows of a global batch of `size` belong to this process."""
         if size % self.world:
-            raise UsageError(f"a batch of {size} cannot be shared by {self.world} processes: take a multiple")
+            raise UsageError(f"a batch of {size} cannot be divided among {self.world} processes: choose a multiple")
         return slice(self.rank, size, self.world)
 
     def batch(self, split: Any, size: int, stream: str = "order", part: int = 0) -> Batch:
@@ -308,10 +308,10 @@ class Run:
         """To be called now and then in an evaluation or figure that may take long: a signal ends it here.
 
         Raises:
-            Abandoned: a signal was heard.
+            Abandoned: a signal was received.
         """
         if self.heard():
-            raise Abandoned("a signal was heard")
+            raise Abandoned("a signal was received")
 
     def stop(self, reason: str) -> None:
         """Ends the training after this step."""

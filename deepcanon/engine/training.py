@@ -134,7 +134,7 @@ def train(
 
 
 def _taken(folder: Path) -> UsageError:
-    return UsageError(f"{folder} holds something already: choose another --out, or `deepcanon resume {folder}`")
+    return UsageError(f"{folder} is not empty: choose another --out, or `deepcanon resume {folder}`")
 
 
 def resume(
@@ -165,7 +165,7 @@ def resume(
         if name == FILE:
             say(line)
         else:
-            raise CheckpointError(f"{line}: put it back, or start a new run with --config {folder / 'config.json'}")
+            raise CheckpointError(f"{line}: restore it, or start a new run with --config {folder / 'config.json'}")
     config = build_config(sys.modules[recipe_class.__module__].Config, content["config"], content.get("version", ""))
     settings = content["settings"]
     if steps is not None:
@@ -181,9 +181,9 @@ def resume(
             opened.append(open_data(config, settings))
             changes = changes_of(folder, opened[0])
             if changes and not changed_data:
-                raise UsageError(f"{changes}: bring them back, or say --changed-data to train on with these")
+                raise UsageError(f"{changes}: restore them, or give --changed-data to continue with these")
             if changes:
-                say(f"{changes}: trained on with these, as asked")
+                say(f"{changes}: continuing with these, as requested")
         return opened[0]
 
     batches = recipe_class.batches_per_step
@@ -240,7 +240,7 @@ def load(
             "; ".join(checkpoints.refused) or f"{folder} has no checkpoint yet ({which}): `deepcanon resume {folder}`"
         )
     step, parts = found
-    notes += [f"{reason}: the weights of step {step} are taken instead" for reason in checkpoints.refused]
+    notes += [f"{reason}: the weights of step {step} are used instead" for reason in checkpoints.refused]
     saved = {**parts.get("rank0", {}), **parts.get("shared", {})}
     for name in recipe_class.state:
         if name in saved and not isinstance(getattr(recipe, name), torch.optim.Optimizer):

@@ -80,7 +80,7 @@ class HoldsWords(Predicts, Encodes, Exports):
         text = fold(data["train"].x)
         vocabulary = Vocabulary.build(text, "words", config.minimum_count, config.vocabulary)
         if len(vocabulary) < FIRST + 2:
-            what = f"the text has {len(vocabulary) - FIRST} words that occur {config.minimum_count} times"
+            what = f"the text has {len(vocabulary) - FIRST} words that occur at least {config.minimum_count} times"
             raise DataError(Problem("", "", what, "give a longer text, or a lower --minimum-count"))
         pairs = read_pairs(config.similarities) if config.similarities else []
         sections = read_analogies(config.analogies) if config.analogies else {}

@@ -49,12 +49,12 @@ def write_film(identifier: str, observations: np.ndarray, path: Path) -> None:
     """An animated GIF of an episode: every second state, 25 pictures a second.
 
     Raises:
-        ValueError: no drawing is known for the environment.
+        ValueError: there is no drawing of the environment.
     """
     from PIL import Image
 
     drawn = (draw(identifier, observation, 160) for observation in observations[::2])
     frames = [Image.fromarray(picture).quantize(32) for picture in drawn if picture is not None]
     if not frames:
-        raise ValueError(f"no drawing is known for {identifier}")
+        raise ValueError(f"there is no drawing of {identifier}")
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=40, loop=0, optimize=True)

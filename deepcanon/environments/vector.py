@@ -307,7 +307,7 @@ class Environments:
         else:
             seed = self.seed if isinstance(self.seed, list) else [self.seed]
             self.reseed([*seed, self.steps])
-            print(f"{self.id} cannot be saved in mid-episode: its episodes start again", file=sys.stderr)
+            print(f"{self.id} cannot be saved in mid-episode: new episodes start", file=sys.stderr)
 
     state_dict = get_state  # what the engine's checkpoint calls
     load_state_dict = set_state

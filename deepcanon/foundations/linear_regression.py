@@ -204,7 +204,7 @@ class LinearRegression(Estimator):
             raise ValueError("LinearRegression requires y to be passed, but the target y is None")
         y = y if isinstance(y, Tensor) else np.asarray(y)
         if y.ndim not in (1, 2) or len(y) != len(inputs):
-            raise ValueError(f"y has shape {tuple(y.shape)}, wanted is a row for each of {len(inputs)} samples")
+            raise ValueError(f"y has shape {tuple(y.shape)}, but a row for each of {len(inputs)} samples is needed")
         try:
             targets = rows_of(y if y.ndim == 2 else y.reshape(-1, 1), "LinearRegression")
         except ValueError as error:

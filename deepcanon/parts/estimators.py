@@ -109,7 +109,7 @@ def labels_of(y: Any, count: int, who: str) -> tuple[Tensor, list]:
         raise ValueError(f"{who} requires y to be passed, but the target y is None")
     values = y.detach().cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
     if values.ndim != 1 or len(values) != count:
-        raise ValueError(f"y has shape {values.shape}, wanted is one label for each of {count} rows")
+        raise ValueError(f"y has shape {values.shape}, but one label for each of {count} rows is needed")
     if values.dtype.kind == "c" or (values.dtype.kind == "f" and not np.isfinite(values).all()):
         raise ValueError("Input y contains NaN or infinity, or complex numbers")
     if values.dtype.kind == "f" and (values != np.rint(values)).any():

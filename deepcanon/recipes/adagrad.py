@@ -38,7 +38,7 @@ class Config(Images, Tables, Examples, Batches, Tuning):
     hidden: tuple[Count, ...] = (256,)
     """Units of each hidden layer, in both arms."""
     learning_rates: tuple[float, ...] = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-    """Constant rates that both methods try; they should reach tenfold beyond either's best."""
+    """Constant rates that both methods try; they should extend tenfold beyond the best of each."""
     momentum: Share = 0.9
     """Share of the last update that the arm with momentum keeps."""
     epochs: int = 4

@@ -44,9 +44,9 @@ TARGETS = (
 @dataclass(frozen=True, kw_only=True)
 class Config:
     expression: str = "sin(x*y) + max(x, 2)**2"
-    """To draw: numbers, names, + - * / **, brackets, exp log sqrt sin cos tanh abs relu max min."""
+    """Of numbers, names, + - * / **, brackets, exp log sqrt sin cos tanh abs relu max min."""
     at: str = "x=1.5, y=2"
-    """A value for each of its names."""
+    """A value for each of its variables."""
     graphs: Count = 1000
     """Random programs to compare with torch.func."""
     operations: Count = 200
@@ -54,7 +54,7 @@ class Config:
     inputs: tuple[Count, ...] = (10, 100, 1000)
     """Numbers of inputs n at which the cost of a gradient is measured."""
     elements: Count = 15_000
-    """Numbers in a timed evaluation: so many points of n inputs at once, as fit in a cache."""
+    """Numbers in a timed evaluation (points times inputs), few enough to fit in a cache."""
 
 
 PRESETS = {
@@ -92,7 +92,7 @@ class Recipe(engine.Recipe[Config]):
     @classmethod
     def learn(cls, config, data):
         if not config.inputs:
-            raise UsageError("--inputs takes one number at least")
+            raise UsageError("--inputs takes at least one number")
         return {"names": list(point(config)[0])}
 
     def build(self):

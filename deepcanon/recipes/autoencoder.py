@@ -1,6 +1,6 @@
 """A deep autoencoder of images or tables: short codes, reconstructions, and how far they beat PCA.
 
-Task: codes of K numbers from which the data can be drawn again. Data: images (pixels in [0, 1]) or
+Task: codes of K numbers from which the data can be reconstructed. Data: images (pixels in [0, 1]) or
 the number columns of a table (standardised). Metric: squared error per example, summed over the
 features; MNIST test with 30 numbers 3.00 (Hinton and Salakhutdinov 2006), ours 3.63 after 2.3
 minutes on one core in bf16. PCA's error with as many components (13.87) is always reported too, and
@@ -53,11 +53,11 @@ class Config(Images, Tables, Batches, Schedule, Activation, Initialization):
     code: Count = 30
     """Numbers in the code."""
     hidden: tuple[int, ...] = (1000, 500, 250)
-    """Units of the encoder's hidden layers; the decoder mirrors them; none give a linear one."""
+    """Units of the encoder's hidden layers; the decoder mirrors them; none: a linear one."""
     objective: Literal["squared", "cross-entropy"] = "squared"
-    """What is minimised; cross-entropy is for images."""
+    """Objective; cross-entropy is for images."""
     learning_rate: Positive = 1e-3
-    """Adam's rate at the peak of the schedule."""
+    """Adam's learning rate at the peak of the schedule."""
     batch: int = 250
     epochs: int = 30
 
@@ -107,7 +107,7 @@ class Recipe(Reconstructs, engine.Recipe[Config]):
         if config.objective == "cross-entropy" and data.kind != "images":
             raise UsageError("--objective cross-entropy is for images: columns are not in [0, 1]")
         if len(data["train"]) < 2:
-            raise UsageError("the data have one example to train on: two at least")
+            raise UsageError("the data have one training example: at least two are needed")
         facts = input_facts(data)
         prepare = input_transform(facts)
         rows = torch.cat([prepare(part.x) for part in data["train"].chunks()])
@@ -187,7 +187,7 @@ class Recipe(Reconstructs, engine.Recipe[Config]):
             for number, rises in enumerate(self.ablations(x), 1)
         ]
         left = Histogram(selective, "selectivity (0: always on, 1: for one example)", bins=20)
-        right = Plot(lines, "unit taken away, worst first", "rise of the error (%)")
+        right = Plot(lines, "removed unit, worst first", "rise of the error (%)")
         return Panels(
             [left, right], caption="How hidden units share the work: none should be idle."
         )

@@ -47,15 +47,15 @@ class Config(Images, Batches, Optimization, Schedule, Dropout):
     kernel: Count = 3
     """Side of the filters, odd."""
     hidden: Count = 128
-    """Units of the hidden layer; `encode` gives their activities."""
+    """Units of the hidden layer; `encode` gives their activations."""
     batch_norm: bool = False
-    """Normalise after each convolution over the batch of all processes."""
+    """Batch normalisation after each convolution, over the batch of all processes."""
     shift: Whole = 0
-    """Move each training image by up to this many pixels in each direction."""
+    """Shift each training image by up to this many pixels in each direction."""
     flip: bool = False
     """Mirror half of the training images (not for digits and letters)."""
     label_smoothing: Share = 0.0
-    """Share of each label that is spread over all classes."""
+    """Label smoothing: share of each label that is spread over all classes."""
     dropout: float = 0.3
     """Probability of dropping a unit before and after the hidden layer in training."""
     optimizer: OptimizerName = "adamw"

@@ -48,17 +48,17 @@ class Config(Images, Tables, Batches, Schedule, Activation):
     """Units of the hidden layer."""
     activation: ActivationName = "sigmoid"
     tied: bool = True
-    """The decoder's weights are the encoder's, transposed."""
+    """Use the transposed weights of the encoder in the decoder."""
     corruption: Literal["mask", "gaussian", "salt-pepper"] = "mask"
-    """Values set to 0, Gaussian noise added, or values set to 0 or 1."""
+    """Corruption: values set to 0, Gaussian noise, or values set to 0 or 1."""
     amount: NonNegative = 0.25
-    """Share of the values that is corrupted; of gaussian the standard deviation of the noise."""
+    """Share of corrupted values; for gaussian, the standard deviation of the noise."""
     measured: NonNegative = 0.0
     """Amount of the corruption that evaluations measure; 0 takes that of the training."""
     objective: Literal["squared", "cross-entropy"] = "squared"
-    """What is minimised; cross-entropy is for images."""
+    """Objective; cross-entropy is for images."""
     learning_rate: Positive = 1e-3
-    """Adam's rate at the peak of the schedule."""
+    """Adam's learning rate at the peak of the schedule."""
 
 
 FREE = Config(hidden=300, activation="relu", tied=False, batch=256)

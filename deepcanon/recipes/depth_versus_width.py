@@ -53,12 +53,12 @@ class Config(Images, Tables, Batches, Tuning):
     units: Count = 40
     """Hidden units of the one layer that is fitted to them."""
     parameters: Count = 100_000
-    """Weights and biases of either perceptron, as near as a whole width comes."""
+    """Parameters of each perceptron, as close as whole widths allow."""
     layers: tuple[Count, ...] = (1, 3)
-    """Numbers of hidden layers that are compared; the differences are those to the first."""
+    """Numbers of hidden layers to compare; differences are relative to the first."""
     learning_rates: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2)
     initializations: tuple[str, ...] = ("he", "orthogonal")
-    """Initialisations that each tries with every rate."""
+    """Initialisations to try with every rate."""
     epochs: int = 15
     batch: int = 256
     seeds: int = 5
@@ -104,7 +104,7 @@ class Recipe(Experiment[Config]):
     @classmethod
     def learn(cls, config, data):
         if len(set(config.layers)) < 2:
-            raise UsageError("--layers needs two different numbers of hidden layers at least")
+            raise UsageError("--layers needs at least two different numbers of hidden layers")
         return {"features": data["train"].x[0].numel()}
 
     def build(self):

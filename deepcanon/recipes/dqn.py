@@ -46,9 +46,9 @@ class Config:
     scale: bool = True
     """Divide each observed number by its usual size, if that is known (CartPole, Acrobot)."""
     learning_rate: Positive = 1e-3
-    """Step size of Adam at the start."""
+    """Initial step size of Adam."""
     anneal: bool = True
-    """Let the step size fall linearly to zero over the run."""
+    """Decrease the step size linearly to zero over the run."""
     discount: Probability = 0.99
     """gamma: the weight of a reward one step later."""
     replay_size: Count = 10_000
@@ -66,7 +66,7 @@ class Config:
     delta: Positive = 10.0
     """Errors beyond this are clipped (the Huber loss); the paper's 1 is for rewards in [-1, 1]."""
     gradient_clip: NonNegative = 10.0
-    """Largest global norm of the gradient; 0 never clips."""
+    """Largest global norm of the gradient; 0: no clipping."""
     double: bool = False
     """Let the online network choose the next action and the target network value it."""
     target_network: bool = True

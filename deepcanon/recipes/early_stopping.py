@@ -33,13 +33,13 @@ class Config(Images, Tables, Examples, Batches, Repeats):
     """Units of each hidden layer."""
     label_noise: float = 0.4
     learning_rate: Positive = 0.05
-    """Of stochastic gradient descent with momentum; the same throughout."""
+    """Constant learning rate of stochastic gradient descent with momentum."""
     epochs: int = 60
     batch: int = 100
     evaluations: Count = 60
-    """Evaluations on the validation set in a training."""
+    """Evaluations on the validation set during training."""
     wait: Count = 10
-    """Evaluations without a lower error after which the criterion of patience stops."""
+    """Patience: stop after this many evaluations without a lower error."""
     alpha: Positive = 5.0
     """Per cent of generalisation loss at which GL stops."""
     quotient: Positive = 0.75

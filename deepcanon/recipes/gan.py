@@ -59,19 +59,19 @@ class Config(Images, Tables):
     discriminator_hidden: Whole = 128
     """Units of the discriminator's layer between last map and logit; 0 for none, as in DCGAN."""
     dropout: Share = 0.3
-    """Share that the discriminator of images drops after each of its nonlinearities."""
+    """Dropout after each nonlinearity of the discriminator of images."""
     hidden: Count = 128
     """Units of each hidden layer when the data are a table."""
     batch: Count = 64
-    """Real examples in a step, and as many samples, which serve both updates."""
+    """Real examples per step, and as many samples; both updates use them."""
     learning_rate: Positive = 1e-3
     """Step size of Adam for the generator."""
     discriminator_rate: Positive = 1.0
     """The discriminator's step size as a multiple of it."""
     decay: bool = True
-    """Let the step size fall linearly to zero."""
+    """Decrease the step size linearly to zero."""
     beta1: Share = 0.5
-    """Adam's average of gradients; small, as in DCGAN."""
+    """Adam's beta 1; small, as in DCGAN."""
     loss: Literal["non-saturating", "minimax"] = "non-saturating"
     """The generator's loss: equation (5) or (6)."""
     smoothing: Share = 0.0
@@ -79,11 +79,11 @@ class Config(Images, Tables):
     batch_norm: bool = True
     """Batch normalisation in the discriminator too."""
     average: Share = 0.999
-    """Memory of the moving average of the generator that samples come from; 0 takes its weights."""
+    """Decay of the moving average of the generator, which draws the samples; 0: no average."""
     samples: Count = 10_000
-    """Samples that an evaluation looks at."""
+    """Samples per evaluation."""
     score: bool = False
-    """Judge the samples by a classifier of the data, trained once for each data set."""
+    """Judge the samples with a classifier that is trained once for each data set."""
 
 
 SMALL = Config(width=4, generator_hidden=16, discriminator_hidden=8, dropout=0.0, hidden=16)

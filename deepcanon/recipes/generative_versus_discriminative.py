@@ -41,7 +41,7 @@ TARGETS = (
 @dataclass(frozen=True, kw_only=True)
 class Config(Images, Documents, Tables):
     repeats: Count = 200
-    """Tasks that are drawn."""
+    """Number of tasks to draw."""
     groups: Count = 10
     """Disjoint groups of the training examples; tasks take their examples from them in turn."""
     classes: Whole = 2
@@ -53,12 +53,12 @@ class Config(Images, Documents, Tables):
     """L2 penalties (1 / C) of softmax regression; the best one at each size, on examples that do
     not judge."""
     distribution: Literal["auto", "gaussian", "bernoulli", "multinomial"] = "auto"
-    """Of a feature given the class; auto is multinomial for documents, otherwise gaussian with
+    """Of a feature, given the class; auto is multinomial for documents, otherwise gaussian with
     one variance for all classes: the twin of logistic regression."""
     smoothing: float | None = None
-    """Added to all: gaussian, this share of the largest variance (0.1); otherwise a count (1)."""
+    """Added to variances (gaussian: this share of the largest, 0.1) or counts (otherwise: 1)."""
     words: Count = 5000
-    """Documents: most frequent words that are counted; others are left out."""
+    """Documents: number of most frequent words to count; others are left out."""
     valid_share: float = 0.0
 
 
@@ -104,7 +104,7 @@ class Recipe(SizeExperiment[Config]):
         train, kind, classes = data["train"], data.kind, data.facts["classes"]
         counts = torch.bincount(train.y, minlength=len(classes)) // config.groups
         if config.classes == 1 or not config.penalties:
-            raise UsageError("a task needs two --classes at least (0 for all), and --penalties")
+            raise UsageError("a task needs at least two --classes (0: all), and --penalties")
         if counts.min() < 3:
             few = f"{config.groups} groups of 3 examples or more of {classes[counts.argmin()]}"
             raise UsageError(f"there are too few for {few}: give fewer --groups")

@@ -55,7 +55,7 @@ class Config:
     floor: Share = 1e-3
     """Entries below this share of the largest gradient are compared with that share."""
     coordinates: Count = 60
-    """Random entries of each tensor that are compared."""
+    """Random entries to compare in each tensor."""
 
 
 PRESETS = {

@@ -5,7 +5,7 @@ with momentum, the same start and examples for every learning rate of both arms.
 Metrics: at how many rates an arm diverged (a loss that is not finite, or a smoothed loss above
 twice its first value), and the mean squared error at the rate that was best on validation; always
 answering 1 has 0.1667. Clipped, none diverges and the task is learned (0.031 with seed 0); without,
-the large rates diverge, and the small ones learn late or are thrown back when the gradient explodes
+the large rates diverge, and the small ones learn late or are set back when the gradient explodes
 (0.133). Two minutes on one core.
 
     deepcanon train gradient-clipping --limit 1 --learning-rates 0.005 0.05
@@ -43,13 +43,13 @@ class Config(Sequences):
     limit: Positive = 0.25
     """Largest norm of the gradient in the clipped arm."""
     learning_rates: tuple[Positive, ...] = (0.002, 0.005, 0.01, 0.1)
-    """Rates that both arms train with, side by side."""
+    """Learning rates; both arms train with all of them, side by side."""
     momentum: Share = 0.9
     """Share of the last update that is kept."""
     radius: NonNegative = 1.0
-    """Spectral radius of the recurrent weights at the start (an orthogonal matrix times it)."""
+    """Initial spectral radius of the recurrent weights (a scaled orthogonal matrix)."""
     input_scale: NonNegative = 0.5
-    """Standard deviation of the input weights at the start."""
+    """Initial standard deviation of the input weights."""
     batch: Count = 16
     """Sequences per step."""
     iterations: Count = 12_000
@@ -88,7 +88,7 @@ class Recipe(engine.Recipe[Config]):
     @classmethod
     def learn(cls, config, data):
         if not config.learning_rates:
-            raise UsageError("--learning-rates: give one at least")
+            raise UsageError("--learning-rates: give at least one")
         return {}
 
     def build(self):

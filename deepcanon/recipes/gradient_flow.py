@@ -51,7 +51,7 @@ class Config:
     cell_scheme: Literal["small", "glorot", "orthogonal", "he", "zero"] = "small"
     """Initialisation of GRU and LSTM."""
     input_scale: NonNegative = 0.5
-    """Deviation of what the inputs add to a linear or tanh unit, and of the inputs of the cells."""
+    """Standard deviation of the input to a linear or tanh unit, and of the inputs of the cells."""
     depth: Annotated[int, Range(TWO)] = 50
     """Layers of the perceptrons."""
     width: Annotated[int, Range(TWO)] = 64

@@ -56,7 +56,7 @@ class Config:
     threshold: Count = 30
     """Net change of examples that the rule calls real."""
     level: Annotated[float, Range("(0, 1)")] = 0.05
-    """Rate of false positives that McNemar's test is held to."""
+    """False-positive rate of McNemar's test."""
     trials: Count = 500
     """Pairs of models that one step simulates in every cell."""
     repeats: Count = 20

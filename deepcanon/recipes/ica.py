@@ -44,13 +44,13 @@ class Config(Patches, Tables, Mixtures):
     algorithm: Literal["fastica", "gradient"] = "fastica"
     """The fixed point, or the natural gradient."""
     function: Literal["logcosh", "exp", "cube"] = "logcosh"
-    """What is far from Gaussian: cube (kurtosis) for flat sources, exp for very peaked ones."""
+    """Nonlinearity: cube (kurtosis) for flat sources, exp for very peaked ones."""
     whiten: bool = True
     """Whiten first; without it only a rotation can be undone."""
     iterations: Count = 200
-    """Updates at most."""
+    """Maximum number of updates."""
     tolerance: NonNegative = 1e-4
-    """Largest change of a direction, 1 - |cosine|, at which the fit ends."""
+    """Stop when no direction changes by more than this (1 - |cosine|)."""
     learning_rate: Positive = 1.0
     """Step of the natural gradient."""
     patches: int = 40_000

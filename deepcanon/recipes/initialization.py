@@ -52,7 +52,7 @@ class Config:
     width: Annotated[int, Range(TWO)] = 512
     """Units of every layer, and of the input."""
     activations: tuple[Activation, ...] = ("relu", "linear", "tanh")
-    """Of the units: linear, sigmoid, tanh, relu, leaky_relu, selu."""
+    """Activations: linear, sigmoid, tanh, relu, leaky_relu, selu."""
     schemes: tuple[Scheme, ...] = ("he", "glorot", "orthogonal", "small")
     """Initialisations: he, glorot, orthogonal, identity, small, zero."""
     own_gain: bool = False

@@ -42,13 +42,13 @@ class Config(Images, Tables):
     optimizer: Literal["sgd", "adamw"] = "sgd"
     """SGD with momentum, or AdamW."""
     momentum: Share = 0.9
-    """Share of the last update that sgd keeps."""
+    """Momentum of sgd: share of the last update that is kept."""
     lowest: Positive = 1e-5
     """Rate of the first step."""
     highest: Positive = 10.0
     """Rate of the last step."""
     keep: Share = 0.9
-    """Memory of the smoothed loss."""
+    """Decay of the smoothed loss."""
     factor: Positive = 1.5
     """The loss has risen when it is this many times its minimum."""
     stop_at: Positive = 20.0

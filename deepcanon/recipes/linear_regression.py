@@ -38,17 +38,17 @@ TARGETS = (
 @dataclass(frozen=True, kw_only=True)
 class Config(Tables):
     solver: Literal["normal-equations", "gradient-descent", "lbfgs"] = "normal-equations"
-    """The normal equations by QR, in one pass over batches; or descent or L-BFGS on all rows."""
+    """Normal equations by QR in one pass over batches; or descent or L-BFGS on all rows."""
     ridge: NonNegative = 0.0
     """Lambda: half of it times the squared weights is added to half the mean squared error."""
     standardize: bool = True
-    """Give every column mean 0 and variance 1 first: descent is faster, a ridge is fair."""
+    """Standardise every column first: descent is faster, and a ridge treats columns alike."""
     batch: Count = 10_000
     """Normal equations: rows whose factor is added in one step."""
     iterations: Count = 20_000
-    """Descent and L-BFGS: most steps; they stop earlier where the gradient vanishes."""
+    """Descent and L-BFGS: maximum number of steps; they stop if the gradient vanishes."""
     tolerance: NonNegative = 1e-9
-    """Descent and L-BFGS: share of the first gradient's largest entry at which they stop."""
+    """Descent and L-BFGS: stop at this share of the first gradient's largest entry."""
     learning_rate: NonNegative = 0.0
     """Descent: step size; 0 takes 2 / (smallest + largest curvature), the best constant one."""
 
@@ -178,7 +178,7 @@ class Recipe(Regresses, engine.Recipe[Config]):
         if gradient <= config.tolerance * self.first:
             run.stop(f"the gradient vanishes: {at}")
         elif torch.equal(before, linear.weight):
-            run.stop(f"no step is seen to go down in float64: {at}")
+            run.stop(f"no step decreases the loss in float64: {at}")
         inputs, targets = self.train()
         self.keep((targets - linear(inputs)).detach().square().mean(0), len(train))
 

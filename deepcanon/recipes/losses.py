@@ -47,7 +47,7 @@ class Config(Images, Tables, Tuning):
     hidden: tuple[Count, ...] = (300,)
     """Units of each hidden layer."""
     learning_rates: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3)
-    """Constant rates that both arms try; the best validation error after all steps is taken."""
+    """Constant rates that both arms try; each takes the best validation error after all steps."""
     momentum: Share = 0.9
     """Share of the last update that is kept."""
     train_steps: Count = 1000
@@ -97,7 +97,7 @@ class Recipe(Experiment[Config]):
             most = config.train_steps
             raise UsageError(f"--every {config.every}: from 1 to the {most} steps of a trial")
         if config.valid_share <= 0:
-            raise UsageError("--valid-share 0: the threshold is one of the validation accuracy")
+            raise UsageError("--valid-share 0: the threshold needs a validation set")
         return {}
 
     def arms(self):

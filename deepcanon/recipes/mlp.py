@@ -54,8 +54,8 @@ class Config(
     hidden: tuple[int, ...] = (800, 800)
     """Units of each hidden layer."""
     backward: Literal["auto", "autograd", "explicit", "flat"] = "auto"
-    """Who computes the gradient: torch, a written-out backward pass by layers, or one on a flat
-    vector of all weights (equal to rounding); auto takes flat up to 100,000 if it can."""
+    """How the gradient is computed: by torch, written out by layers, or written out on a flat
+    vector of all weights (equal up to rounding); auto takes flat for up to 100,000 weights."""
     standardize: bool = True
     """Inputs of mean 0 and deviation 1; otherwise pixels in [0, 1], columns as they are."""
     batch: int = 256
@@ -106,9 +106,9 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
     def learn(cls, config, data):
         known = (config.activation, config.loss) == ("relu", "cross-entropy")
         if config.backward == "explicit" and not known:
-            raise UsageError("--backward explicit knows relu units and the cross-entropy")
+            raise UsageError("--backward explicit supports only relu units and cross-entropy")
         if config.backward == "flat" and (config.dropout or config.input_dropout):
-            raise UsageError("--backward flat knows no dropout")
+            raise UsageError("--backward flat does not support dropout")
         return input_facts(data, config.standardize)
 
     def build(self):

@@ -37,16 +37,16 @@ TARGETS = (
 @dataclass(frozen=True, kw_only=True)
 class Config(Images, Documents, Tables):
     distribution: Literal["auto", "gaussian", "bernoulli", "multinomial"] = "auto"
-    """Of a feature given the class; auto is multinomial for documents, otherwise gaussian."""
+    """Distribution of a feature; auto is multinomial for documents, otherwise gaussian."""
     smoothing: float | None = None
-    """Added to all: gaussian, this share of the largest variance (0.1); otherwise a count (1)."""
+    """Added to variances (gaussian: this share of the largest, 0.1) or counts (otherwise: 1)."""
     share_variance: bool = True
     """Gaussian: one variance per feature for all classes (the twin of logistic regression)."""
     binarize: bool = False
     """Bernoulli: values above one half are 1, others 0; otherwise a value in [0, 1] is the
     probability of a 1. Documents: a word counts once, as it does for bernoulli anyway."""
     words: Count = 5000
-    """Documents: most frequent words that are counted; others are left out."""
+    """Documents: number of most frequent words to count; others are left out."""
     valid_share: float = 0.2
 
 

@@ -42,12 +42,12 @@ TARGETS = (
 @dataclass(frozen=True, kw_only=True)
 class Config(Tokens):
     unit: Literal["words", "characters"] = "words"
-    """What a token is; words stand between blanks, and each line is a sentence. Characters run on
+    """Unit of a token; words are separated by blanks, each line is a sentence. Characters continue
     over lines."""
     order: Count = 5
     """The longest n-gram."""
     discount: Probability = 0.0
-    """One fixed discount for all counts (Kneser and Ney 1995); 0: three an order, estimated."""
+    """One fixed discount for all counts (Kneser and Ney 1995); 0: three per order, estimated."""
     sample: Count = 60
     """Tokens of the text sample."""
 

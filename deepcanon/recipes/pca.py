@@ -44,17 +44,17 @@ TARGETS = (
 @dataclass(frozen=True, kw_only=True)
 class Config(Images, Tables):
     components: Count = 30
-    """Directions to keep; more than the data have features keeps all."""
+    """Directions to keep; all of them if the data have fewer features."""
     whiten: Literal["none", "pca", "zca"] = "none"
     """The code: the projection, scaled to unit variance, or that back on the input's axes."""
     eps: NonNegative = 0.0
-    """Added to the variances before whitening; 0.01 to 0.1 calms the noise of images under zca."""
+    """Added to the variances before whitening; 0.01 to 0.1 reduces noise in images under zca."""
     standardize: bool = False
     """Divide each column by its standard deviation first (tables of several units)."""
     batch: Count = 10_000
-    """Examples whose statistics are added in one step."""
+    """Examples per step."""
     errors_at: tuple[Count, ...] = (10, 18, 30, 50, 100)
-    """Numbers of components at which the error is reported too, as far as they are kept."""
+    """Report the error at these numbers of components too, as far as they are kept."""
 
 
 EXACT = Config(components=100, whiten="pca", valid_share=0.0)
@@ -86,7 +86,7 @@ class Recipe(engine.Recipe[Config], Encodes, Exports):
     def learn(cls, config, data):
         x = data["train"].x
         if len(x) < 2:
-            raise UsageError("PCA needs two training examples at least")
+            raise UsageError("PCA needs at least two training examples")
         shift, scale = unit_pixels(x.shape[1])
         if data.kind != "images":
             shift, scale = x.double().mean(0), torch.ones_like(scale)  # large columns, small spread
@@ -119,7 +119,7 @@ class Recipe(engine.Recipe[Config], Encodes, Exports):
             scatter = run.sum(part.scatter + part.examples * torch.outer(gap, gap))
             self.seen = tuple(merge(Moments(*self.seen), Moments(count, mean, scatter)))
         if self.seen[0] < 2:
-            raise ValueError("PCA needs two examples")
+            raise ValueError("PCA needs at least two examples")
         self.model.fit_moments(Moments(*self.seen))
         if (step + 1) * size >= len(train):
             run.stop("one pass over the data: the fit is exact")

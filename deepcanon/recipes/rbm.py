@@ -52,11 +52,11 @@ class Config(Images, Tables, Batches):
     sigma: Positive = 1.0
     """Gaussian units: their standard deviation, as a share of the data's."""
     learning_rate: Positive = 0.05
-    """At the start; it falls linearly to zero."""
+    """Initial learning rate; it falls linearly to zero."""
     gaussian_factor: Positive = 0.1
     """Gaussian units: the learning rate is multiplied by this (0.1 to 0.01)."""
     momentum: Share = 0.5
-    """Of the stochastic gradient."""
+    """Momentum of the stochastic gradient."""
     decay: NonNegative = 0.0001
     """L2 penalty of the weights."""
     batch: int = 100

@@ -45,17 +45,17 @@ class Config(Documents, Batches):
     words: Count = 2000
     """Documents: number of most frequent words that are counted; others are left out."""
     longest: Count = 100
-    """Documents: words after so many are left out."""
+    """Documents: words beyond this number are left out."""
     gibbs: Count = 1
-    """Gibbs steps of CD at the start (k)."""
+    """Initial number of Gibbs steps of CD (k)."""
     rising: bool = True
     """k rises by one in each tenth of the training, as better gradients are needed."""
     weighting: Literal["documents", "words"] = "documents"
     """What counts alike in the gradient: documents, or words (each divided by its length)."""
     learning_rate: Positive = 0.3
-    """At the start, of the gradient per word; it falls linearly to zero."""
+    """Initial learning rate (of the gradient per word); it falls linearly to zero."""
     momentum: Share = 0.9
-    """Of the stochastic gradient."""
+    """Momentum of the stochastic gradient."""
     decay: NonNegative = 0.0001
     """L2 penalty of the weights."""
     batch: int = 100

@@ -43,9 +43,9 @@ class Config(Patches, Tables, Lbfgs):
     penalty: NonNegative = 1.0
     """Weight of the reconstruction error."""
     sparsity: Literal["smooth-l1", "log-cosh"] = "smooth-l1"
-    """What makes codes sparse: sqrt(s^2 + eps), or log cosh s."""
+    """Sparsity measure: sqrt(s^2 + eps), or log cosh s."""
     eps: NonNegative = 1e-2
-    """Of the smooth L1: codes well below its root are not told apart from 0."""
+    """eps of the smooth L1: codes well below its root count as 0."""
     scale_rows: bool = True
     """Scale every filter to length one inside the objective; otherwise surplus filters die out."""
     whiten: bool = True
@@ -53,7 +53,7 @@ class Config(Patches, Tables, Lbfgs):
     dimensions: Whole = 64
     """Principal components that are kept; 0 keeps all."""
     tolerance: NonNegative = 1e-5
-    """Largest entry of the gradient at which the minimum counts as found."""
+    """Stop when no entry of the gradient is larger than this."""
     channels: Literal[0, 1, 3] = 1
 
 

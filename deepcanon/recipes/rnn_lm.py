@@ -40,7 +40,7 @@ TARGETS = (
 @dataclass(frozen=True, kw_only=True)
 class Config(Tokens, Optimization, Schedule, InputDropout):
     unit: Literal["characters", "words"] = "characters"
-    """What a token is; words stand between blanks, and each line is a sentence."""
+    """Unit of a token; words are separated by blanks, each line is a sentence."""
     cell: Literal["lstm", "gru", "rnn"] = "lstm"
     """Kind of recurrent layer."""
     hidden: Count = 512
@@ -63,13 +63,13 @@ class Config(Tokens, Optimization, Schedule, InputDropout):
     warmup: float = 0.05
     weight_decay: float = 0.01
     clip: Positive = 1.0
-    """Largest norm of all gradients together."""
+    """Largest global norm of the gradients."""
     samples: Whole = 0
-    """Words or characters drawn by frequency for the softmax of each step; 0 takes all of them."""
+    """Sampled softmax: tokens drawn by frequency in each step; 0: the full softmax."""
     correction: bool = True
-    """Sampled softmax: correct for how often a word is drawn; else frequent ones get unlikely."""
+    """Sampled softmax: correct for how often a word is drawn; else frequent ones come out rare."""
     frequency_bias: bool = False
-    """Start the output biases at the logarithms of the frequencies; of words it saves an epoch."""
+    """Start the output biases at the log frequencies; for words this saves an epoch."""
     sample: Count = 400
     """Tokens of the text sample after each evaluation."""
 

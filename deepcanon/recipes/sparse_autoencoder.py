@@ -42,15 +42,15 @@ class Config(Patches, Lbfgs):
     hidden: Count = 25
     """Units of the hidden layer."""
     rho: Annotated[float, Range("(0, 1)")] = 0.01
-    """Wanted mean activation of each unit."""
+    """Target mean activation of each unit."""
     beta: NonNegative = 3.0
     """Weight of the sparsity penalty."""
     decay: NonNegative = 1e-4
-    """Weight decay lambda; biases are free."""
+    """Weight decay lambda; not applied to biases."""
     whiten: bool = True
     """Subtract each input's mean, whiten and squash into [0.1, 0.9]; otherwise pixels in [0, 1]."""
     eps: NonNegative = 1.0
-    """Added to the variances before whitening, a share of their mean: damps high frequencies."""
+    """Added to the variances before whitening, as a share of their mean; damps high frequencies."""
     iterations: int = 400
     unlabelled: tuple[str, ...] = ()
     """Classes to learn the features from; a linear classifier of the other classes judges them."""

@@ -47,7 +47,7 @@ class Config(Patches):
     smooth: NonNegative = 0.0
     """eps of the penalty sqrt(s^2 + eps); 0 is |s|, ten times faster."""
     norm: Literal["ball", "sphere"] = "ball"
-    """Atoms have length one at most (ball) or exactly (sphere)."""
+    """Atoms have length at most one (ball) or exactly (sphere)."""
     batch: Count = 400
     """Patches per mini-batch."""
     updates: Count = 1000
@@ -57,11 +57,11 @@ class Config(Patches):
     tolerance: NonNegative = 5e-5
     """Violation of the optimality conditions at which a code has converged, a share of lambda."""
     max_iter: Count = 2000
-    """Steps of FISTA at most for a mini-batch."""
+    """Maximum number of FISTA steps for a mini-batch."""
     unrolled: Count = 100
     """Steps of FISTA in the exported module."""
     eps: NonNegative = 0.1
-    """Added to the variances before whitening, a share of their mean: damps high frequencies."""
+    """Added to the variances before whitening, as a share of their mean; damps high frequencies."""
     channels: Literal[0, 1, 3] = 1
 
 

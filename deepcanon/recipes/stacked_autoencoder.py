@@ -48,17 +48,17 @@ class Config(Images, Tables, Batches, Activation):
     pretrain: bool = True
     """Train the layers first; otherwise all steps are fine-tuning from random weights."""
     pretrain_share: Share = 0.5
-    """Share of the steps that the layers have together."""
+    """Share of the steps for training the layers."""
     classifier_share: Share = 0.1
-    """Share of the steps that the classifier has on the untouched codes."""
+    """Share of the steps for the classifier on the fixed codes."""
     labels: Whole = 0
     """Training examples whose labels are used, drawn by the seed; 0 uses all."""
     pretrain_rate: Positive = 3e-3
-    """Adam's rate for the layers, at the peak of each phase's schedule."""
+    """Adam's learning rate for the layers, at the peak of each phase's schedule."""
     learning_rate: Positive = 2e-3
-    """Adam's rate for classifier and fine-tuning."""
+    """Adam's learning rate for classifier and fine-tuning."""
     weight_decay: NonNegative = 0.0
-    """Decay of the weights in fine-tuning (AdamW)."""
+    """Weight decay in fine-tuning (AdamW)."""
     batch: int = 250
     epochs: int = 30
 

@@ -46,7 +46,7 @@ class Config(Tables, Images, Batches, Tuning):
     """Validation error whose first step is reported."""
     batch: int = 32
     seeds: Whole = 3
-    """Trials of each arm after tuning; 0 trains nothing and gives the statistics."""
+    """Trials of each arm after tuning; 0 trains nothing and reports the statistics."""
 
 
 FEW = Config(hidden=(8,), learning_rates=(1e-2,), epochs=2, seeds=2)

@@ -40,13 +40,13 @@ class Config(Images, Tables):
     perplexity: Annotated[float, Range("[1, inf)")] = 30.0
     """Effective number of neighbours of each point."""
     points: Count = 5_000
-    """Map at most this many examples, drawn from the training data; memory grows by the square."""
+    """Map at most this many examples, drawn from the training data; memory grows quadratically."""
     iterations: Count = 1_000
     """Steps of the descent."""
     exaggeration: Positive = 12.0
     """Factor on the attraction in the first steps, so that clusters form early."""
     exaggerated: Whole = 250
-    """How many steps those are."""
+    """Number of these first steps."""
     learning_rate: NonNegative = 0.0
     """Step size; 0 takes points / (4 exaggeration), at least 50."""
     init: Literal["pca", "random"] = "pca"

@@ -40,7 +40,7 @@ class Config(Images, Tables, Examples, Batches, Tuning):
     hidden: tuple[Count, ...] = (32,)
     """Units of each hidden layer."""
     strengths: tuple[Positive, ...] = (0.003, 0.01, 0.03)
-    """Lambdas that are tried besides no decay; the best on validation is compared with it."""
+    """Lambdas to try; the best on validation is compared with no decay."""
     learning_rates: tuple[float, ...] = (0.03, 0.1, 0.3)
     """Peaks of the one-cycle schedule that no decay and every strength try."""
     train_examples: int = 1000

@@ -44,7 +44,7 @@ class Config(Tokens):
     architecture: Literal["skip-gram", "cbow"] = "skip-gram"
     """A word predicts those near it, or their mean predicts the word."""
     dimensions: Count = 100
-    """Numbers of each vector."""
+    """Size of the vectors."""
     window: Count = 5
     """The largest distance of words that are near; for each word it is drawn from 1 up to this."""
     negatives: Count = 5
@@ -56,25 +56,25 @@ class Config(Tokens):
     subsample: NonNegative = 1e-3
     """Words of larger frequency f are dropped with probability 1 - sqrt(this / f); 0 keeps all."""
     lowercase: bool = False
-    """Capital letters of the text and of all questions become small ones."""
+    """Convert the text and all questions to lower case."""
     minimum_count: int = 5
-    """Text: rarer words are left out."""
+    """Text: words that occur less often are left out."""
     learning_rate: Positive = 0.15
-    """At the start; it falls linearly to a ten-thousandth of it."""
+    """Initial learning rate; it falls linearly to a ten-thousandth."""
     adagrad: NonNegative = 0.3
     """Power of a word's summed squared gradients that divides its steps: 0.5 AdaGrad, 0 descent."""
     epochs: Positive = 5.0
     """Passes over the text if no steps are given."""
     batch: Count = 2_000
-    """Words of the text that a step reads."""
+    """Words of the text per step."""
     pmi_count: NonNegative = 20.0
     """How often two words must be near each other to enter the correlation with the PMI."""
     similarities: str = ""
-    """Pairs of words with scores of their likeness: wordsim353, or a CSV of word, word, score."""
+    """Word pairs with similarity scores: wordsim353, or a CSV of word, word, score."""
     analogies: str = ""
     """questions-words, planted-analogies, or a text of lines `a b c d` under lines `: section`."""
     ppmi: bool = False
-    """Compare the likeness of pairs with vectors from the SVD of the text's PPMI."""
+    """Compare with the similarities of vectors from the SVD of the text's PPMI."""
     test_share: float = 0.1
 
 

@@ -74,7 +74,7 @@ def test_unknown_class_strange_file_and_empty_folder(tmp_path):
         opened(tmp_path / "tree")
     write(tmp_path / "mixed" / "a" / "1.txt", "x")
     write(tmp_path / "mixed" / "2.txt", "y")
-    with pytest.raises(DataError, match="beside class folders"):
+    with pytest.raises(DataError, match="next to class folders"):
         opened(tmp_path / "mixed")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError):

@@ -92,16 +92,16 @@ def test_what_is_not_clear_is_refused_at_its_place(write, name, content, said):
         ("c.jsonl", '{"text": "a", "meta": {"x": [1]}, "summary": "one two three"}', "meta, summary (texts too)"),
         ("d.csv", 'text,label\n"a\nb",p\n', "texts with line breaks within quotes: 1"),
         ("e.tsv", 'text\tlabel\n"a"\tp\n', "texts of a .tsv between quotation marks, which are kept: 1"),
-        ("f.csv", "text,label\na, p\n", "blanks around labels, taken off: 1"),
+        ("f.csv", "text,label\na, p\n", "blanks around labels, removed: 1"),
         ("g.csv", "text;label\na;p\n", "cells lie between ;"),
         ("h.csv", "text,label\r\na,p\r\n", r"line ends \r\n, read as \n: 2"),
         ("i.csv", "text,label\n\na,p\n\n", "blank lines, which are not documents: 2"),
         ("j.txt", "a\n\n\nb\n", "blank lines, which are not documents: 2"),
-        ("k.csv", "text,label\na,p\na,p\na,q\n", "texts of train that come again: 2"),
+        ("k.csv", "text,label\na,p\na,p\na,q\n", "texts of train that occur more than once: 2"),
         ("l.csv", "text,label\na,p\na,q\n", "texts of train with several classes: 1"),
         ("m.csv", "text,label\na,pos\nb,Pos\n", "classes that differ only in capitals: Pos, pos"),
         ("n.jsonl", '{"text": "a", "label": 7}\n', "labels that are numbers, read as text (7 is the class 7): 1"),
-        ("o.csv", "text,label\na,p\n", "one class teaches nothing"),
+        ("o.csv", "text,label\na,p\n", "nothing can be learned from one class"),
     ],
     ids=lambda value: value if isinstance(value, str) and len(value) < 9 else "",
 )  # fmt: skip
@@ -132,8 +132,8 @@ def test_a_column_of_splits_is_understood(write, name):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("text,split\na,train\nb,maybe\n", "line 3: says 'maybe' as its split, which is not one"),
-        ("text,split\na,train\nb,\n", "line 3: says '' as its split"),
+        ("text,split\na,train\nb,maybe\n", "line 3: gives 'maybe' as its split, which is not one"),
+        ("text,split\na,train\nb,\n", "line 3: gives '' as its split"),
         ("text,split\na,test\nb,dev\n", "has no row to train on"),
         ("text,label,split\na,p,train\nb,q,test\n", "line 3: class q of test is not in train"),
     ],
@@ -203,18 +203,18 @@ def test_what_is_not_read_is_named(write, tmp_path):
 
 
 TREES = {
-    "is a second train split beside": ("train/p/1.txt", "training/p/1.txt"),
+    "is a second train split next to": ("train/p/1.txt", "training/p/1.txt"),
     "holds no document": ("notes.md",),
-    "lies beside train/; move it": ("train/p/1.txt", "stray.txt"),
-    "lies beside train/ but is not a split": ("train/p/1.txt", "extra/1.txt"),
-    "is called as the test split, and there is no train/": ("test/p/1.txt", "valid/p/1.txt"),
-    "which may be splits or classes": ("train/1.txt", "test/1.txt", "other/1.txt"),
+    "is next to train/; move it": ("train/p/1.txt", "stray.txt"),
+    "is next to train/ but is not a split": ("train/p/1.txt", "extra/1.txt"),
+    "has the name of the test split, but there is no train/": ("test/p/1.txt", "valid/p/1.txt"),
+    "which could be splits or classes": ("train/1.txt", "test/1.txt", "other/1.txt"),
     "is a class folder without .txt files": ("p/1.txt", "q/1.md"),
-    "lies beside class folders": ("p/1.txt", "q/1.txt", "stray.txt"),
+    "is next to class folders": ("p/1.txt", "q/1.txt", "stray.txt"),
     "is a folder among documents": ("p/1.txt", "q/1.txt", "q/deep/1.txt"),
-    "is called as the test split, and there is no train.csv": ("test.csv",),
-    "lies beside train.txt but is not a split": ("train.txt", "notes.txt"),
-    "has no class in test, and other documents have one": ("train/p/1.txt", "train/q/1.txt", "test/1.txt"),
+    "has the name of the test split, but there is no train.csv": ("test.csv",),
+    "is next to train.txt but is not a split": ("train.txt", "notes.txt"),
+    "has no class in test, but other documents have one": ("train/p/1.txt", "train/q/1.txt", "test/1.txt"),
     "class r of test is not in train": ("train/p/1.txt", "train/q/1.txt", "test/r/1.txt"),
 }
 

@@ -232,7 +232,7 @@ def test_the_catalogue_is_whole():
         for file in entry.files:
             assert file.url.startswith("https://") and file.name.endswith(file.url.rsplit("/", 1)[1])
             assert len(file.sha256) == 64 and file.size > 0
-    with pytest.raises(DataError, match="no data set is called nothing"):
+    with pytest.raises(DataError, match="there is no data set nothing"):
         published.get("nothing")
 
 

@@ -185,7 +185,7 @@ def test_a_bad_file_is_named_or_left_out(classes):
     ("make", "said"),
     [
         (lambda p: (p / "x").mkdir(), "without images"),
-        (lambda p: save(p / "stray.png", noise(0, 4, 4)), "lies beside class folders"),
+        (lambda p: save(p / "stray.png", noise(0, 4, 4)), "is next to class folders"),
         (lambda p: (p / "cat" / "5.png").write_bytes(b"GIF89a"), "is not an image that can be read"),
     ],
 )
@@ -204,7 +204,7 @@ def test_split_trees_that_are_not_in_order(tmp_path):
     data = read(tmp_path / "set", skip_bad=True, valid_share=0)
     assert data["test"].y.tolist() == [0]
     save(tmp_path / "set" / "labels" / "0.png", noise(0, 4, 4))
-    with pytest.raises(DataError, match="lies beside train"):
+    with pytest.raises(DataError, match="is next to train"):
         read(tmp_path / "set")
     save(tmp_path / "two" / "train" / "a" / "0.png", noise(0, 4, 4))
     save(tmp_path / "two" / "val" / "a" / "0.png", noise(0, 4, 4))

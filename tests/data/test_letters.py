@@ -84,7 +84,7 @@ def test_other_letters_give_one_line_of_warning(small, monkeypatch, capsys):
     assert changed({"test": x}) == ""
     x[[3, 13], :10] = 40
     assert re.fullmatch(
-        r"warning: matplotlib draws other letters than figures were published for "
+        r"warning: matplotlib draws letters that differ from those of the published figures "
         r"\(the D of test has mean 0\.\d{4} instead of 0\.\d{4}\)",
         changed({"test": x}),
     )
@@ -114,7 +114,7 @@ def test_where_nothing_can_be_kept_the_letters_are_drawn_again(small, capsys):
     small.parent.write_text("a file where the folder would be")
     found = read_named("letters")
     assert len(found["train"]) == 40
-    (note,) = [note for note in found.notes if "drawn in each run" in note]
+    (note,) = [note for note in found.notes if "drawn again in each run" in note]
     assert str(small) in note and "\n" not in note
 
 

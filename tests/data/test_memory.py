@@ -91,7 +91,7 @@ class Sparse:
         (np.array([["a", "b"], ["c", "d"]]), "x: holds what is not a number"),
         ((X, np.where(np.arange(60) == 3, np.nan, 1.0)), "y: holds NaN"),
         ((X, np.array([1, "a", None] * 20, dtype=object)), "y: mixes labels"),
-        (np.ones((60, 8, 8)), "it is a set of images; wanted is tables"),
+        (np.ones((60, 8, 8)), "which is a set of images, but the recipe reads tables"),
     ],
 )
 def test_what_does_not_fit_is_said_in_one_line(data, said):

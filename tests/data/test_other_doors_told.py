@@ -34,7 +34,7 @@ def refused(kinds, spec, said):
         ("x" * 5000, "is not an environment"),
         ("Pendulum-v1", "shows Box and takes Box; choose one with Box and Discrete"),
         ("FrozenLake-v1", "shows Discrete and takes Discrete"),
-        ("digits", "is a set of images, wanted is environment"),
+        ("digits", "is a set of images, but environment is needed"),
         ("", "names nothing"),
         ("a\0b", "is not a name or path"),
         ("catalogue:CartPole-v1", "is not an environment"),

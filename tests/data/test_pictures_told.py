@@ -109,7 +109,7 @@ def test_what_lies_beside_the_folders_of_splits_is_told(tmp_path):
     said = notes(tmp_path / "set")
     assert "not read: 1 labels.csv, 1 .json; labels are those of the folders" in said
     (tmp_path / "set" / "labels.tsv").write_text("file\tlabel\n")
-    refused(tmp_path / "set", r"labels\.tsv: lies beside labels\.csv")
+    refused(tmp_path / "set", r"labels\.tsv: is next to labels\.csv")
 
 
 def test_a_table_beside_splits_without_classes_is_refused(tmp_path):
@@ -121,7 +121,7 @@ def test_a_table_beside_splits_without_classes_is_refused(tmp_path):
 
 def test_two_tables_of_labels_are_refused(table):
     table(lines(*ROWS))
-    refused(table("file\tlabel\n", "labels.tsv"), r"labels\.tsv: lies beside labels\.csv, and only one can be read")
+    refused(table("file\tlabel\n", "labels.tsv"), r"labels\.tsv: is next to labels\.csv, and only one can be read")
 
 
 # Rows of the table
@@ -239,7 +239,7 @@ def test_of_animations_the_first_picture_is_read_and_told(tmp_path, ending):
     animation(tmp_path / "set" / f"1.{ending}")
     picture(tmp_path / "set" / "2.png")
     data = read(tmp_path / "set")
-    assert f"only the first is read of 2: {tmp_path}/set/0.{ending} and 1 more" in "\n".join(data.notes)
+    assert f"only the first is read in 2: {tmp_path}/set/0.{ending} and 1 more" in "\n".join(data.notes)
     found = read_inputs("images", data.describe(), [str(tmp_path / "set")])
     said = "the first of 3 pictures in the file"
     assert found.notes == {0: said, 1: said}
@@ -277,7 +277,7 @@ def test_what_is_not_read_of_a_folder_of_inputs_is_told(tmp_path):
     (tmp_path / "set" / "notes.txt").write_text("x")
     found = read_inputs("images", describe, [str(tmp_path / "set")])
     assert found.names == [str(tmp_path / "set" / "0.png")] and found.values.shape == (1, 1, 6, 6)
-    assert found.notes == {0: "not read beside it: 1 .txt"}
+    assert found.notes == {0: "not read next to it: 1 .txt"}
     assert [p.file.rsplit("/", 1)[1] for p in found.refused] == ["bad.png", "1.gif"]
     assert "not of a format that is read" in found.refused[1].what
     (tmp_path / "none").mkdir()
@@ -328,7 +328,7 @@ def test_arrays_in_capital_letters_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"labels": Y}, "labels: is not called y_train, so that the pictures would have no labels; call the labels"),
+        ({"labels": Y}, "labels: is not called y_train, so the pictures would have no labels; call the labels"),
         ({"y": Y}, "y: is not called y_train"),
         ({"x": X}, "has x_train and x, each of which could be x of train; keep one"),
         ({"x_val": X, "x_valid": X}, "has x_valid and x_val, each of which could be x of valid"),

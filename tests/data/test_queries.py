@@ -94,7 +94,7 @@ def test_other_files_and_names_are_refused(tmp_path):
     ):
         with pytest.raises(DataError, match=said):
             read(wrong)
-    with pytest.raises(DataError, match="is a set of queries, wanted is text"):
+    with pytest.raises(DataError, match="is a set of queries, but text is needed"):
         open_data(("text",), "wordsim353")
 
 

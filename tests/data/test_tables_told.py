@@ -56,7 +56,7 @@ def test_a_later_table_is_read_in_the_notation_of_training(write, trained, cell,
 def test_what_is_taken_off_later_is_told(write):
     data = table(write(column([f"0.0{i}" for i in range(1, 9)])))
     found = later(data, write(column(["0.5", "5%"]), "later.csv"))
-    assert found.values.tolist() == [[0.5], [5.0]] and "% taken off" in " ".join(found.notes.values())
+    assert found.values.tolist() == [[0.5], [5.0]] and "% removed" in " ".join(found.notes.values())
 
 
 def test_points_beside_decimal_commas_are_not_guessed(write):
@@ -178,7 +178,7 @@ def test_options_of_files_are_refused_where_no_file_is_read(options):
 @pytest.mark.parametrize("text", ['{"a": 1, "y": 0}\n{"a": 2, "y": 1}\n'])
 def test_json_lines_name_their_columns(write, text):
     refused(write(text, "t.jsonl"), "names its columns itself", header="no")
-    refused(write(text.replace('"y"', '" a"'), "t.jsonl"), "comes twice")
+    refused(write(text.replace('"y"', '" a"'), "t.jsonl"), "occurs twice")
     assert table(write(text.replace('"y"', '" y "'), "t.jsonl")).facts["target"] == "y"
 
 

@@ -175,7 +175,7 @@ def test_texts_are_joined_split_by_split():
     assert [note.split(",")[0] for note in both.notes] == ["text: pydoc", "text: planted-grammar", "text: 2 files"]
     assert "10% valid, then 10% test" in both.notes[0] and "%" not in both.notes[2]
     for wrong, said in (
-        ("pydoc+digits", "digits: is a set of images, wanted is text"),
+        ("pydoc+digits", "digits: is a set of images, but text is needed"),
         ("pydoc+nothing", "is neither a data set's name nor a path"),
         ("pydoc+", "is neither a data set's name nor a path"),
     ):
@@ -282,8 +282,8 @@ def test_numbers_keep_their_digits(tmp_path):
     ("cells", "values", "note"),
     [
         (["1,5", "2,25"], [1.5, 2.25], "decimal commas (first: 1,5)"),
-        (["$1,200.50", "$3"], [1200.5, 3], "$ taken off"),
-        (["12 %", "3.5%"], [12, 3.5], "% taken off"),
+        (["$1,200.50", "$3"], [1200.5, 3], "$ removed"),
+        (["12 %", "3.5%"], [12, 3.5], "% removed"),
         (["\u22123", "4"], [-3, 4], "read as minus"),
         (["1'000", "20"], [1000, 20], "thousands separators"),
         (["1.234,5", "2.000"], [1234.5, 2000], "decimal commas"),
@@ -291,7 +291,7 @@ def test_numbers_keep_their_digits(tmp_path):
         (["0,125", "0,250"], [0.125, 0.25], "decimal commas"),
         (["1\u202f000,5", "2"], [1000.5, 2], "thousands separators"),
         (["1,234,567", "8"], [1234567, 8], "thousands separators"),
-        (["3 \u20ac", "4 \u20ac"], [3, 4], "taken off"),
+        (["3 \u20ac", "4 \u20ac"], [3, 4], "removed"),
     ],
 )
 def test_notations_of_numbers_are_recognised_and_told(tmp_path, cells, values, note):
@@ -417,7 +417,7 @@ def test_bad_rows_are_named_or_left_out(tmp_path, change, said):
         ("", "is empty"),
         ("a,b\n", "has no rows"),
         ("a\n1\n", "has 1 column"),
-        ("a,a,b\n1,2,3\n", "'a' comes twice"),
+        ("a,a,b\n1,2,3\n", "'a' occurs twice"),
         ("a,,b\n1,2,3\n", "column 2: has no name"),
         ("1,2,3\n1,2,3\n", "looks like values"),
         ('a,b\n"1,2\n', "is not a valid row"),
@@ -439,7 +439,7 @@ def test_tables_that_are_none(tmp_path, content, said):
     [
         ('{"a": 1, "b": 2}\n{"a": 1', "line 2: is not a row"),
         ('{"a": [1], "b": 2}\n', "column 'a' is nested"),
-        ('{"a": 1, "a": 2}\n', "key 'a' comes twice"),
+        ('{"a": 1, "a": 2}\n', "key 'a' occurs twice"),
         ("[1, 2]\n", "is not an object"),
         ("[" * 100_000, "line 1"),
         ('{"a": 1, "b": 2}\n{"b": 2}\n', "line 2, column a: is missing"),

@@ -152,15 +152,15 @@ def test_files_are_splits_by_their_names(tmp_path, names, said):
 def test_a_split_without_train_is_refused(tmp_path, name):
     write(tmp_path / "chapter.txt", "words")
     write(tmp_path / name, gzip.compress(b"words") if name.endswith("gz") else "words")
-    refused(tmp_path, f"{name}: is called as the (valid|test) split, and there is no train.txt; add a train.txt")
+    refused(tmp_path, f"{name}: has the name of the (valid|test) split, but there is no train.txt; add a train.txt")
 
 
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (("train.txt", "training.txt"), "is a second train split beside train.txt; keep one of them"),
-        (("train.txt", "dev.txt", "valid.txt"), "valid.txt: is a second valid split beside dev.txt"),
-        (("train.txt", "notes.txt"), "notes.txt: lies beside train.txt but is not a split"),
+        (("train.txt", "training.txt"), "is a second train split next to train.txt; keep one of them"),
+        (("train.txt", "dev.txt", "valid.txt"), "valid.txt: is a second valid split next to dev.txt"),
+        (("train.txt", "notes.txt"), "notes.txt: is next to train.txt but is not a split"),
         (("en.train.txt", "en.test.txt", "de.train.txt", "de.test.txt"), "is the train split of one text"),
     ],
 )
@@ -263,7 +263,7 @@ def test_inputs_that_cannot_be(tmp_path):
 @pytest.mark.parametrize("name", ["a.txt", "a.txt.gz"])
 def test_a_named_pipe_is_not_waited_for(tmp_path, name):
     os.mkfifo(tmp_path / name)
-    refused(tmp_path / name, "is neither a file nor a folder; save what comes out of it as a file")
+    refused(tmp_path / name, "is neither a file nor a folder; save its output as a file")
 
 
 # Names

@@ -175,7 +175,7 @@ def test_a_manifest_cannot_point_elsewhere(two):
     files = json.loads((folder / "manifest.json").read_text())["files"]
     files["../outside.json"] = checkpoint._digest(b"{}")
     (folder / "manifest.json").write_bytes(checkpoint._manifest(files))
-    with pytest.raises(CheckpointError, match="names a file that is not ours"):
+    with pytest.raises(CheckpointError, match="names a file that does not belong to it"):
         read_folder(folder)
 
 

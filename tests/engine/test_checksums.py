@@ -81,4 +81,4 @@ def test_files_are_known_one_by_one(tmp_path):
 
 def test_without_checksums_nothing_can_be_told(tmp_path):
     (said,) = checksums.differences(tmp_path).values()
-    assert "cannot be told" in said
+    assert "cannot tell whether" in said

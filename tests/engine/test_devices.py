@@ -42,7 +42,7 @@ def test_each_process_takes_the_gpu_of_its_own_number(monkeypatch):
     assert devices.device_of("cuda") == torch.device("cuda", 1) and taken == [1]
     assert devices.device_of("cpu") == torch.device("cpu")
     monkeypatch.setenv("LOCAL_RANK", "2")
-    with pytest.raises(UsageError, match="process 2 of this machine has no GPU, there are 2"):
+    with pytest.raises(UsageError, match="process 2 on this machine has no GPU: start at most 2"):
         devices.device_of("cuda")
     monkeypatch.setenv("WORLD_SIZE", "1")
     assert devices.device_of("cuda") == torch.device("cuda")
@@ -55,8 +55,8 @@ def test_what_needs_float64_leaves_apples_gpu_before_anything_is_written(monkeyp
     assert here(mps, "auto", False, plain, [Split(torch.zeros(2, 2)), Split("a text")]) == (mps, "")
     for computes, facts, splits in ((True, plain, []), (False, wide, []), (False, plain, rows)):
         settings, note = here(mps, "auto", computes, facts, splits)
-        assert settings.device == "cpu" and note.endswith("float64, which Apple's GPU does not have: the CPU is taken")
-        with pytest.raises(UsageError, match=r"--device mps: .* float64, .*: take --device cpu, or auto"):
+        assert settings.device == "cpu" and note.endswith("float64, which Apple's GPU does not have: using the CPU")
+        with pytest.raises(UsageError, match=r"--device mps: .* float64, .*: use --device cpu or auto"):
             here(mps, "mps", computes, facts, splits)
     assert here(Settings(device="cuda"), "auto", True, wide, rows) == (Settings(device="cuda"), "")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
@@ -73,7 +73,7 @@ def test_a_recipe_in_float64_says_in_one_line_that_it_takes_the_cpu(monkeypatch,
     if asked == "auto":
         assert training.train(*begin, said.append, quiet=True)["state"] == "done"
         assert [line for line in said if "float64" in line] == [
-            "this recipe computes in float64, which Apple's GPU does not have: the CPU is taken"
+            "this recipe computes in float64, which Apple's GPU does not have: using the CPU"
         ]
         _, _, content = training.load(of.recipe, tmp_path / "run")
         assert content["notes"] == [line for line in said if "float64" in line]

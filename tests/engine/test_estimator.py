@@ -65,9 +65,9 @@ def test_pictures_and_what_compares_runs():
     assert len(run.predict(X[:4].reshape(-1, 8, 8) / 16)) == 4
     with pytest.raises(UsageError, match="dropout trains others"):
         deepcanon.train("dropout", data=(X, Y))
-    with pytest.raises(DataError, match="set of tables; wanted is images"):
+    with pytest.raises(DataError, match="set of tables, but the recipe reads images"):
         deepcanon.train("convnet", data=(X, Y))
-    with pytest.raises(DataError, match="set of tables; wanted is task"):
+    with pytest.raises(DataError, match="set of tables, but the recipe reads task"):
         deepcanon.train("holdout", data=X)
     with pytest.raises(UsageError, match="needs targets"):
         deepcanon.train("linear-regression", data=X)
@@ -120,7 +120,7 @@ def test_out_keeps_the_run(tmp_path):
     model = Estimator("ica", out=tmp_path / "kept").fit(X[:, 20:24])
     assert (tmp_path / "kept" / "report.html").is_file()
     np.testing.assert_array_equal(deepcanon.load("kept").encode(X[:9, 20:24]).numpy(), model.transform(X[:9, 20:24]))
-    with pytest.raises(ValueError, match="holds something already"):
+    with pytest.raises(ValueError, match="kept is not empty"):
         model.fit(X)
 
 

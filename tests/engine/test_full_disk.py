@@ -165,7 +165,7 @@ def test_a_file_that_was_there_stays(verb, whole, tmp_path):
     Image.new("L", (8, 8), 9).save(picture)
     call = [name, whole, *(picture if option == "PICTURE" else option for option in options)]
     to.write_text("older")
-    asked = to.with_suffix(".pt2") if to.suffix == ".json" else to  # what lies beside an export
+    asked = to.with_suffix(".pt2") if to.suffix == ".json" else to  # what is next to an export
     code, _, complaints = command(*call, asked, full_at=re.escape(to.name))
     assert code == 1 and len(complaints) == 1 and f"cannot write {to}: " in complaints[0], complaints
     assert to.read_text() == "older" and {path.name for path in tmp_path.iterdir()} <= {

@@ -246,7 +246,7 @@ def test_no_folder_no_report(tmp_path):
 
 def test_commands_fit_the_state_of_the_run(tmp_path):
     page, _ = report(make_run(tmp_path / "my run", state="interrupted"), to=tmp_path / "r.html")
-    assert re.search(r"deepcanon resume '[^']*my run' go on where it stopped", page.text)
+    assert re.search(r"deepcanon resume '[^']*my run' continue where it stopped", page.text)
     page, _ = report(make_run(tmp_path / "b"), to=tmp_path / "r.html")
     assert "--steps 400" in page.text
 

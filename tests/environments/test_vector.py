@@ -199,7 +199,7 @@ def test_other_environments_keep_the_final_observation_and_start_again_on_restor
     other.load_state_dict(envs.state_dict())
     assert other.observation[0, 0] == 0 and other.steps == 8
     line = capsys.readouterr().err.strip()
-    assert "start again" in line and "\n" not in line
+    assert "new episodes start" in line and "\n" not in line
 
 
 def test_what_cannot_run_is_said_in_one_line(monkeypatch):

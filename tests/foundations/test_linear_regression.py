@@ -235,7 +235,7 @@ def test_the_recipe_gives_the_same_fit_from_every_solver_and_batch(tmp_path):
 def test_a_descent_that_stands_still_ends(tmp_path, monkeypatch):
     monkeypatch.setattr(LBFGS, "step", lambda self, closure: closure())  # as where rounding hides the way
     run = trained(tmp_path, solver="lbfgs", evaluate_every=1000)
-    assert run.status()["step"] == 1 and "no step is seen to go down" in run.status()["reason"]
+    assert run.status()["step"] == 1 and "no step decreases the loss" in run.status()["reason"]
 
 
 def test_a_table_of_numbers_is_learned_and_predicted_with_its_band(tmp_path):

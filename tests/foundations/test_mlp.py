@@ -175,5 +175,5 @@ def test_the_ways_of_the_recipe_are_equal(options):
 def test_dropout_leaves_it_to_autograd():
     recipe, _ = start(trainee("mlp").with_({"dropout": 0.2}), 5)
     assert not recipe.by_hand
-    with pytest.raises(UsageError, match="flat knows no dropout"):
+    with pytest.raises(UsageError, match="flat does not support dropout"):
         start(trainee("mlp").with_({"dropout": 0.2, "backward": "flat"}), 5)

@@ -45,7 +45,7 @@ def page_of_one(run: RunFiles) -> tuple[str, str]:
         ("Metrics", _metric_table(run)),
         ("Options", _option_table(run)),
         ("Environment", _environment(run)),
-        ("Go on", _commands(run)),
+        ("Next steps", _commands(run)),
     ]
     shown = [(name, content) for name, content in sections if content]
     links = "".join(f"<a href='#{_anchor(name)}'>{name}</a>" for name, _ in shown)
@@ -168,8 +168,8 @@ VERBS = {
     "predict": ("predict {run} INPUT", "label your own input"),
     "generate": ("generate {run} --count 8", "draw samples"),
     "encode": ("encode {run} INPUT --to codes.npz", "compute representations of your own input"),
-    "play": ("play {run} --episodes 10", "let the trained agent act"),
-    "export": ("export {run} --format onnx --to model.onnx", "take the model elsewhere"),
+    "play": ("play {run} --episodes 10", "let the trained agent play"),
+    "export": ("export {run} --format onnx --to model.onnx", "export the model"),
     "report": ("report {run} OTHER-RUN", "compare with another run"),
 }
 
@@ -180,7 +180,7 @@ def _commands(run: RunFiles) -> str:
     steps = run.status.get("steps")
     more = 2 * steps if isinstance(steps, int) and steps > 0 else "N"
     if run.status.get("state") not in ("done", None):
-        resume = ("resume {run}", "go on where it stopped")
+        resume = ("resume {run}", "continue where it stopped")
     else:
         resume = VERBS["resume"]
     folder = shlex.quote(_place(run.folder))

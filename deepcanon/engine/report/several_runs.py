@@ -23,7 +23,7 @@ def page_of_several(runs: list[RunFiles]) -> tuple[str, str]:
     title = f"{len(runs)} runs of {', '.join(names)}" if len(names) < 4 else f"{len(runs)} runs"
     differing = _differing(runs)
     measured = _measured(runs)
-    lead = "They differ in: " + ", ".join(differing) if differing else "Same options in all."
+    lead = "They differ in: " + ", ".join(differing) if differing else "All have the same options."
     body = [
         f"<header><p class='eyebrow'>deepcanon comparison</p><h1>{escape(title)}</h1>",
         f"<p class='lead'>{escape(lead)}</p></header>",
@@ -185,7 +185,7 @@ def _seed_table(runs: list[RunFiles], differing: list[str], measured: list[str])
         columns += [[_last(run, key) for run in group] for key in measured]
         cells += [f"<td class='n'>{_mean_and_spread(values)}</td>" for values in columns]
         rows.append(f"<tr>{''.join(cells)}</tr>")
-    note = "<p class='note'>Mean ± sample standard deviation; beneath, the smallest and the largest.</p>"
+    note = "<p class='note'>Mean ± sample standard deviation; below, the smallest and the largest.</p>"
     return f"<div class='wide'><table><tr>{head}</tr>{''.join(rows)}</table></div>{note}"
 
 
