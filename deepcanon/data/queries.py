@@ -76,7 +76,7 @@ def read_pairs(spec: str) -> Pairs:
     problems.settle()
     if len(rows) < 2:
         raise problems.fail(
-            path, "", f"holds {len(rows)} pair{'s' * (len(rows) != 1)}", "give two at least, to have ranks"
+            path, "", f"holds {len(rows)} pair{'s' * (len(rows) != 1)}", "give at least two, to have ranks"
         )
     return rows
 

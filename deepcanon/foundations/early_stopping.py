@@ -114,7 +114,7 @@ def stop_by_patience(valid: History, patience: int = 10, least: float = 0.0) -> 
     """Equation (6): where `patience` evaluations have brought no loss lower by more than `least`."""
     _positive(patience=patience)
     if not least >= 0:
-        raise ValueError(f"an improvement of {least} is none")
+        raise ValueError(f"an improvement must be positive, got {least}")
     lowest, since = float("inf"), 0
     for place, loss in enumerate(_losses(valid).tolist()):
         lowest, since = (loss, 0) if loss < lowest - least else (lowest, since + 1)

@@ -132,7 +132,9 @@ def _compare(
     if not math.isfinite(centre):
         raise ValueError(f"the function is {centre} at this point")
     if objective() != centre:
-        raise ValueError("the function gives two values at one point: it draws random numbers that torch does not seed")
+        raise ValueError(
+            "the function returns two values at one point: it draws random numbers that torch does not seed"
+        )
     generator = torch.Generator().manual_seed(seed + APART)
     rows: list[tuple[str, int, float, float]] = []
     for name, tensor in tensors.items():

@@ -69,7 +69,7 @@ def _factor(gradients: Sequence[Tensor], limit: float) -> tuple[Tensor, Tensor]:
         FloatingPointError: n is not finite.
     """
     if not (limit > 0 and math.isfinite(limit)):
-        raise ValueError(f"gradients are clipped at a positive number, {limit} is none")
+        raise ValueError(f"gradients are clipped at a positive number, not at {limit}")
     norm = global_norm(gradients)
     if not torch.isfinite(norm):
         bad = [i for i, gradient in enumerate(gradients) if not torch.isfinite(gradient).all()]

@@ -90,7 +90,7 @@ def count_changes(
 ) -> tuple[Int[Tensor, ""], Int[Tensor, ""]]:
     """b and c: the examples that only the first, and only the second, of two classifiers gets right."""
     if first_right.shape != second_right.shape or first_right.ndim != 1:
-        raise ValueError(f"the answers {tuple(first_right.shape)} and {tuple(second_right.shape)} are of no one set")
+        raise ValueError(f"the answers {tuple(first_right.shape)} and {tuple(second_right.shape)} are not of one set")
     return (first_right & ~second_right).sum(), (second_right & ~first_right).sum()
 
 
@@ -98,7 +98,7 @@ def mcnemar(only_first: Counts, only_second: Counts, method: Literal["exact", "c
     """Two-sided p-value that two classifiers err equally often, by (2) or (3); of any shape."""
     b, c = torch.broadcast_tensors(_counts(only_first), _counts(only_second))
     if bool((b < 0).any()) or bool((c < 0).any()):
-        raise ValueError("counts of examples are not negative")
+        raise ValueError("counts of examples cannot be negative")
     if method == "chi-square":
         statistic = ((b - c).abs() - 1).clamp_min(0).square() / (b + c).clamp_min(1)
         return torch.special.erfc((statistic / 2).sqrt())  # (3): a chi-square of one degree is a squared normal
@@ -204,7 +204,7 @@ def group_split(
     _check_split(groups, share)
     names, member, sizes = groups.unique(return_inverse=True, return_counts=True)
     if len(names) < 2:
-        raise ValueError("a split by group needs two groups at least")
+        raise ValueError("a split by group needs at least two groups")
     order = torch.randperm(len(names), generator=generator)
     distance = (sizes[order].cumsum(0)[:-1] - share * len(groups)).abs()
     held = torch.isin(member, order[: int(distance.argmin()) + 1])
@@ -256,11 +256,11 @@ def _check_rates(examples: int, up: float, down: float) -> None:
     if examples < 1:
         raise ValueError(f"{examples} examples: at least one is needed")
     if not (up >= 0 and down >= 0 and up + down <= 1):
-        raise ValueError(f"rates of change {up} up and {down} down are no shares of one set")
+        raise ValueError(f"rates of change {up} up and {down} down are not shares of one set")
 
 
 def _check_split(keys: Tensor, share: float) -> None:
     if keys.ndim != 1 or len(keys) < 2:
-        raise ValueError(f"a split needs one key for each of two examples at least, got {tuple(keys.shape)}")
+        raise ValueError(f"a split needs one key for each of at least two examples, got {tuple(keys.shape)}")
     if not 0 < share < 1:
         raise ValueError(f"the share to hold out lies between 0 and 1, {share} does not")

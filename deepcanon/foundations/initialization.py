@@ -147,7 +147,7 @@ def he_uniform_(
 def truncated_std(bound: float) -> float:
     """c of equation (4): the standard deviation of a standard normal number that is known to lie in [-bound, bound]."""
     if not bound > 0:
-        raise ValueError(f"numbers are cut off at a positive bound, {bound} is none")
+        raise ValueError(f"the cut-off must be a positive bound, not {bound}")
     inside = math.erf(bound / math.sqrt(2))
     density = math.exp(-0.5 * bound**2) / math.sqrt(2 * math.pi)
     return math.sqrt(1 - 2 * bound * density / inside)

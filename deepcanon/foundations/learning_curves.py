@@ -160,7 +160,7 @@ def periodicity(values: Losses, slowest: int = SLOWEST) -> tuple[Tensor, Tensor]
 def diagnose(losses: Losses, tolerance: float = 0.01) -> Diagnosis:
     """What the curve does, from its newest half; `tolerance` is the share of the level that counts as a change."""
     if losses.ndim != 1 or len(losses) < LEAST:
-        raise ValueError(f"a diagnosis takes a vector of {LEAST} losses at least, got {tuple(losses.shape)}")
+        raise ValueError(f"a diagnosis takes a vector of at least {LEAST} losses, got {tuple(losses.shape)}")
     x = losses.detach().double()
     if not bool(x.isfinite().all()):
         nan = math.nan
@@ -249,7 +249,7 @@ def range_words(reading: RangeReading, rates: Losses, losses: Losses) -> str:
 
 def _finite(values: Tensor, least: int) -> Tensor:
     if values.ndim != 1 or len(values) < least:
-        raise ValueError(f"expected a vector of {least} values at least, got {tuple(values.shape)}")
+        raise ValueError(f"expected a vector of at least {least} values, got {tuple(values.shape)}")
     x = values.detach().double()
     if not bool(x.isfinite().all()):
         raise ValueError("a value is not finite")

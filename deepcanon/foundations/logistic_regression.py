@@ -143,7 +143,7 @@ class LogisticRegression(nn.Module):
     def __init__(self, features: int, *, device=None, dtype=None) -> None:
         super().__init__()
         if features < 1:
-            raise ValueError(f"{features} features make no classifier")
+            raise ValueError(f"{features} features do not make a classifier")
         self.weight = nn.Parameter(torch.zeros(features, device=device, dtype=dtype))
         self.bias = nn.Parameter(torch.zeros((), device=device, dtype=dtype))
 

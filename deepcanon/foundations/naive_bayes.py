@@ -105,7 +105,7 @@ def bits_per_dimension(log_likelihood: Float[Tensor, "batch"], features: int) ->
 def telling_features(theta: Float[Tensor, "classes features"]) -> Float[Tensor, "classes features"]:
     """Equation (8), of probabilities: large where a feature is frequent in a class and rarer in the others."""
     if theta.ndim != 2 or len(theta) < 2:
-        raise ValueError(f"probabilities {tuple(theta.shape)}: two classes at least")
+        raise ValueError(f"probabilities {tuple(theta.shape)}: at least two classes are needed")
     others, floor = (theta.sum(0) - theta) / (len(theta) - 1), torch.finfo(theta.dtype).tiny
     return theta * (theta.clamp_min(floor) / others.clamp_min(floor)).log()  # (8)
 
@@ -158,7 +158,7 @@ class NaiveBayes(Estimator):
         if distribution == "auto":
             distribution = "multinomial" if kind == "documents" else "gaussian"
         if kind == "documents" and distribution == "gaussian":
-            raise ValueError("word counts are not gaussian: take multinomial or bernoulli")
+            raise ValueError("word counts are not gaussian: use multinomial or bernoulli")
         if smoothing is None:
             smoothing = 0.1 if distribution == "gaussian" else 1.0
         threshold = 0.5 if binarize or kind == "documents" else None
@@ -184,7 +184,7 @@ class NaiveBayes(Estimator):
         count, sums, scatter = seen
         empty = (count == 0).nonzero().flatten().tolist()
         if empty:
-            raise ValueError(f"no examples of class {', '.join(map(str, empty[:10]))}: every class needs one at least")
+            raise ValueError(f"no examples of class {', '.join(map(str, empty[:10]))}: every class needs at least one")
         each, total = count[:, None], count.sum()
         if kind == "gaussian":
             theta = sums / each

@@ -112,7 +112,7 @@ class SoftmaxRegression(nn.Module):
     def __init__(self, features: int, classes: int, *, device=None, dtype=None) -> None:
         super().__init__()
         if features < 1 or classes < 2:
-            raise ValueError(f"{features} features and {classes} classes make no classifier")
+            raise ValueError(f"{features} features and {classes} classes do not make a classifier")
         self.weight = nn.Parameter(torch.zeros(classes, features, device=device, dtype=dtype))
         self.bias = nn.Parameter(torch.zeros(classes, device=device, dtype=dtype))
 

@@ -48,7 +48,7 @@ def softmax_temperature(logits: Float[Tensor, "... classes"], temperature: float
 def log_softmax_temperature(logits: Float[Tensor, "... classes"], temperature: float) -> Float[Tensor, "... classes"]:
     """The logarithm of (1), which stays finite where (1) rounds to 0; the temperature must be above 0."""
     if temperature == 0:
-        raise ValueError("at temperature 0 the logarithm is minus infinity; take softmax_temperature")
+        raise ValueError("at temperature 0 the logarithm is minus infinity; use softmax_temperature")
     return (_shifted(logits, temperature) / temperature).log_softmax(-1)
 
 

@@ -306,5 +306,7 @@ def _stages(shape: tuple[int, int, int]) -> tuple[int, tuple[int, int]]:
     while height % 2 == width % 2 == 0 and min(height, width) // 2 >= SMALLEST_MAP:
         height, width, stages = height // 2, width // 2, stages + 1
     if stages == 0 or height * width > 16 * 16:
-        raise ValueError(f"images of {shape[1]}x{shape[2]} do not halve to a small map: take a size such as 28, 32, 64")
+        raise ValueError(
+            f"images of {shape[1]}x{shape[2]} cannot be halved to a small map: use a size such as 28, 32, 64"
+        )
     return stages, (height, width)

@@ -137,7 +137,7 @@ def beam_search(
     for t in range(1, length + 1):
         scores, state = step(tokens, state)
         if scores.ndim != 2 or len(scores) != batch * live.shape[1]:
-            raise ValueError(f"step gave {tuple(scores.shape)}, not [{batch * live.shape[1]}, vocabulary]")
+            raise ValueError(f"step returned {tuple(scores.shape)}, not [{batch * live.shape[1]}, vocabulary]")
         normaliser = scores.logsumexp(-1, keepdim=True) if logits else 0.0
         if forbidden:
             scores = scores.index_fill(-1, torch.as_tensor(list(forbidden), device=device), -torch.inf)

@@ -113,6 +113,6 @@ def labels_of(y: Any, count: int, who: str) -> tuple[Tensor, list]:
     if values.dtype.kind == "c" or (values.dtype.kind == "f" and not np.isfinite(values).all()):
         raise ValueError("Input y contains NaN or infinity, or complex numbers")
     if values.dtype.kind == "f" and (values != np.rint(values)).any():
-        raise ValueError("Unknown label type: continuous numbers are no classes")
+        raise ValueError("Unknown label type: continuous numbers are not classes")
     classes, places = np.unique(values, return_inverse=True)
     return torch.from_numpy(places.astype(np.int64)), classes.tolist()

@@ -83,7 +83,7 @@ def _walk(node: ast.expr) -> Callable[[dict[str, Any]], Any]:
             raise ValueError(f"{node.func.id} takes {'two arguments or more' if many else 'one argument'}")
     else:
         raise ValueError(
-            f"{ast.unparse(node)[:40]!r} is no part of an expression: numbers, names, + - * / **, brackets and "
+            f"{ast.unparse(node)[:40]!r} is not part of an expression: numbers, names, + - * / **, brackets and "
             f"{', '.join(CALLS)}"
         )
     functions = [_walk(part) for part in parts]

@@ -22,7 +22,7 @@ __all__ = ["follow"]
 def follow(average: nn.Module, new: nn.Module, memory: float) -> None:
     """Moves all floating-point parameters and buffers of `average` towards those of `new`, which has the same ones."""
     if not 0 <= memory <= 1:
-        raise ValueError(f"the memory of an average is from 0 to 1, not {memory}")
+        raise ValueError(f"the decay of a moving average is from 0 to 1, not {memory}")
     pairs = list(zip(average.state_dict().values(), new.state_dict().values(), strict=True))
     old, now = ([pair[place] for pair in pairs if pair[0].is_floating_point()] for place in (0, 1))
     torch._foreach_lerp_(old, now, 1 - memory)

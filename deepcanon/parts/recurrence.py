@@ -95,7 +95,7 @@ def streams(
 def window(step: int, length: int, size: int) -> Window:
     """What step ``step`` reads of streams of ``length`` tokens, eq. (5); the last window of a pass may be short."""
     if step < 0 or length < 1 or size < 1:
-        raise ValueError(f"step {step}, length {length} and size {size} describe no window")
+        raise ValueError(f"step {step}, length {length} and size {size} do not describe a window")
     many = -(-length // size)
     start = step % many * size
     return Window(start, min(start + size, length), start == 0)

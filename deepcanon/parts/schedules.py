@@ -16,7 +16,7 @@ __all__ = ["one_cycle"]
 def one_cycle(step: int, steps: int, warmup: float = 0.2) -> float:
     """Share of the peak rate at `step` of `steps`: a line up over the first `warmup` share, then a cosine to 0."""
     if steps < 1 or step < 0 or not 0 <= warmup < 1:
-        raise ValueError(f"step {step} of {steps} with warmup {warmup} is no schedule")
+        raise ValueError(f"step {step} of {steps} with warmup {warmup} is not a schedule")
     rise = warmup * steps
     if step < rise:
         return min(1.0, (step + 1) / rise)

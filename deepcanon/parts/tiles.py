@@ -22,7 +22,7 @@ def signed_tiles(
 ) -> UInt8[Tensor, "tiles channels height width"]:
     """Equation (1) for each row, or with one scale for all of them (`together`); shape is (C, H, W)."""
     if rows.ndim != 2 or rows.shape[1] != torch.Size(shape).numel() or len(shape) != 3:
-        raise ValueError(f"rows {tuple(rows.shape)} are no tiles of {tuple(shape)}")
+        raise ValueError(f"rows {tuple(rows.shape)} are not tiles of {tuple(shape)}")
     rows = rows.detach().float().cpu()
     largest = rows.abs().max() if together else rows.abs().amax(1, keepdim=True)
     pixels = 127.5 + 127.5 * rows / largest.clamp_min(1e-12)  # (1)
@@ -34,7 +34,7 @@ def side_by_side(
 ) -> UInt8[Tensor, "tiles channels height width"]:
     """Versions of the same images with values in [0, 1], cut off outside: the first image in each, then the second."""
     if any(rows.ndim != 2 or rows.shape != versions[0].shape for rows in versions):
-        raise ValueError(f"{[tuple(rows.shape) for rows in versions]} are no versions of the same images")
+        raise ValueError(f"{[tuple(rows.shape) for rows in versions]} are not versions of the same images")
     pixels = [(255 * rows.detach().clamp(0, 1)).round().to(torch.uint8) for rows in versions]
     return torch.stack(pixels, 1).cpu().view(-1, *shape)
 

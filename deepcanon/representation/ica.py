@@ -330,4 +330,4 @@ class ICA(Estimator):
         if self.function not in FUNCTIONS:
             raise ValueError(f"function is one of {', '.join(FUNCTIONS)}, not {self.function!r}")
         if self.max_iter < 1 or self.stride < 1:
-            raise ValueError(f"max_iter and stride are 1 at least, got {self.max_iter} and {self.stride}")
+            raise ValueError(f"max_iter and stride must be at least 1, got {self.max_iter} and {self.stride}")

@@ -137,7 +137,7 @@ class RICA(nn.Module):
     def __init__(self, features: int, units: int, *, scale_rows: bool = False, device=None, dtype=None) -> None:
         super().__init__()
         if features < 1 or units < 1:
-            raise ValueError(f"features and units are 1 at least, got {features} and {units}")
+            raise ValueError(f"features and units must be at least 1, got {features} and {units}")
         self.scale_rows = scale_rows
         self.weight = nn.Parameter(torch.empty(units, features, device=device, dtype=dtype))
         self.reset_parameters()

@@ -38,7 +38,7 @@ EDGE = 1e-12
 def sparsity_penalty(mean_activation: Float[Tensor, "hidden"], rho: float) -> Float[Tensor, ""]:
     """Equation (3), summed over the units."""
     if not 0 < rho < 1:
-        raise ValueError(f"a wanted activation lies between 0 and 1, {rho} does not")
+        raise ValueError(f"a target activation lies between 0 and 1, {rho} does not")
     if mean_activation.ndim != 1:
         raise ValueError(f"expected one mean activation for each unit, got {tuple(mean_activation.shape)}")
     edge = max(EDGE, torch.finfo(mean_activation.dtype).eps)

@@ -92,7 +92,7 @@ class StackedAutoencoder(nn.Module):
     ) -> None:
         super().__init__()
         if not hidden or classes < 2:
-            raise ValueError(f"hidden layers {hidden} and {classes} classes make no stack: at least 1 and 2")
+            raise ValueError(f"hidden layers {hidden} and {classes} classes do not make a stack: at least 1 and 2")
         make = {"device": device, "dtype": dtype}
         above = "sigmoid" if activation is nn.Sigmoid else "linear"
         self.layers = nn.ModuleList(

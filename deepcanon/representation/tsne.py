@@ -254,7 +254,7 @@ class TSNE(Estimator):
             y = 1e-4 * torch.randn(len(x), self.n_components, generator=generator, dtype=torch.float64).to(x.device)
         elif self.init == "pca":
             if not 1 <= self.n_components <= x.shape[1]:
-                raise ValueError(f"{self.n_components} components of {x.shape[1]} features: take init='random'")
+                raise ValueError(f"{self.n_components} components of {x.shape[1]} features: use init='random'")
             centred = x.double() - x.double().mean(0)
             vectors = torch.linalg.eigh(centred.mT @ centred).eigenvectors[:, -self.n_components :].flip(1)
             largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))

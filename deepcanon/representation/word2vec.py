@@ -196,7 +196,7 @@ def shared_rows(
     _fit(words, sentences, words)
     if noise.ndim != 2 or not noise.numel() or window < 1:
         raise ValueError(
-            f"expected noise [rows, shared] and a window of 1 at least, got {tuple(noise.shape)}, {window}"
+            f"expected noise [rows, shared] and a window of at least 1, got {tuple(noise.shape)}, {window}"
         )
     rows, shared = noise.shape
     width = max(1, -(-len(words) // rows))
@@ -258,7 +258,7 @@ class Word2Vec(nn.Module):
     def __init__(self, vocabulary_size: int, dimensions: int = 300, *, device=None, dtype=None) -> None:
         super().__init__()
         if vocabulary_size < 1 or dimensions < 1:
-            raise ValueError(f"{vocabulary_size} words of {dimensions} dimensions: both must be 1 at least")
+            raise ValueError(f"{vocabulary_size} words of {dimensions} dimensions: both must be at least 1")
         size, kind = (vocabulary_size, dimensions), {"device": device, "dtype": dtype}
         # As in the C tool: small inputs, outputs of zero.
         self.input_vectors = nn.Parameter((torch.rand(size, **kind) - 0.5) / dimensions)

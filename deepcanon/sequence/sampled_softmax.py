@@ -83,7 +83,7 @@ class Drawn(NamedTuple):
 def log_uniform(classes: int, *, device=None) -> Float[Tensor, "classes"]:
     """The probabilities (6) of classes whose numbers rise as their frequencies fall."""
     if classes < 1:
-        raise ValueError(f"{classes} classes: 1 at least")
+        raise ValueError(f"{classes} classes: at least 1")
     c = torch.arange(classes, dtype=torch.float64, device=device)
     return ((c + 2) / (c + 1)).log() / torch.tensor(classes + 1.0).double().log()  # (6)
 
@@ -216,7 +216,7 @@ def gradient_bias(
         shapes = [tuple(x.shape) for x in (logits, weight, targets, source.log_counts)]
         raise ValueError(
             f"expected logits [rows, classes], weight [classes, features], targets [rows], a log count for each class "
-            f"and 2 draws at least, got {shapes} and {draws} draws"
+            f"and at least 2 draws, got {shapes} and {draws} draws"
         )
     e = logits.double().softmax(1)  # exp(o_c), scaled so that the full sum is 1
     weight, own = weight.double(), e.gather(1, targets[:, None])[:, 0]

@@ -81,7 +81,7 @@ class ConvNet(nn.Module):
     ) -> None:
         super().__init__()
         if kernel_size % 2 == 0:
-            raise ValueError(f"an even kernel ({kernel_size}) has no centre; take an odd one")
+            raise ValueError(f"an even kernel ({kernel_size}) has no centre; use an odd one")
         if min(size) < 2 ** len(channels):
             raise ValueError(f"images of {size[0]} x {size[1]} are too small for {len(channels)} poolings by 2")
         made = {"device": device, "dtype": dtype}

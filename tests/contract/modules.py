@@ -219,7 +219,7 @@ def check_rows(case: Case, tolerance: float = 1e-9) -> None:
         module.double()
     inputs = draw(case)
     size = next(len(x) for x in inputs if isinstance(x, Tensor) and x.dim())
-    assert size >= 2, "the case needs two rows at least"
+    assert size >= 2, "the case needs at least two rows"
     with mode(case, module), torch.no_grad():
         whole = tensors(run(case, module, inputs))
         for row in (0, size - 1):
@@ -238,7 +238,7 @@ def check_causal(case: Case) -> None:
     module = build(case).double()
     inputs, others = draw(case), draw(case, seed=1)
     size, length = next(x.shape[:2] for x in inputs if isinstance(x, Tensor) and x.dim() >= 2)
-    assert length >= 3, "the case needs three time steps at least"
+    assert length >= 3, "the case needs at least three time steps"
     with mode(case, module), torch.no_grad():
         before = tensors(run(case, module, inputs))
         timed = [i for i, leaf in enumerate(before) if leaf.dim() >= 2 and leaf.shape[:2] == (size, length)]

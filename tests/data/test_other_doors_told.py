@@ -119,7 +119,7 @@ def test_pairs_in_other_forms(tmp_path, name, content):
         ("a,b,c\nlove,sex,high\n", "line 2: 'high' is not a score of two words"),
         ("love,sex,nan\nlove,sex,nan\n", "line 2: 'nan' is not a score"),
         ("love,sex,1_0\ntiger,cat,1_0\n", "line 2: '1_0' is not a score"),
-        ("love,sex,6.77\n", "holds 1 pair; give two at least"),
+        ("love,sex,6.77\n", "holds 1 pair; give at least two"),
     ],
 )
 def test_pairs_that_are_refused(tmp_path, content, said):

@@ -164,7 +164,7 @@ def test_refusals(monkeypatch):
     valid = vector(1, 2, 3)
     for call, words in (
         (lambda: stop_by_patience(valid, 0), "patience is positive"),
-        (lambda: stop_by_patience(valid, 2, -1.0), "improvement of -1.0"),
+        (lambda: stop_by_patience(valid, 2, -1.0), "got -1.0"),
         (lambda: stop_by_gl(valid, 0.0), "alpha is positive"),
         (lambda: stop_by_up(valid, 1, 0), "strip is positive"),
         (lambda: generalisation_loss(-valid), "not negative"),

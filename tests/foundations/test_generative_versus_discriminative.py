@@ -80,7 +80,7 @@ def test_word_counts_and_other_distributions(tmp_path, kind):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"classes": 1}, "two --classes at least"),
+        ({"classes": 1}, "at least two --classes"),
         ({"penalties": ()}, "--penalties"),
         ({"groups": 200}, "there are too few for 200 groups"),
         ({"data": "diabetes"}, "whose target holds names"),

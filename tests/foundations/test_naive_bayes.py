@@ -216,7 +216,7 @@ def test_telling_features_sum_to_the_divergence_of_two_classes():
         (NaiveBayes("gaussian"), lambda x, y: (x[:0], y[:0]), "0 sample"),
         (NaiveBayes("gaussian"), lambda x, y: (x, y[:5]), "one label for each of 120 rows"),
         (NaiveBayes("gaussian"), lambda x, y: (x, None), "requires y"),
-        (NaiveBayes("gaussian"), lambda x, y: (x, y + 0.5), "continuous numbers are no classes"),
+        (NaiveBayes("gaussian"), lambda x, y: (x, y + 0.5), "continuous numbers are not classes"),
         (NaiveBayes("gaussian"), lambda x, y: (x, np.array(list("abc"))[y]), "number the classes first"),
         (
             NaiveBayes("gaussian", smoothing=0.0),

@@ -190,7 +190,7 @@ def test_windows_cover_each_stream_once_and_then_again():
     assert seen[4] == seen[0]
     with pytest.raises(ValueError, match="too few for 4 streams"):
         streams(torch.arange(4), 4)
-    with pytest.raises(ValueError, match="no window"):
+    with pytest.raises(ValueError, match="not describe a window"):
         window(0, 11, 0)
 
 

@@ -110,7 +110,7 @@ def test_bad_arguments():
             function(w, x, penalty=1.0, sparsity="cube")
     with pytest.raises(ValueError, match="does not fit"):
         rica_both(w, x[:, :3], penalty=1.0, sparsity="smooth-l1", eps=0.1, scale_rows=False)
-    with pytest.raises(ValueError, match="1 at least"):
+    with pytest.raises(ValueError, match="at least 1"):
         RICA(0, 3)
     with pytest.raises(ValueError, match="rows"):
         distinct_share(torch.zeros(0, 3))
