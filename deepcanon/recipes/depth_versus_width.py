@@ -1,7 +1,7 @@
 """Depth against width twice: composed tent maps, and perceptrons with equally many parameters.
 
 Task: (1) six composed tent maps are 64 linear pieces made by 12 hidden units; one hidden layer of
-40 units, fitted again in every step, stays away from them; (2) classification of images or tables
+40 units, fitted again in every step, cannot match them; (2) classification of images or tables
 by one and by three hidden layers of equal numbers of parameters, hence of multiplications, each at
 its own best rate and initialisation. Metrics: pieces, errors and their lower bounds; test errors of
 both and their difference. No paper gives (2) at this size; ours on MNIST at 100,000 parameters
@@ -24,7 +24,7 @@ METRICS = {
     "wide_pieces": metric("linear pieces of the one wide layer"),
     "wide_largest": metric("largest error of the wide layer on the tents"),
     "wide_squared": metric("mean squared error of the wide layer on the tents"),
-    "wide_squared_bound": metric("what no function of so many pieces falls below"),
+    "wide_squared_bound": metric("lower bound for functions of that many pieces"),
     "parameter_gap": metric("most over fewest parameters of the perceptrons, minus 1"),
     "compute_gap": metric("most over fewest multiplications of the perceptrons, minus 1"),
     "layers*_worst": metric("test error of so many layers, worst of its trials", "share", "min"),

@@ -19,16 +19,16 @@ from deepcanon.targets import metric, target
 SYSTEM = "generative.gan"
 DATA = ("images", "tables")
 METRICS = {
-    "value": metric("value of the game, -log 4 where nothing is told apart", "nats"),
+    "value": metric("value of the game, -log 4 if real and fake cannot be told apart", "nats"),
     "train/loss_generator": metric("the generator's loss", "nats", "min"),
-    "*_found": metric("share of the batch's real or fake examples that are found out", "share"),
-    "confident": metric("share of the samples of which the judge is sure", "share", "max"),
+    "*_found": metric("share of the batch's real or fake examples classified correctly", "share"),
+    "confident": metric("share of the samples that the judge is sure of", "share", "max"),
     "classes": metric("classes with 2 % or more of the confident samples", better="max"),
     "smallest_class": metric("share of the rarest class among the confident", "share", "max"),
     "class_kl": metric("KL(classes of confident samples, classes of the data)", "nats", "min"),
     "frechet": metric("Frechet distance of samples and data in the judge's features", "", "min"),
     "frechet_floor": metric("Frechet distance of two sets of real images"),
-    "judge_accuracy": metric("share of real images that the judge classes rightly", "share", "max"),
+    "judge_accuracy": metric("share of real images that the judge gets right", "share", "max"),
     "passed": metric("1 if all four bounds on the samples hold, else 0", better="max"),
     "modes": metric("Gaussians with 20 good samples or more", better="max"),
     "good": metric("share of the samples within 3 sigma of a Gaussian", "share", "max"),

@@ -2,7 +2,7 @@
 
 Task: each step checks one layer or loss against central differences in float64 at a random point
 (its parameters and its inputs), or both the right and the wrong backward pass of one of the twenty
-`planted_bugs`. Data: none. Metrics: largest relative error of what is right, bugs caught. Ours:
+`planted_bugs`. Data: none. Metrics: largest relative error of correct gradients, bugs caught. Ours:
 error 2e-8, 20 of 20. Ten seconds on one core.
 
 Your own network is checked in Python, two lines, in training or evaluation mode, with your loss if
@@ -28,12 +28,12 @@ DATA = ("nothing",)
 METRICS = {
     "error": metric("largest relative error of the layer or pair of this step", "share", "min"),
     "error_layers": metric("largest relative error of the package's gradients", "share", "min"),
-    "error_right": metric("largest relative error of the pairs' right gradients", "share", "min"),
+    "error_right": metric("largest relative error of the pairs' correct gradients", "share", "min"),
     "caught": metric("planted bugs whose error is above the tolerance", "bugs", "max"),
     "smallest_error_of_a_bug": metric("relative error of the least visible bug", "share", "max"),
-    "failed": metric("right gradients that do not pass", "gradients", "min"),
-    "checked": metric("entries of right gradients that were compared", "entries"),
-    "skipped": metric("entries of right gradients near a kink, not compared", "entries"),
+    "failed": metric("correct gradients that fail", "gradients", "min"),
+    "checked": metric("entries of correct gradients that were compared", "entries"),
+    "skipped": metric("entries of correct gradients near a kink, not compared", "entries"),
 }
 DIFFERENCES = "central differences in float64"
 TARGETS = (

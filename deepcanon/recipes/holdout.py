@@ -4,7 +4,7 @@ Task: pairs of models that are equally good (or differ by a known gain) are simu
 example on validation sets of several sizes; the rule "a net change of 30 examples is real" and
 McNemar's exact test judge them. Data: none. Metric: rates of false positives, simulated and exact;
 the rule keeps 5 % up to 226 examples on which the models differ, and gives 8.8 % at 300, 35 % at
-1,000. Two leaks are shown too, on labels that are pure chance: features chosen before the split,
+1,000. Two leaks are shown too, on purely random labels: features chosen before the split,
 and groups on both of its sides. 20 seconds on one core.
 
     deepcanon train holdout

@@ -2,7 +2,7 @@
 
 Task: a density of the data, by CD or PCD. Data: images (a pixel is the probability of a 1) or the
 number columns of a table (standardised, Gaussian units). Metric: negative log-likelihood, exact or
-by AIS; of `bars-and-stripes` ours comes close to the entropy, of `gaussians-8` below any single
+by AIS; on `bars-and-stripes` ours comes close to the entropy, on `gaussians-8` below any single
 Gaussian; MNIST, 500 hidden units: 86.3 nats after CD-25 (Salakhutdinov and Murray 2008), ours 91
 after 25 passes of PCD. Half a minute on one core.
 

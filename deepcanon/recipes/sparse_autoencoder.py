@@ -1,6 +1,6 @@
 """A sparse autoencoder of image patches or whole images, by L-BFGS; also self-taught learning.
 
-Task: hidden units that are rarely on, from which the input can be drawn again. Data: images, best
+Task: hidden units that are rarely on, from which the input can be reconstructed. Data: images, best
 as patches (`--patch 8`): each without its mean, whitened (ZCA) and squashed into [0.1, 0.9].
 Metrics: the objective, and for patches the share of units whose filter a Gabor function explains
 (R2 >= 0.6), oriented edges; ours 0.76 on BSDS. With `--unlabelled` classes the features are learned

@@ -24,7 +24,7 @@ METRICS = {
     "kl": metric("KL divergence of the neighbourhoods in the map", "nats", "min"),
     "neighbours": metric("points whose nearest one in the map has their class", "share", "max"),
     "neighbours_before": metric("the same among the inputs themselves", "share", "max"),
-    "trustworthiness": metric("1 less a penalty for strangers among 5 neighbours", "", "max"),
+    "trustworthiness": metric("1 minus a penalty for false neighbours among 5", "", "max"),
 }
 PEER = "scikit-learn's TSNE, perplexity 30"
 TARGETS = (

@@ -1,6 +1,6 @@
-"""Word vectors: skip-gram or CBOW with negative sampling, and what they are asked.
+"""Word vectors by skip-gram or CBOW with negative sampling: nearest words and analogies.
 
-Task: vectors by which the words near a word are told from noise. Data: a text, words between
+Task: vectors that tell the words near a word from noise words. Data: a text, words between
 blanks; sets of the catalogue may be joined by a +. Metrics: the held-out loss; rank correlation of
 w.c with the PMI - log k that it factorises, and of cosines with people's scores of pairs; share of
 analogies that 3CosAdd answers. Ours in docs/results; the paper's 61 % of analogies takes a billion
@@ -26,7 +26,7 @@ METRICS = {
     "similarity": metric("rank correlation of cosines with people's scores", better="max"),
     "ppmi_similarity": metric("similarity of vectors from the SVD of the PPMI", better="max"),
     "similarity_above_ppmi": metric("similarity minus ppmi_similarity", better="max"),
-    "analogies": metric("share of the known analogies answered rightly", "share", "max"),
+    "analogies": metric("share of the known analogies answered correctly", "share", "max"),
     "*_coverage": metric("share of the scored pairs or analogies whose words are known", "share"),
 }
 LEVY = "Levy and Goldberg 2014, section 3: at the optimum w.c = PMI - log k"
