@@ -1,6 +1,6 @@
 """A deep autoencoder of images or tables: short codes, reconstructions, and how far they beat PCA.
 
-Task: codes of K numbers from which the data can be reconstructed. Data: images (pixels in [0, 1]) or
+Task: codes of K numbers that reconstruct the data. Data: images (pixels in [0, 1]) or
 the number columns of a table (standardised). Metric: squared error per example, summed over the
 features; MNIST test with 30 numbers 3.00 (Hinton and Salakhutdinov 2006), ours 3.63 after 2.3
 minutes on one core in bf16. PCA's error with as many components (13.87) is always reported too, and
