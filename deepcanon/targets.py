@@ -129,6 +129,7 @@ CLASSIFIER = {
     "nll": metric("mean negative log-likelihood of the true classes", "nats per example", "min"),
     "accuracy": metric("share of examples given their class", "share", "max"),
     "error": metric("share of examples given another class", "share", "min"),
+    "auc": metric("area under the ROC curve of the second of two classes", "share", "max"),
 }
 """What every classifier measures."""
 

@@ -122,20 +122,29 @@ class Trained:
         values = training.evaluate(self.recipe, split)
         return {"split": split, **{name.split("/", 1)[1]: value for name, value in values.items()}}
 
-    def predict(self, inputs: Any) -> list[dict[str, Any]]:
+    def predict(self, inputs: Any, threshold: float | None = None) -> list[dict[str, Any]]:
         """One record per input, in their order. Inputs are paths (files, folders, "-") or raw values.
+
+        With a threshold, for two classes, the second one is the label wherever its probability is at least so much.
 
         What was understood of an input in a way that must be told is its "note"; rows of a table that cannot be read
         come last, with an "error" instead of an answer.
         """
-        return self.answer(self.read(inputs))
+        return self.answer(self.read(inputs), threshold)
 
-    def answer(self, given: Inputs) -> list[dict[str, Any]]:
-        """The records of inputs that were read already."""
+    def answer(self, given: Inputs, threshold: float | None = None) -> list[dict[str, Any]]:
+        """The records of inputs that were read already; see `predict`.
+
+        Raises:
+            UsageError: a threshold, and the answers are not probabilities of two classes.
+        """
         recipe = self.offers(Predicts)  # type: ignore[type-abstract]
         with torch.no_grad(), without_collection():
             records = recipe.predict(given.values)
             found = [{"input": name, **record} for name, record in zip(given.names, records, strict=True)]
+        if threshold is not None:
+            for record in found:
+                _decide(record, threshold)
         for place, note in given.notes.items():
             found[place]["note"] = note
         where = [": ".join(filter(None, (problem.file, problem.place))) for problem in given.refused]
@@ -213,3 +222,14 @@ class Trained:
             return json.loads((self.folder / "status.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
+
+
+def _decide(record: dict[str, Any], threshold: float) -> None:
+    """The label of two classes by the probability of the second one, instead of the likelier."""
+    if not 0 <= threshold <= 1:
+        raise UsageError(f"a threshold is a probability from 0 to 1, not {threshold:g}")
+    chances = record.get("probabilities", {})
+    if len(chances) != 2:
+        raise UsageError("a threshold decides between two classes: this run has others")
+    first, second = chances
+    record["label"] = second if chances[second] >= threshold else first

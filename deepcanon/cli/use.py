@@ -55,12 +55,15 @@ def predict_command(parser: Parser, arguments: list[str]) -> int:
     parser.add_argument(
         "--to", metavar="FILE.csv", help="write the predictions as a table, after the cells of the input rows"
     )
+    parser.add_argument(
+        "--threshold", type=number(float), metavar="P", help="of two classes: the second one from this probability on"
+    )
     json_option(parser)
     given = parser.parse_all(arguments)
     to = place_of(given.to) if given.to else None
     trained = load_run(given)
     found = trained.read(given.input)
-    records = trained.answer(found)
+    records = trained.answer(found, given.threshold)
     if to:
         _write_answers(to, records, found.rows)
     if given.json:

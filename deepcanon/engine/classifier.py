@@ -12,14 +12,15 @@ from torch import Tensor, nn
 
 from deepcanon.engine.contract import Exports, Metrics, Predicts
 from deepcanon.engine.export import Export, classifier_export
-from deepcanon.engine.figures import Heat, Tiles
+from deepcanon.engine.figures import Heat, Line, Plot, Tiles
 from deepcanon.engine.portions import Portions
 from deepcanon.engine.run import Run
 from deepcanon.errors import UsageError
-from deepcanon.parts.classification import confident_mistakes, confusion, measures, records
+from deepcanon.parts.classification import confident_mistakes, confusion, measures, records, roc
 
 __all__ = ["Classifier", "Classifies", "Seen", "require_classes"]
 
+ROC = "What share of the second class is found at what share of false alarms, for every threshold; good is upper left."
 CONFUSION = (
     "Each row is a true class, each column what its examples were taken for: a good classifier has a bright diagonal "
     "and nothing next to it."
@@ -109,6 +110,13 @@ class Classifier:
                 unit="share of the true class", caption=CONFUSION,
             )
         }  # fmt: skip
+        if len(names) == 2 and 0 < seen.y.sum() < len(seen.y):
+            false, true, _ = roc(seen.logits[:, 1].double() - seen.logits[:, 0].double(), seen.y.long())
+            shown["roc"] = Plot(
+                [Line(true, false, names[1]), Line([0.0, 1.0], [0.0, 1.0], "by chance", style="--", colour=-1)],
+                f"false positive rate: {names[0]} taken for {names[1]}", f"true positive rate: {names[1]} found",
+                equal=True, caption=ROC,
+            )  # fmt: skip
         wrong = confident_mistakes(seen.logits, seen.y) if len(self.shape) == 3 else ()
         if len(wrong):
             chances, guesses = seen.logits[wrong].double().softmax(1).max(1)

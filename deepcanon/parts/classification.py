@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-__all__ = ["confident_mistakes", "confusion", "cross_entropy", "measures", "records"]
+__all__ = ["confident_mistakes", "confusion", "cross_entropy", "measures", "records", "roc", "roc_area"]
 
 
 def _check(logits: Tensor, labels: Tensor) -> None:
@@ -25,14 +25,56 @@ def _check(logits: Tensor, labels: Tensor) -> None:
 
 
 def measures(logits: Float[Tensor, "batch classes"], labels: Int[Tensor, "batch"]) -> dict[str, float]:
-    """Mean negative log-likelihood in nats, and accuracy and error as shares of 1."""
+    """Mean negative log-likelihood in nats, and accuracy and error as shares of 1.
+
+    Of two classes also "auc", the area under the ROC curve of the second one, where examples of both are there.
+    """
     _check(logits, labels)
     accuracy = (logits.argmax(1) == labels).double().mean().item()
-    return {
+    found = {
         "nll": F.cross_entropy(logits.double(), labels).item(),
         "accuracy": accuracy,
         "error": 1 - accuracy,
     }
+    if logits.shape[1] == 2 and 0 < labels.sum() < len(labels):
+        found["auc"] = roc_area(logits[:, 1].double() - logits[:, 0].double(), labels)
+    return found
+
+
+def roc(
+    scores: Float[Tensor, "batch"], labels: Int[Tensor, "batch"]
+) -> tuple[Float[Tensor, "points"], Float[Tensor, "points"], Float[Tensor, "points"]]:
+    """The ROC curve of two classes (Fawcett 2006, "An introduction to ROC analysis", algorithm 1).
+
+    Args:
+        scores: higher for class 1; equal ones are one point of the curve.
+        labels: 0 and 1, both among them.
+
+    Returns:
+        False and true positive rates from (0, 0) to (1, 1), and the threshold of each: class 1 is what scores at
+        least so much.
+
+    Raises:
+        ValueError: the shapes do not fit, or a class is missing.
+    """
+    if scores.ndim != 1 or scores.shape != labels.shape:
+        raise ValueError(f"scores {tuple(scores.shape)} and labels {tuple(labels.shape)} must be vectors of one length")
+    positive = int(labels.sum())
+    if not 0 < positive < len(labels):
+        raise ValueError("a ROC curve needs examples of both classes")
+    order = scores.argsort(descending=True)
+    scores, hits = scores[order], labels[order].double().cumsum(0)
+    last = torch.cat([scores[1:] != scores[:-1], torch.ones(1, dtype=torch.bool, device=scores.device)])
+    true, place = hits[last], torch.arange(1, len(scores) + 1, device=scores.device)[last]
+    rates = (place - true) / (len(labels) - positive), true / positive
+    zero, none = rates[0].new_zeros(1), scores.new_full((1,), torch.inf)
+    return torch.cat([zero, rates[0]]), torch.cat([zero, rates[1]]), torch.cat([none, scores[last]])
+
+
+def roc_area(scores: Float[Tensor, "batch"], labels: Int[Tensor, "batch"]) -> float:
+    """The area under the ROC curve: the probability that class 1 scores above class 0, ties counted half."""
+    false, true, _ = roc(scores, labels)
+    return torch.trapezoid(true, false).item()
 
 
 def confusion(logits: Float[Tensor, "batch classes"], labels: Int[Tensor, "batch"]) -> Int[Tensor, "true guessed"]:
