@@ -7,7 +7,7 @@ are judged by the same 20 greedy episodes from the same starts; a mean of 475 pa
 (one thread, the CPU-time clock of the process): evaluations, which stable-baselines3 runs much slower, count
 for neither. Seeds alternate between the sides in one process.
 
-Reported beside it: updates until then (equal in distribution: the gain must not come from updating less) and
+Reported with it: updates until then (equal in distribution: the gain must not come from updating less) and
 environment steps per CPU-second. A run that does not pass within the budget counts with all its seconds.
 """
 
@@ -140,7 +140,7 @@ def main():
     torch.set_num_threads(1)
     np.random.seed(0)
     rows = {"deepcanon": [], "stable-baselines3": []}
-    for train in (ours, theirs):  # what torch and the peer import on first use is no part of training
+    for train in (ours, theirs):  # what torch and the peer import on first use is not part of training
         train(1000, limit=200)
     for seed in range(SEEDS):
         for name, train in (("deepcanon", ours), ("stable-baselines3", theirs)):

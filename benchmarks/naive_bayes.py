@@ -4,7 +4,7 @@
 
 Gaussian and Bernoulli take pixels in [0, 1] (Bernoulli: above one half), multinomial takes them as counts. One thread,
 the two alternating in one process. Both are given the same arrays in float64, which ours computes in; float32 stands
-beside it where scikit-learn keeps it. The quality is the share of equal predictions on 10,000 other digits.
+as well where scikit-learn keeps it. The quality is the share of equal predictions on 10,000 other digits.
 """
 
 import numpy as np

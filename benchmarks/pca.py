@@ -3,7 +3,7 @@
     python benchmarks/pca.py
 
 One thread, CPU time, the two alternating in one process, medians. Ours computes in float64; so does scikit-learn when
-it is given float64, which is the comparison that counts. The one with float32 input stands beside it: scikit-learn
+it is given float64, which is the comparison that counts. The one with float32 input is given too: scikit-learn
 then computes in float32, ours still in float64. The randomized methods (scikit-learn's, torch.pca_lowrank) take seven
 passes, as scikit-learn does for few components: what their 50 components explain of the variance is that of ours to
 1e-4, while the last of them, single, still differ.

@@ -84,7 +84,7 @@ class Learnergy:
 
 
 class ScikitLearn:
-    """Its `fit` begins anew; a pass of it is the mini-batches of its loop."""
+    """Its `fit` starts over; a pass of it is the mini-batches of its loop."""
 
     def __init__(self, seed, method, momentum):
         self.model = BernoulliRBM(HIDDEN, learning_rate=0.1, batch_size=BATCH, n_iter=1, random_state=seed)

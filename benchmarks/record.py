@@ -1,7 +1,7 @@
 """What every benchmark shares: a clean start, the CPU-time clock, interleaved rounds, the floor, and the record.
 
 Rules: one thread; `time.process_time`, so that other programs on the machine do not count; variants alternate round by
-round in one process; medians of five rounds or more; a quality condition stands beside every ratio, and what does not
+round in one process; medians of five rounds or more; every ratio has a quality condition, and what does not
 reach the peer's quality is not recorded. A ratio holds for the processor that is named with it.
 
 BLAS libraries read their environment when they are loaded. Imported by a benchmark, this module therefore starts the

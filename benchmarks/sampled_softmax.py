@@ -4,7 +4,7 @@
 
 One thread, CPU time, the two alternating in one process, medians. A step is loss, backward pass and an update by SGD:
 the full softmax is `nn.Linear` and `cross_entropy`, the sampled one `SampledSoftmax` with sparse gradients. The quality
-beside each ratio is the bias of the gradient at that many samples, relative to the full one; what it does to a language
+with each ratio is the bias of the gradient at that many samples, relative to the full one; what it does to a language
 model is measured by `deepcanon verify sampled-softmax`. The curve is drawn into docs/results/sampled_softmax.png.
 """
 

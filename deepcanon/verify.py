@@ -1,6 +1,6 @@
 """`deepcanon verify`: trains the runs of a recipe's verify preset over several seeds and compares with its TARGETS.
 
-A finished run of the same code, options and seed is used again, so that an interrupted verification goes on.
+A finished run of the same code, options and seed is used again, so that an interrupted verification continues.
 """
 
 import ast
@@ -49,7 +49,7 @@ def verify(
     """Trains and compares.
 
     Args:
-        seeds, first_seed: which seeds; `quick` takes only the first and is no verdict.
+        seeds, first_seed: which seeds; `quick` takes only the first and is not a verdict.
         only: one of the verify preset's runs.
         threads: one by default, so that the CPU seconds can be compared between machines and busy times.
 

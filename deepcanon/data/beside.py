@@ -26,7 +26,7 @@ def split_of(path: Path) -> str:
 
 
 def splits_by_name(paths: Sequence[Path], problems: Problems) -> dict[str, Path]:
-    """The files or folders that are called as splits: train, val.txt ..., or ptb.train.txt beside ptb.test.txt.
+    """The files or folders that are called as splits: train, val.txt ..., or ptb.train.txt next to ptb.test.txt.
 
     Raises:
         DataError: two of them are the same split.

@@ -44,7 +44,7 @@ class DataError(ValueError):
 
 
 class Problems:
-    """Collects the problems that a reader meets, and decides whether reading may go on.
+    """Collects the problems that a reader meets, and decides whether reading may continue.
 
     `skip_bad` leaves out what can be left out; `keep_going` (of `data check`) lists everything and never
     stops at a problem that can be left out.

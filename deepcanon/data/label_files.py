@@ -1,4 +1,4 @@
-"""Pictures whose labels stand in a table beside them: labels.csv with a column of file names and one of labels."""
+"""Pictures whose labels are in a table next to them: labels.csv with a column of file names and one of labels."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -47,7 +47,7 @@ class Look:
         if isinstance(self.cells, np.ndarray) and self.typed:
             return Numbers(self.cells, ~np.isnan(self.cells))
         if isinstance(self.cells, ArrowCells) and (plain := self._plain):
-            commas = decimal == ","  # then a point is no decimal sign, and a column without digits holds no numbers
+            commas = decimal == ","  # then a point is not a decimal sign, and a column without digits holds no numbers
             if not commas or (np.isfinite(plain.values).any() and not self.cells.has_point()):
                 return plain
         if (decimal, delimiter) not in self._numbers:

@@ -1,4 +1,4 @@
-"""Patches of pictures in the place of the pictures: what models of natural images learn from.
+"""Patches of pictures instead of the pictures: what models of natural images learn from.
 
     row = floor(p1 (H - s + 1)), column = floor(p2 (W - s + 1)) in picture floor(p0 N),   p in [0, 1)^3      (1)
 

@@ -99,7 +99,7 @@ def _times(reading: Reading) -> np.ndarray:
 
 
 def _moment(cell: str) -> float | None:
-    """Seconds of a date with the year first, of UTC where it names no zone; None if it is no date."""
+    """Seconds of a date with the year first, of UTC where it names no zone; None if it is not a date."""
     found = DATE.fullmatch(cell)
     if not found:
         return None

@@ -93,7 +93,7 @@ def chart(name: str, lines: list[Line], log: bool = False, unit: str = "", alt: 
     """An SVG picture of the lines over their steps, with axes, ticks, and the values on hover.
 
     Args:
-        unit: of the values; it stands beside their axis.
+        unit: of the values; it is shown at their axis.
         alt: what the picture shows, for those who do not see it.
     """
     drawn = [binned(bounded(line)) for line in lines if line.steps]

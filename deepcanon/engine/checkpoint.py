@@ -164,7 +164,7 @@ class Checkpoints:
         sweep(self.folder)
 
     def drop_after(self, step: int) -> None:
-        """Removes what is newer than the checkpoint from which the run goes on."""
+        """Removes what is newer than the checkpoint from which the run resumes."""
         for kind in ("step", "best"):
             for folder in self.named(kind):
                 if int(folder.name[-9:]) > step:

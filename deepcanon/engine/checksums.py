@@ -16,7 +16,7 @@ ABSENT = "absent"  # in place of a checksum: the file may not be there yet
 def write_checked(path: Path, text: str) -> None:
     """Replaces a file and notes its checksum in the folder's `checksums.json`.
 
-    The new checksum stands there before the file, beside what was known: a kill at any moment leaves a file that is
+    The new checksum is written before the file, next to the old one: a kill at any moment leaves a file that is
     known.
     """
     known, digest = _read(path.parent) or {}, _digest(text.encode())

@@ -113,7 +113,7 @@ def fits(needed: int, device: torch.device) -> bool:
 
 
 def held_on(split: Any, device: torch.device) -> Any:
-    """A split with its tensors on the device; itself on the CPU, or where it is no split of tensors or does not fit."""
+    """A split with its tensors on the device; itself on the CPU, or where it holds no tensors or does not fit."""
     if device.type == "cpu" or type(split) is not Split or not isinstance(split.x, Tensor):
         return split
     needed = split.x.nbytes + (0 if split.y is None else split.y.nbytes)

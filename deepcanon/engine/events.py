@@ -16,7 +16,7 @@ class Events:
     Written as they come: tensorboard's own writer has a thread, which ends in a traceback where the disk is full.
 
     Args:
-        say: takes what went wrong, once; nothing is written after that, and the training goes on.
+        say: takes what went wrong, once; nothing is written after that, and the training continues.
     """
 
     def __init__(self, folder: Path, purge_from: int | None, say: Callable[[str], None]):

@@ -230,7 +230,7 @@ class LearningCurves(nn.Module):
     Args:
         tasks: how many are drawn; task i is of group i % groups.
         sizes: training examples, rising.
-        arms: names of the methods, two at least.
+        arms: names of the methods, at least two.
         groups: disjoint parts of the examples.
     """
 

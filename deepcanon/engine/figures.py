@@ -79,8 +79,8 @@ class Scatter:
     Attributes:
         points: [N, 2].
         groups: [N] whole numbers, a colour each; `names` are theirs.
-        values: [N] numbers that colour the points instead, with a scale beside them; `unit` says what they are.
-        texts: words beside some points, by row.
+        values: [N] numbers that colour the points instead, with a colour scale; `unit` says what they are.
+        texts: words next to some points, by row.
     """
 
     points: Any

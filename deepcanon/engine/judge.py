@@ -4,7 +4,7 @@ The judge is a pure function of the data, its seed, `VERSION` and the arithmetic
 thread, from a stream of its own that neither reads nor moves torch's default generator. So no result depends on whether
 it was cached, and runs that differ in seed are judged by one network. A run keeps a copy among its facts.
 
-The cache is `judges/<SHA-256 of all that>/` beside the downloads: safetensors and JSON, written aside and renamed, with
+The cache is `judges/<SHA-256 of all that>/` by the downloads: safetensors and JSON, written aside and renamed, with
 every byte checked on reading. A damaged copy is trained again; where nothing can be written the judge stays in memory.
 """
 

@@ -86,7 +86,7 @@ class Speaks(Predicts, Generates):
 
     @abstractmethod
     def primed(self, tokens: Tensor) -> Primed:
-        """The model after all tokens of a prompt but the last, of which there is one at least."""
+        """The model after all tokens of a prompt but the last, of which there is at least one."""
 
     def tokens(self, split: str) -> Tensor:
         """The text of a split in numbers."""

@@ -47,7 +47,7 @@ def save_figures(folder: Path, step: int, figures: Mapping[str, Any]) -> list[Pa
     """Write each figure into ``folder``; returns the files written, in the order of ``figures``.
 
     Raises:
-        ValueError: a name is none for a file, or a value is no figure; then nothing has been written.
+        ValueError: a name cannot be a file's, or a value is not a figure; then nothing has been written.
     """
     from deepcanon.engine.svg import draw_file  # drawing needs a picture library at times, reading a run does not
 

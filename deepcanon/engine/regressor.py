@@ -20,7 +20,7 @@ PREDICTED = (
     "Each point is a held-out row: good predictions lie along the line, 95 % of them within its band, at every height."
 )
 RESIDUALS = (
-    "What the predictions miss beside normal noise of the same deviation: they should agree, with the middle at 0 "
+    "What the predictions miss against normal noise of the same deviation: they should agree, with the middle at 0 "
     "and no long tail."
 )
 NORMAL = torch.special.ndtri(torch.linspace(0.001, 0.999, 999, dtype=torch.float64))
@@ -77,7 +77,7 @@ class Regressor:
         return found
 
     def figures(self) -> dict[str, Any]:
-        """Truth over prediction, and residuals beside normal noise, on validation (training if there is none)."""
+        """Truth over prediction, and residuals against normal noise, on validation (training if there is none)."""
         split = self.run.pictured
         data, sigma = self.run.data[split], self.model.variance_.mean().sqrt().cpu()
         means, truth = self(data.x).flatten().cpu(), self.targets(data.y).flatten().cpu()

@@ -283,7 +283,7 @@ class Run:
         """A child run of another recipe in `trials/<index>/`, with checkpoints of its own: a signal loses no trial.
 
         Args:
-            index: of the trial; one that is done is read, one that was begun goes on.
+            index: of the trial; one that is done is read, one that was begun is resumed.
             stem: the recipe to train.
             overrides: of its Config.
             settings: of its run (steps, minutes, seed ...); data, device, threads and precision are this run's unless

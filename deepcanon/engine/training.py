@@ -1,4 +1,4 @@
-"""Begins a run, goes on with one, or loads one: what stands around the loop."""
+"""Begins, resumes or loads a run: what surrounds the loop."""
 
 import contextlib
 import functools
@@ -152,7 +152,7 @@ def resume(
     """Resumes from the newest sound checkpoint, or from the beginning if there is none yet.
 
     Args:
-        changed_data: whether to go on with data that are not those the run was trained on.
+        changed_data: whether to continue with data that are not those the run was trained on.
 
     Raises:
         CheckpointError: there were checkpoints, and every one was refused; or a file of the run was changed.
@@ -253,7 +253,7 @@ def load(
 
 @contextlib.contextmanager
 def _as_usage() -> Iterator[None]:
-    """What a system refuses of data and options is the caller's to mend: one line, exit code 2."""
+    """What a system refuses of data and options is a mistake of the caller: one line, exit code 2."""
     try:
         yield
     except DataError:  # which knows the place too

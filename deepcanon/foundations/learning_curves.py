@@ -105,7 +105,7 @@ ADVICE = {
     "not finite": "lower the learning rate first, by a factor of 10; then clip gradients and look at the data",
     "diverging": "lower the learning rate first, by a factor of 3",
     "oscillating": "lower the learning rate or the momentum, or shuffle: the swings have a period",
-    "falling": "go on",
+    "falling": "continue",
     "plateau": "lower the learning rate; if the loss stays, training is done or the network too small",
 }
 

@@ -48,7 +48,7 @@ def parse_expression(text: str) -> tuple[tuple[str, ...], Callable]:
     """The names of the variables, sorted, and the function of them in that order.
 
     Raises:
-        ValueError: the text is no such expression.
+        ValueError: the text is not such an expression.
     """
     try:
         tree = ast.parse(text.strip(), mode="eval").body

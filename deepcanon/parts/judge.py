@@ -3,7 +3,7 @@
 An untrained generator scores "all ten classes" when every sample counts for its most probable class. So classes are
 counted only among samples of which the judge is sure (p > 0.9), and means and covariances of the judge's last hidden
 features are compared with those of real images by the Frechet distance. The judge's accuracy and the distance between
-two sets of real images (the floor) belong beside every figure: both depend on the judge.
+two sets of real images (the floor) belong to every figure: both depend on the judge.
 
     >>> import torch
     >>> from deepcanon.parts.judge import Judge

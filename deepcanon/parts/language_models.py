@@ -139,7 +139,7 @@ def continuations(
     The unknown symbol is never drawn. A score is the log probability of what follows the prompt.
 
     Args:
-        tokens: of the prompt, one at least.
+        tokens: of the prompt, at least one.
         state: after all tokens but the last, of one row.
         prompt: the text that comes before what is drawn.
         logits: whether `step` gives logits, not log probabilities.

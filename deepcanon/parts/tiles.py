@@ -1,4 +1,4 @@
-"""Rows of numbers as small pictures: filters, atoms, components, templates; images beside their reconstructions.
+"""Rows of numbers as small pictures: filters, atoms, components, templates; images next to their reconstructions.
 
 pixel = 127.5 + 127.5 w / max |w|          0 is grey, the largest weight of a tile black or white         (1)
 

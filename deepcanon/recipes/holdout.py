@@ -142,7 +142,9 @@ class Recipe(engine.Recipe[Config]):
 
     def evaluate(self, split):
         config, (rule, test), exact = self.config, self.found(), self.exact()
-        trials = self.model.trials  # one call in all of them is no sign that a rate is not 0
+        trials = (
+            self.model.trials
+        )  # a single call in all of them does not show that a rate is not 0
         error = ((exact * (1 - exact)).clamp_min(0) / trials).sqrt().clamp_min(1 / trials)
         result = {"largest_gap": ((rule - exact) / error).abs().max()}
         result |= {"rule_worst": rule[0].max(), "mcnemar_worst": test[0].max()}

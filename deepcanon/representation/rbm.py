@@ -273,7 +273,7 @@ class RBM(nn.Module):
         mean: bool = False,
         share: tuple[int, int] = (0, 1),
     ) -> Chain:
-        """So many steps of (3) and (4), one at least.
+        """So many steps of (3) and (4), at least one.
 
         Args:
             mean: Gaussian units take their mean, as CD's reconstructions do; binary ones are sampled all the same.
@@ -336,7 +336,7 @@ class RBM(nn.Module):
         return torch.cat([free_energy(some, *self.parts()) for some in visible.split(rows)])
 
     def contrast(self, data: Float[Tensor, "n visible"], samples: Float[Tensor, "m visible"]) -> Float[Tensor, ""]:
-        """Equation (7): its gradient is that of CD or PCD; its value is no measure of progress."""
+        """Equation (7): its gradient is that of CD or PCD; its value does not measure progress."""
         return self.free_energy(data).mean() - self.free_energy(samples).mean()
 
     def log_partition(self) -> Float[Tensor, ""]:

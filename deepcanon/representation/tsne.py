@@ -205,7 +205,7 @@ class TSNE(Estimator):
         max_iter: steps.
         exaggeration: a of (6) in the first steps.
         exaggerated: how many those are.
-        learning_rate: None takes N / (4 exaggeration), 50 at least.
+        learning_rate: None takes N / (4 exaggeration), at least 50.
         init: "pca" or "random".
         seed: of the random start.
 

@@ -11,7 +11,7 @@ def off_by(factor):
     """The report on a function of x alone whose backward pass is too large by a factor."""
 
     def call(x):
-        x = x.detach() + 3 * x.detach().sign()  # no entry is small beside the largest
+        x = x.detach() + 3 * x.detach().sign()  # no entry is small compared with the largest
         report = check_gradients(torch.square, [x], backward=lambda g, x: factor * 2 * g * x, floor=0.0)
         return torch.tensor([report.worst, report.checked, report.skipped, report.passed], dtype=torch.float64)
 

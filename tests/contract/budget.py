@@ -1,4 +1,4 @@
-"""A pytest plugin: what the tests of each system cost, the dearest at the end of a session, and a limit.
+"""A pytest plugin: what the tests of each system cost, the slowest at the end of a session, and a limit.
 
 A test is a system's if the conftest has given it the property "stem". Seconds are CPU time, with that of child
 processes, since a busy machine stretches the clock; they travel in the reports, so that xdist's workers are summed up.
@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-STEM_SECONDS = 30.0  # measured on two cores under a load of 4: 15 for the dearest, 3.5 on average
+STEM_SECONDS = 30.0  # measured on two cores under a load of 4: 15 for the slowest, 3.5 on average
 SHOWN = 8
 SYSTEMS, CORES = 160, 2  # of the projection
 
@@ -71,8 +71,8 @@ def pytest_terminal_summary(terminalreporter, config):
     if not whole or not systems:  # what chosen tests cost says nothing of all
         return
     mean, rest = sum(systems.values()) / len(systems), spent[""]
-    dearest = sorted(systems, key=systems.get, reverse=True)[:SHOWN]
-    shown = ", ".join(f"{stem} {systems[stem]:.1f}" for stem in dearest)
+    slowest = sorted(systems, key=systems.get, reverse=True)[:SHOWN]
+    shown = ", ".join(f"{stem} {systems[stem]:.1f}" for stem in slowest)
     minutes = (SYSTEMS * mean + rest) / CORES / 60
     terminalreporter.line(f"CPU seconds by system: {shown} (mean of {len(systems)}: {mean:.1f}; all else: {rest:.0f})")
     terminalreporter.line(f"projection: {SYSTEMS} systems take {minutes:.1f} minutes on {CORES} cores")

@@ -47,7 +47,7 @@ class Case:
     training: bool = False
     """The oracle describes training mode (batch statistics); eval mode otherwise."""
     covers: tuple[str, ...] = ()
-    """Public names that this case is the test of, beside the module's class."""
+    """Public names that this case is the test of, besides the module's class."""
     skips: Mapping[str, str] = field(default_factory=dict)
     """Contracts that cannot hold here, each with its reason."""
 

@@ -20,4 +20,4 @@ def test_compiled(contract, case):
 
 
 def test_nothing_left_out():
-    """A tree without cases is no failure."""
+    """A tree without cases is not a failure."""

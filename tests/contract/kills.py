@@ -3,7 +3,7 @@
 A training is run to its end once, as a yardstick: its seconds, how often it wrote (files opened for writing, renamed,
 made, removed) and how often it evaluated. Then lives of the same training are ended by SIGKILL at moments that are
 drawn from a seed: after so many seconds, at the n-th thing that it does to the disk (within checkpoints, mostly), at
-one that comes before there is a `config.json`, or within the n-th evaluation. Each life goes on where the one before it
+one that comes before there is a `config.json`, or within the n-th evaluation. Each life resumes where the last one
 was killed; the last one ends by itself. What is compared is everything that does not depend on the clock, byte for
 byte.
 """

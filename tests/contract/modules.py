@@ -100,7 +100,7 @@ def check_finite(case: Case) -> None:
     for dtype in (torch.float32, torch.float64):
         module = build(case)
         if module is not None:
-            assert isinstance(module, nn.Module), f"{type(module).__name__} is no nn.Module"
+            assert isinstance(module, nn.Module), f"{type(module).__name__} is not an nn.Module"
             module.to(dtype)
         outputs = tensors(run(case, module, draw(case, dtype)))
         assert outputs, "no tensor comes out"

@@ -188,7 +188,7 @@ def test_every_case_and_oracle_belongs_to_something():
 def test_recipe_head(path):
     head = heads.head(path.stem)
     assert head.doc, "no docstring"
-    assert heads.system_path(head).is_file(), f"SYSTEM {head.system} is no file"
+    assert heads.system_path(head).is_file(), f"SYSTEM {head.system} is not a file"
     if not issubclass(recipe_of(path), Experiment | SizeExperiment):  # which may show the system of another stem
         assert heads.system_path(head).stem == path.stem, "recipe and system share one stem"
     assert head.data and set(head.data) <= set(KINDS), head.data
@@ -297,7 +297,7 @@ def check_recipe_class(recipe, head):
     """What a recipe declares is what the contract of `engine/contract.py` lets it declare."""
     assert issubclass(recipe, Recipe), "the class Recipe does not inherit engine.Recipe"
     assert not inspect.isabstract(recipe), f"without {', '.join(sorted(recipe.__abstractmethods__))}"
-    assert isinstance(recipe.__dict__.get("learn", Recipe.__dict__["learn"]), classmethod), "learn is no classmethod"
+    assert isinstance(recipe.__dict__.get("learn", Recipe.__dict__["learn"]), classmethod), "learn is not a classmethod"
     assert isinstance(recipe.state, tuple) and recipe.state and len(set(recipe.state)) == len(recipe.state)
     assert re.fullmatch(r"gradients|statistics|trials|none: .{8,}", recipe.parallel), recipe.parallel
     if recipe.monitor is not None:

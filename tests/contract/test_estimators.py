@@ -1,4 +1,4 @@
-"""scikit-learn's own checks over everything that has its manners; what is excepted must fail."""
+"""scikit-learn's own checks over everything that has its API; what is exempted must fail."""
 
 import warnings
 

@@ -38,7 +38,7 @@ def test_contract(contract, case):
 
 
 def test_compiled_and_exported_equal_eager(tmp_path):
-    """In a process of its own: the run-time check of shapes, on in this one, is no part of the package."""
+    """In a process of its own: the run-time check of shapes, on in this one, is not part of the package."""
     script = Path(__file__).with_name("compiled.py")
     env = {**os.environ, "DEEPCANON_SHAPES": "off", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "pytest", str(script), "-q", "-p", "no:xdist", "--rootdir", str(ROOT)]

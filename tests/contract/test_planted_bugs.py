@@ -1,6 +1,6 @@
 """Each contract catches a planted bug: the very check that the contract uses fails on a broken module or recipe.
 
-Beside each bug stands its sound twin, on which the same check passes.
+Each bug has a correct twin, on which the same check passes.
 """
 
 import ast

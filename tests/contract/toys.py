@@ -121,7 +121,7 @@ class ForgetsMomentum(Recipe):
 
 
 class DrawsFromItsOwnGenerator(Recipe):
-    """Sound while it runs, lost at a restart: the generator is no state that can be saved."""
+    """Sound while it runs, lost at a restart: the generator is not state that can be saved."""
 
     def build(self):
         super().build()

@@ -25,7 +25,7 @@ def jpeg(width, height, level):
 
 @pytest.fixture
 def made(tmp_path, monkeypatch):
-    """A small archive of the published form in the place of the real one."""
+    """A small archive of the published form instead of the real one."""
 
     def make(members):
         path = archive(tmp_path / "bsds500-train.tar.gz", members)

@@ -57,7 +57,7 @@ def refused(path, match, **options):
 
 @pytest.fixture
 def table(tmp_path):
-    """Writes labels.csv beside six pictures 0.png to 5.png."""
+    """Writes labels.csv next to six pictures 0.png to 5.png."""
 
     def write(text, name="labels.csv"):
         for index in range(6):
@@ -171,7 +171,7 @@ def test_what_a_table_says_of_its_cells_is_told(table):
     assert "says that cells are separated by ','" in notes(table("sep=,\n" + lines(*ROWS)))
 
 
-# Other files beside the table
+# Other files next to the table
 
 
 def test_other_files_beside_the_table_are_told(table):

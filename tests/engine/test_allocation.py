@@ -13,7 +13,7 @@ def documents(split):
     random = torch.Generator().manual_seed({"train": 0, "valid": 1, "test": 2}[split])
     numbers = draw_numbers({"train": 600}.get(split, 150), random).words
     counts = torch.zeros(len(numbers), 41).scatter_add_(1, numbers % 41, torch.ones(numbers.shape))
-    return counts[:, :-1].split(100)  # -1, which is no word, is the last column
+    return counts[:, :-1].split(100)  # -1, which is not a word, is the last column
 
 
 def test_the_setting_is_that_of_validation_and_the_cost_that_of_the_test_split():

@@ -57,7 +57,7 @@ def test_the_verdict_of_an_experiment_stands_first(tmp_path):
     body = text.split("</header>", 1)[1]
     assert body.startswith("<section id='verdict'") and body.index("dropout 0.1: shown") < body.index("class='cards'")
     assert page.text.count("dropout 0.1: shown") == 1 and "Means and intervals." in page.text
-    assert "<figure class='chart" not in text, "a count of trials is no curve"
+    assert "<figure class='chart" not in text, "a count of trials is not a curve"
 
 
 def test_the_verdict_of_a_comparison_stands_first(tmp_path):

@@ -212,7 +212,7 @@ def test_power_iteration_finds_the_largest_singular_value():
 
 
 def test_the_order_of_the_product_matters():
-    """A planted bug, J_{t-1} DF_t in the place of DF_t J_{t-1}, has other norms from the second step on."""
+    """A planted bug, J_{t-1} DF_t instead of DF_t J_{t-1}, has other norms from the second step on."""
     weight, drive, start = randn(5, 5), randn(6, 5, seed=1), randn(5, seed=2)
     flow = gradient_flow(unroll(lambda u, h: torch.tanh(weight @ h + u), drive), start)
     h, wrong = start, torch.eye(5, dtype=F64)

@@ -146,7 +146,7 @@ def test_a_reading_is_told_in_words():
         assert told[3].startswith("the curve up to the minimum: falling")
     rising = rates(lowest=0.5)
     told = range_words(read_range(rising, curve(rising), keep=0.0), rising, curve(rising)).splitlines()
-    assert told[0].startswith("no U") and len(told) == 3, "one loss before the minimum is no curve"
+    assert told[0].startswith("no U") and len(told) == 3, "one loss before the minimum is not a curve"
 
 
 def test_refusals(monkeypatch):

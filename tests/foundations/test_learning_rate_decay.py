@@ -23,7 +23,7 @@ def test_the_first_step_has_the_full_rate_and_it_never_rises(schedule):
         shares = [schedule(t, total) for t in range(total + 1)]
         assert shares[0] == 1.0
         assert shares == sorted(shares, reverse=True) and shares[-1] < 0.06
-        assert schedule(3 * total, total) == shares[-1]  # a run that goes on keeps the last rate
+        assert schedule(3 * total, total) == shares[-1]  # a run that is continued keeps the last rate
 
 
 def test_ends():

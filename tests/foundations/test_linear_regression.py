@@ -1,4 +1,4 @@
-"""Linear regression: the minimum by three roads, what streams, what is refused, and the manners of an estimator."""
+"""Linear regression: the minimum by three methods, what streams, what is refused, and the API of an estimator."""
 
 import jaxtyping
 import numpy as np

@@ -1,4 +1,4 @@
-"""AdaGrad from Duchi et al.: the sum over all past squared gradients is taken anew at each step."""
+"""AdaGrad from Duchi et al.: the sum over all past squared gradients is computed again at each step."""
 
 import numpy as np
 

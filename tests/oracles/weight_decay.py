@@ -18,7 +18,7 @@ def ridge(x, y, decay):
 
 
 def adam(start, gradients, rate, decay, decoupled, betas=(0.9, 0.999), eps=1e-8):
-    """Kingma and Ba with the decay in the gradient, or beside it (Loshchilov and Hutter)."""
+    """Kingma and Ba with the decay in the gradient, or decoupled from it (Loshchilov and Hutter)."""
     x, m, v = start.copy(), np.zeros_like(start), np.zeros_like(start)
     for t, gradient in enumerate(gradients, 1):
         g = gradient if decoupled else gradient + decay * x

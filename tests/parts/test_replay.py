@@ -25,7 +25,7 @@ def test_ring_holds_exactly_the_newest_rows(batches):
     assert len(ring) == min(5, len(rows))
     taken = ring.take(np.arange(len(ring)))
     assert sorted(taken["a"].tolist()) == rows[-5:]
-    assert torch.equal(taken["s"][:, 0], taken["a"].float())  # columns stay beside each other
+    assert torch.equal(taken["s"][:, 0], taken["a"].float())  # columns stay together
     assert torch.equal(taken["s"][:, 1], -taken["a"].float())
     for place, value in enumerate(taken["a"].tolist()):
         assert value % 5 == place  # row k lies at k mod C

@@ -109,7 +109,7 @@ def test_gaussian_sources_are_reported():
     s[:, 3] = random.uniform(-1, 1, 4_000)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        one = ICA().fit(s @ mixing.T)  # a single Gaussian source is no harm
+        one = ICA().fit(s @ mixing.T)  # a single Gaussian source does no harm
     assert not one.unidentifiable_ and int(one.gaussian_.sum()) == 1
     assert index(one, mixing) < 0.06
 

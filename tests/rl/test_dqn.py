@@ -1,4 +1,4 @@
-"""Deep Q-learning: problems whose values are known, where an end is no end, copies, draws and resume."""
+"""Deep Q-learning: problems whose values are known, where an end is not terminal, copies, draws and resume."""
 
 import math
 from dataclasses import replace

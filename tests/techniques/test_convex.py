@@ -112,7 +112,7 @@ def test_no_point_is_computed_twice():
     assert len(asked) == len(set(asked)) and 8 <= len(asked) <= 16
     other = X.clone()
     objective.closure(other, Y, len(X))()
-    assert len(asked) == len(set(asked)) + 1, "other rows are computed anew"
+    assert len(asked) == len(set(asked)) + 1, "other rows are computed again"
     assert torch.equal(model.weight.grad, linear_both(model.weight.detach(), model.bias.detach(), X, Y, ridge=0.1)[1])
     assert slope.shape == model.weight.shape
 

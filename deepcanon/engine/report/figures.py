@@ -22,7 +22,7 @@ __all__ = ["VERDICT", "figure_files", "figures_of", "small_figure", "texts_of"]
 VERDICT = "verdict"
 """The text that stands first in a page."""
 STRIP = 8
-"""Earlier figures shown beside the latest one, evenly over the run."""
+"""Earlier figures shown next to the latest one, evenly over the run."""
 STRIP_BYTES = 150_000
 """What the earlier ones of a figure may add to the page."""
 TEXT_LIMIT = 20_000
@@ -138,7 +138,7 @@ def _png(path: Path, largest: int | None = None) -> bytes:
     """The bytes of a picture file, or of a smaller copy.
 
     Raises:
-        ValueError: it is no picture, or too large a one.
+        ValueError: it is not a picture, or too large.
     """
     from PIL import Image
 

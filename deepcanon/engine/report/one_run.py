@@ -1,4 +1,4 @@
-"""The page of one run: where it stands, what it measured and drew, what was chosen, and how to go on."""
+"""The page of one run: its state, what it measured and drew, its options, and the next steps."""
 
 import math
 import shlex

@@ -30,7 +30,7 @@ __all__ = ["placed", "scatter"]
 HEIGHT = 320
 NAMED = 30  # groups that a legend can name
 SHADES = 24
-WORD = 11.0  # size of words beside points
+WORD = 11.0  # size of words next to points
 
 
 def scatter(figure: Scatter, hover: bool = True, alt: str = "") -> str:
@@ -110,7 +110,7 @@ def _named(place: np.ndarray, word: str) -> str:
 
 
 def placed(places: np.ndarray, words: Mapping[int, str], area: Area) -> dict[int, tuple[float, float]]:
-    """(left end, baseline) of words beside their points, in the order given; what finds no free place is left out.
+    """(left end, baseline) of words next to their points, in the order given; what finds no free place is left out.
 
     Args:
         places: [N, 2] in units of the drawing.
@@ -124,7 +124,7 @@ def placed(places: np.ndarray, words: Mapping[int, str], area: Area) -> dict[int
         (a, b), wide = places[row].tolist(), width_of(str(word), WORD)
         sides = ((a + 5, b + 4), (a - 5 - wide, b + 4), (a - wide / 2, b - 6), (a - wide / 2, b + 14), (a + 4, b - 4),
                  (a + 4, b + 12), (a - 4 - wide, b - 4), (a - 4 - wide, b + 12))  # fmt: skip
-        # A place beside a point is better; over another point is better than no name at all.
+        # A place next to a point is better; over another point is better than no name at all.
         for left, base, taken in [(*at, [*boxes, *others]) for at in sides] + [(*at, boxes) for at in sides]:
             box = (left, base - 9, left + wide, base + 3)
             inside = area.left <= box[0] and box[2] <= area.right and area.top <= box[1] and box[3] <= area.bottom

@@ -20,7 +20,7 @@ STRIPS = 60
 """Places at which values are shown on hover."""
 
 Named = Sequence[tuple[str, float]]
-"""Texts below or beside an axis, with the values that they stand at."""
+"""Texts below or next to an axis, with the values that they stand at."""
 
 
 def escape(text: object) -> str:

@@ -103,7 +103,7 @@ def heat(figure: Heat, hover: bool = True, alt: str = "") -> str:
     colour = signed if figure.diverging else sequential
     table = np.array([colour(i / 255) for i in range(256)], dtype=np.uint8)
     pixels = np.concatenate([table[(255 * shares).round().astype(int)], np.full((rows, columns, 1), 255, np.uint8)], 2)
-    pixels[~np.isfinite(values)] = 0  # what is no number is left open
+    pixels[~np.isfinite(values)] = 0  # what is not a number is left open
     framed, below = axes(
         area, x, y, figure.x, figure.y, _places(x_names, columns), [] if y_names else _places([], rows)
     )

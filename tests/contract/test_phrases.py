@@ -1,0 +1,53 @@
+"""Texts that users read are free of turns of phrase that no engineer would use: strings, docstrings and documents."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TEXTS = [
+    *(path for folder in ("deepcanon", "examples", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))),
+    *sorted(ROOT.glob("*.md")),
+    *(path for folder in ("docs", "changes", "examples") for path in sorted((ROOT / folder).rglob("*.md"))),
+]
+BETTER = {
+    r"in the place of": "instead of",
+    r"the manners of": "the API of, the behaviour of",
+    r"(lie|lies|stand|stands) beside|beside (it|them)": "next to, with",
+    r"goes on\b(?! (forever|at most))": "resumes, continues",
+    r"anew": "again",
+    r"is no (number|vector|matrix|file|verdict|dependency|failure|schedule|curve|picture)": "is not a ...",
+    r"are no (numbers|classes|files|tiles)": "are not ...",
+    r"too dear|dearest": "too expensive, slowest",
+    r"for want of": "for lack of, without",
+    r"(is|are) [\w' ]*to mend|mended": "fixed, repaired",
+    r"(one|two|three|\d+) at least[,.;:)\"]": "at least one",
+}
+PHRASES = re.compile("|".join(rf"\b(?:{phrase})" for phrase in BETTER), re.IGNORECASE)
+
+
+def texts_of(path):
+    """(line, text) of every string of a module, or of every line of a document."""
+    content = path.read_text(encoding="utf-8")
+    if path.suffix != ".py":
+        return list(enumerate(content.splitlines(), 1))
+    nodes = (node for node in ast.walk(ast.parse(content)) if isinstance(node, ast.Constant))
+    return [(node.lineno, node.value) for node in nodes if isinstance(node.value, str)]
+
+
+def wrong(texts):
+    return [f"line {line}: {found[0]}" for line, text in texts for found in PHRASES.finditer(" ".join(text.split()))]
+
+
+def test_no_text_holds_a_phrase_that_has_a_better_one():
+    found = [f"{path.relative_to(ROOT)}: {what}" for path in TEXTS for what in wrong(texts_of(path))]
+    assert not found, "\n".join([*found, "better:", *(f"  {phrase} -> {word}" for phrase, word in BETTER.items())])
+
+
+@pytest.mark.parametrize(
+    "text", ["the run goes on", "0.5 in the\nplace of 1", "computed anew", "give two at least, or"]
+)
+def test_a_phrase_is_found(text):
+    assert len(wrong([(1, text)])) == 1 and not wrong([(1, "the run continues, next to the other; at least two")])
