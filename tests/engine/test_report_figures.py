@@ -33,7 +33,7 @@ def test_a_figure_is_enlarged_without_a_script(tmp_path):
     page, text = report(make_run(tmp_path / "a"), to=tmp_path / "r.html")
     boxes = [value for tag, key, value in page.attributes if tag == "input" and key == "id" and "zoom" in value]
     labels = [value for tag, key, value in page.attributes if tag == "label" and key == "for" and "zoom" in value]
-    assert boxes == labels and len(boxes) == len(set(boxes)) == 1
+    assert boxes == labels and len(boxes) == len(set(boxes)) == 4  # the filters; two scales of the loss, the error
     assert ".zoom:checked+.canvas{position:fixed" in text and "<script" not in text
 
 

@@ -1,6 +1,7 @@
 """Curves of one run or of several: a chart for each metric."""
 
 from deepcanon.engine.charts import Line, chart, wants_log
+from deepcanon.engine.report.enlarging import enlarging
 from deepcanon.engine.report.folder import SPLITS, RunFiles, by_metric, split_and_metric
 from deepcanon.engine.svg.frame import escape
 from deepcanon.engine.svg.style import COLOURS
@@ -62,15 +63,20 @@ def _chart_card(metric: str, lines: list[Line], index: int, sentence: str, unit:
     alt = f"{metric} over steps. {said}"
     ratio = wants_log(lines)
     if ratio < 20:
-        return f"<figure class='chart'>{head}{chart(metric, lines, False, unit, alt)}{foot}</figure>"
+        drawn = _enlarging(chart(metric, lines, False, unit, alt), f"{metric}{index}", legend)
+        return f"<figure class='chart'>{head}{drawn}{foot}</figure>"
     log_first = ratio >= 100
     buttons = "".join(
         f"<input type='radio' name='scale{index}' id='scale{index}{kind}'{' checked' if on else ''}>"
         f"<label for='scale{index}{kind}'>{kind}</label>"
         for kind, on in (("linear", not log_first), ("log", log_first))
     )
-    linear, log = (chart(metric, lines, scale, unit, alt) for scale in (False, True))
-    return (
-        f"<figure class='chart two'>{head}{buttons}<div class='linear'>{linear}</div>"
-        f"<div class='log'>{log}</div>{foot}</figure>"
-    )
+    for kind in ("linear", "log"):
+        drawn = chart(metric, lines, kind == "log", unit, alt)
+        buttons += f"<div class='{kind}'>{_enlarging(drawn, f'{metric}{index}{kind}', legend)}</div>"
+    return f"<figure class='chart two'>{head}{buttons}{foot}</figure>"
+
+
+def _enlarging(drawn: str, name: str, legend: str) -> str:
+    """A chart that fills the window when it is clicked; its legend comes along."""
+    return enlarging(f"<span class='legend enlarged'>{legend}</span>{drawn}", f"curve of {name}")

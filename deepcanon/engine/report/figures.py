@@ -5,7 +5,6 @@ Figures are drawn here from their values, in the page's own colours; a picture f
 
 import base64
 import io
-import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from deepcanon.engine import pictures
 from deepcanon.engine.figures import Graph, Panels, Tiles
+from deepcanon.engine.report.enlarging import enlarging
 from deepcanon.engine.report.folder import RunFiles
 from deepcanon.engine.svg import draw, draw_file, size_of
 from deepcanon.engine.svg.frame import WIDTH, escape
@@ -66,7 +66,8 @@ def figures_of(run: RunFiles, folder: str) -> str:
             continue
         when = f" <small>step {step:,}</small>" if step >= 0 else ""
         card = f"<div class='picture{' wide-one' if wide else ''}'><h3>{escape(name.replace('_', ' '))}{when}</h3>"
-        card += f"{enlarging(latest, f'{folder}-{name}', caption)}{_earlier(files[:-1], name)}</div>"
+        said = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+        card += f"<figure>{enlarging(latest, f'{folder} {name}')}{said}</figure>{_earlier(files[:-1], name)}</div>"
         blocks.append((wide, card))
     blocks.sort(key=lambda block: block[0])  # narrow cards first, so that they stand in pairs
     return f"<div class='pictures'>{''.join(card for _, card in blocks)}</div>" if blocks else ""
@@ -84,16 +85,6 @@ def _drawn(path: Path, name: str) -> tuple[str, str, bool]:
     columns = max(2, min(figure.columns, len(panels))) if isinstance(figure, Panels) else 1
     wide = len(panels) > 1 or (isinstance(figure, Tiles | Graph) and max(size_of(one)[0] for one in panels) > WIDTH)
     return f"<span class='panels' style='--columns:{columns}'>{''.join(panels)}</span>", figure.caption, wide
-
-
-def enlarging(content: str, name: str, caption: str) -> str:
-    """A figure that fills the window when it is clicked, and goes back when it is clicked again; without a script."""
-    known = f"zoom-{zlib.crc32(name.encode('utf-8', 'replace')):08x}"
-    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return (
-        f"<figure><input type='checkbox' class='zoom' id='{known}' aria-label='enlarge {escape(name)}'>"
-        f"<label class='canvas' for='{known}'>{content}</label>{below}</figure>"
-    )
 
 
 def _earlier(files: list[tuple[int, Path]], name: str) -> str:

@@ -73,14 +73,14 @@ code,pre{font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 .legend i,h3 i,.label i{display:inline-block;width:14px;height:3px;border-radius:2px;
   background:var(--line); vertical-align:middle;margin-right:6px}
 .legend .faint i{opacity:.45}
-.chart input{position:absolute;opacity:0;pointer-events:none}
-.chart label{position:absolute;top:11px;font-size:12px;color:var(--soft);cursor:pointer;padding:1px 8px;
+.chart>input{position:absolute;opacity:0;pointer-events:none}
+.chart>label{position:absolute;top:11px;font-size:12px;color:var(--soft);cursor:pointer;padding:1px 8px;
   border:1px solid var(--rule);user-select:none}
-.chart label:nth-of-type(1){right:48px;border-radius:6px 0 0 6px}
-.chart label:nth-of-type(2){right:14px;border-radius:0 6px 6px 0;border-left:0}
-.chart input:checked+label{background:var(--accent);color:var(--paper);border-color:var(--accent)}
-.chart input:focus-visible+label{outline:2px solid var(--accent);outline-offset:2px}
-.two input:nth-of-type(1):checked~.log,.two input:nth-of-type(2):checked~.linear{display:none}
+.chart>label:nth-of-type(1){right:48px;border-radius:6px 0 0 6px}
+.chart>label:nth-of-type(2){right:14px;border-radius:0 6px 6px 0;border-left:0}
+.chart>input:checked+label{background:var(--accent);color:var(--paper);border-color:var(--accent)}
+.chart>input:focus-visible+label{outline:2px solid var(--accent);outline-offset:2px}
+.two>input:nth-of-type(1):checked~.log,.two>input:nth-of-type(2):checked~.linear{display:none}
 .fig{display:block;width:100%;height:auto;max-width:760px}
 .line.faint{stroke-width:1.2;opacity:.55}
 .line.d1{stroke-dasharray:7 4}
@@ -106,6 +106,8 @@ figcaption,.caption{overflow-wrap:break-word;font-size:13.5px;color:var(--soft);
   z-index:9;background:var(--paper);cursor:zoom-out;padding:2vh 2vw;overflow:auto;
   display:grid;align-items:center}
 .zoom:checked+.canvas .fig{max-width:none!important;max-height:94vh;width:100%;height:auto}
+.enlarged{display:none}
+.zoom:checked+.canvas .enlarged{display:flex;font-size:15px}
 .zoom:checked+.canvas img{width:96vw;max-height:94vh;object-fit:contain}
 .strip-of{min-width:0;margin-top:10px}
 .row{display:flex;flex-wrap:wrap;gap:10px}
@@ -132,7 +134,7 @@ details pre{margin-top:6px;max-height:220px}
   --r0:#1463c4;--r1:#d4570f;--r2:#00856a;--r3:#8c3fb8;--r4:#c2185b;--r5:#8a6d00;--r6:#0088a8;
   --r7:#5b6470;--r8:#7a4a21;--r9:#4f8a10}
 main{max-width:none;padding:0}
-nav,.chart label,.chart input,details{display:none}
+nav,.chart>label,.chart>input,details{display:none}
 .chart,.picture,.card,tr{break-inside:avoid}
 h2{break-after:avoid}
 pre{max-height:none}
