@@ -29,8 +29,8 @@ from deepcanon.writing import replacing
 __all__ = ["Acts", "Episode", "Remembers", "discounted"]
 
 VALUES = (
-    "What the network expects during one greedy episode, and the return that came: the highest expectation should lie "
-    "near the grey line."
+    "What the network expects during one greedy episode, and the return that followed: the highest expectation should "
+    "be close to the grey line."
 )
 EPISODE = "One greedy episode from left to right, row by row: a trained policy keeps to its task until the end."
 EPISODES = {"valid": 20, "test": 100}

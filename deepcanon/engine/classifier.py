@@ -20,14 +20,13 @@ from deepcanon.parts.classification import confident_mistakes, confusion, measur
 
 __all__ = ["Classifier", "Classifies", "Seen", "require_classes"]
 
-ROC = "What share of the second class is found at what share of false alarms, for every threshold; good is upper left."
+ROC = "Share of the second class found against share of false alarms, for every threshold: good is upper left."
 CONFUSION = (
-    "Each row is a true class, each column what its examples were taken for: a good classifier has a bright diagonal "
-    "and nothing next to it."
+    "Rows are true classes, columns predicted ones: a good classifier has a bright diagonal and dark cells elsewhere."
 )
 MISTAKES = (
-    "Held-out examples that got a wrong class with the highest probability: of a good classifier they are hard "
-    "for people too, or carry a wrong label."
+    "Held-out examples with the most confident wrong answers: for a good classifier they are hard for people too, or "
+    "have a wrong label."
 )
 CLASSES = "a classifier needs classes: images in CLASS/ folders, a table whose target holds names, or arrays (X, y)"
 

@@ -184,10 +184,10 @@ class SizeExperiment(Recipe[S]):
 
 
 CURVES = (
-    "Error of each method by training examples (bands: 95 %), and the first minus the best other: below 0 the first is "
-    "better."
+    "Error of each method by training examples (bands: 95 %), and the first minus the best of the others: below 0 the "
+    "first is better."
 )
-TABLE = "What the first method gains over the best other: a difference is shown where its interval leaves 0 out."
+TABLE = "What the first method gains over the best of the others: a difference is shown where its interval excludes 0."
 
 
 def disjoint(labels: Tensor, groups: int, seed: int) -> list[list[tuple[Tensor, Tensor, Tensor]]]:

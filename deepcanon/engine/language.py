@@ -24,7 +24,7 @@ from deepcanon.verb_options import TextSampling
 __all__ = ["Primed", "Speaks", "build_vocabulary", "step_export"]
 
 
-SAMPLE = "A text that the model writes by itself: it should look like the training text, without copying or repeating."
+SAMPLE = "Text written by the model: it should look like the training text, without copying or repeating."
 
 
 class Tokens(Protocol):

@@ -22,8 +22,8 @@ from deepcanon.parts.reconstruction import squared_error_of
 __all__ = ["Reconstructor", "Reconstructs", "corrupted"]
 
 CODES = (
-    "Codes of held-out inputs in the plane of their largest spread: a code that tells classes apart has them in "
-    "clusters of their own."
+    "Codes of held-out inputs in the plane of their largest variance: a code that separates classes shows them as "
+    "clusters."
 )
 TASKS = {"code": "encode", "reconstruction": "reconstruct"}
 

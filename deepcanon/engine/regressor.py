@@ -20,8 +20,7 @@ PREDICTED = (
     "Each point is a held-out row: good predictions lie along the line, 95 % of them within its band, at every height."
 )
 RESIDUALS = (
-    "What the predictions miss against normal noise of the same deviation: they should agree, with the middle at 0 "
-    "and no long tail."
+    "Residuals against normal noise of the same deviation: they should agree, centred at 0 and without a long tail."
 )
 NORMAL = torch.special.ndtri(torch.linspace(0.001, 0.999, 999, dtype=torch.float64))
 

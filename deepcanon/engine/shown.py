@@ -30,13 +30,10 @@ FILTERS = (
     "What each unit looks for in its input: trained filters show strokes, edges or blobs, untrained ones look like "
     "noise."
 )
-RECONSTRUCTIONS = (
-    "Inputs and what the model makes of them: good reconstructions keep the shape and leave the noise out."
-)
-SAMPLES = "What the model draws by itself: good samples look like the training data and differ from each other."
+RECONSTRUCTIONS = "Inputs and their reconstructions: good ones keep the shape and leave out the noise."
+SAMPLES = "Samples drawn by the model: good ones look like the training data and differ from each other."
 EMBEDDING = (
-    "What is near in the data lies together on the map: classes should form clumps; how far apart clumps "
-    "are says little."
+    "Neighbours in the data lie together on the map: classes should form clumps; distances between clumps say little."
 )
 GREY = "Grey is 0; the largest weight of a tile is white if it is positive, black if it is negative."
 TOGETHER = "Grey is 0; the largest weight of all is white if it is positive, black if it is negative."
@@ -87,7 +84,7 @@ def variance_kept(shares: Tensor) -> Plot:
     line = Line(shares.cumsum(0), range(1, len(shares) + 1), style=".-")
     return Plot(
         [line], "components", "share of the variance", y_range=(0, 1.02),
-        caption="Variance that the first components keep: the sooner the curve nears 1, the fewer are needed.",
+        caption="Variance kept by the first components: the sooner the curve approaches 1, the fewer are needed.",
     )  # fmt: skip
 
 
@@ -106,7 +103,9 @@ def separated(sources: Tensor, mixed: Tensor, found: Tensor, product: Tensor, mo
 def weights(heights: Mapping[str, float], unit: str) -> Bars:
     """The largest weights of a linear model by the names of their columns."""
     return Bars(
-        heights, unit, caption="The largest weights of the model: a long bar is a column that moves the answer much."
+        heights,
+        unit,
+        caption="The largest weights of the model: a long bar is a column with a large effect on the answer.",
     )
 
 
@@ -122,13 +121,13 @@ def free_energies(energies: Mapping[str, Any]) -> Histogram:
     """Free energies of examples by the name of their split."""
     return Histogram(
         energies, "free energy (nats)", density=True,
-        caption="Free energy by split: they should agree; where training lies lower, the model has learned by heart.",
+        caption="Free energy by split: they should agree; where training lies lower, the model overfits.",
     )  # fmt: skip
 
 
 def class_means(images: Any, names: Sequence[str]) -> Tiles:
     """The mean picture of each class."""
-    return samples(images, "The mean picture of each class, which is all that the model knows of it.", names)
+    return samples(images, "The mean picture of each class, which is all that the model knows about it.", names)
 
 
 def embedding(points: Any, axes: tuple[str, str], labels: Any, reader: Mapping[str, Any]) -> Scatter:
@@ -149,7 +148,7 @@ def map_of_groups(points: Any, axes: tuple[str, str], groups: Any, names: Sequen
 
 def texts(drawn: Sequence[str]) -> Text:
     """Texts or bags of words that a model drew."""
-    return table(drawn, "What the model writes by itself: words that occur together in the training texts.")
+    return table(drawn, "Text written by the model: words that occur together in the training texts.")
 
 
 def table(lines: Sequence[str], caption: str) -> Text:

@@ -30,9 +30,9 @@ Trial = tuple[str, str, int, dict[str, Any] | None]
 
 VERDICT = (
     "Mean test score of each arm with its seeds, and the paired differences: a difference is shown if its interval "
-    "leaves 0 out."
+    "excludes 0."
 )
-SCORES = "The test score of every arm with every seed: arms that differ have their marks apart, seed by seed."
+SCORES = "The test score of every arm with every seed: if arms differ, their marks are apart for each seed."
 OVER = "Every trial and the mean of each setting: the star, which validation chose, should be among the lowest."
 COMPARISON = (
     "Validation during training (mean and range over seeds), and what tuning saw: the best value should not lie at an "

@@ -28,14 +28,12 @@ __all__ = ["FIRST", "HoldsWords", "svd_vectors"]
 
 FIRST = 2
 """The first word of a vocabulary: the numbers before it stand for an unknown word and a sentence's end."""
-NEAR = (
-    "Frequent words with their nearest words by cosine: good neighbours mean something alike or stand in like places."
-)
+NEAR = "Frequent words and their nearest words by cosine: good neighbours have similar meanings or similar uses."
 MAP = (
-    "Frequent words in the plane of their largest spread, with the names that have room: words of like meaning should "
-    "lie together."
+    "Frequent words in the plane of their largest variance, named where there is room: words of similar meaning "
+    "should lie together."
 )
-ANALOGIES = 'Questions "a is to b as c is to ?" by section: how many of those with known words are answered right.'
+ANALOGIES = 'Questions "a is to b as c is to ?" by section: how many of those with known words are answered correctly.'
 SHOWN, LISTED = 60, 24  # words on the map, and with their neighbours
 
 

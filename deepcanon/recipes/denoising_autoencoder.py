@@ -177,6 +177,6 @@ class Recipe(Reconstructs, engine.Recipe[Config]):
         plane = truth["plane"].to(u)
         line, u, y = (truth["support"].to(u) @ plane).T, raw(u) @ plane, raw(y) @ plane
         words = ("along a_1", "along b_1", "r(u) - u near the curve, two of 20 dimensions")
-        said = "Where noisy points are sent: every arrow should end at the curve."
+        said = "Where noisy points are moved: every arrow should end at the curve."
         line = Line(line[1], line[0], colour=-1)
         return Plot([line], *words, arrows=(u, y - u), equal=True, caption=said)

@@ -91,7 +91,7 @@ from deepcanon.foundations.depth_versus_width import (
 )
 
 TENTS = "Tents of a deep network, and one wide layer's best fit: it has too few pieces to follow."
-SIZES = "Parameters and multiplications of the networks: the arms should be of like size."
+SIZES = "Parameters and multiplications of the networks: the arms should be of equal size."
 
 
 class Recipe(Experiment[Config]):

@@ -130,7 +130,7 @@ class Recipe(engine.Recipe[Config]):
         wrong = torch.cat([torch.full((len(CHECKS),), torch.nan).double(), self.found.wrong])
         series = {"right": right.clamp_min(1e-13), "planted bug": wrong}
         marks = {"tolerance": self.config.tolerance}
-        said = "Right gradients lie left of the tolerance, planted bugs right of it."
+        said = "Correct gradients lie left of the tolerance, planted bugs right of it."
         errors = Dots(series, names, "largest relative error", log="x", marks=marks, caption=said)
         rows = [f"{a:9.1e}  {b:9.1e}  {n}" for n, a, b in zip(names, right, wrong, strict=True)]
         head = "    right        bug  gradient of"

@@ -153,9 +153,7 @@ class Recipe(engine.Recipe[Config], Encoding):
     def figures(self):
         model, tiles = self.model, self.encoder.tiles
         if self.encoder.images:
-            said = (
-                "What a source adds to a picture: natural images give edges of a place and angle."
-            )
+            said = "What a source adds to a picture: natural images give localised, oriented edges."
             atoms = tiles(model.mixing_.mT, 196, said)
             return {"atoms": atoms, "filters": tiles(model.components_, 196)}
         if self.mixing is None:

@@ -161,7 +161,9 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
         if self.kind == "documents":
             shares = telling_features(self.model.theta_)
             words = self.preprocess.largest_words(shares, self.classes)
-            shown["telling-words"] = Text(words, "Words that tell a class: they should fit it.")
+            shown["telling-words"] = Text(
+                words, "Words that speak for a class: they should fit it."
+            )
         return shown
 
     def pixels(self, features):

@@ -170,7 +170,7 @@ class Recipe(engine.Recipe[Config], Encodes, Generates, Exports):
         drawn = self.drawn(10, torch.Generator().manual_seed(0))
         words = likelier_words(self.model.weight[:, :100], self.facts["words"])
         topics = Text(
-            words, "Words that a unit makes likelier or less likely: one subject is good."
+            words, "Words that a unit makes more or less likely: a good unit has one subject."
         )
         return {"topics": topics, "documents": texts(drawn)}
 

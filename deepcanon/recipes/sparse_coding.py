@@ -179,5 +179,7 @@ class Recipe(engine.Recipe[Config], Encoding):
         return {
             "atoms": self.encoder.tiles(self.model.dictionary_[order]),
             "reconstructions": reconstructions(shape, pair, signed=True),
-            "usage": Panels(usage, caption="How often atoms are used: all at times, few at once."),
+            "usage": Panels(
+                usage, caption="How often atoms are used: all of them sometimes, few at once."
+            ),
         }

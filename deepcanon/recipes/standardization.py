@@ -125,5 +125,5 @@ class Recipe(Experiment[Config]):
             rows = [f"{name}: mean {m:.4g}, deviation {s:.4g}" for name, m, s in columns]
             spreads = "spread of the curvature: raw {:.3g}, standardised {:.3g}"
             text = "\n".join([*rows, spreads.format(*facts["spreads"])]) + "\n"
-        said = "What was learned of the columns: the closer their scales, the less is gained."
+        said = "Statistics of the columns: the more alike their scales, the less is gained."
         return {**super().figures(), "statistics": Text(text, said)}
