@@ -158,7 +158,12 @@ FUNCTIONS: dict[Callable, Callable] = {
 
 
 class Dual(_Traced):
-    """A value and its tangent: forward mode. Arithmetic on it is equations (1) and (2)."""
+    """A value and its tangent: forward mode. Arithmetic on it is equations (1) and (2).
+
+    Args:
+        value: of the number or array.
+        tangent: its derivative in the direction that is followed, of the same shape.
+    """
 
     __slots__ = ("tangent",)
 
@@ -184,7 +189,12 @@ class Dual(_Traced):
 
 
 class Variable(_Traced):
-    """A node of the computational graph: its value, and where it came from. Without `primitive` it is a leaf."""
+    """A node of the computational graph: its value, and where it came from. Without `primitive` it is a leaf.
+
+    Args:
+        value: a number or array.
+        name: for pictures of the graph.
+    """
 
     __slots__ = ("arguments", "name", "options", "primitive")
 

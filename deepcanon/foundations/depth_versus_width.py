@@ -194,7 +194,11 @@ def equal_width(inputs: int, outputs: int, depth: int, budget: int) -> int:
 
 
 class TentNetwork(nn.Module):
-    """Equation (2) as a network: `depth` hidden layers of two ReLU units; nothing is left to learn."""
+    """Equation (2) as a network: `depth` hidden layers of two ReLU units; nothing is left to learn.
+
+    Args:
+        depth: how many tents are composed, one or more.
+    """
 
     def __init__(self, depth: int, *, device=None, dtype=None) -> None:
         super().__init__()
@@ -212,4 +216,5 @@ class TentNetwork(nn.Module):
                 linear.bias.copy_(torch.tensor([0.0, -0.5][: linear.out_features]))
 
     def forward(self, x: Float[Tensor, "batch 1"]) -> Float[Tensor, "batch 1"]:
+        """The composed tents at each input, all in [0, 1]."""
         return self.layers(x)  # (2)

@@ -101,6 +101,9 @@ class Dropout(nn.Dropout):
     """Drops each value of its input with probability `p` in training mode; the identity in eval mode.
 
     `forward` takes a generator, so that masks can be repeated; without one torch's default generator draws them.
+
+    Args:
+        p: probability of a drop, 0 <= p < 1.
     """
 
     def __init__(self, p: float = 0.5) -> None:
@@ -108,6 +111,7 @@ class Dropout(nn.Dropout):
         super().__init__(p)
 
     def forward(self, inputs: Float[Tensor, "..."], generator: torch.Generator | None = None) -> Float[Tensor, "..."]:
+        """The inputs with dropped values, scaled by 1 / (1 - p) in training; unchanged otherwise."""
         return drop(inputs, self.p, generator, self.training)
 
     def extra_repr(self) -> str:

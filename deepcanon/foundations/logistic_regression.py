@@ -138,7 +138,11 @@ def separates(logits: Float[Tensor, "batch"], labels: Int[Tensor, "batch"]) -> B
 
 
 class LogisticRegression(nn.Module):
-    """The logit of class 1; it starts at zero (J is convex: every start has the same minimum)."""
+    """The logit of class 1; it starts at zero (J is convex: every start has the same minimum).
+
+    Args:
+        features: D, values of an input.
+    """
 
     def __init__(self, features: int, *, device=None, dtype=None) -> None:
         super().__init__()
@@ -148,6 +152,7 @@ class LogisticRegression(nn.Module):
         self.bias = nn.Parameter(torch.zeros((), device=device, dtype=dtype))
 
     def forward(self, inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch"]:
+        """The logit of class 1 for each row."""
         _check(self.weight, self.bias, inputs)
         return inputs @ self.weight + self.bias  # (1)
 

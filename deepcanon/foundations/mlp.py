@@ -159,7 +159,16 @@ def backward_cached(
 
 
 class MLP(nn.Module):
-    """Linear layers with ReLU (or other units) between them, logits out; `features` gives the last hidden layer."""
+    """Linear layers with ReLU (or other units) between them, logits out; `features` gives the last hidden layer.
+
+    Args:
+        features: values of an input.
+        classes: how many logits there are.
+        hidden: units of each hidden layer; () is a linear classifier.
+        dropout: probability of dropping a hidden unit in training.
+        input_dropout: probability of dropping an input value in training.
+        activation: class of the hidden units' module.
+    """
 
     def __init__(
         self,
@@ -188,4 +197,5 @@ class MLP(nn.Module):
         return self.layers[:-1](inputs)
 
     def forward(self, inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch classes"]:
+        """Logits for each row."""
         return self.layers(inputs)  # (1)

@@ -107,7 +107,12 @@ def softmax_both(
 
 
 class SoftmaxRegression(nn.Module):
-    """Logits of a linear classifier that starts at zero (J is convex: every start has the same minimum)."""
+    """Logits of a linear classifier that starts at zero (J is convex: every start has the same minimum).
+
+    Args:
+        features: values of an input.
+        classes: K.
+    """
 
     def __init__(self, features: int, classes: int, *, device=None, dtype=None) -> None:
         super().__init__()
@@ -117,6 +122,7 @@ class SoftmaxRegression(nn.Module):
         self.bias = nn.Parameter(torch.zeros(classes, device=device, dtype=dtype))
 
     def forward(self, inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch classes"]:
+        """Logits for each row."""
         return F.linear(inputs, self.weight, self.bias)  # (1)
 
     def objective(self, inputs: Tensor, labels: Tensor, *, decay: float = 0.0) -> Tensor:

@@ -97,7 +97,11 @@ def curvature_spread(inputs: Float[Tensor, "batch features"], bias: bool = True)
 
 
 class Unstandardize(nn.Module):
-    """Equation (3): from standardised values back to raw ones; the inverse of the module it is given."""
+    """Equation (3): from standardised values back to raw ones; the inverse of the module it is given.
+
+    Args:
+        scaled: the module that is inverted.
+    """
 
     shift: Tensor
     scale: Tensor
@@ -108,4 +112,5 @@ class Unstandardize(nn.Module):
         self.register_buffer("scale", scaled.scale.clone())
 
     def forward(self, inputs: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
+        """Raw values from standardised ones, of the same shape."""
         return unstandardize(inputs, self.shift, self.scale)  # (3)

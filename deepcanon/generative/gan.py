@@ -120,7 +120,14 @@ def optimal_discriminator(
 
 
 class MLPGenerator(nn.Module):
-    """Noise to points, for tasks in a few dimensions."""
+    """Noise to points, for tasks in a few dimensions.
+
+    Args:
+        noise: length of z.
+        features: values of a point.
+        hidden: units of each hidden layer.
+        layers: hidden layers.
+    """
 
     def __init__(
         self, noise: int, features: int, *, hidden: int = 128, layers: int = 3, device=None, dtype=None
@@ -130,17 +137,25 @@ class MLPGenerator(nn.Module):
         self.layers = _mlp(noise, features, hidden, layers, nn.ReLU, device, dtype)
 
     def forward(self, noise: Float[Tensor, "batch noise"]) -> Float[Tensor, "batch features"]:
+        """One point for each row of noise."""
         return self.layers(noise)
 
 
 class MLPDiscriminator(nn.Module):
-    """Points to one logit each."""
+    """Points to one logit each.
+
+    Args:
+        features: values of a point.
+        hidden: units of each hidden layer.
+        layers: hidden layers.
+    """
 
     def __init__(self, features: int, *, hidden: int = 128, layers: int = 3, device=None, dtype=None) -> None:
         super().__init__()
         self.layers = _mlp(features, 1, hidden, layers, lambda: nn.LeakyReLU(SLOPE), device, dtype)
 
     def forward(self, inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch"]:
+        """The logit for "from the data" of each point."""
         return self.layers(inputs).squeeze(1)
 
 
@@ -185,6 +200,7 @@ class ConvGenerator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, noise: Float[Tensor, "batch noise"]) -> Float[Tensor, "batch channels height width"]:
+        """Images in (-1, 1), one for each row of noise; ValueError where its length is another."""
         if noise.ndim != 2 or noise.shape[1] != self.noise:
             raise ValueError(f"expected noise [batch, {self.noise}], got {tuple(noise.shape)}")
         return torch.tanh(self.layers(noise))
@@ -236,19 +252,26 @@ class ConvDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Linear(hidden or values, 1, **made))
 
     def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch"]:
+        """The logit for "from the data" of each image; ValueError where their shape is another."""
         if tuple(images.shape[1:]) != self.shape:
             raise ValueError(f"expected images [batch, {', '.join(map(str, self.shape))}], got {tuple(images.shape)}")
         return self.layers(images).squeeze(1)
 
 
 class GAN(nn.Module):
-    """The two players; called, it generates."""
+    """The two players; called, it generates.
+
+    Args:
+        generator: from noise to samples.
+        discriminator: from samples to one logit each.
+    """
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module) -> None:
         super().__init__()
         self.generator, self.discriminator = generator, discriminator
 
     def forward(self, noise: Float[Tensor, "batch noise"]) -> Float[Tensor, "batch ..."]:
+        """Samples, one for each row of noise."""
         return self.generator(noise)
 
 

@@ -69,7 +69,13 @@ def batch_norm_global(
 
 
 class BatchNorm2d(nn.Module):
-    """`torch.nn.BatchNorm2d` whose training statistics are those of the global batch."""
+    """`torch.nn.BatchNorm2d` whose training statistics are those of the global batch.
+
+    Args:
+        channels: of the images.
+        eps: added to the variance under the root.
+        momentum: share of the newest batch in the running statistics.
+    """
 
     running_mean: Tensor
     running_var: Tensor
@@ -85,6 +91,7 @@ class BatchNorm2d(nn.Module):
         self.register_buffer("num_batches_tracked", torch.zeros((), dtype=torch.int64, device=device))
 
     def forward(self, inputs: Float[Tensor, "batch channels height width"]) -> Tensor:
+        """The normalised images, scaled and shifted; by running statistics in eval mode."""
         if inputs.ndim != 4 or inputs.shape[1] != self.channels:
             raise ValueError(f"expected [batch, {self.channels}, height, width], got {tuple(inputs.shape)}")
         if self.training:

@@ -29,7 +29,13 @@ ROWS = 500  # at a time
 
 
 class Judge(nn.Module):
-    """Two convolutions and a hidden layer on raw pixels."""
+    """Two convolutions and a hidden layer on raw pixels.
+
+    Args:
+        shape: (channels, height, width) of an image.
+        classes: how many logits there are.
+        features: units of the hidden layer, in which distances are measured.
+    """
 
     def __init__(self, shape: tuple[int, int, int], classes: int, *, features: int = 128) -> None:
         super().__init__()
@@ -46,6 +52,7 @@ class Judge(nn.Module):
         return F.relu(self.hidden(x.flatten(1)))
 
     def forward(self, pixels: UInt8[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
+        """Logits for each image of pixels from 0 to 255."""
         return self.output(self.features(pixels))
 
 

@@ -53,6 +53,7 @@ class Whitened(nn.Module):
         self.register_buffer("matrix", matrix)
 
     def forward(self, inputs: Float[Tensor, "patches features"]) -> Float[Tensor, "patches codes"]:
+        """The codes of patches."""
         return (inputs - self.centre) @ self.matrix  # (2)
 
 
@@ -60,4 +61,5 @@ class WithoutMean(nn.Module):
     """Equation (1) as a layer."""
 
     def forward(self, inputs: Float[Tensor, "patches *pixels"]) -> Float[Tensor, "patches features"]:
+        """The patches as rows, each without its own mean."""
         return without_mean(inputs)

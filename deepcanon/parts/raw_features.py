@@ -62,6 +62,7 @@ class RawFeatures(nn.Module):
         return {"shape": list(x.shape[1:]), "shift": shift, "scale": scale}
 
     def forward(self, raw: Num[Tensor, "batch ..."]) -> Float[Tensor, "batch features"]:
+        """Rows of features from raw values."""
         return self.rows(raw)
 
     def counts(self, texts: Sequence[str]) -> Float[Tensor, "batch words"]:

@@ -26,7 +26,13 @@ __all__ = ["Replay"]
 
 
 class Replay:
-    """Ring memory of named columns; `columns` maps a name to (shape of one row, numpy type)."""
+    """Ring memory of named columns; `columns` maps a name to (shape of one row, numpy type).
+
+    Args:
+        capacity: rows that are kept; then the oldest are overwritten.
+        columns: by name (shape of one row, NumPy type).
+        device: where the rows lie; the CPU if not given.
+    """
 
     def __init__(
         self,

@@ -52,7 +52,11 @@ def _fitting(shift: Tensor, scale: Tensor, inputs: Tensor) -> tuple[Tensor, Tens
 
 
 class Standardize(nn.Module):
-    """The input transform of a recipe: raw pixels or raw columns in, numbers of about unit size out."""
+    """The input transform of a recipe: raw pixels or raw columns in, numbers of about unit size out.
+
+    Args:
+        shift, scale: numbers, or one for each channel or column; the result is (inputs - shift) / scale.
+    """
 
     shift: Tensor
     scale: Tensor
@@ -70,6 +74,7 @@ class Standardize(nn.Module):
         self.register_buffer("scale", torch.where(scale == 0, torch.ones_like(scale), scale))
 
     def forward(self, inputs: Num[Tensor, "batch ..."]) -> Tensor:
+        """Standardised values in the dtype of `scale`, of the same shape."""
         return standardize(inputs, self.shift, self.scale)
 
     def inverse(self, outputs: Num[Tensor, "batch ..."]) -> Tensor:
@@ -78,7 +83,11 @@ class Standardize(nn.Module):
 
 
 class Columns(nn.Module):
-    """Some of the columns of a table [N, F], by their places."""
+    """Some of the columns of a table [N, F], by their places.
+
+    Args:
+        places: of the columns that are kept, in their new order.
+    """
 
     places: Tensor
 
@@ -87,6 +96,7 @@ class Columns(nn.Module):
         self.register_buffer("places", torch.tensor(list(places)))
 
     def forward(self, inputs: Num[Tensor, "batch features"]) -> Num[Tensor, "batch kept"]:
+        """The kept columns."""
         return inputs.index_select(1, self.places)
 
 

@@ -66,6 +66,7 @@ class TanhNetworks(nn.Module):
         return torch.stack(states)
 
     def forward(self, inputs: Float[Tensor, "batch time inputs"]) -> Float[Tensor, "count batch"]:
+        """The output of every network after the last time step."""
         return torch.baddbmm(self.c, self.states(inputs)[-1], self.v)[..., 0]
 
     @torch.no_grad()

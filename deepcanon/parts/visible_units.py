@@ -64,6 +64,7 @@ class VisibleUnits(nn.Module):
         return cls(**known, binarize=binarize)
 
     def forward(self, raw: Num[Tensor, "batch *shape"]) -> Float[Tensor, "batch visible"]:
+        """Means of the visible units, in rows."""
         return self.standardize(raw).flatten(1)
 
     def units(

@@ -94,4 +94,5 @@ class Autoencoder(nn.Module):
         return torch.sigmoid(z) if self.output == "sigmoid" else z  # (3)
 
     def forward(self, inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch features"]:
+        """The reconstruction of each row."""
         return self.decode(self.encode(inputs))

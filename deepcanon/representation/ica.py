@@ -302,6 +302,7 @@ class ICA(Estimator):
         return len(self.mean_)
 
     def forward(self, inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch components"]:
+        """The components of each row; it must be fitted."""
         self.check_fitted()
         self.check_fitted(self.mean_.shape[0], inputs.shape)
         return (inputs.to(self.mean_.dtype) - self.mean_) @ self.components_.mT  # (1), (2)

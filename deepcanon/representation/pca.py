@@ -182,6 +182,7 @@ class PCA(nn.Module):
         return self
 
     def forward(self, inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch codes"]:
+        """The codes of each row, whitened if `whiten` says so; it must be fitted."""
         self._check(inputs)
         codes = (inputs.to(self.mean_.dtype) - self.mean_) @ self.components_.T  # (3)
         if self.whiten != "none":

@@ -242,6 +242,7 @@ class ReplicatedSoftmax(nn.Module):
         return counts.sum(1, keepdim=True) * self.hidden_bias + counts @ self.weight
 
     def forward(self, counts: Float[Tensor, "batch words"]) -> Float[Tensor, "batch hidden"]:
+        """The probabilities of the hidden units given word counts."""
         return torch.sigmoid(self.inputs(counts))  # (2)
 
     def words(self, hidden: Float[Tensor, "batch hidden"]) -> Float[Tensor, "batch words"]:

@@ -151,6 +151,7 @@ class RICA(nn.Module):
         return _scaled(self.weight, self.scale_rows)[0]
 
     def forward(self, inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch units"]:
+        """The codes W x of each row."""
         return inputs.to(self.weight.dtype) @ self.rows().mT
 
     def decode(self, codes: Float[Tensor, "batch units"]) -> Float[Tensor, "batch features"]:

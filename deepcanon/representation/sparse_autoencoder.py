@@ -66,6 +66,7 @@ class Squash(nn.Module):
         self.register_buffer("deviation", torch.as_tensor(deviation))
 
     def forward(self, inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch features"]:
+        """Values in [0.1, 0.9], of the same shape."""
         return squash(inputs, self.deviation)
 
 
@@ -101,6 +102,7 @@ class SparseAutoencoder(nn.Module):
         return z.sigmoid() if self.output == "sigmoid" else z
 
     def forward(self, inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch features"]:
+        """The reconstruction of each row."""
         return self.decode(self.encode(inputs))
 
     def best_inputs(self) -> Float[Tensor, "hidden features"]:

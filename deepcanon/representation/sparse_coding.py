@@ -23,8 +23,7 @@ the exact minimum too, since all points of it have the same A_jj |d|^2.
 
 Departures
 - Olshausen and Field take -sum exp(-s^2), log(1 + s^2) or |s| for h, conjugate gradients for the codes, and a rule
-  that holds the variance of each code for the norm; here h is |s| or its smooth form.
-- Restarts are O'Donoghue and Candes 2015, for each example; `fista` has none.
+  that holds the variance of each code for the norm. Restarts are O'Donoghue and Candes 2015; `fista` has none.
 - lambda is absolute: choose it in units of the data's standard deviation (for unit atoms 1 to 1.2 of them is usual;
   Olshausen and Field have 0.14 with log(1 + s^2)). A tolerance of (5) is a share of lambda.
 
@@ -316,6 +315,7 @@ class SparseCoding(Estimator):
         return infer_codes(self.dictionary_, inputs, self.penalty, start=start, **options)
 
     def forward(self, inputs: Inputs) -> Sparse:
+        """The codes after `unrolled` of FISTA's steps; it must be fitted."""
         self.check_fitted(self._features, inputs.shape)
         x = inputs.to(self.dictionary_.dtype)
         return fista(self.dictionary_, x, self.penalty, self.unrolled, self.eps, self.largest_)

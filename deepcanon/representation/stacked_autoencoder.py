@@ -122,4 +122,5 @@ class StackedAutoencoder(nn.Module):
         return [*encoders, *self.classifier.parameters()]
 
     def forward(self, inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch classes"]:
+        """Logits for each row."""
         return self.classifier(self.codes(inputs))  # (3)

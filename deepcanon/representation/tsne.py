@@ -273,5 +273,6 @@ class TSNE(Estimator):
         return tsne_update(now, gradient, learning_rate=rate, momentum=0.5 if early else 0.8), cost
 
     def forward(self) -> Float[Tensor, "points dims"]:
+        """The map of the fitted points."""
         self.check_fitted()
         return self.embedding_

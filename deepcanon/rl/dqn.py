@@ -101,7 +101,13 @@ def copy_network(target: nn.Module, source: nn.Module) -> None:
 
 
 class QNetwork(nn.Module):
-    """Q(s, .; w): a perceptron from a state vector to one value per action, no activation at the end."""
+    """Q(s, .; w): a perceptron from a state vector to one value per action, no activation at the end.
+
+    Args:
+        observation_size: values of a state.
+        actions: how many there are.
+        hidden: units of each hidden layer.
+    """
 
     def __init__(
         self,
@@ -125,6 +131,7 @@ class QNetwork(nn.Module):
         return [*self.hidden, self.values]
 
     def forward(self, observation: Float[Tensor, "batch observation"]) -> Float[Tensor, "batch actions"]:
+        """The value of every action in each state."""
         h = observation
         for layer in self.hidden:
             h = layer(h).relu()

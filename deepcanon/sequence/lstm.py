@@ -135,7 +135,13 @@ class _LSTMRule(StepRule):
 
 
 class LSTMCell(nn.Module):
-    """One step, eqs. (1) to (4); the parameters are named and ordered as in nn.LSTMCell."""
+    """One step, eqs. (1) to (4); the parameters are named and ordered as in nn.LSTMCell.
+
+    Args:
+        input_size: values of an input.
+        hidden_size: H.
+        forget_bias: initial value of the forget part of b_ih.
+    """
 
     def __init__(self, input_size: int, hidden_size: int, *, forget_bias: float = 1.0, device=None, dtype=None):
         super().__init__()
@@ -153,6 +159,7 @@ class LSTMCell(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch input"], state: LSTMState | None = None
     ) -> tuple[Float[Tensor, "batch hidden"], LSTMState]:
+        """(h, (h, c)) after one step; a state of zeros where none is given."""
         if state is None:
             zero = x.new_zeros(x.shape[0], self.hidden_size)
             state = LSTMState(zero, zero)
@@ -211,6 +218,7 @@ class LSTM(nn.Module):
         state: LSTMState | tuple[Tensor, Tensor] | None = None,
         mask: Bool[Tensor, "batch time"] | None = None,
     ) -> tuple[Float[Tensor, "batch time hidden"], LSTMState]:
+        """(outputs of the top layer, state after the last step); ValueError for shapes that do not fit."""
         if x.ndim != 3 or x.shape[2] != self.input_size or x.shape[1] == 0:
             raise ValueError(f"x {tuple(x.shape)} is not [batch, time >= 1, {self.input_size}]")
         expected = (self.num_layers, x.shape[0], self.hidden_size)

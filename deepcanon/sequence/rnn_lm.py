@@ -158,6 +158,7 @@ class RecurrentLM(nn.Module):
     def forward(
         self, tokens: Int[Tensor, "batch time"], state: State | None = None
     ) -> tuple[Float[Tensor, "batch time vocabulary"], State]:
+        """(logits of the next token at each position, state after the last one)."""
         h, state = self.features(tokens, state)
         # (3)
         if h.dtype == torch.bfloat16:  # as a matrix: one product with the bias in it, where a view over time takes two
@@ -241,6 +242,9 @@ class StepCell(nn.Module):
     """One step as explicit equations, for export: (token, hidden [batch, layers, H], memory) -> logits and new state.
 
     Shares the parameters of a RecurrentLM on any of torch's three recurrent kernels.
+
+    Args:
+        model: whose parameters are shared.
     """
 
     def __init__(self, model: RecurrentLM):
@@ -255,6 +259,7 @@ class StepCell(nn.Module):
         hidden: Float[Tensor, "batch layers hidden"],
         memory: Float[Tensor, "batch layers hidden"] | None = None,
     ) -> tuple[Tensor, ...]:
+        """(logits of the next token, hidden, memory of an LSTM)."""
         model, parts = self.model, self.model.recurrent
         if model.embedding is None:
             x = F.one_hot(token, model.vocabulary_size).to(hidden.dtype)

@@ -63,7 +63,18 @@ def flip_images(
 
 
 class ConvNet(nn.Module):
-    """Blocks of convolution (same size), 2 x 2 max pooling, optional batch normalisation and ReLU; then two layers."""
+    """Blocks of convolution (same size), 2 x 2 max pooling, optional batch normalisation and ReLU; then two layers.
+
+    Args:
+        in_channels: of the images.
+        classes: how many logits there are.
+        size: (height, width) of the images, 2 ** len(channels) at least.
+        channels: of each block.
+        kernel_size: of the convolutions, odd.
+        hidden: units of the hidden layer.
+        batch_norm: normalises after each convolution.
+        dropout: probability of dropping a unit before and after the hidden layer in training.
+    """
 
     def __init__(
         self,
@@ -122,4 +133,5 @@ class ConvNet(nn.Module):
         return F.relu(self.hidden(self.dropout(maps.flatten(1))))  # (4)
 
     def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
+        """Logits for each image."""
         return self.output(self.dropout(self.features(images)))  # (5)

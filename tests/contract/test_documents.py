@@ -1,8 +1,11 @@
-"""The first page: short, and true about what there is."""
+"""What is told: a first page that is short and true, and arguments and results of public classes."""
 
+import ast
 import importlib.util
 
-from .files import ROOT
+import pytest
+
+from .files import PACKAGE, ROOT, subjects
 
 
 def test_the_map_of_the_first_page_has_every_recipe():
@@ -15,3 +18,26 @@ def test_the_map_of_the_first_page_has_every_recipe():
 
 def test_the_first_page_is_short():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 120
+
+
+def public_classes():
+    """(file, class) of every public class of systems and parts."""
+    for path in sorted(PACKAGE.glob("*/*.py")):
+        if path.parent.name not in ("parts", *subjects()):
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        lists = (n.value for n in tree.body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "__all__")
+        names = ast.literal_eval(next(lists, ast.List([])))
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and node.name in names:
+                yield pytest.param(node, id=f"{path.parent.name}/{path.stem}.{node.name}")
+
+
+@pytest.mark.parametrize("node", public_classes())
+def test_a_public_class_tells_its_arguments_and_what_forward_returns(node):
+    methods = {m.name: m for m in node.body if isinstance(m, ast.FunctionDef)}
+    told = ast.get_docstring(node) or ""
+    if "__init__" in methods and len(ast.unparse(methods["__init__"].args).split(",")) > 1:
+        assert "Args:" in told or "Args:" in (ast.get_docstring(methods["__init__"]) or ""), "its arguments"
+    if "forward" in methods:
+        assert ast.get_docstring(methods["forward"]), "what forward returns"
