@@ -121,7 +121,7 @@ def chart(name: str, lines: list[Line], log: bool = False, unit: str = "", alt: 
         parts.append(_path(line, x, y_of, shown))
     stops = sorted({step for line in drawn for step in line.steps})
     parts += strips(area, [x(stop) for stop in stops], lambda index: _rows(drawn, stops[index]))
-    return svg(parts, WIDTH, below, alt or f"{name} over steps", ' data-kind="curves"')
+    return svg(parts, WIDTH, below, alt or f"{name} over steps")
 
 
 def _rows(lines: list[Line], stop: int) -> list[str]:

@@ -104,7 +104,7 @@ figcaption,.caption{overflow-wrap:break-word;font-size:13.5px;color:var(--soft);
 .zoom:focus-visible+.canvas{outline:2px solid var(--accent);outline-offset:2px}
 .zoom:checked+.canvas{position:fixed;inset:0;
   z-index:9;background:var(--paper);cursor:zoom-out;padding:2vh 2vw;overflow:auto;
-  display:grid;align-items:center}
+  display:grid;align-items:center;align-content:center}
 .zoom:checked+.canvas .fig{max-width:none!important;max-height:94vh;width:100%;height:auto}
 .enlarged{display:none}
 .zoom:checked+.canvas .enlarged{display:flex;font-size:15px}

@@ -22,7 +22,7 @@ from deepcanon.engine.svg.frame import (
     width_of,
 )
 from deepcanon.engine.svg.grids import colour_bar
-from deepcanon.engine.svg.plots import _equal, _inside
+from deepcanon.engine.svg.plots import clipped, equal_scales
 from deepcanon.engine.svg.style import COLOURS, sequential
 
 __all__ = ["placed", "scatter"]
@@ -52,7 +52,7 @@ def scatter(figure: Scatter, hover: bool = True, alt: str = "") -> str:
     ticks = Scale(*y_range, top + HEIGHT, top + 8).ticks()
     area = Area(left_of(figure.y, tick_texts(ticks), HEIGHT), top + 8, right, top + HEIGHT)
     x_range = around(points[seen, 0].tolist(), margin=0.1 if figure.texts else 0.05)
-    x_range, y_range = _equal(x_range, y_range, area) if figure.equal else (x_range, y_range)
+    x_range, y_range = equal_scales(x_range, y_range, area) if figure.equal else (x_range, y_range)
     x, y = Scale(*x_range, area.left, area.right), Scale(*y_range, area.bottom, area.top)
     framed, below = axes(area, x, y, figure.x, figure.y, named(x.ticks(6)), named(y.ticks()))
     parts += [*some, *framed]
@@ -61,7 +61,7 @@ def scatter(figure: Scatter, hover: bool = True, alt: str = "") -> str:
     )
     size = max(2.5, min(6.5, 110 / max(1, len(points)) ** 0.5))
     if figure.values is not None:
-        parts.append(_inside(area, _by_value(places, plain(figure.values), seen, size)))
+        parts.append(clipped(area, _by_value(places, plain(figure.values), seen, size)))
         parts += colour_bar(plain(figure.values), figure.unit, area, False)
     else:
         kinds = {group: place for place, group in enumerate(present)}
@@ -70,7 +70,7 @@ def scatter(figure: Scatter, hover: bool = True, alt: str = "") -> str:
             member = seen & (groups == group)
             name = str(figure.names[group]) if 0 <= group < len(figure.names) and hover else ""
             drawn.append(_points(places[member], _kind(kinds.get(group, 0)), size, name))
-        parts.append(_inside(area, drawn))
+        parts.append(clipped(area, drawn))
     words = {row: word for row, word in figure.texts.items() if 0 <= row < len(points) and seen[row]}
     for row, (left, base) in placed(places, words, area).items():
         parts.append(text(words[row], left, base, kind="word small halo"))

@@ -26,7 +26,7 @@ from deepcanon.engine.svg.frame import (
 )
 from deepcanon.engine.svg.style import COLOURS
 
-__all__ = ["histogram", "plot"]
+__all__ = ["clipped", "equal_scales", "histogram", "plot", "sign"]
 
 HEIGHT = 250  # of the area of the values
 POINTS = 400  # of a curve; longer ones are drawn as means of bins with their range
@@ -71,7 +71,7 @@ def plot(figure: Plot, hover: bool = True, alt: str = "") -> str:
     y_ticks = y.ticks()
     names = named(y_ticks, y.log)
     area = Area(left_of(figure.y, [name for name, _ in names], HEIGHT), top + 8, WIDTH - 16, top + HEIGHT)
-    x_range, y_range = _equal(x_range, y_range, area) if figure.equal else (x_range, y_range)
+    x_range, y_range = equal_scales(x_range, y_range, area) if figure.equal else (x_range, y_range)
     x, y = Scale(*x_range, area.left, area.right, "x" in figure.log), Scale(*y_range, area.bottom, area.top, y.log)
     if figure.equal:
         y_ticks = y.ticks()
@@ -91,7 +91,7 @@ def plot(figure: Plot, hover: bool = True, alt: str = "") -> str:
         inside.append(_arrows(moved, by, x, y))
     for curve in curves:
         inside += _drawn(curve, x, y)
-    parts.append(_inside(area, inside))
+    parts.append(clipped(area, inside))
     known = [curve for curve in curves if curve.rising()]
     if hover and known and len(known) == sum(curve.joined and len(curve.x) > 0 for curve in curves):
         parts += _values(known, figure, x, area)
@@ -155,7 +155,7 @@ def _ranges(figure: Plot, curves: list[Curve], rules: list) -> tuple[tuple[float
     return found[0], found[1]
 
 
-def _equal(
+def equal_scales(
     x: tuple[float, float], y: tuple[float, float], area: Area
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Both ranges, the smaller one widened so that a unit is as long on both axes."""
@@ -175,7 +175,7 @@ def _x_ticks(figure: Plot, x: Scale) -> Named:
     return [(number(float(tick)), float(tick)) for tick in figure.ticks]
 
 
-def _inside(area: Area, parts: list[str]) -> str:
+def clipped(area: Area, parts: list[str]) -> str:
     """Parts that are cut off at the borders of the area: a nested picture does that without a name of its own."""
     box = f"{area.left:.1f} {area.top - 3:.1f} {area.width + 4:.1f} {area.height + 6:.1f}"
     place = f'x="{area.left:.1f}" y="{area.top - 3:.1f}" width="{area.width + 4:.1f}" height="{area.height + 6:.1f}"'
@@ -185,10 +185,11 @@ def _inside(area: Area, parts: list[str]) -> str:
 def _sample(curve: Curve) -> str:
     line = f'<path class="line {curve.dash} {curve.colour}" d="M0 -4H18"/>' if curve.joined else ""
     mark = curve.marks or ("" if curve.joined else ".")
-    return line + (_mark(mark, 9, -4, curve.colour) if mark else "")
+    return line + (sign(mark, 9, -4, curve.colour) if mark else "")
 
 
-def _mark(mark: str, x: float, y: float, colour: str) -> str:
+def sign(mark: str, x: float, y: float, colour: str) -> str:
+    """A cross, a star, a dot or a small dot at a place in units of the drawing."""
     if mark == "x":
         return f'<path class="line {colour}" d="M{x - 3.5:.1f} {y - 3.5:.1f}l7 7m0 -7l-7 7"/>'
     if mark == "*":
@@ -216,7 +217,7 @@ def _drawn(curve: Curve, x: Scale, y: Scale) -> list[str]:
         path = "L".join(f"{a:.1f} {b:.1f}" for a, b in places)
         parts.append(f'<path class="line {curve.dash} {curve.colour}" d="M{path}"/>')
     if curve.marks in ("x", "*") or (curve.marks and len(places) <= ALONE):
-        parts += [_mark(curve.marks, a, b, curve.colour) for a, b in places]
+        parts += [sign(curve.marks, a, b, curve.colour) for a, b in places]
     elif curve.marks or len(places) == 1:
         size = 5 if curve.marks == "o" else 3 if len(places) > 1000 else 4
         path = "".join(f"M{a:.1f} {b:.1f}h0" for a, b in places)

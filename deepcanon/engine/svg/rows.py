@@ -21,7 +21,7 @@ from deepcanon.engine.svg.frame import (
     title,
     width_of,
 )
-from deepcanon.engine.svg.plots import _mark
+from deepcanon.engine.svg.plots import sign
 from deepcanon.engine.svg.style import COLOURS
 
 __all__ = ["bars", "dots"]
@@ -70,7 +70,7 @@ def dots(figure: Dots, hover: bool = True, alt: str = "") -> str:
     series = {label: plain(values) for label, values in figure.series.items()}
     parts, top = title(figure.title)
     kinds = "ox*."
-    entries = [(label, _mark(kinds[i % 4], 9, -4, f"c{i % COLOURS}")) for i, label in enumerate(series)]
+    entries = [(label, sign(kinds[i % 4], 9, -4, f"c{i % COLOURS}")) for i, label in enumerate(series)]
     first = len(series)
     for place, label in enumerate(figure.marks, first):
         entries.append((label, f'<path class="line dashed c{place % COLOURS}" d="M0 -4H18"/>'))
@@ -92,7 +92,7 @@ def dots(figure: Dots, hover: bool = True, alt: str = "") -> str:
         parts.append(text(name, left - 7, at + 4, "end", "word"))
         found = {label: float(values[row]) for label, values in series.items()}
         shown = {k: v for k, v in found.items() if math.isfinite(v) and (v > 0 or not x.log)}
-        marks = [_mark(kinds[i % 4], x(found[k]), at, f"c{i % COLOURS}") for i, k in enumerate(found) if k in shown]
+        marks = [sign(kinds[i % 4], x(found[k]), at, f"c{i % COLOURS}") for i, k in enumerate(found) if k in shown]
         words = escape("\n".join([str(figure.names[row]), *(f"{k}: {number(v)}" for k, v in shown.items())]))
         parts.append(f"<g>{f'<title>{words}</title>' if hover else ''}{''.join(marks)}</g>")
     return svg(parts, WIDTH, below, alt)
