@@ -34,12 +34,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from deepcanon.parts.recurrence import kernel_layer, stacked
+from deepcanon.parts.recurrence_by_hand import Rows
+from deepcanon.parts.vocabulary_loss import linear_nll, rows_nll
 from deepcanon.sequence.lstm import LSTMState, initialise, lstm_cell, lstm_layer
 from deepcanon.sequence.sampled_softmax import Proposal, draw_classes, sampled_softmax_loss
 
 __all__ = ["RecurrentLM", "StepCell", "sequence_nll", "window_nll"]
 
-WIDE = 600  # hidden units from which `lstm_layer` in bf16 is quicker than torch's kernel
+WIDE = 300_000  # weights of a gate above which `lstm_layer` in bf16 is quicker than torch's kernel
 WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 State = tuple[Tensor, ...]  # each [layers, batch, hidden]: the hidden vectors and, of an LSTM, the memory
 
@@ -52,51 +54,12 @@ def sequence_nll(
         raise ValueError(f"logits {tuple(logits.shape)} and targets {tuple(targets.shape)} do not match")
     rows, wanted = logits.flatten(0, 1), targets.flatten()
     if logits.dtype == torch.bfloat16 and logits.device.type == "cpu":
-        wish = torch.is_grad_enabled() and logits.requires_grad
-        loss = _RowsNLL.apply(rows, wanted, 1 / max(1, len(rows)) if reduction == "mean" else 1.0, wish)
+        loss = rows_nll(rows, wanted, 1 / max(1, len(rows)) if reduction == "mean" else 1.0)
         loss = {"mean": loss.sum, "sum": loss.sum, "none": lambda: loss}[reduction]()
     else:
         half = logits.dtype in (torch.bfloat16, torch.float16)
         loss = F.cross_entropy(rows.float() if half else rows, wanted, reduction=reduction)
     return loss.view(targets.shape) if reduction == "none" else loss
-
-
-class _RowsNLL(torch.autograd.Function):
-    """Eq. (4) of each row of bf16 logits times ``scale``, in fp32 a few rows at a time.
-
-    A vocabulary of words makes the logits the largest tensor of all; turned into fp32 as a whole, they and their
-    gradient would cost more than the recurrence. The gradient is made along with the loss, while a piece of the
-    probabilities is in the cache, so that no exponential is taken a third time.
-    """
-
-    @staticmethod
-    def forward(ctx, rows: Tensor, targets: Tensor, scale: float, wish: bool) -> Tensor:
-        size = max(1, 2**18 // rows.shape[1])  # rows of a piece that stays in the cache
-        loss = torch.empty(len(rows))
-        result = torch.empty_like(rows) if wish else None
-        for start in range(0, len(rows), size):
-            here = slice(start, start + size)
-            wanted = targets[here, None]
-            p = torch.log_softmax(rows[here], 1, dtype=torch.float32)
-            loss[here] = p.gather(1, wanted)[:, 0].mul_(-scale)
-            if result is not None:
-                # d nll / d logit = p - 1 at the target, p elsewhere
-                p.exp_().scatter_add_(1, wanted, p.new_full(wanted.shape, -1.0))
-                result[here] = p if scale == 1.0 else p.mul_(scale)
-        if result is not None:
-            ctx.save_for_backward(result)
-        return loss
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        if torch.is_grad_enabled():  # with create_graph
-            raise RuntimeError("the loss of bf16 logits has no second derivative: give logits in float32")
-        (result,) = ctx.saved_tensors
-        if bool((gradient == 1).all()):  # the loss itself was asked for: nothing is left to do
-            return result, None, None, None
-        size = max(1, 2**18 // result.shape[1])
-        pieces = zip(result.split(size), gradient.split(size), strict=True)
-        return torch.cat([(p.float() * g[:, None]).bfloat16() for p, g in pieces]), None, None, None
 
 
 class RecurrentLM(nn.Module):
@@ -160,10 +123,13 @@ class RecurrentLM(nn.Module):
     ) -> tuple[Float[Tensor, "batch time vocabulary"], State]:
         """(logits of the next token at each position, state after the last one)."""
         h, state = self.features(tokens, state)
-        # (3)
+        return self.logits(h), state
+
+    def logits(self, h: Float[Tensor, "batch time hidden"]) -> Float[Tensor, "batch time vocabulary"]:
+        """Eq. (3) before the softmax."""
         if h.dtype == torch.bfloat16:  # as a matrix: one product with the bias in it, where a view over time takes two
-            return self.output(h.flatten(0, 1)).unflatten(0, tokens.shape), state
-        return self.output(h), state
+            return self.output(h.flatten(0, 1)).unflatten(0, h.shape[:2])
+        return self.output(h)
 
     def features(
         self, tokens: Int[Tensor, "batch time"], state: State | None = None
@@ -172,13 +138,16 @@ class RecurrentLM(nn.Module):
         if tokens.ndim != 2:
             raise ValueError(f"tokens {tuple(tokens.shape)} are not [batch, time]")
         state = self.start(len(tokens)) if state is None else state
+        wide = self._wide_layers_in_bf16(tokens)
         # (1)
+        x: Tensor | Rows
         if self.embedding is None:
             x = F.one_hot(tokens, self.vocabulary_size).to(self.output.weight.dtype)
+        elif 0 in wide and not (self.training and self.input_dropout.p):
+            x = Rows(self.embedding.weight, tokens)
         else:
             x = self.input_dropout(self.embedding(tokens))
         # (2)
-        wide = self._wide_layers_in_bf16(x)
         # A kernel of several layers would draw its masks itself, for the rows of one process where there are several.
         if wide or (self.training and self.between.p):
             h, state = self._by_layers(x, state, wide)
@@ -186,17 +155,21 @@ class RecurrentLM(nn.Module):
             h, state = self.recurrent(x, state if self.memory else state[0])
         return self.dropout(h), tuple(state) if self.memory else (state,)
 
-    def _wide_layers_in_bf16(self, x: Tensor) -> bool:
-        """Whether `lstm_layer` is quicker than torch's kernel, with the same results but for rounding."""
-        autocast = x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+    def _wide_layers_in_bf16(self, tokens: Tensor) -> set[int]:
+        """The layers of which `lstm_layer` is quicker than torch's kernel, with the same results but for rounding."""
+        autocast = tokens.device.type == "cpu" and torch.is_autocast_enabled("cpu")
         training = torch.is_grad_enabled() and not torch.compiler.is_compiling()
-        wide = self.memory and self.hidden_size >= WIDE and x.shape[1] > 1
-        return bool(wide and training and autocast and torch.get_autocast_dtype("cpu") == torch.bfloat16)
+        if not (training and autocast and self.memory and tokens.shape[1] > 1):
+            return set()
+        if torch.get_autocast_dtype("cpu") != torch.bfloat16:
+            return set()
+        sizes = [self.recurrent.weight_ih_l0.shape[1]] + [self.hidden_size] * (self.layers - 1)
+        return {number for number, size in enumerate(sizes) if self.hidden_size * (size + self.hidden_size) > WIDE}
 
-    def _by_layers(self, x: Tensor, state: State, wide: bool) -> tuple[Tensor, State]:
-        def one(number: int, x: Tensor, start: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def _by_layers(self, x: Tensor | Rows, state: State, wide: set[int]) -> tuple[Tensor, State]:
+        def one(number: int, x: Tensor | Rows, start: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
             weights = [getattr(self.recurrent, f"{name}_l{number}") for name in WEIGHTS]
-            if wide:
+            if number in wide or isinstance(x, Rows):
                 w_ih, w_hh, b_ih, b_hh = weights
                 return lstm_layer(x, LSTMState(*start), w_ih, w_hh, b_ih, b_hh, torch.bfloat16)
             return kernel_layer(x, start, weights)
@@ -227,10 +200,13 @@ def window_nll(
         source: what `sampled_softmax` draws from, by the generator; all of the vocabulary if not given.
         corrected: whether a sampled logit is corrected by the logarithm of how often it is drawn.
     """
-    if source is None:
-        logits, state = model(tokens, state)
-        return sequence_nll(logits, targets), state
     h, state = model.features(tokens, state)
+    if source is None:
+        if h.dtype == torch.bfloat16 and h.device.type == "cpu" and not torch.compiler.is_compiling():
+            output = model.output
+            loss = linear_nll(h.flatten(0, 1), output.weight, output.bias, targets.flatten(), h.dtype)
+            return loss, state
+        return sequence_nll(model.logits(h), targets), state
     if not corrected:
         source = source._replace(log_counts=torch.zeros_like(source.log_counts))
     drawn, output = draw_classes(source, generator), model.output

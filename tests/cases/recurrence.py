@@ -3,19 +3,7 @@ import torch
 from contract.cases import Case
 from oracles import recurrence as oracle
 
-from deepcanon.parts.recurrence import StepRule, detach, recur, scan, select_rows, stacked, streams, window
-
-
-class Elman(StepRule):
-    """The simplest step: h_t = tanh(a_t)."""
-
-    input_blocks = hidden_blocks = (0,)
-
-    def forward(self, sums, hidden, memory, new, kept):
-        return sums.tanh_()
-
-    def backward(self, d_sums, d_hidden, d_memory, sums, hidden, memory, kept):
-        torch.mul(d_hidden, 1 - sums**2, out=d_sums)
+from deepcanon.parts.recurrence import detach, scan, select_rows, stacked, streams, window
 
 
 def weights(rng):
@@ -40,11 +28,6 @@ def scanned(x, h, w_x, w_h, bias, mask=None):
     return scan(step_of(w_h), x @ w_x.T + bias, h, mask)
 
 
-def recurred(x, h, w_x, w_h, bias):
-    outputs, (last,) = recur(Elman(), x, (h,), w_x, w_h, bias / 4, bias * 3 / 4)
-    return outputs, last
-
-
 def two_layers(x, h, w_x, w_h, bias):
     def layer(number, x, start):
         output, last = scan(step_of(w_h), (x @ w_x.T if number == 0 else x) + bias, start[0])
@@ -64,7 +47,6 @@ CASES = ()
 FUNCTIONS = (
     Case("scan", None, weights, lambda params, *values: oracle.layer(*values), call=scanned),
     Case("scan_masked", None, masked, lambda params, *values: oracle.layer(*values), call=scanned),
-    Case("recur", None, weights, lambda params, *values: oracle.layer(*values), call=recurred),
     Case("stacked", None, weights, two_layers_oracle, call=two_layers),
     Case(
         "select_rows",

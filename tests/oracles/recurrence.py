@@ -31,6 +31,13 @@ def backward(x, h, w_x, w_h, bias, d_outputs, d_last):
     return d_x, d_h, d_w_x, d_w_h, d_b
 
 
+def example(seed=0):
+    """(x, h, w_x, w_h, bias), d_outputs, d_last of two sequences of 12 steps, 4 inputs and 3 units."""
+    rng = np.random.default_rng(seed)
+    leaves = [rng.normal(size=shape) for shape in ((2, 12, 4), (2, 3), (3, 4), (3, 3), (3,))]
+    return leaves, rng.normal(size=(2, 12, 3)), rng.normal(size=(2, 3))
+
+
 def streams(text, count):
     """Inputs and targets of each stream, token by token."""
     length = (len(text) - 1) // count

@@ -9,7 +9,7 @@ from torch import nn
 from deepcanon.engine.precision import has_bf16
 from deepcanon.sequence import LSTM, LSTMCell, RecurrentLM
 from deepcanon.sequence.lstm import LSTMState, lstm_layer
-from deepcanon.sequence.rnn_lm import sequence_nll
+from deepcanon.sequence.rnn_lm import sequence_nll, window_nll
 
 needs_bf16 = pytest.mark.skipif(not has_bf16("cpu"), reason="torch has no LSTM kernel in bf16 for this processor")
 
@@ -136,12 +136,12 @@ def test_the_bf16_layer_is_the_exact_one_but_for_rounding(batch, time, inputs, h
 def test_a_wide_model_takes_the_bf16_layer_and_learns_the_same(layers, monkeypatch):
     import deepcanon.sequence.rnn_lm as module
 
-    monkeypatch.setattr(module, "WIDE", 32)
+    monkeypatch.setattr(module, "WIDE", 32 * 64 - 1)
     model, tokens = RecurrentLM(20, 32, layers=layers), torch.randint(20, (3, 13))
     calls, gradients, states = [], [], []
     counted = lambda *arguments, **more: calls.append(1) or lstm_layer(*arguments, **more)  # noqa: E731
     monkeypatch.setattr(module, "lstm_layer", counted)
-    for wide in (32, 1000):
+    for wide in (32 * 64 - 1, 32 * 64):
         monkeypatch.setattr(module, "WIDE", wide)
         model.zero_grad()
         with torch.autocast("cpu", torch.bfloat16):
@@ -154,6 +154,40 @@ def test_a_wide_model_takes_the_bf16_layer_and_learns_the_same(layers, monkeypat
     for found, true in zip(gradients[0] + list(states[0]), gradients[1] + list(states[1]), strict=True):
         assert found.shape == true.shape and relative(found, true) < 0.05
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        monkeypatch.setattr(module, "WIDE", 32)
+        monkeypatch.setattr(module, "WIDE", 32 * 64 - 1)
         model(tokens)
     assert len(calls) == 2 * layers, "evaluation keeps torch's kernel"
+
+
+@needs_bf16
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"tied": True},
+        {"embedding_size": 0},
+        {"layers": 2, "dropout": 0.4},
+        {"layers": 2, "embedding_size": 8},  # only the upper layer is wide
+        {"input_dropout": 0.3},
+    ],
+)
+def test_the_loss_of_a_window_and_its_gradients_are_those_of_torchs_kernel_but_for_rounding(options, monkeypatch):
+    import deepcanon.sequence.rnn_lm as module
+
+    model = RecurrentLM(40, 32, **{"embedding_size": 32, **options})
+    x, y = torch.randint(40, (2, 4, 12))
+    results = []
+    for wide in (32 * 41, 10**9):
+        monkeypatch.setattr(module, "WIDE", wide)
+        model.zero_grad()
+        torch.manual_seed(1)
+        with torch.autocast("cpu", torch.bfloat16):
+            if wide == 10**9:  # the plain way
+                logits, state = model(x)
+                loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), y.flatten())
+            else:
+                loss, state = window_nll(model, x, y)
+        loss.backward()
+        results.append([loss, *state, *(parameter.grad.clone() for parameter in model.parameters())])
+    for found, true in zip(*results, strict=True):
+        assert relative(found, true) < 0.05
