@@ -18,6 +18,9 @@ from deepcanon.engine.contract import VERBS, Encodes, Exports, Generates, Plays,
 from deepcanon.engine.experiment import Experiment, SizeExperiment
 from deepcanon.engine.export import write_export
 from deepcanon.engine.report import write_report
+from deepcanon.engine.report.figures import figure_files
+from deepcanon.engine.report.folder import read_run
+from deepcanon.engine.report.notebook import Shown, figure_of, small_page
 from deepcanon.errors import UsageError
 from deepcanon.resolving import moved_data, opener, resolve
 from deepcanon.settings import Settings, build_config, read_config
@@ -78,9 +81,32 @@ class Trained:
     def __repr__(self) -> str:
         return f"<{self.name} at step {self.step}, run {self.folder}>"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: state, scores and curves."""
+        return small_page(self.folder)
+
     @property
     def name(self) -> str:
         return self.head.name
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The newest value of every metric that was written while training, by "split/name"."""
+        return {name: values[-1] for name, (_, values) in self.history.items()}
+
+    @property
+    def history(self) -> dict[str, tuple[list[int], list[float]]]:
+        """Every metric's (steps, values), by "split/name"."""
+        return read_run(self.folder).series
+
+    def figure(self, name: str) -> Shown:
+        """The newest figure of that name, as values and for a notebook; `run.figures` lists the names."""
+        return figure_of(self.folder, name)
+
+    @property
+    def figures(self) -> list[str]:
+        """Names of the figures that the run made."""
+        return list(figure_files(read_run(self.folder), "figures", (".npz",)))
 
     @property
     def module(self) -> Any:

@@ -1,5 +1,6 @@
 """How far a run is: a bar on a terminal, a plain line now and then elsewhere; always on stderr."""
 
+import html
 import sys
 import time
 from typing import Any
@@ -32,6 +33,26 @@ def duration(seconds: float) -> str:
     return f"{seconds // 3600} h {seconds % 3600 // 60} min"
 
 
+def in_notebook() -> bool:
+    """Whether what this process prints lands in the cell of a notebook."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
+class NotebookBar:
+    """A bar below a cell: one line that is written over."""
+
+    def __init__(self) -> None:
+        from IPython.display import HTML, display
+
+        self._html = HTML
+        self._shown = display(HTML(""), display_id=True)
+
+    def update(self, done: int, steps: int, words: str) -> None:
+        share = f'<progress value="{done}" max="{steps}" style="width:12em"></progress>'
+        self._shown.update(self._html(f"{share} {done}/{steps} {html.escape(words)}"))
+
+
 class Progress:
     """Shows step, rate, time left and the newest metrics.
 
@@ -45,7 +66,8 @@ class Progress:
         self.began = self.shown = time.monotonic()
         self.parts: list[str] = []
         self.bar: Any = None
-        if not quiet and sys.stderr.isatty():
+        self.cell = NotebookBar() if not quiet and in_notebook() else None
+        if not quiet and not self.cell and sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bar
@@ -77,22 +99,27 @@ class Progress:
 
     def advance(self, done: int) -> None:
         now = time.monotonic()
-        if self.quiet or now - self.shown < (0.1 if self.bar else PLAIN_EVERY):
+        if self.quiet or now - self.shown < (0.1 if self.bar or self.cell else PLAIN_EVERY):
             return
         self.shown = now
         rate = (done - self.start) / max(now - self.began, 1e-9)
         if self.bar:
             self._show(done, rate)
+            return
+        left = duration((self.steps - done) / max(rate, 1e-9))
+        words = f"{rate:.3g} steps/s, {left} left, {', '.join(self.parts)}"
+        if self.cell:
+            self.cell.update(done, self.steps, words)
         else:
-            left = duration((self.steps - done) / max(rate, 1e-9))
-            print(
-                f"step {done}/{self.steps}, {rate:.3g} steps/s, {left} left, {', '.join(self.parts)}", file=sys.stderr
-            )
+            print(f"step {done}/{self.steps}, {words}", file=sys.stderr)
 
     def close(self, done: int) -> None:
         if self.bar:
             self._show(done, (done - self.start) / max(time.monotonic() - self.began, 1e-9))
             self.bar.stop()
         elif not self.quiet:
-            took = duration(time.monotonic() - self.began)
-            print(f"step {done}/{self.steps} after {took}, {', '.join(self.parts)}", file=sys.stderr)
+            words = f"after {duration(time.monotonic() - self.began)}, {', '.join(self.parts)}"
+            if self.cell:
+                self.cell.update(done, self.steps, words)
+            else:
+                print(f"step {done}/{self.steps} {words}", file=sys.stderr)

@@ -10,7 +10,7 @@ from deepcanon.engine.report.folder import RunFiles, as_dict, by_metric, split_a
 from deepcanon.engine.report.values import STATES, time_text, value_text
 from deepcanon.engine.svg.frame import escape, number
 
-__all__ = ["page_of_one"]
+__all__ = ["cards_of", "page_of_one"]
 
 
 def page_of_one(run: RunFiles) -> tuple[str, str]:
@@ -36,7 +36,7 @@ def page_of_one(run: RunFiles) -> tuple[str, str]:
         "".join(head),
         f"<section id='verdict' class='verdict'><h2>Verdict</h2>{verdict}</section>" if verdict else "",
     ]
-    body.append(_cards(run))
+    body.append(cards_of(run))
     body += [f"<p class='warn'>{escape(problem)}</p>" for problem in run.problems]
     sections = [
         ("Curves", curves_of([run])),
@@ -60,7 +60,8 @@ def _anchor(name: str) -> str:
     return name.lower().replace(" ", "-")
 
 
-def _cards(run: RunFiles) -> str:
+def cards_of(run: RunFiles) -> str:
+    """State, step, time and scores, a card each."""
     status = run.status
     state = str(status.get("state") or "unknown")
     step, steps = status.get("step"), status.get("steps")
