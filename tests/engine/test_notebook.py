@@ -40,7 +40,7 @@ def test_a_figure_is_values_and_a_picture(run):
     assert isinstance(shown.values, Heat) and shown.values.y == "true class" and shown.step == run.status()["step"]
     assert shown.svg().startswith("<svg") and shown._repr_html_().startswith("<img src='data:image/svg+xml;base64,")
     assert repr(shown).startswith(f"<figure confusion after step {shown.step}: ")
-    with pytest.raises(UsageError, match="has no figure 'confuson'; it has .*confusion"):
+    with pytest.raises(UsageError, match=r"has no figure 'confuson'; it has .*confusion"):
         run.figure("confuson")
 
 
