@@ -68,8 +68,8 @@ def _open(kinds: Sequence[str], spec: str, seed: int, options: Options, problems
         return _chosen(read("+".join(names), seed, options.get(kind)), options.get(kind), seed)
     if not spec:
         made = [name for name, entry in catalogue.ENTRIES.items() if entry.generated and entry.kind in kinds]
-        before = f"; what a recipe once drew itself is a set now: {', '.join(made)}" if made else ""
-        raise problems.fail("--data", "", "names nothing", _accepted(kinds) + before)
+        before = f"give a name or a path; what a recipe once drew itself is a set now: {', '.join(made)}"
+        raise problems.fail("--data", "", "names nothing", before if made else _accepted(kinds))
     if "\0" in spec:
         raise problems.fail(spec, "", "is not a name or path", _accepted(kinds))
     path = _path(spec)

@@ -1,6 +1,7 @@
 """Every generated set, by being in the folder: one function of the seed and the step, with scores that are known."""
 
 import dataclasses
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from deepcanon.data import catalogue, check, open_data, tasks
 from deepcanon.data.drawn import DrawnSplit, Streams, Substreams, drawn_splits
 from deepcanon.data.splits import Split
 from deepcanon.engine import Run
+from deepcanon.engine.checksums import write_checked
 from deepcanon.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -130,3 +132,19 @@ def test_noise_has_names():
     splits = drawn_splits(lambda noise, size: Split(noise.rand("x", (size,))), "set", 0, 5, 3)
     assert {name: len(split) for name, split in splits.items()} == {"train": 5, "valid": 3, "test": 3}
     assert not torch.equal(splits["valid"].x, splits["test"].x)
+
+
+def test_a_run_on_a_task_that_its_recipe_drew_says_what_to_train_on(tmp_path, capsys):
+    """Such runs are of versions before 0.2: they can be used, but the examples that they drew are not to be had."""
+    out = tmp_path / "run"
+    options = ["--steps", "4", "--hidden", "4", "--temperatures", "5", "--mixing", "2", "--threads", "1"]
+    assert main(["train", "rbm", "--data", "bars-and-stripes", "--out", str(out), *options]) == 0
+    content = json.loads((out / "config.json").read_text())
+    content["settings"]["data"], content["kinds"] = "", ["images", "tables", "task"]
+    write_checked(out / "config.json", json.dumps(content))
+    capsys.readouterr()
+    for command in (["resume", str(out), "--steps", "8"], ["eval", str(out)]):
+        assert main(command) == 2
+        line = capsys.readouterr().err.splitlines()[-1]
+        assert line.startswith("deepcanon: --data: names nothing") and "itself is a set now: bars-and-stripes" in line
+    assert main(["generate", str(out), "--count", "1", "--json"]) == 0
