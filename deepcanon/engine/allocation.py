@@ -1,11 +1,12 @@
 """Latent Dirichlet allocation by scikit-learn, at its best setting on validation, to compare topic models with."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["SETTINGS", "tuned_allocation"]
+__all__ = ["SETTINGS", "against_allocation", "tuned_allocation"]
 
 
 SETTINGS = ((1.0, 0.1, 20), (1.0, 0.02, 20), (1.0, 0.3, 20), (0.3, 0.1, 20), (0.1, 0.1, 20), (1.0, 0.1, 60))
@@ -49,3 +50,15 @@ def tuned_allocation(
         tried.append((float(cost("valid", shares, concentration)), (concentration, prior, passes), shares))
     _, best, shares = min(tried, key=lambda one: one[0])
     return cost("test", shares, best[0]), dict(zip(("concentration", "prior", "passes"), best, strict=True))
+
+
+def against_allocation(perplexity: Tensor, *given: Any, **options: Any) -> dict[str, Any]:
+    """perplexity_lda of the allocation that `tuned_allocation` finds, gain_lda over it, and its setting as lda_NAME.
+
+    Args:
+        perplexity: of a model on the test split.
+        given, options: as of `tuned_allocation`.
+    """
+    nats, setting = tuned_allocation(*given, **options)
+    found: dict[str, Any] = {"perplexity_lda": nats.exp(), "gain_lda": nats - perplexity.log()}
+    return found | {f"lda_{name}": value for name, value in setting.items()}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from deepcanon.engine.contract import Exports, Metrics, Predicts
@@ -17,8 +18,9 @@ from deepcanon.engine.portions import Portions
 from deepcanon.engine.run import Run
 from deepcanon.errors import UsageError
 from deepcanon.parts.classification import confident_mistakes, confusion, measures, records, roc
+from deepcanon.verb_options import ClassSampling
 
-__all__ = ["Classifier", "Classifies", "Seen", "require_classes"]
+__all__ = ["Classifier", "Classifies", "Seen", "asked_classes", "require_classes"]
 
 ROC = "Share of the second class found against share of false alarms, for every threshold: good is upper left."
 CONFUSION = (
@@ -43,6 +45,18 @@ def require_classes(data: Any, otherwise: str = "") -> list[str]:
     if len(names) < 2:
         raise UsageError(f"every example is of the class {names[0]}: a classifier needs at least two classes")
     return names
+
+
+def asked_classes(asked: ClassSampling, names: Sequence[str]) -> Tensor:
+    """The class [count] of each sample: that which the prompt names, or all in turn.
+
+    Raises:
+        UsageError: it names none.
+    """
+    if asked.prompt and asked.prompt not in names:
+        raise UsageError(f"the prompt names a class: {', '.join(names[:20])}; not {asked.prompt!r}")
+    places = [place for place, name in enumerate(names) if asked.prompt in ("", name)]
+    return torch.tensor([places[number % len(places)] for number in range(asked.count)])
 
 
 class Seen(NamedTuple):

@@ -18,7 +18,7 @@ from deepcanon.engine.figures import Line, Plot
 from deepcanon.engine.judge import judge_facts, judged_from
 from deepcanon.engine.portions import in_portions
 from deepcanon.engine.run import Run
-from deepcanon.parts.judge import judge_against_real
+from deepcanon.parts.judge import judge_against_real, passes
 from deepcanon.parts.mixtures import mixture_cover
 from deepcanon.parts.standardize import Standardize, channel_statistics
 from deepcanon.ranges import NonNegative
@@ -105,7 +105,8 @@ class Draws(Generates, Exports):
         judged = judged_from(self.facts, self.run.device)
         if judged is None or real.y is None:
             return {}
-        return judge_against_real(judged.judge, samples, real.x, real.y, judged.known)
+        found = judge_against_real(judged.judge, samples, real.x, real.y, judged.known)
+        return {**found, "passed": float(passes(found))}
 
     def figures(self) -> dict[str, Any]:
         # The same noise each time, so that the pictures of a run show how one sample grows.

@@ -11,6 +11,7 @@ two sets of real images (the floor) belong to every figure: both depend on the j
     torch.Size([2, 10])
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from .divergences import frechet_distance, gaussian_fit, kl_divergence
 from .optimizers import Adam
 
-__all__ = ["Judge", "Reference", "judge_against_real", "judge_samples", "reference", "train_judge"]
+__all__ = ["Judge", "Reference", "judge_against_real", "judge_samples", "passes", "reference", "train_judge"]
 
 SURE = 0.9
 PRESENT = 0.02
@@ -154,3 +155,9 @@ def judge_against_real(
         "frechet_floor": judge_samples(judge, few, known)["frechet"],
         "judge_accuracy": (guesses == labels).float().mean().item(),
     }
+
+
+def passes(judged: Mapping[str, int | float]) -> bool:
+    """Whether samples are sure (80 %), even over the classes (2 % of each, KL 0.03) and near the data (Frechet 60)."""
+    even = judged["smallest_class"] >= PRESENT and judged["class_kl"] <= 0.03
+    return even and judged["confident"] >= 0.8 and judged["frechet"] <= 60

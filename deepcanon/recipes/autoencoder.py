@@ -78,21 +78,18 @@ import torch
 from torch import nn
 
 from deepcanon import engine
-from deepcanon.engine.figures import Histogram, Line, Panels, Plot
 from deepcanon.engine.preprocess import input_facts, input_transform
 from deepcanon.engine.reconstructor import Reconstructor, Reconstructs
 from deepcanon.errors import UsageError
 from deepcanon.parts.optimizers import Adam
-from deepcanon.parts.reconstruction import reconstruction_loss, squared_error_of
-from deepcanon.representation import diversity
+from deepcanon.parts.reconstruction import reconstruction_loss
 from deepcanon.representation.autoencoder import Autoencoder
 from deepcanon.representation.pca import PCA
 from deepcanon.techniques.activations import ACTIVATIONS
+from deepcanon.techniques.hidden_units import sharing, sharing_figure
 from deepcanon.techniques.initializers import INITIALIZERS
 from deepcanon.techniques.optimizers import set_rate
 from deepcanon.techniques.schedules import scheduled
-
-ABLATED, EXAMPLES = 64, 1000  # units of a layer that are taken away one by one, and examples used
 
 
 class Recipe(Reconstructs, engine.Recipe[Config]):
@@ -143,15 +140,11 @@ class Recipe(Reconstructs, engine.Recipe[Config]):
         return {"loss": loss}
 
     def evaluate(self, split):
-        x, first = self.run.data[split].x, self.model.encoder[0].weight.float()
+        x = self.run.data[split].x
         error = self.reconstructor.errors(x).cpu().double().mean()
         found = {"error": error, "pca_error": self.reconstructor(x, self.pca_errors).mean()}
         if split == "test" and self.config.hidden:
-            found["filter_cosine"] = diversity.mean_absolute_cosine(first)
-            found["effective_rank"] = diversity.effective_rank(first)
-            found["collapsed"] = torch.tensor(float(diversity.collapsed(first)))
-            for layer, rises in enumerate(self.ablations(x), 1):
-                found[f"ablation_{layer}"] = rises.max()
+            found |= sharing(self.reconstructor, x)
         return found
 
     def pca_errors(self, inputs):
@@ -159,35 +152,11 @@ class Recipe(Reconstructs, engine.Recipe[Config]):
         centred = inputs.cpu().double() - mean
         return (centred - centred @ components.T @ components).square().sum(1)
 
-    def ablations(self, x):
-        """Relative rise of the error without one unit of up to 64, by hidden layer."""
-        inputs = self.reconstructor(x[:EXAMPLES], nn.Identity())
-
-        def error(model):
-            return squared_error_of(model(inputs), inputs)
-
-        hidden = self.model.encoder[1::2]  # what follows the linear maps
-        return [diversity.ablation(self.model, layer, error, ABLATED) for layer in hidden]
-
     def figures(self):
         seen, filters = self.reconstructor.look(3000), self.model.encoder[0].weight[:100]
         x = self.reconstructor(seen.x[:32], nn.Identity())
         shown = self.reconstructor.pictures(filters, input=x, rebuilt=self.model(x))
         shown |= self.reconstructor.map(seen)
         if self.config.hidden:
-            shown["units"] = self.units(seen.x[:EXAMPLES])
+            shown["units"] = sharing_figure(self.reconstructor, seen.x)
         return shown
-
-    def units(self, x):
-        """How the last hidden units before the code share the work, and what each removal costs."""
-        active = self.reconstructor(x, self.model.encoder[:-1]).float()
-        selective = {"hidden units": diversity.selectivity(active)}
-        lines = [
-            Line(100 * rises.sort(descending=True).values, label=f"layer {number}", style=".-")
-            for number, rises in enumerate(self.ablations(x), 1)
-        ]
-        left = Histogram(selective, "selectivity (0: always on, 1: for one example)", bins=20)
-        right = Plot(lines, "removed unit, worst first", "rise of the error (%)")
-        return Panels(
-            [left, right], caption="How hidden units share the work: none should be idle."
-        )

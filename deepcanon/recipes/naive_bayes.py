@@ -67,6 +67,7 @@ from torch import nn
 
 from deepcanon import engine
 from deepcanon.engine import Classifier, Classifies, Export, Generates
+from deepcanon.engine.classifier import asked_classes
 from deepcanon.engine.figures import Text
 from deepcanon.engine.shown import class_means, samples
 from deepcanon.errors import UsageError
@@ -176,11 +177,7 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
 
     def generate(self, asked, generator):
         """Samples of the class that the prompt names, or of all in turn."""
-        if asked.prompt and asked.prompt not in self.classes:
-            known = ", ".join(self.classes[:20])
-            raise UsageError(f"the prompt names a class: {known}; not {asked.prompt!r}")
-        places = [i for i, name in enumerate(self.classes) if asked.prompt in ("", name)]
-        labels = self.run.to(torch.tensor([places[i % len(places)] for i in range(asked.count)]))
+        labels = self.run.to(asked_classes(asked, self.classes))
         drawn = self.model.sample(labels, draws=self.facts.get("length", 500), generator=generator)
         if self.kind == "images":
             return self.pixels(drawn)

@@ -84,7 +84,7 @@ import torch
 
 from deepcanon import engine
 from deepcanon.engine import Encodes, Export, Exports, Generates
-from deepcanon.engine.allocation import tuned_allocation
+from deepcanon.engine.allocation import against_allocation
 from deepcanon.engine.figures import Text
 from deepcanon.engine.shown import texts
 from deepcanon.errors import UsageError
@@ -154,11 +154,8 @@ class Recipe(engine.Recipe[Config], Encodes, Generates, Exports):
         found: dict = perplexities(self.model, self.documents(split), self.log_shares, **how)
         if split == "test" and config.baseline_topics:
             random: dict = {"generator": run.generator("particles"), "seed": run.seed}
-            count = config.baseline_topics
-            nats, setting = tuned_allocation(self.documents, count, allocation_nats, **random)
-            found["perplexity_lda"] = nats.exp()
-            found["gain_lda"] = nats - found["perplexity_ais"].log()
-            found |= {f"lda_{name}": value for name, value in setting.items()}
+            given = (self.documents, config.baseline_topics, allocation_nats)
+            found |= against_allocation(found["perplexity_ais"], *given, **random)
         return found
 
     def drawn(self, count, generator):

@@ -77,7 +77,6 @@ from deepcanon import engine
 from deepcanon.engine.encoder import Encoder, Encoding
 from deepcanon.engine.shown import reconstructions
 from deepcanon.errors import UsageError
-from deepcanon.foundations.softmax_regression import fit_softmax
 from deepcanon.parts.gabor import filter_shares
 from deepcanon.parts.patches import Whitened, patch_rows, without_mean
 from deepcanon.parts.reconstruction import squared_error_of
@@ -89,9 +88,9 @@ from deepcanon.representation.sparse_autoencoder import (
     sparse_objective,
 )
 from deepcanon.techniques.convex import lbfgs
+from deepcanon.techniques.probe import probe
 
 WHITENING = ("centre", "zca", "deviation")
-PROBE_DECAY, PROBE_STEPS = 1e-4, 100
 
 
 class Recipe(engine.Recipe[Config], Encoding):
@@ -99,6 +98,7 @@ class Recipe(engine.Recipe[Config], Encoding):
     monitor = ("valid/objective", "min")
     parallel = "gradients"
     waits = "the line search of L-BFGS compares objectives on the host"
+    computed = ("encoder",)
 
     @classmethod
     def learn(cls, config, data):
@@ -162,23 +162,10 @@ class Recipe(engine.Recipe[Config], Encoding):
             # In the whitened space, as UFLDL: in pixels nearly any direction is a smooth grating.
             found |= filter_shares(model.best_inputs().cpu().double(), self.facts["shape"])
         if split == "test" and self.config.unlabelled:
-            found |= self.probe()
+            others = enumerate(self.facts["reader"]["classes"])
+            kept = [place for place, name in others if name not in self.config.unlabelled]
+            found |= probe(self.run.data, kept, self.encoder.prepare, model.encode)
         return found
-
-    def probe(self):
-        """Accuracy of softmax regression on the other classes, from codes and from raw pixels."""
-        names = self.facts["reader"]["classes"]
-        kept = torch.tensor([i for i, n in enumerate(names) if n not in self.config.unlabelled])
-        splits = [self.run.data[split] for split in ("train", "test")]
-        seen = [data.take(torch.isin(data.y, kept).nonzero()[:, 0]) for data in splits]
-        x, unseen = (self.encoder.prepare(data.x) for data in seen)
-        y, wanted = (torch.searchsorted(kept, data.y) for data in seen)
-        found = {}
-        for name, code in (("probe", self.model.encode), ("probe_raw", nn.Identity())):
-            rows, others = (code(part).cpu().double() for part in (x, unseen))
-            linear = fit_softmax(rows, y, len(kept), decay=PROBE_DECAY, iterations=PROBE_STEPS)
-            found[name] = (linear(others).argmax(1) == wanted).double().mean()
-        return {**found, "probe_gain": found["probe"] - found["probe_raw"]}
 
     def figures(self):
         x = self.rows(self.run.pictured)[:24]

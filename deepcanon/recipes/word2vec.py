@@ -99,11 +99,11 @@ import functools
 import torch
 
 from deepcanon import engine
-from deepcanon.engine.word_vectors import FIRST, HoldsWords, svd_vectors
+from deepcanon.engine.word_vectors import FIRST, HoldsWords
 from deepcanon.parts.sentences import stretch, thinned
 from deepcanon.parts.vocabulary import Vocabulary
 from deepcanon.representation import word2vec as w2v
-from deepcanon.representation.mutual_information import cooccurrences, pmi_fit, ppmi
+from deepcanon.techniques.word_pairs import WordPairs
 
 LEAST_RATE = 1e-4
 ROWS = 10_000
@@ -121,8 +121,8 @@ class Recipe(HoldsWords, engine.Recipe[Config]):
         self.kept = w2v.keep_probabilities(self.counts, config.subsample)
         self.model = w2v.Word2Vec(size, config.dimensions, device=self.run.device)
         self.text = functools.cache(self.sentences)
-        self.near = functools.cache(lambda: cooccurrences(*self.text("train"), config.window, size))
-        self.counted = functools.cache(self.vectors_without_learning)
+        given = config.window, self.counts, config.dimensions
+        self.pairs = WordPairs(lambda: self.text("train"), *given)
 
     def vectors(self):
         return self.model.input_vectors
@@ -168,17 +168,9 @@ class Recipe(HoldsWords, engine.Recipe[Config]):
             losses = w2v.negative_sampling_loss(scores, w2v.noise_weights(targets))
             total += float(losses.double().sum())
         found = {"loss": total / max(1, len(examples[0])), **self.asked()}
-        config, k = self.config, float(self.config.negatives)
-        fit = pmi_fit(self.score, self.near(), self.noise, k, config.pmi_count)
-        if fit.pairs > 1:
-            found |= {"pmi_correlation": fit.correlation, "pmi_pairs": fit.pairs}
-        return found | (self.compared(self.counted()) if config.ppmi else {})
+        config = self.config
+        found |= self.pairs.fit(self.score, self.noise, float(config.negatives), config.pmi_count)
+        return found | (self.compared(self.pairs.vectors) if config.ppmi else {})
 
     def score(self, words, near):
         return self.model(self.run.to(words[:, None]), self.run.to(near[:, None]))[:, 0]
-
-    def vectors_without_learning(self):
-        """Of the largest singular values of the PPMI (Levy and Goldberg)."""
-        pairs, size = self.near(), len(self.counts)
-        cells = pairs.words, pairs.near, ppmi(pairs, size)
-        return svd_vectors(*cells, start=self.counts, dimensions=self.config.dimensions)

@@ -57,7 +57,7 @@ SETTINGS = {
     "log_every",
 }
 FILE_LINES = 350
-RECIPE_LINES, RECIPE_MEAN = 200, 165  # the aim is a mean of 150
+RECIPE_LINES, RECIPE_MEAN = 200, 163  # the aim is a mean of 150
 OFFERED = 2
 FORBIDDEN_NAMES = {"utils.py", "util.py", "common.py", "helpers.py", "helper.py", "base.py", "model.py", "misc.py"}
 HEAD_LOADER = "deepcanon/heads.py"  # the one place where code is run that was not imported: a recipe's own head
