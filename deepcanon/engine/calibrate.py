@@ -103,6 +103,13 @@ def steps_in_minutes(
     return steps
 
 
+def _count(split: Any, config: Any) -> int:
+    """Examples of a split; of a text its words, or its characters."""
+    if not isinstance(split.x, str):
+        return len(split)
+    return len(split.x.split() if config.unit == "words" else split.x)
+
+
 def evaluations(recipe_class: type[Recipe[Any]], config: Any, data: Any, steps: int) -> int:
     """How often a run of so many steps is evaluated: 20 times, or less often if that took too long.
 
@@ -110,9 +117,14 @@ def evaluations(recipe_class: type[Recipe[Any]], config: Any, data: Any, steps: 
     clock.
     """
     split = (recipe_class.monitor or ("valid/",))[0].split("/")[0]
-    batch = getattr(config, "batch", 0)
-    if recipe_class.parallel != "gradients" or not batch or data.kind not in ("images", "tables"):
+    batch, window = getattr(config, "batch", 0), getattr(config, "window", 0)
+    learned = batch * window if data.kind == "text" else batch  # examples of a batch: of a text its tokens
+    if (
+        recipe_class.parallel != "gradients"
+        or not learned
+        or data.kind not in ("images", "tables", "documents", "text")
+    ):
         return EVALUATIONS
-    examined = len(data[split]) if split in data else 0
-    affordable = EVALUATED * steps * batch * recipe_class.batches_per_step / (FORWARD * max(1, examined))
+    examined = _count(data[split], config) if split in data else 0
+    affordable = EVALUATED * steps * learned * recipe_class.batches_per_step / (FORWARD * max(1, examined))
     return max(FEWEST, min(EVALUATIONS, int(affordable)))

@@ -1,20 +1,25 @@
 from types import SimpleNamespace
 
 import pytest
+import torch
 
+from deepcanon.data.splits import Split
 from deepcanon.engine import calibrate
 from deepcanon.engine.calibrate import EVALUATIONS, evaluations
 
 RECIPE = SimpleNamespace(monitor=("valid/error", "min"), parallel="gradients", batches_per_step=1)
 
 
-def often(steps, batch=64, examined=6000, kind="images", **recipe):
+def often(steps, batch=64, examined=6000, kind="images", options=None, **recipe):
+    options = options or {}
+
     class Data(dict):
         pass
 
-    data = Data(valid=range(examined)) if examined else Data()
+    x = ("a bc " * examined)[: 5 * examined // 2] if kind == "text" else torch.zeros(examined)
+    data = Data(valid=Split(x)) if examined else Data()
     data.kind = kind
-    config = SimpleNamespace(batch=batch) if batch else SimpleNamespace()
+    config = SimpleNamespace(**({"batch": batch} if batch else {}), **options)
     return evaluations(SimpleNamespace(**{**vars(RECIPE), **recipe}), config, data, steps)
 
 
@@ -23,7 +28,11 @@ def test_evaluations_take_a_fifth_of_the_time_of_the_steps_at_most():
         count = often(steps)
         assert count in (3, EVALUATIONS) or count * 6000 / 3 <= 0.2 * steps * 64
     assert [often(steps) for steps in (10, 400, 2000, 20_000)] == [3, 3, 12, 20]
-    assert often(1000, batches_per_step=2) == often(2000)
+    assert often(1000, batches_per_step=2) == often(2000) == often(2000, kind="documents")
+    # Of a text the tokens count: here two characters and a half to a word.
+    words, letters = ({"unit": unit, "window": 4} for unit in ("words", "characters"))
+    assert often(400, batch=16, kind="text", options=words) == often(400)
+    assert often(5000, batch=16, kind="text", options=letters) == often(2000)
 
 
 @pytest.mark.parametrize(
