@@ -3,7 +3,7 @@
 Task: the K directions of largest variance; codes, whitened data and reconstructions from them.
 Data: images (pixels in [0, 1]) or the number columns of a table. Metric: squared error per example,
 summed over features; MNIST test with 30 components 13.87 (Hinton and Salakhutdinov 2006); ours
-13.866. Ten seconds on one core.
+13.866; the embedded letters with 30 components 16.42. Ten seconds on one core.
 
     deepcanon train pca --data mnist --components 30
 """
@@ -60,7 +60,7 @@ class Config(Images, Tables):
 EXACT = Config(components=100, whiten="pca", valid_share=0.0)
 PRESETS = {
     "smoke": (Config(components=5, batch=300), {"data": "digits"}),
-    "default": (Config(components=16), {"data": "digits"}),
+    "default": (Config(), {"data": "letters"}),
     "paper": (Config(components=30, valid_share=0.0), {"data": "mnist"}),
     "verify:mnist": (EXACT, {"data": "mnist"}),
     "verify:fashion-mnist": (EXACT, {"data": "fashion-mnist"}),

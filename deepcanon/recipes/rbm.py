@@ -4,7 +4,7 @@ Task: a density of the data, by CD or PCD. Data: images (a pixel is the probabil
 number columns of a table (standardised, Gaussian units). Metric: negative log-likelihood, exact or
 by AIS; on `bars-and-stripes` ours comes close to the entropy, on `gaussians-8` below any single
 Gaussian; MNIST, 500 hidden units: 86.3 nats after CD-25 (Salakhutdinov and Murray 2008), ours 91
-after 25 passes of PCD. Half a minute on one core.
+after 25 passes of PCD; the embedded letters, 300 hidden units, 165. Half a minute on one core.
 
     deepcanon train rbm --data mnist
 """
@@ -73,12 +73,13 @@ MIXTURE = Config(hidden=12, gibbs=5, sigma=0.35, temperatures=5_000)
 BARS = {"data": "bars-and-stripes", "steps": 20_000, "evaluate_every": 5_000, "threads": 1}
 CIRCLE = {"data": "gaussians-8", "steps": 5_000, "evaluate_every": 2_500, "threads": 1}
 MNIST = {"data": "mnist", "steps": 13_500, "evaluate_every": 13_500, "threads": 1}
+LETTERS = {"data": "letters", "options": {"hidden": 300, "epochs": 10, "temperatures": 5_000}}
 PRESETS = {
     "smoke": (
         Config(hidden=24, batch=50, temperatures=50, mixing=20),
         {"data": "digits", "steps": 60},
     ),
-    "default": (Config(hidden=100, epochs=200), {"data": "digits"}),
+    "default": (Config(hidden=100, epochs=200), LETTERS),
     "paper": (Config(method="cd", gibbs=25, temperatures=14_500), {"data": "mnist"}),
     "verify:bars": (PATTERNS, BARS),
     "verify:mixture": (MIXTURE, CIRCLE),

@@ -1,7 +1,8 @@
 """Softmax regression on images or tables, by full-batch L-BFGS or by SGD.
 
 Task: a linear classifier of pixels in [0, 1] (or standardised columns) with weight decay 1e-4, from
-zero. Metric: test accuracy; MNIST 92.2 % (UFLDL's exercise, 100 iterations of L-BFGS), ours 92.6 %.
+zero. Metric: test accuracy; MNIST 92.2 % (UFLDL's exercise, 100 iterations of L-BFGS), ours 92.6 %;
+the embedded letters, in typefaces that training never saw, 79.2 % (a perceptron: 98.2 %).
 The verify preset repeats that exercise: 100 iterations with a memory of 10 pairs stop short of the
 minimum (0.2610 on MNIST; SGD's 20 passes end at 0.2597), so its objective is compared with another
 implementation of the same procedure. The figure `temperature` shows what dividing the logits by T
@@ -43,7 +44,7 @@ FULL = Config(valid_share=0.0)
 SGD = replace(FULL, optimizer="sgd")
 PRESETS = {
     "smoke": (Config(), {"data": "digits", "steps": 20}),
-    "default": (Config(), {"data": "digits"}),
+    "default": (Config(), {"data": "letters", "options": {"decay": 0.003}}),
     "paper": (Config(valid_share=0.0), {"data": "mnist", "steps": 100}),
     "verify:mnist": (FULL, {"data": "mnist", "steps": 100, "threads": 1}),
     "verify:fashion-mnist": (FULL, {"data": "fashion-mnist", "steps": 100, "threads": 1}),
