@@ -35,6 +35,10 @@ def test_a_figure_is_enlarged_without_a_script(tmp_path):
     labels = [value for tag, key, value in page.attributes if tag == "label" and key == "for" and "zoom" in value]
     assert boxes == labels and len(boxes) == len(set(boxes)) == 4  # the filters; two scales of the loss, the error
     assert ".zoom:checked+.canvas{position:fixed" in text and "<script" not in text
+    # Labels right inside a chart's figure are its buttons, which lie in its corner.
+    before = re.findall(r"(<[^<>]*>)<input type='checkbox' class='zoom'", text)
+    assert {tag.split()[0].strip("<>") for tag in before} == {"div", "figure"}
+    assert not [tag for tag in before if "chart" in tag] and before.count("<figure>") == 1
 
 
 def test_no_identifier_occurs_twice(tmp_path):

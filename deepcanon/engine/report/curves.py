@@ -64,7 +64,7 @@ def _chart_card(metric: str, lines: list[Line], index: int, sentence: str, unit:
     ratio = wants_log(lines)
     if ratio < 20:
         drawn = _enlarging(chart(metric, lines, False, unit, alt), f"{metric}{index}", legend)
-        return f"<figure class='chart'>{head}{drawn}{foot}</figure>"
+        return f"<figure class='chart'>{head}<div>{drawn}</div>{foot}</figure>"
     log_first = ratio >= 100
     buttons = "".join(
         f"<input type='radio' name='scale{index}' id='scale{index}{kind}'{' checked' if on else ''}>"
