@@ -585,4 +585,4 @@ def test_zeros_that_a_number_loses_are_told(tmp_path):
     said = [note for note in data.notes if "zeros" in note]
     assert len(said) == 1 and "column code: 007" in said[0] and "--categories code" in said[0]
     kept = table(path, valid_share=0, test_share=0, categories=("code",))
-    assert "code=007" in kept.facts["columns"] and not any("without its zeros" in note for note in kept.notes)
+    assert "code=007" in kept.facts["columns"] and not any("without its leading zeros" in note for note in kept.notes)
