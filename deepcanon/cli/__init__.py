@@ -10,7 +10,7 @@ from pathlib import Path
 
 import deepcanon
 from deepcanon import heads
-from deepcanon.cli import catalogue, data, runs, train, use, verify
+from deepcanon.cli import catalogue, completion, data, runs, train, use, verify
 from deepcanon.cli.arguments import Parser, Usage
 from deepcanon.cli.output import USAGE, is_utf8
 from deepcanon.cli.streams import Output, complain, mute
@@ -88,7 +88,7 @@ def _run(arguments: list[str]) -> int:
     parser.add_argument("command", metavar="COMMAND", help=argparse.SUPPRESS)
     parser.usage = "deepcanon COMMAND [options]"
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = "commands:\n" + "\n".join(f"  {name:9} {doc}" for name, (doc, _) in COMMANDS.items())
+    parser.epilog = "commands:\n" + "\n".join(f"  {name:10} {doc}" for name, (doc, _) in COMMANDS.items())
     parser.epilog += "\n\n`deepcanon COMMAND --help` says more; --debug shows tracebacks."
     first = arguments[0] if arguments else "--help"
     if first.startswith("-"):
@@ -101,7 +101,11 @@ def _run(arguments: list[str]) -> int:
     return command(Parser(prog=f"deepcanon {first}", description=doc), arguments[1:]) or 0
 
 
-COMMANDS = {
+def _completion(parser: Parser, arguments: list[str]) -> int:
+    return completion.completion_command(parser, arguments, COMMANDS)
+
+
+COMMANDS: dict[str, tuple[str, completion.Command]] = {
     "list": ("every recipe: name, subject, what it computes, what data it takes", catalogue.list_command),
     "show": ("a recipe's text, options, targets and measured results", catalogue.show_command),
     "train": ("train a recipe on a data set of the catalogue or on your own data", train.train_command),
@@ -114,6 +118,7 @@ COMMANDS = {
     "export": ("export the trained module for torch or ONNX", use.export_command),
     "report": ("one self-contained page of a run, or of several compared", use.report_command),
     "runs": ("the runs in a folder: list, compare, remove", runs.runs_command),
+    "completion": ("tab completion for a shell", _completion),
     "verify": ("train the verify preset and compare with the published targets", verify.verify_command),
     "data": ("the catalogue: list, get, where; check your own data", data.data_command),
 }

@@ -480,7 +480,7 @@ def test_commands_of_the_documents_exist():
     """Each `deepcanon VERB NAME` and `make TARGET` in a document: the verb, the recipe, its options, the target."""
     verbs = {
         "list", "show", "train", "resume", "eval", "predict", "generate", "encode", "play", "export", "report",
-        "verify", "data", "runs",
+        "verify", "data", "runs", "completion",
     }  # fmt: skip
     common = {
         "preset", "data", "out", "seed", "steps", "minutes", "device", "threads", "precision", "config", "compile",
