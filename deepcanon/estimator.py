@@ -7,6 +7,7 @@ What it can do follows from what the recipe declares: one that wants classes is 
 score), one that encodes is a transformer (transform), one that wants numbers is a regressor (predict, score).
 """
 
+import contextlib
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from deepcanon import heads
 from deepcanon.engine import checksums
+from deepcanon.engine.checkpoint import unflushed
 from deepcanon.engine.contract import Encodes, Predicts, Recipe
 from deepcanon.errors import UsageError
 from deepcanon.resolving import resolve
@@ -144,9 +146,10 @@ class Estimator(BaseEstimator):
         with tempfile.TemporaryDirectory(prefix="deepcanon-") as scratch:
             folder = Path(self.out or Path(scratch) / "run")
             try:
-                self.run_ = train(
-                    self.name, preset=self.preset, out=folder, data=data, quiet=True, plain=not self.out, **options
-                )
+                with contextlib.nullcontext() if self.out else unflushed():
+                    self.run_ = train(
+                        self.name, preset=self.preset, out=folder, data=data, quiet=True, plain=not self.out, **options
+                    )
             except UsageError as error:
                 raise ValueError(str(error)) from error
             checked = [folder / name for name in (checksums.FILE, "config.json", "data.json")]

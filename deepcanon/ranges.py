@@ -56,15 +56,20 @@ def plain_type(annotation: Any) -> Any:
     return typing.get_args(annotation)[0] if typing.get_origin(annotation) is Annotated else annotation
 
 
+_read: dict[type, dict[str, Any]] = {}  # annotations, which take a millisecond to read
+
+
 def types_of(config: type) -> dict[str, Any]:
     """The annotations of a dataclass, with ranges: a field that is declared again keeps the range of its group."""
+    if config in _read:
+        return _read[config]
     found: dict[str, Any] = {}
     for base in reversed(config.__mro__):
         for name, annotation in typing.get_type_hints(base, include_extras=True).items():
             if name not in found or _without_ranges(annotation) != _without_ranges(found[name]) or _ranged(annotation):
                 found[name] = annotation
     names = [field.name for field in dataclasses.fields(config)]
-    return {name: found[name] for name in names}
+    return _read.setdefault(config, {name: found[name] for name in names})
 
 
 def _without_ranges(annotation: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from deepcanon.engine import checkpoint
 
-__all__ = ["FILE", "differences", "write_checked"]
+__all__ = ["FILE", "differences", "write_checked", "write_first"]
 
 FILE = "checksums.json"
 ABSENT = "absent"  # in place of a checksum: the file may not be there yet
@@ -24,6 +24,13 @@ def write_checked(path: Path, text: str) -> None:
     _write(path.parent, {**known, path.name: [*before, digest]})
     checkpoint.write_text(path, text)
     _write(path.parent, {**known, path.name: [digest]})
+
+
+def write_first(folder: Path, texts: dict[str, str]) -> None:
+    """Writes checksums and files of a folder that counts as nothing until the last of them is there."""
+    _write(folder, {name: [_digest(text.encode())] for name, text in texts.items()})
+    for name, text in texts.items():
+        checkpoint.write_text(folder / name, text)
 
 
 def _digest(content: bytes) -> str:

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 
 from deepcanon.data.splits import Dataset
-from deepcanon.engine import calibrate, lock, machine, processes
-from deepcanon.engine.checkpoint import write_folder
-from deepcanon.engine.checksums import write_checked
+from deepcanon.engine import calibrate, lock, machine, pictures, processes
+from deepcanon.engine.checkpoint import Checkpoints, write_folder
+from deepcanon.engine.checksums import write_first
 from deepcanon.errors import UsageError
 from deepcanon.settings import Settings
 from deepcanon.writing import writing
 
-__all__ = ["begin", "changes_of", "environment", "refuse_links"]
+__all__ = ["begin", "changes_of", "environment", "forget_after", "refuse_links"]
 
 
 def begin(folder: Path, facts: dict[str, Any], data: Dataset, settings: Settings, content: dict[str, Any]) -> None:
@@ -32,8 +32,8 @@ def begin(folder: Path, facts: dict[str, Any], data: Dataset, settings: Settings
     record = {**data.record, "fingerprint": data.fingerprint()}
     if settings.data and Path(settings.data).exists():
         record["path"] = str(Path(settings.data).resolve())  # so that it is found from another working directory
-    write_checked(folder / "data.json", json.dumps(record, indent=1) + "\n")
-    write_checked(folder / "config.json", json.dumps(content, indent=1) + "\n")
+    texts = {"data.json": record, "config.json": content}
+    write_first(folder, {name: json.dumps(value, indent=1) + "\n" for name, value in texts.items()})
 
 
 def changes_of(folder: Path, data: Dataset) -> str:
@@ -50,6 +50,14 @@ def changes_of(folder: Path, data: Dataset) -> str:
     sizes = [f"{name} {counts[name]:,} -> {n:,}" for name, n in data.counts().items() if counts.get(name, n) != n]
     which = ", ".join(wrong) + ("; examples: " + ", ".join(sizes) if sizes else "")
     return f"the data are not those that the run was trained on ({which})"
+
+
+def forget_after(folder: Path, checkpoints: Checkpoints, step: int, best: int | None) -> None:
+    """Removes what a run wrote after the step from which it resumes; `best` is the step of the best checkpoint."""
+    checkpoints.drop_after(step)
+    checkpoints.prune(best)  # a kill may have come before it
+    for inside in ("figures", "samples"):
+        pictures.drop_after(folder / inside, step)
 
 
 def refuse_links(folder: Path) -> None:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from deepcanon.engine import checkpoint, lock, pictures, processes, state
+from deepcanon.engine import checkpoint, lock, processes, state
 from deepcanon.engine.checkpoint import Checkpoints, write_folder
 from deepcanon.engine.contract import Recipe, modules_of
 from deepcanon.engine.drawing import Drawing
 from deepcanon.engine.events import Events
+from deepcanon.engine.folder import forget_after
 from deepcanon.engine.instances import evaluate, is_model, make, seed_generators, splits
 from deepcanon.engine.memory import give_back_more, peak_bytes
 from deepcanon.engine.metrics import Averages, MetricsFile, Unread, plain, read_metrics
@@ -26,6 +27,7 @@ from deepcanon.errors import Abandoned, CheckpointError, DeepcanonError, Interru
 __all__ = ["Loop", "Say"]
 
 CHECKPOINT_SHARE = 50  # a checkpoint may take 1/50 of the time
+TOLD = 1.0  # seconds after which an evaluation tells `status.json` again, and free memory is given back
 OVERRUN = 1.25  # a run of --minutes M ends when it has taken so many M, however many steps are left
 
 Say = Callable[[str], None]
@@ -64,7 +66,7 @@ class Loop:
         self.last: dict[str, Any] = {}
         self.progress = Progress(0, 0, quiet=True)
         self.events: Events | None = None
-        self.began = self.saved = time.monotonic()
+        self.began = self.saved = self.told = time.monotonic()
         self.save_cost = 0.0
         self.drawing = Drawing(self.folder, say)
 
@@ -80,8 +82,6 @@ class Loop:
         with self.lock(), handled(self._hear):
             self.status("running")
             try:
-                if self.done == 0 and not self.checkpoints.named("step"):
-                    self._save()
                 while self.done < run.steps and not self.stop_reason:
                     self._step()
                     if run.rank == 0 and not self.folder.is_dir():
@@ -116,6 +116,8 @@ class Loop:
             except Exception as error:
                 self._finish("failed", f"{type(error).__name__}: {error}")
                 raise
+            finally:
+                run.heard = lambda: 0  # or what the run holds would wait for the collector of cycles
             return self._finish("done", self.stop_reason)
 
     def _step(self) -> None:
@@ -198,11 +200,14 @@ class Loop:
             patience = self.run.settings.patience
             if patience and self.since_best >= patience:
                 self.stop_reason = f"no better {monitor[0]} in {patience} evaluations"
-        if self.run.rank == 0:
-            if not self.plain:
-                self.drawing.figures(recipe, self.done, last=bool(ends or self.stop_reason))
+        last, late = bool(ends or self.stop_reason), time.monotonic() - self.told > TOLD
+        if self.run.rank == 0 and not self.plain:
+            self.drawing.figures(recipe, self.done, last=last)
+        if late:
             self.status("running")
-        give_back_more()
+            self.told = time.monotonic()
+        if late or last:
+            give_back_more()
         return row
 
     # Checkpoints
@@ -210,6 +215,7 @@ class Loop:
     def _save(self) -> None:
         began = time.monotonic()
         self._read()
+        self.metrics_file.flush()  # a resumed run expects the rows of the steps that it does not take
         run, recipe = self.run, self.recipe
         shared: dict[str, Any] = {}
         own: dict[str, Any] = {}
@@ -256,34 +262,27 @@ class Loop:
         found = self.checkpoints.newest("step")
         for reason in self.checkpoints.refused:
             self.say(f"refused: {reason}")
-        if found is None:
-            if self.checkpoints.refused:
-                raise CheckpointError(
-                    f"no sound checkpoint in {self.checkpoints.folder}: {self.checkpoints.refused[0]}"
-                )
-            self.metrics_file.cut(0)
-            return False
-        step, parts = found
-        kept = parts["run"]
-        if kept["world"] != self.run.world:
-            raise UsageError(f"the run was trained by {kept['world']} processes: resume it with the same number")
-        saved = {**parts["shared"], **parts[f"rank{self.run.rank}"]}
-        for name in self.recipe.state:
-            state.restore(self.recipe, name, saved[name])
-        self.done = self.run.step = step
-        self.best, self.since_best = kept["best"], kept["since_best"]
-        self.averages.load_state_dict(kept["averages"])
-        self.seconds, self.cpu_seconds = kept["seconds"], kept["cpu_seconds"]
-        self.stop_reason = None if asked else kept["stop"]
+        if found is None and self.checkpoints.refused:
+            raise CheckpointError(f"no sound checkpoint in {self.checkpoints.folder}: {self.checkpoints.refused[0]}")
+        step, parts = found or (0, {})
+        if parts:
+            kept = parts["run"]
+            if kept["world"] != self.run.world:
+                raise UsageError(f"the run was trained by {kept['world']} processes: resume it with the same number")
+            saved = {**parts["shared"], **parts[f"rank{self.run.rank}"]}
+            for name in self.recipe.state:
+                state.restore(self.recipe, name, saved[name])
+            self.done = self.run.step = step
+            self.best, self.since_best = kept["best"], kept["since_best"]
+            self.averages.load_state_dict(kept["averages"])
+            self.seconds, self.cpu_seconds = kept["seconds"], kept["cpu_seconds"]
+            self.stop_reason = None if asked else kept["stop"]
         done = step >= self.run.steps or bool(self.stop_reason)
         if self.run.rank == 0:
-            self.checkpoints.drop_after(step)
-            self.checkpoints.prune(self.best["step"] if self.best else None)  # a kill may have come before it
+            forget_after(self.folder, self.checkpoints, step, self.best["step"] if self.best else None)
             self.metrics_file.cut(step)
-            for inside in ("figures", "samples"):
-                pictures.drop_after(self.folder / inside, step)
         processes.barrier()
-        if not done:
+        if parts and not done:
             self.say(f"resuming at step {step} of {self.run.steps}")
         return done
 
@@ -324,6 +323,7 @@ class Loop:
             return self.status(what, reason)
         # The disk may be what failed: then there is nothing more to write, and the first error is the one to tell.
         with contextlib.suppress(*([DeepcanonError, OSError] if what == "failed" else [])):
+            self.metrics_file.flush()
             content = self.status(what, reason)
             if not self.plain:
                 self.drawing.report()

@@ -11,6 +11,7 @@ a small network are larger than what the processor remembers the addresses of in
 
 import contextlib
 import ctypes
+import functools
 import os
 import resource
 import sys
@@ -35,7 +36,7 @@ def keep_freed_memory() -> bool:
     if _told:
         return True
     try:
-        glibc = ctypes.CDLL(None)
+        glibc = _library()
         glibc.gnu_get_libc_version  # noqa: B018  (only glibc has it)
         most = kept_bytes()
         # Either threshold alone ends the adaptation of both, so the trim threshold comes first.
@@ -66,6 +67,12 @@ def _ask_for_huge_pages(glibc: ctypes.CDLL, size: int) -> None:
     glibc.free(ctypes.c_void_p(block))
 
 
+@functools.cache
+def _library() -> ctypes.CDLL:
+    """The C library; every handle on it makes a class of its own."""
+    return ctypes.CDLL(None)
+
+
 class _Info(ctypes.Structure):  # struct mallinfo2
     _fields_ = [(name, ctypes.c_size_t) for name in (
         "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost",
@@ -77,7 +84,7 @@ def give_back_more() -> None:
     if not _told:
         return
     try:
-        glibc = ctypes.CDLL(None)
+        glibc = _library()
         glibc.mallinfo2.restype = _Info
         if glibc.mallinfo2().fordblks > kept_bytes():
             glibc.malloc_trim(ctypes.c_size_t(0))

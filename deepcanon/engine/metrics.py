@@ -5,6 +5,7 @@ It holds nothing that depends on the clock: a resumed run writes the same bytes 
 
 import json
 import math
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,18 +40,30 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 class MetricsFile:
-    """Appends rows, each flushed at once."""
+    """Appends rows, which are in the file within a second: to open it for each would take longer than a short step."""
+
+    SECONDS = 1.0
 
     def __init__(self, path: Path):
         self.path = path
+        self._lines: list[str] = []
+        self._written = time.monotonic()
 
     def append(self, row: dict[str, Any]) -> None:
-        line = json.dumps({name: plain(value) for name, value in row.items()}) + "\n"
-        with writing(self.path), open(self.path, "a", encoding="utf-8") as file:
-            file.write(line)
+        self._lines.append(json.dumps({name: plain(value) for name, value in row.items()}) + "\n")
+        if time.monotonic() - self._written >= self.SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes the rows that are not in the file yet."""
+        if self._lines:
+            with writing(self.path), open(self.path, "a", encoding="utf-8") as file:
+                file.write("".join(self._lines))
+        self._lines, self._written = [], time.monotonic()
 
     def cut(self, step: int) -> None:
         """Removes what was written after `step`: a resumed run writes it again."""
+        self.flush()
         kept = [row for row in read_metrics(self.path) if row["step"] <= step]
         with replacing(self.path) as temporary:
             temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")

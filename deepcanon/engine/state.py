@@ -17,14 +17,18 @@ from torch import Tensor, nn
 __all__ = ["non_finite", "pack", "restore", "shared_between_processes", "snapshot", "unpack"]
 
 
-def pack(value: Any, tensors: dict[str, Tensor], key: str = "") -> Any:
+def pack(value: Any, tensors: dict[str, Tensor], key: str = "", known: dict[tuple, str] | None = None) -> Any:
     """The JSON tree of `value`; its tensors are added to `tensors` under keys that begin with `key`.
 
     Tensors that share storage, shape and strides (tied weights) are stored once.
 
+    Args:
+        known: the keys of the tensors so far, by where they lie.
+
     Raises:
         TypeError: a value of another kind, named by its key.
     """
+    known = {} if known is None else known
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, int | np.integer):
@@ -33,11 +37,10 @@ def pack(value: Any, tensors: dict[str, Tensor], key: str = "") -> Any:
         return float(value) if math.isfinite(value) else {"$float": repr(float(value))}
     if isinstance(value, Tensor):
         # An alias is found by identity of memory, so that a tied weight is not doubled.
-        for name, other in tensors.items():
-            if value.numel() and _layout(other) == _layout(value):
-                return {"$tensor": name}
-        tensors[key] = value.detach()
-        return {"$tensor": key}
+        name = known.setdefault(_layout(value), key) if value.numel() else key
+        if name == key:
+            tensors[key] = value.detach()
+        return {"$tensor": name}
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in "biufc":
             raise TypeError(f"cannot save {key}: an array of {value.dtype}")
@@ -45,13 +48,13 @@ def pack(value: Any, tensors: dict[str, Tensor], key: str = "") -> Any:
         tensors[key] = flat
         return {"$array": key, "dtype": value.dtype.str, "shape": list(value.shape)}
     if isinstance(value, list | tuple):
-        items = [pack(item, tensors, f"{key}/{i}") for i, item in enumerate(value)]
+        items = [pack(item, tensors, f"{key}/{i}", known) for i, item in enumerate(value)]
         return items if isinstance(value, list) else {"$tuple": items}
     if isinstance(value, dict):
         for name in value:
             if not isinstance(name, str | int):
                 raise TypeError(f"cannot save {key}: a key of type {type(name).__name__}")
-        return {"$dict": [[name, pack(item, tensors, f"{key}/{name}")] for name, item in value.items()]}
+        return {"$dict": [[name, pack(item, tensors, f"{key}/{name}", known)] for name, item in value.items()]}
     raise TypeError(f"cannot save {key}: a {type(value).__name__}")
 
 

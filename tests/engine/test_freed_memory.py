@@ -97,5 +97,5 @@ def test_the_bound_follows_the_limits(monkeypatch):
 
 def test_another_c_library_is_left_alone(monkeypatch):
     monkeypatch.setattr(memory, "_told", False)
-    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
+    monkeypatch.setattr(memory, "_library", object)
     assert memory.keep_freed_memory() is False

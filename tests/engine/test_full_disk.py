@@ -100,14 +100,14 @@ def test_before_there_is_a_run(pattern, whole, tmp_path):
     ("pattern", "count", "checkpoints"),
     [
         (r"status\.json", 1, 0),
-        (r"step-000000000/shared\.", 1, 0),
+        (r"step-000000001/shared\.", 1, 0),
         (r"step-000000005/shared\.safetensors", 1, 2),
         (r"step-000000005/rank0\.", 1, 2),
         (r"step-000000007/manifest\.json", 1, 2),
         (r"best-000000004/", 1, 2),
         (r"metrics\.jsonl", 7, 2),
         (r"figures/.*svg", 1, 2),
-        (r"status\.json", 3, 2),
+        (r"status\.json", 2, 2),
     ],
 )
 def test_during_training(pattern, count, checkpoints, whole, tmp_path):

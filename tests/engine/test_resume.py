@@ -215,8 +215,11 @@ def test_metrics_are_cut_to_the_checkpoint(tmp_path):
     file = MetricsFile(tmp_path / "metrics.jsonl")
     for step in (1, 2, 3):
         file.append({"step": step, "train/loss": float("nan") if step == 2 else 0.5})
+    assert not file.path.exists(), "rows of the same second are written together"
+    file.flush()
     with open(file.path, "a") as torn:
         torn.write('{"step": 4, "trai')
+    file.append({"step": 5, "train/loss": 0.5})  # not in the file yet
     file.cut(2)
     assert read_metrics(file.path) == [{"step": 1, "train/loss": 0.5}, {"step": 2, "train/loss": "nan"}]
 
