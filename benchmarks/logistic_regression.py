@@ -21,7 +21,7 @@ import deepcanon
 from deepcanon.data import open_data
 from deepcanon.foundations import LogisticRegression
 from deepcanon.foundations.logistic_regression import decay_of_c, logistic_both, logistic_objective
-from deepcanon.parts.optimizers import LBFGS
+from deepcanon.parts.lbfgs import LBFGS, AffineRows
 
 C, ROUNDS, TARGET, COUNTS = 1.0, 5, 1.2, range(5, 201)
 SOLVERS = ("lbfgs", "newton-cholesky")
@@ -46,8 +46,7 @@ class Task:
     def inner(self, iterations):
         model = LogisticRegression(784).requires_grad_(False)
         weight, bias = model.weight, model.bias
-        options = {"max_iter": iterations, "history_size": 10, "line_search_fn": "strong_wolfe"}
-        optimizer = LBFGS([weight, bias], tolerance_grad=0.0, tolerance_change=0.0, **options)
+        optimizer = LBFGS([weight, bias], iterations=iterations, basis=AffineRows(self.x.mean(0)))
 
         def closure():
             found, weight.grad, bias.grad = logistic_both(weight, bias, self.x, self.y, decay=self.decay)

@@ -266,6 +266,8 @@ class Convex(Lbfgs, Batches):
 
     optimizer: Literal["lbfgs", "sgd"] = "lbfgs"
     """L-BFGS on the whole training set at each step, or SGD with momentum on batches."""
+    centre: bool = True
+    """L-BFGS: take steps as for inputs with mean 0; on pictures half as many do."""
     history: Count = 10
     tolerance: NonNegative = 1e-6
     """L-BFGS: stop when no entry of the gradient is larger than this."""

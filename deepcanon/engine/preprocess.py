@@ -1,6 +1,6 @@
 """From raw examples to what a model is given: learned from the training split, and part of every export."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from deepcanon.engine.contract import Facts
 from deepcanon.engine.run import Batch, Run
 from deepcanon.parts.standardize import Standardize, input_statistics
 
-__all__ = ["input_facts", "input_transform", "prepared_batches"]
+__all__ = ["Prepared", "input_facts", "input_transform"]
 
 KEPT = 64_000_000  # bytes of prepared rows that are kept
 
@@ -33,24 +33,48 @@ def input_transform(facts: Mapping[str, Any]) -> nn.Sequential:
     return nn.Sequential(Standardize(facts["shift"], facts["scale"]), nn.Flatten())
 
 
-def prepared_batches(run: Run, transform: nn.Module, split: str = "train") -> Callable[[int], Batch]:
-    """From the size of a batch to `run.batch` of a split, with `x` as the model is given it.
+class Prepared:
+    """The rows of splits with `x` as the model is given it, prepared once where that can be kept.
 
-    A transform works on each row alone. So a split in memory is transformed once, at the first batch, if the result is
-    small; any other, and one that is drawn, is transformed batch by batch.
+    Args:
+        run: of the recipe.
+        transform: from raw inputs to prepared ones, each row by itself.
     """
-    kept: list[Any] = []
 
-    def batch(size: int) -> Batch:
-        if not kept:
-            rows = run.data[split]
-            held = isinstance(rows.x, Tensor) and not isinstance(rows, DrawnSplit)
-            small = held and run.device.type == "cpu" and 8 * rows.x.numel() <= KEPT
+    def __init__(self, run: Run, transform: nn.Module) -> None:
+        self.run, self.transform = run, transform
+        self._kept: dict[tuple[int, int, int, bool], tuple[Any, Split]] = {}
+
+    def unit(self, split: Any) -> float:
+        """What bytes are divided by, if they lie in memory and the transform does nothing else; 0 if not."""
+        first = next(self.transform.children(), None)
+        if not (isinstance(first, Standardize) and isinstance(split.x, Tensor) and split.x.dtype == torch.uint8):
+            return 0.0
+        alike = not first.shift.any() and bool((first.scale == first.scale.flatten()[0]).all())
+        return first.scale.flatten()[0].item() if alike else 0.0
+
+    def whole(self, split: Any, raw: bool = False) -> Batch:
+        """This process's rows of a split; the same tensors at every call.
+
+        Args:
+            raw: flattened only.
+        """
+        rows = self._rows(split, self.run.rank, self.run.world, raw)
+        return Batch(rows.x, rows.y)
+
+    def batch(self, split: Any, size: int) -> Batch:
+        """`run.batch` of a split, which is prepared as a whole at the first batch if it lies in memory and is small."""
+        held = isinstance(split.x, Tensor) and not isinstance(split, DrawnSplit)
+        if held and self.run.device.type == "cpu" and 8 * split.x.numel() <= KEPT:
+            return self.run.batch(self._rows(split, 0, 1), size)
+        taken = self.run.batch(split, size)
+        return Batch(self.transform(taken.x), taken.y)
+
+    def _rows(self, split: Any, first: int, every: int, raw: bool = False) -> Split:
+        key, mine = (id(split), first, every, raw), slice(first, None, every)
+        if key not in self._kept:  # with the split itself, so that no other has its id
+            x = self.run.to(split.x[mine])
             with torch.no_grad():
-                kept.append(Split(transform(rows.x), rows.y, rows.ordered) if small else None)
-        if kept[0] is not None:
-            return run.batch(kept[0], size)
-        taken = run.batch(run.data[split], size)
-        return Batch(transform(taken.x), taken.y)
-
-    return batch
+                x = x.flatten(1) if raw else self.transform(x)
+            self._kept[key] = split, Split(x, self.run.to(split.y[mine]), split.ordered)
+        return self._kept[key][1]

@@ -33,15 +33,17 @@ Departures
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
 from torch import Tensor, nn
+
+from deepcanon.parts.row_blocks import row_blocks
 
 __all__ = [
     "LogisticRegression", "decay_of_c", "logistic_both", "logistic_gradient", "logistic_loss", "logistic_objective",
     "separates",
 ]  # fmt: skip
 
-ROWS = 1024  # of one product: they stay in the cache between the two passes over them
+ROWS = 2048  # of a block: with one output the calls take longer than in a product with many
 
 
 def _check_labels(logits: Tensor, labels: Tensor) -> None:
@@ -54,6 +56,13 @@ def _check_labels(logits: Tensor, labels: Tensor) -> None:
     low, high = labels.aminmax()
     if labels.is_floating_point() or low < 0 or high > 1:
         raise ValueError(f"labels are the integers 0 and 1, not {labels.dtype} from {low.item()} to {high.item()}")
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """a @ b; on the CPU by NumPy, whose BLAS multiplies a matrix by a vector at twice the speed of torch's or more."""
+    if a.device.type != "cpu" or a.requires_grad or b.requires_grad or a.element_size() < 4:
+        return a @ b
+    return torch.from_numpy(a.numpy() @ b.numpy())
 
 
 def _check(weight: Tensor, bias: Tensor, inputs: Tensor) -> None:
@@ -111,23 +120,26 @@ def logistic_gradient(
 def logistic_both(
     weight: Float[Tensor, "features"],
     bias: Float[Tensor, ""],
-    inputs: Float[Tensor, "batch features"],
+    inputs: Num[Tensor, "batch features"],
     labels: Int[Tensor, "batch"],
     *,
     decay: float = 0.0,
 ) -> tuple[Tensor, Float[Tensor, "features"], Float[Tensor, ""]]:
-    """Equation (4) and its gradient (5) from one pass over the rows, some rows at a time."""
+    """Equation (4), in float64, and its gradient (5) from one pass over the rows, some rows at a time.
+
+    Inputs may be whole numbers, such as the bytes of pictures: they take a quarter of the memory and less time to read.
+    On the CPU NumPy multiplies: keep its BLAS to as many threads as you want.
+    """
     _check(weight, bias, inputs)
     _check_labels(labels.new_zeros(len(inputs), dtype=inputs.dtype), labels)
-    total = inputs.new_zeros((), dtype=torch.float64)
-    slopes, sums = torch.zeros_like(weight), torch.zeros_like(bias)
-    for x, y in zip(inputs.split(ROWS), labels.split(ROWS), strict=True):
-        logits = x @ weight + bias  # (1)
-        total -= F.logsigmoid(torch.where(y == 1, logits, -logits)).sum()  # (3)
-        residual = logits.sigmoid_() - y  # (2)
-        slopes += residual @ x
+    slopes, sums, parts = torch.zeros_like(weight), torch.zeros_like(bias), []
+    for x, y in zip(row_blocks(inputs, weight.dtype, ROWS), labels.split(ROWS), strict=True):
+        parts.append(_product(x, weight).add_(bias))  # (1)
+        residual = parts[-1].sigmoid() - y  # (2)
+        slopes += _product(residual, x)
         sums += residual.sum()
-    loss, count = (total / len(inputs)).to(weight.dtype), len(inputs)
+    logits, count = torch.cat(parts), len(inputs)
+    loss = -F.logsigmoid(torch.where(labels == 1, logits, -logits)).sum(dtype=torch.float64) / count  # (3)
     return loss + 0.5 * decay * weight.square().sum(), slopes / count + decay * weight, sums / count  # (4), (5)
 
 

@@ -26,14 +26,13 @@ rows and only W decays.
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 
-from deepcanon.parts.optimizers import LBFGS
+from deepcanon.parts.lbfgs import LBFGS, AffineRows
+from deepcanon.parts.row_blocks import ROWS, row_blocks
 
 __all__ = ["SoftmaxRegression", "fit_softmax", "softmax_both", "softmax_gradient", "softmax_objective"]
-
-ROWS = 1024  # of one product: they stay in the cache between the two passes over them
 
 
 def _check(weight: Tensor, bias: Tensor, inputs: Tensor, labels: Tensor) -> None:
@@ -86,23 +85,26 @@ def softmax_gradient(
 def softmax_both(
     weight: Float[Tensor, "classes features"],
     bias: Float[Tensor, "classes"],
-    inputs: Float[Tensor, "batch features"],
+    inputs: Num[Tensor, "batch features"],
     labels: Int[Tensor, "batch"],
     *,
     decay: float = 0.0,
 ) -> tuple[Tensor, Float[Tensor, "classes features"], Float[Tensor, "classes"]]:
-    """Equation (3) and its gradients (4) and (5) from one pass over the rows, some rows at a time."""
+    """Equation (3), in float64, and its gradients (4) and (5) from one pass over the rows, some rows at a time.
+
+    Inputs may be whole numbers, such as the bytes of pictures: they take a quarter of the memory.
+    """
     _check(weight, bias, inputs, labels)
     total = inputs.new_zeros((), dtype=torch.float64)
     slopes, sums = torch.zeros_like(weight), torch.zeros_like(bias)
-    for x, y in zip(inputs.split(ROWS), labels.split(ROWS), strict=True):
+    for x, y in zip(row_blocks(inputs, weight.dtype), labels.split(ROWS), strict=True):
         # One column for each row: the product with few classes is faster, and so is the softmax.
         logs = torch.addmm(bias[:, None], weight, x.T).log_softmax(0)  # (1), (2)
         total -= logs.gather(0, y[None]).sum()
         residual = logs.exp().scatter_add(0, y[None], -torch.ones_like(logs[:1]))
         slopes.addmm_(residual, x)
         sums += residual.sum(1)
-    nll, count = (total / len(inputs)).to(weight.dtype), len(inputs)
+    nll, count = total / len(inputs), len(inputs)
     return nll + 0.5 * decay * weight.square().sum(), slopes / count + decay * weight, sums / count  # (3), (4), (5)
 
 
@@ -123,7 +125,7 @@ class SoftmaxRegression(nn.Module):
 
     def forward(self, inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch classes"]:
         """Logits for each row."""
-        return F.linear(inputs, self.weight, self.bias)  # (1)
+        return torch.addmm(self.bias[:, None], self.weight, inputs.T).T  # (1), the product of `softmax_both`
 
     def objective(self, inputs: Tensor, labels: Tensor, *, decay: float = 0.0) -> Tensor:
         """Equation (3) at the present parameters."""
@@ -142,7 +144,8 @@ def fit_softmax(
     model = SoftmaxRegression(inputs.shape[1], classes, device=inputs.device, dtype=inputs.dtype)
     model.requires_grad_(False)
     weight, bias = model.weight, model.bias
-    optimizer = LBFGS([weight, bias], max_iter=iterations, tolerance_grad=1e-6, line_search_fn="strong_wolfe")
+    basis = AffineRows(inputs.mean(0))
+    optimizer = LBFGS([weight, bias], iterations=iterations, tolerance=1e-6, basis=basis)
 
     def closure() -> Tensor:
         objective, weight.grad, bias.grad = softmax_both(weight, bias, inputs, labels, decay=decay)

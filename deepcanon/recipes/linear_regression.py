@@ -172,8 +172,8 @@ class Recipe(Regresses, engine.Recipe[Config]):
         before = linear.weight.detach().clone()
         rate = config.learning_rate or self.facts["rate"]
         (x, y), optimizer = self.mine(), self.optimizer or SGD(linear.parameters(), rate)
-        optimizer.step(self.objective.closure(x, y, len(train)))
-        gradient = convex.steepest(linear).item()
+        optimizer.step(self.objective.closure(convex.Rows(x, y, len(train))))
+        gradient = convex.steepest(*linear.parameters()).item()
         self.first, at = self.first or gradient, f"the gradient's largest entry is {gradient:.1e}"
         if gradient <= config.tolerance * self.first:
             run.stop(f"the gradient vanishes: {at}")

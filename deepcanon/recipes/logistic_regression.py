@@ -53,8 +53,6 @@ PRESETS = {
     "verify:mnist-sgd": (SGD, SETTINGS),
 }
 
-import functools
-
 import torch
 from torch import nn
 
@@ -62,7 +60,7 @@ from deepcanon import engine
 from deepcanon.data.splits import Split
 from deepcanon.engine import Classifier, Classifies
 from deepcanon.engine.figures import Histogram
-from deepcanon.engine.preprocess import input_transform
+from deepcanon.engine.preprocess import Prepared, input_transform
 from deepcanon.engine.shown import filters, weights
 from deepcanon.errors import UsageError
 from deepcanon.foundations.logistic_regression import LogisticRegression, logistic_both, separates
@@ -77,7 +75,7 @@ class Recipe(Classifies, engine.Recipe[Config]):
     monitor = ("valid/nll", "min")
     parallel = "gradients"
     waits = "the line search of L-BFGS compares objectives on the host"
-    computed = ("objective", "rows")
+    computed = ("objective", "rows", "chosen")
     wants = "classes"
 
     @classmethod
@@ -91,7 +89,8 @@ class Recipe(Classifies, engine.Recipe[Config]):
         for name, place in zip(wanted, places, strict=True):
             if place not in train.y:
                 raise UsageError(f"no training examples of class {name}")
-        x = train.x[torch.isin(train.y, torch.tensor(places))]
+        here = torch.isin(train.y, torch.tensor(places))
+        x = train.x if here.all() else train.x[here]
         shape = list(x.shape[1:])
         shift, scale = input_statistics([x], data.kind == "images")
         facts = {"shape": shape, "shift": shift, "scale": scale}
@@ -104,32 +103,35 @@ class Recipe(Classifies, engine.Recipe[Config]):
         self.preprocess = input_transform(facts).to(run.device)
         reader, pair = {**facts["reader"], "classes": facts["classes"]}, self.model.pair
         self.classifier = Classifier(run, pair, self.preprocess, shape, reader)
-        self.two = functools.cache(self.select)
+        self.chosen = {}
         self.optimizer = convex.convex_optimizer(config, self.model.parameters())
-        self.rows = convex.Rows(run, config, self.preprocess)
+        self.rows = Prepared(run, self.preprocess)
         self.objective = convex.Objective(run, self.model, logistic_both, decay=self.decay)
 
-    def select(self, split):
+    def two(self, split):
         """The rows of the two classes, labelled 0 and 1."""
-        data, (first, second) = self.run.data[split], self.facts["places"]
-        rows = ((data.y == first) | (data.y == second)).nonzero()[:, 0]
-        return Split(data.x[rows], (data.y[rows] == second).long())
+        if split not in self.chosen:
+            data, (first, second) = self.run.data[split], self.facts["places"]
+            labels, here = (data.y == second).long(), (data.y == first) | (data.y == second)
+            rows = (data.x, labels) if here.all() else (data.x[here], labels[here])
+            self.chosen[split] = Split(*rows)
+        return self.chosen[split]
 
     def plan(self):
         return convex.steps_of(self.run, self.config, len(self.two("train")))
 
     def step(self, step):
         config, run, optimizer, train = self.config, self.run, self.optimizer, self.two("train")
-        rows = self.rows.of_step(train, optimizer, step)
-        found = convex.descend(run, config, optimizer, self.model, self.objective.closure(*rows))
-        if not config.penalty and (step + 1) % run.steps_of(1, rows[2], len(train)) == 0:
+        rows = convex.rows_of_step(run, config, self.rows, train, optimizer, step)
+        found = convex.descend(run, config, optimizer, self.model, self.objective.closure(rows))
+        if not config.penalty and (step + 1) % run.steps_of(1, rows.total, len(train)) == 0:
             self.check_separation(train)
         return found
 
     @torch.no_grad()
     def check_separation(self, train):
         """Stops where every training example is on its own side: then there is no best fit."""
-        (inputs, labels, _), run = self.rows.whole(train), self.run
+        (inputs, labels), run = self.rows.whole(train), self.run
         if run.sum(separates(self.model(inputs), labels).double()) == run.world:
             run.stop(
                 "a plane separates the classes: the weights would grow forever; give --penalty"

@@ -77,7 +77,7 @@ from torch import nn
 from deepcanon import engine
 from deepcanon.engine import Classifier, Classifies, Encodes
 from deepcanon.engine.by_hand import OneBlasThread, backward_by_hand, written_out
-from deepcanon.engine.preprocess import input_facts, input_transform, prepared_batches
+from deepcanon.engine.preprocess import Prepared, input_facts, input_transform
 from deepcanon.engine.shown import filters
 from deepcanon.errors import UsageError
 from deepcanon.foundations.dropout import max_norm_
@@ -101,6 +101,7 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
     monitor = ("valid/error", "min")
     parallel = "gradients"
     float64 = False
+    computed = ("rows",)
     precisions = ("fp32", "bf16")
     wants = "classes"
 
@@ -128,7 +129,7 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
         self.preprocess = input_transform(facts).to(run.device)
         self.classifier = Classifier(run, self.model, self.preprocess, shape, reader)
         self.optimizer = optimizer_of(config, self.model)
-        self.batch = prepared_batches(run, self.preprocess)
+        self.rows = Prepared(run, self.preprocess)
         self.linear = [layer for layer in self.model.layers if isinstance(layer, nn.Linear)]
         self.flat = FlatPerceptron(self.linear, config.activation)
         drops = bool(config.dropout or config.input_dropout)
@@ -139,7 +140,7 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
 
     def step(self, step):
         config, run = self.config, self.run
-        rows = self.batch(config.batch)
+        rows = self.rows.batch(run.data["train"], config.batch)
         set_rate(self.optimizer, config.learning_rate * scheduled(config, step, run.steps))
         if self.by_hand:
             with OneBlasThread():

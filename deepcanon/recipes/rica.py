@@ -79,7 +79,7 @@ from deepcanon.parts.gabor import filter_shares
 from deepcanon.parts.patches import patch_rows
 from deepcanon.representation.pca import PCA, moments, pooled_moments
 from deepcanon.representation.rica import RICA, distinct_share, rica_both
-from deepcanon.techniques.convex import lbfgs
+from deepcanon.techniques.convex import torch_lbfgs
 
 
 class Recipe(engine.Recipe[Config], Encoding):
@@ -103,7 +103,7 @@ class Recipe(engine.Recipe[Config], Encoding):
         centred, shift = facts["patch"] > 0, facts.get("shift")
         self.preprocess = patch_rows(facts["scale"], centred=centred, shift=shift).to(run.device)
         self.encoder = Encoder(run, (self.preprocess, self.whitening, self.model), facts)
-        self.optimizer = lbfgs(self.model.parameters(), config.history)
+        self.optimizer = torch_lbfgs(self.model.parameters(), config.history)
         self.white = functools.cache(self.whitened)
 
     def plan(self):

@@ -87,7 +87,7 @@ from deepcanon.representation.sparse_autoencoder import (
     sparse_backward,
     sparse_objective,
 )
-from deepcanon.techniques.convex import lbfgs
+from deepcanon.techniques.convex import torch_lbfgs
 from deepcanon.techniques.probe import probe
 
 WHITENING = ("centre", "zca", "deviation")
@@ -132,7 +132,7 @@ class Recipe(engine.Recipe[Config], Encoding):
         self.encoder = Encoder(run, (self.preprocess, self.model.encoder, nn.Sigmoid()), facts)
         self.penalties = {"rho": config.rho, "beta": config.beta, "decay": config.decay}
         self.rows = functools.cache(self.prepared)
-        self.optimizer = lbfgs(self.model.parameters(), config.history)
+        self.optimizer = torch_lbfgs(self.model.parameters(), config.history)
 
     def plan(self):
         return self.config.iterations

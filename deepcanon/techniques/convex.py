@@ -4,13 +4,16 @@ Gradients are in closed form and added up over the rows of all processes; so are
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from deepcanon.engine.by_hand import OneBlasThread
+from deepcanon.engine.preprocess import Prepared
 from deepcanon.foundations.linear_regression import Triangle, merge_triangles
-from deepcanon.parts.optimizers import LBFGS, SGD
+from deepcanon.parts import optimizers
+from deepcanon.parts.lbfgs import LBFGS, AffineRows
 from deepcanon.parts.schedules import one_cycle
 from deepcanon.techniques.optimizers import set_rate
 
@@ -22,9 +25,13 @@ __all__ = [
     "descend",
     "largest_weights",
     "lbfgs",
+    "rows_of_step",
     "steepest",
     "steps_of",
+    "torch_lbfgs",
 ]
+
+SAMPLE = 1000
 
 Both = Callable[..., tuple[Tensor, Tensor, Tensor]]
 """An objective and its gradients in weight and bias: means over rows, of (weight, bias, inputs, targets, penalty by its
@@ -37,7 +44,12 @@ def lbfgs(parameters: Iterable[nn.Parameter], history: int) -> LBFGS:
     Args:
         history: pairs of differences that stand for the Hessian.
     """
-    return LBFGS(
+    return LBFGS(parameters, history=history)
+
+
+def torch_lbfgs(parameters: Iterable[nn.Parameter], history: int) -> optimizers.LBFGS:
+    """The same by torch's own, for objectives that are not convex."""
+    return optimizers.LBFGS(
         parameters,
         lr=1,
         max_iter=1,
@@ -53,7 +65,7 @@ def convex_optimizer(options: Any, parameters: Iterable[nn.Parameter]) -> Any:  
     """L-BFGS or SGD by the options `optimizer`, `history`, `learning_rate` and `momentum`."""
     if options.optimizer == "lbfgs":
         return lbfgs(parameters, options.history)
-    return SGD(parameters, options.learning_rate, options.momentum, fused=True)
+    return optimizers.SGD(parameters, options.learning_rate, options.momentum, fused=True)
 
 
 def steps_of(run: Any, options: Any, examples: int) -> int:
@@ -61,34 +73,47 @@ def steps_of(run: Any, options: Any, examples: int) -> int:
     return options.iterations if options.optimizer == "lbfgs" else run.steps_of(options.epochs, options.batch, examples)
 
 
-class Rows:
-    """What steps are taken on: SGD takes the next batch; L-BFGS this process's rows of the whole split, prepared once.
+class Rows(NamedTuple):
+    """What a step is taken on: this process's rows, how many all processes have, what inputs are to be divided by."""
 
-    Args:
-        run: gives batches, and says which rows are this process's.
-        options: `optimizer`, `batch`, `learning_rate`.
-        prepare: from raw inputs to those of the model.
+    inputs: Tensor
+    targets: Tensor
+    total: int
+    unit: float = 1.0
+
+
+def rows_of_step(run: Any, options: Any, prepared: Prepared, split: Any, optimizer: Any, step: int) -> Rows:
+    """The whole split for L-BFGS, which steps as for centred inputs if the option `centre` says so; a batch for SGD.
+
+    Bytes of pictures stay bytes: a pass over them takes less time than over prepared rows. The rate of SGD falls to 0
+    along half a cosine.
     """
+    if options.optimizer == "lbfgs":
+        unit = prepared.unit(split)
+        rows = Rows(*prepared.whole(split, raw=bool(unit)), len(split), unit or 1.0)
+        if options.centre and optimizer.basis is None:
+            optimizer.basis = AffineRows(_mean(run, rows, optimizer.param_groups[0]["params"][0].dtype))
+        return rows
+    set_rate(optimizer, options.learning_rate * one_cycle(step, run.steps, warmup=0.0))
+    taken = prepared.batch(split, options.batch)
+    return Rows(taken.x, taken.y, options.batch)
 
-    def __init__(self, run: Any, options: Any, prepare: Callable[[Tensor], Tensor]) -> None:
-        self.run, self.options, self.prepare = run, options, prepare
-        self._kept: tuple[Any, Tensor, Tensor] | None = None
 
-    def whole(self, split: Any) -> tuple[Tensor, Tensor, int]:
-        """This process's inputs and targets, and the number of rows of all processes; kept for the next call."""
-        if self._kept is None or self._kept[0] is not split:
-            mine = slice(self.run.rank, None, self.run.world)
-            self._kept = (split, self.prepare(self.run.to(split.x[mine])), self.run.to(split.y[mine]))
-        return self._kept[1], self._kept[2], len(split)
+def _mean(run: Any, rows: Rows, dtype: torch.dtype) -> Tensor:
+    """Of about a thousand of the rows of all processes, [F]: any vector near it serves as well."""
+    every = max(1, rows.total // SAMPLE)
+    mine = torch.arange(run.rank, rows.total, run.world, device=rows.inputs.device) % every == 0
+    return run.sum(rows.inputs[mine].to(dtype).sum(0)) / (-(-rows.total // every) * rows.unit)
 
-    def of_step(self, split: Any, optimizer: torch.optim.Optimizer, step: int) -> tuple[Tensor, Tensor, int]:
-        """The same of a step; the rate of SGD falls to 0 along half a cosine."""
-        run, options = self.run, self.options
-        if options.optimizer == "lbfgs":
-            return self.whole(split)
-        set_rate(optimizer, options.learning_rate * one_cycle(step, run.steps, warmup=0.0))
-        rows = run.batch(split, options.batch)
-        return self.prepare(rows.x), rows.y, options.batch
+
+class _Point(NamedTuple):
+    """An objective and its gradients, where it was taken."""
+
+    weight: Tensor
+    bias: Tensor
+    objective: Tensor
+    slopes: Tensor
+    sums: Tensor
 
 
 class Objective:
@@ -106,51 +131,49 @@ class Objective:
 
     def __init__(self, run: Any, model: Any, both: Both, **penalty: float) -> None:
         self.run, self.model, self.both, self.penalty = run, model, both, penalty
-        self._known: list[tuple[Tensor, Tensor, list[Tensor]]] = []
+        self._known: list[_Point] = []
         self._rows: tuple[Any, Any] = (None, None)
 
-    def closure(self, inputs: Tensor, targets: Tensor, count: int) -> Callable[[], Tensor]:
-        """What an optimizer calls in one step.
-
-        Args:
-            inputs, targets: this process's rows.
-            count: rows of all processes.
-        """
-        if self._rows[0] is not inputs or self._rows[1] is not targets:
-            self._rows, self._known = (inputs, targets), []
-        self._known = self._here()
-        return lambda: self._at_present(inputs, targets, count)
-
-    def _here(self) -> list[tuple[Tensor, Tensor, list[Tensor]]]:
-        """Of the points known the one where the model stands."""
+    def closure(self, rows: Rows) -> Callable[[], Tensor]:
+        """What an optimizer calls in one step; it begins where the model stands."""
+        if self._rows[0] is not rows.inputs or self._rows[1] is not rows.targets:
+            self._rows, self._known = (rows.inputs, rows.targets), []
         weight, bias = self.model.weight.detach(), self.model.bias.detach()
-        return [known for known in self._known if torch.equal(known[0], weight) and torch.equal(known[1], bias)][-1:]
+        here = [at for at in self._known if torch.equal(at.weight, weight) and torch.equal(at.bias, bias)][-1:]
+        self._known = list(here)
 
-    def _at_present(self, inputs: Tensor, targets: Tensor, count: int) -> Tensor:
-        found = self._here()
-        if not found:
-            weight, bias = self.model.weight.detach(), self.model.bias.detach()
-            share = len(inputs) / count
-            terms = self.both(weight, bias, inputs, targets, **self.penalty)
-            found = [(weight.clone(), bias.clone(), [self.run.sum(term * share) for term in terms])]
-            self._known += found
-        objective, *slopes = found[0][2]
-        self.model.weight.grad, self.model.bias.grad = (slope.clone() for slope in slopes)
-        return objective
+        def evaluate() -> Tensor:
+            at = here.pop() if here else self._evaluate(rows)
+            self.model.weight.grad, self.model.bias.grad = at.slopes.clone(), at.sums.clone()
+            return at.objective
+
+        return evaluate
+
+    def _evaluate(self, rows: Rows) -> "_Point":
+        weight, bias, unit = self.model.weight.detach(), self.model.bias.detach(), rows.unit
+        penalty = {name: value * unit * unit for name, value in self.penalty.items()}
+        with OneBlasThread():
+            objective, slopes, sums = self.both(weight / unit, bias, rows.inputs, rows.targets, **penalty)
+        terms = [objective, slopes / unit, sums]
+        if self.run.world > 1:
+            terms = [self.run.sum(term * (len(rows.inputs) / rows.total)) for term in terms]
+        point = _Point(weight.clone(), bias.clone(), *terms)
+        self._known.append(point)
+        return point
 
 
-def descend(run: Any, options: Any, optimizer: Any, model: nn.Module, closure: Any) -> dict[str, Tensor]:
+def descend(run: Any, options: Any, optimizer: Any, model: Any, closure: Any) -> dict[str, Tensor]:
     """One step of an optimizer whose closure gives a tensor; the run ends where L-BFGS has arrived."""
     loss = optimizer.step(closure)
-    gradient = steepest(model)
+    gradient = steepest(model.weight, model.bias)
     if options.optimizer == "lbfgs" and gradient <= options.tolerance:
         run.stop(f"the gradient vanishes: its largest entry is {gradient:.1e}")
     return {"loss": loss, "gradient": gradient}
 
 
-def steepest(model: nn.Module) -> Tensor:
+def steepest(*parameters: Tensor) -> Tensor:
     """The largest entry of the gradients, without its sign."""
-    return torch.stack([p.grad.abs().max() for p in model.parameters() if p.grad is not None]).max()
+    return torch.stack([p.grad.abs().max() for p in parameters if p.grad is not None]).max()
 
 
 def largest_weights(

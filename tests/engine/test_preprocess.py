@@ -5,7 +5,7 @@ import torch
 
 from deepcanon.data.splits import Dataset, Split
 from deepcanon.engine import preprocess
-from deepcanon.engine.preprocess import input_facts, input_transform, prepared_batches
+from deepcanon.engine.preprocess import Prepared, input_facts, input_transform
 from deepcanon.engine.run import Run
 from deepcanon.settings import Settings
 
@@ -49,9 +49,33 @@ def test_prepared_batches_are_prepared_rows(kept, ordered, monkeypatch):
     transform.register_forward_hook(lambda module, inputs, output: counted.append(len(output)))
     if not kept:
         monkeypatch.setattr(preprocess, "KEPT", 0)
-    batch = prepared_batches(run, transform)
+    prepared = Prepared(run, transform)
     for step in range(4):
         run.step = step
-        rows, expected = batch(6), run.batch(split, 6)
+        rows, expected = prepared.batch(split, 6), run.batch(split, 6)
         assert torch.equal(rows.x, transform[0](expected.x)) and torch.equal(rows.y, expected.y)
     assert counted == ([20] if kept else [6] * 4)
+
+
+def test_the_rows_of_a_process_are_prepared_once():
+    split, run = (
+        Split(PIXELS + torch.arange(4, dtype=torch.uint8).view(4, 1, 1, 1), torch.arange(4)),
+        Run(Settings(device="cpu")),
+    )
+    run.rank, run.world = 1, 2
+    transform, counted = input_transform(input_facts(Dataset("images", {"train": split}, {}))), []
+    transform.register_forward_hook(lambda module, inputs, output: counted.append(len(output)))
+    prepared = Prepared(run, transform)
+    first, again, raw = prepared.whole(split), prepared.whole(split), prepared.whole(split, raw=True)
+    assert first.x is again.x and counted == [2]
+    assert torch.equal(first.x, transform(split.x[1::2])) and torch.equal(first.y, split.y[1::2])
+    assert torch.equal(raw.x, split.x[1::2].flatten(1)) and raw.x is prepared.whole(split, raw=True).x
+
+
+@pytest.mark.parametrize(
+    ("shift", "scale", "unit"), [([0.0], [255.0], 255.0), ([0.0, 0.0], [2.0, 3.0], 0.0), ([1.0], [255.0], 0.0)]
+)
+def test_bytes_have_a_unit_where_they_are_divided_by_one_number_only(shift, scale, unit):
+    transform = input_transform({"shift": torch.tensor(shift), "scale": torch.tensor(scale)})
+    prepared = Prepared(Run(Settings(device="cpu")), transform)
+    assert prepared.unit(Split(PIXELS)) == unit and prepared.unit(Split(PIXELS.float())) == 0

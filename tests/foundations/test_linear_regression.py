@@ -16,7 +16,7 @@ from deepcanon.foundations.linear_regression import (
     solve_triangle,
     triangle,
 )
-from deepcanon.parts.optimizers import LBFGS
+from deepcanon.parts.lbfgs import LBFGS
 
 
 @pytest.fixture

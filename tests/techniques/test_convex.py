@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from deepcanon.data.splits import Split
+from deepcanon.engine.preprocess import Prepared
 from deepcanon.foundations.linear_regression import linear_both, linear_objective, merge_triangles, triangle
 from deepcanon.techniques import convex
 
 X, Y = torch.randn(7, 3, dtype=torch.float64), torch.randn(7, 1, dtype=torch.float64)
-ALONE = SimpleNamespace(sum=lambda value: value)
+ALONE = SimpleNamespace(sum=lambda value: value, world=1)
 
 
 def test_shares_of_several_processes_add_up_to_gradient_and_objective():
@@ -23,7 +24,8 @@ def test_shares_of_several_processes_add_up_to_gradient_and_objective():
         slopes = [torch.zeros_like(p) for p in model.parameters()]
         for rank in range(world):
             mine = slice(rank, None, world)
-            total = total + convex.Objective(ALONE, model, linear_both, ridge=0.3).closure(X[mine], Y[mine], len(X))()
+            run, rows = SimpleNamespace(sum=lambda value: value, world=world), convex.Rows(X[mine], Y[mine], len(X))
+            total = total + convex.Objective(run, model, linear_both, ridge=0.3).closure(rows)()
             slopes = [s + p.grad for s, p in zip(slopes, model.parameters(), strict=True)]
         found.append([total, *slopes])
     model.zero_grad()
@@ -38,25 +40,35 @@ def test_options_choose_the_optimizer_its_rows_and_its_steps():
     split = Split(X, Y)
     batch = SimpleNamespace(x=X[:2], y=Y[:2])
     run = SimpleNamespace(
-        rank=1, world=2, steps=10, to=lambda value: value, batch=lambda split, size: batch,
+        rank=1, world=2, steps=10, device=X.device, to=lambda value: value, batch=lambda split, size: batch,
+        sum=lambda value: value,
         steps_of=lambda epochs, batch, examples: epochs * (examples // batch),
     )  # fmt: skip
     options = SimpleNamespace(
-        optimizer="lbfgs", history=4, iterations=9, batch=2, epochs=5, learning_rate=0.5, momentum=0.9
+        optimizer="lbfgs", history=4, iterations=9, batch=2, epochs=5, learning_rate=0.5, momentum=0.9, centre=False
     )
     parameters = [torch.nn.Parameter(torch.zeros(3))]
     descent = convex.convex_optimizer(options, parameters)
-    assert descent.param_groups[0]["history_size"] == 4 and descent.param_groups[0]["max_iter"] == 1
-    prepared = []
-    rows = convex.Rows(run, options, lambda x: prepared.append(len(x)) or 2 * x)
+    assert descent.param_groups[0]["history"] == 4 and descent.param_groups[0]["iterations"] == 1
+    seen = []
+
+    class Twice(torch.nn.Module):
+        def forward(self, x):
+            return seen.append(len(x)) or 2 * x
+
+    prepared = Prepared(run, Twice())
     for step in range(3):
-        x, y, count = rows.of_step(split, descent, step)
-        assert torch.equal(x, 2 * X[1::2]) and torch.equal(y, Y[1::2]) and count == 7
-    assert prepared == [3] and convex.steps_of(run, options, 7) == 9
+        rows = convex.rows_of_step(run, options, prepared, split, descent, step)
+        assert torch.equal(rows.inputs, 2 * X[1::2]) and torch.equal(rows.targets, Y[1::2])
+        assert (rows.total, rows.unit) == (7, 1.0)
+    assert seen == [3] and convex.steps_of(run, options, 7) == 9 and descent.basis is None
+    options.centre = True
+    convex.rows_of_step(run, options, prepared, split, descent, 3)
+    torch.testing.assert_close(descent.basis.mean, 2 * X[1::2].float().sum(0) / 7)
     options.optimizer = "sgd"
     descent = convex.convex_optimizer(options, parameters)
-    x, _, count = convex.Rows(run, options, lambda x: 2 * x).of_step(split, descent, 5)
-    assert torch.equal(x, 2 * X[:2]) and count == 2 and convex.steps_of(run, options, 7) == 15
+    rows = convex.rows_of_step(run, options, prepared, split, descent, 5)
+    assert rows.total == 2 and convex.steps_of(run, options, 7) == 15
     assert descent.param_groups[0]["lr"] == pytest.approx(0.25), "half a cosine, half way"
 
 
@@ -72,10 +84,10 @@ def test_an_iteration_of_lbfgs_can_stop_between_any_two():
                 saved, descent = descent.state_dict(), convex.lbfgs(model.parameters(), 4)
                 descent.load_state_dict(saved)
             for _ in range(20 // calls):
-                descent.step(objective.closure(X, Y, len(X)))
+                descent.step(objective.closure(convex.Rows(X, Y, len(X))))
         ends.append(model.weight.detach().clone())
     assert torch.equal(*ends)
-    assert convex.steepest(model) < 1e-3
+    assert convex.steepest(*model.parameters()) < 1e-3
 
 
 @pytest.mark.parametrize("count", [1, 7, 1024, 2500])
@@ -107,14 +119,39 @@ def test_no_point_is_computed_twice():
     model = torch.nn.Linear(3, 1, dtype=torch.float64)
     descent, objective = convex.lbfgs(model.parameters(), 4), convex.Objective(ALONE, model, both, ridge=0.1)
     for _ in range(8):
-        descent.step(objective.closure(X, Y, len(X)))
+        descent.step(objective.closure(convex.Rows(X, Y, len(X))))
         slope = model.weight.grad.clone()
     assert len(asked) == len(set(asked)) and 8 <= len(asked) <= 16
     other = X.clone()
-    objective.closure(other, Y, len(X))()
-    assert len(asked) == len(set(asked)) + 1, "other rows are computed again"
+    objective.closure(convex.Rows(other, Y, len(X)))()
+    assert len(asked) == len(set(asked)) + 1, "nothing is kept of other rows"
     assert torch.equal(model.weight.grad, linear_both(model.weight.detach(), model.bias.detach(), X, Y, ridge=0.1)[1])
     assert slope.shape == model.weight.shape
+
+
+@pytest.mark.parametrize("name", ["softmax", "logistic"])
+def test_bytes_give_what_prepared_rows_give(name):
+    module = importlib.import_module(f"deepcanon.foundations.{name}_regression")
+    pixels = torch.randint(0, 256, (2500, 6), dtype=torch.uint8)
+    model = torch.nn.Linear(6, 3, dtype=torch.float64)
+    if name == "logistic":
+        model.weight, model.bias = (torch.nn.Parameter(p[0].detach()) for p in (model.weight, model.bias))
+    both, labels = getattr(module, f"{name}_both"), torch.arange(2500) % 2
+    found = []
+    for rows in (convex.Rows(pixels, labels, 2500, 255.0), convex.Rows(pixels.double() / 255, labels, 2500)):
+        value = convex.Objective(ALONE, model, both, decay=0.3).closure(rows)()
+        found.append([value, model.weight.grad, model.bias.grad])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-13)
+
+
+def test_every_process_counts_its_own_of_the_rows_that_give_the_mean():
+    rows = torch.randint(0, 256, (5003, 4), dtype=torch.uint8)
+    parts = []
+    for rank in range(3):
+        run = SimpleNamespace(rank=rank, world=3, sum=lambda value: value)
+        parts.append(convex._mean(run, convex.Rows(rows[rank::3], rows[rank::3, 0], len(rows), 255.0), torch.float64))
+    torch.testing.assert_close(sum(parts), rows[::5].double().mean(0) / 255)
 
 
 def test_factors_of_processes_count_every_row_once():
