@@ -5,7 +5,8 @@ against softmax regression at the best of some penalties. Data: images, document
 columns of a table, with classes. Training examples lie in disjoint groups; a task takes those of
 one: some to train, some to choose the penalty, others to judge. Intervals are over the groups.
 Metric: difference of the errors, below 0 with few examples and above 0 with many (Ng and Jordan,
-most of their data sets); RESULTS. A minute on one core.
+most of their data sets); ours: MNIST in pairs crosses at 12 to 18 examples, sentences of film
+reviews do not cross up to 1,024. A minute on one core.
 
     deepcanon train generative-versus-discriminative --data digits
 """
