@@ -2,10 +2,9 @@
 
 Task: the probability of one of two classes, linear in pixels in [0, 1] (or standardised columns),
 with an L2 penalty in scikit-learn's convention. Data: of sets with more classes, `--classes` picks
-two. Metric: test accuracy; MNIST 0 against 1 with C = 1: 0.99953, one mistake in 2,115 images; the
-embedded letters E against F, in typefaces that training never saw: 0.9635.
+two. Metric: test accuracy; MNIST 0 against 1 with C = 1: 0.99953, one mistake in 2,115 images.
 Without a penalty, data that a plane separates have no best fit: the run detects this, says so and
-stops. Seconds.
+stops. Seconds. Embedded letters, E against F: 0.9635.
 
     deepcanon train logistic-regression --data mnist --classes 0 1
 """
@@ -44,10 +43,9 @@ class Config(Images, Tables, Convex):
 FULL = Config(classes=("0", "1"), valid_share=0.0)
 SGD = replace(FULL, optimizer="sgd", learning_rate=3.0, epochs=100)
 SETTINGS = {"data": "mnist", "threads": 1}
-LETTERS = {"data": "letters", "options": {"classes": ("E", "F"), "penalty": 100.0}}
 PRESETS = {
     "smoke": (Config(), {"data": "digits", "steps": 20}),
-    "default": (Config(), LETTERS),
+    "default": (Config(), {"data": "letters", "options": {"classes": ("E", "F"), "penalty": 1e2}}),
     "paper": (Config(classes=("0", "1"), valid_share=0.0), {"data": "mnist"}),
     "verify:mnist": (FULL, SETTINGS),
     "verify:mnist-sgd": (SGD, SETTINGS),

@@ -4,8 +4,7 @@ Task: a density of bags of words. Data: documents, of which the most frequent wo
 Metric: perplexity per word, exact with up to 16 hidden units, on the test split also by AIS with a
 Z for each length. On `planted-topics` ours is 16.7, that of their source 16.6; on sentences of film
 reviews 370, and 386 of latent Dirichlet allocation with 50 topics (`--baseline-topics 50`). On 20
-Newsgroups, not tried here, 953 against 1091 (Salakhutdinov and Hinton 2009, table 1). A minute on
-one core.
+Newsgroups, not tried here, 953 against 1091 (Salakhutdinov and Hinton 2009, table 1). A minute.
 
     deepcanon train replicated-softmax --data rt-polarity
 """

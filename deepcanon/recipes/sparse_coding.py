@@ -1,11 +1,11 @@
 """A dictionary of image patches in which each patch is a sum of few atoms: sparse coding by FISTA.
 
-Task: an overcomplete dictionary whose codes are mostly 0. Data: images, best as patches
-(`--patch 12`): each without its mean, whitened (ZCA) and with standard deviation 1, the unit of
-the sparsity weight. A step is one mini-batch: codes inferred to convergence, then every atom.
-Metric: the share of atoms that are localised, oriented and band-pass, by the Gabor function that
-fits them; ours 0.87 for 192 atoms of BSDS patches, and 0 for the principal components of the same
-patches. Half a minute on one core.
+Task: an overcomplete dictionary whose codes are mostly 0. Data: images, best as patches (`--patch
+12`): each without its mean, whitened (ZCA) and with standard deviation 1, the unit of the sparsity
+weight. A step is one mini-batch: codes inferred to convergence, then every atom. Metric: the share
+of atoms that are localised, oriented and band-pass, by the Gabor function that fits them; ours 0.87
+for 192 atoms of BSDS patches, and 0 for the principal components of the same patches. Half a
+minute.
 
     deepcanon train sparse-coding --data photos --patch 12
 """

@@ -5,8 +5,7 @@ number columns of a table (raw: as they are), or images (raw: pixels in [0, 1]).
 after equal steps, and the steps until the validation error falls to a given value; mean and
 deviation of the training pixels, MNIST 0.13066 and 0.30811, Fashion-MNIST 0.28604 and 0.35302. The
 paper gives no error; ours: columns of different size need it (12 % error become 3 % on
-breast-cancer), while MNIST's pixels in [0, 1] train as well as standardised ones. Ten seconds on
-one core.
+breast-cancer), while MNIST's pixels in [0, 1] train as well as standardised ones. Ten seconds.
 
     deepcanon train standardization --data breast-cancer
 """

@@ -4,8 +4,7 @@ Task: vectors that tell the words near a word from noise words. Data: a text, wo
 blanks; sets of the catalogue may be joined by a +. Metrics: the held-out loss; rank correlation of
 w.c with the PMI - log k that it factorises, and of cosines with people's scores of pairs; share of
 analogies that 3CosAdd answers. Ours in docs/results; the paper's 61 % of analogies takes a billion
-words: not run. `predict` gives the nearest words of a line, or completes "a b c ?". Ten minutes;
-on the words of Python's help, the default, ten seconds and a PMI correlation of 0.56.
+words: not run. `predict` gives the nearest words of a line, or completes "a b c ?". Ten minutes.
 
     deepcanon train word2vec --data ptb+brown --lowercase --similarities wordsim353
 """
