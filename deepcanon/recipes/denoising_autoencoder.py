@@ -64,10 +64,9 @@ class Config(Images, Tables, Batches, Schedule, Activation):
 FREE = Config(hidden=300, activation="relu", tied=False, batch=256)
 NOISY = replace(FREE, corruption="gaussian", amount=0.25, measured=0.25)
 CURVE = {"data": "winding-curve", "steps": 6000, "threads": 1}
-LETTERS = {"data": "letters", "options": {"hidden": 200, "epochs": 5}}
 PRESETS = {
     "smoke": (Config(hidden=40, batch=64), {"data": "digits", "steps": 60}),
-    "default": (Config(hidden=100, batch=64, epochs=100), LETTERS),
+    "default": (Config(hidden=200, batch=64, epochs=100), {"data": "letters", "steps": 4_685}),
     "paper": (Config(), {"data": "mnist"}),
     "verify:curve": (NOISY, CURVE),
     "verify:curve-identity": (replace(NOISY, amount=0.0), CURVE),

@@ -62,10 +62,9 @@ class Config(
 
 
 CHOSEN = Config(valid_share=0.0)
-LETTERS = {"data": "letters", "options": {"hidden": (256, 256), "batch": 128, "epochs": 8}}
 PRESETS = {
     "smoke": (Config(hidden=(32, 32), batch=64), {"data": "digits", "steps": 60}),
-    "default": (Config(hidden=(128, 128), batch=64), LETTERS),
+    "default": (Config(hidden=(256, 256), batch=128), {"data": "letters", "steps": 3_744}),
     "paper": (Config(), {"data": "mnist"}),
     "verify:mnist": (CHOSEN, {"data": "mnist", "steps": 4680, "threads": 1}),
 }

@@ -5,7 +5,7 @@ zero. Metric: test accuracy; MNIST 92.2 % (UFLDL's exercise, 100 iterations of L
 The verify preset repeats that exercise: 100 iterations with a memory of 10 pairs, not centred, stop
 short of the minimum (0.2610 on MNIST; SGD's 20 passes end at 0.2597), so its objective is compared
 with another implementation of the same procedure; centred steps get there in 44. The figure
-`temperature` shows what dividing the logits by T does to loss and calibration. Embedded letters 79 %.
+`temperature` shows what dividing the logits by T does to loss and calibration. Letters: 79 %.
 
     deepcanon train softmax-regression --data mnist
 """

@@ -67,13 +67,15 @@ RUN = {"data": "mnist", "threads": 1}
 EXERCISE = Config(valid_share=0.0)
 FEW = replace(EXERCISE, labels=600, weight_decay=0.1)
 DEEP = replace(EXERCISE, hidden=(500, 500, 500), labels=10_000)
-LETTERS = {"data": "letters", "options": {"hidden": (200, 100), "epochs": 6}}
 PRESETS = {
     "smoke": (
         Config(hidden=(32, 24), batch=64, learning_rate=0.02),
         {"data": "digits", "steps": 100},
     ),
-    "default": (Config(hidden=(100, 50), batch=64, epochs=60), LETTERS),
+    "default": (
+        Config(hidden=(200, 100), batch=64, epochs=60),
+        {"data": "letters", "steps": 5_622},
+    ),
     "paper": (Config(corruption=0.0), {"data": "mnist"}),
     "verify:mnist": (EXERCISE, {**RUN, "steps": 240 * 40}),
     "verify:labels-600": (FEW, {**RUN, "steps": 240 * 25}),
