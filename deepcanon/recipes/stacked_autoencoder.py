@@ -72,10 +72,7 @@ PRESETS = {
         Config(hidden=(32, 24), batch=64, learning_rate=0.02),
         {"data": "digits", "steps": 100},
     ),
-    "default": (
-        Config(hidden=(200, 100), batch=64, epochs=60),
-        {"data": "letters", "steps": 5_622},
-    ),
+    "default": (Config(hidden=(200, 100), batch=64), {"data": "letters", "steps": 5_622}),
     "paper": (Config(corruption=0.0), {"data": "mnist"}),
     "verify:mnist": (EXERCISE, {**RUN, "steps": 240 * 40}),
     "verify:labels-600": (FEW, {**RUN, "steps": 240 * 25}),
