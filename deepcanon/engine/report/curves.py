@@ -40,7 +40,8 @@ def curves_of(runs: list[RunFiles]) -> str:
                 (found for run in runs for key in reversed(group) if (found := run.metric(key))[0]), ("", "", "")
             )
             charts.append(_chart_card(metric, lines, len(charts), *known))
-    return f"<div class='charts'>{''.join(charts)}</div>" if charts else ""
+    three = " three" if len(charts) == 3 else ""
+    return f"<div class='charts{three}'>{''.join(charts)}</div>" if charts else ""
 
 
 def _chart_card(metric: str, lines: list[Line], index: int, sentence: str, unit: str, better: str) -> str:

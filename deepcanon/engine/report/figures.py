@@ -69,8 +69,10 @@ def figures_of(run: RunFiles, folder: str) -> str:
         said = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
         card += f"<figure>{enlarging(latest, f'{folder} {name}')}{said}</figure>{_earlier(files[:-1], name)}</div>"
         blocks.append((wide, card))
-    blocks.sort(key=lambda block: block[0])  # narrow cards first, so that they stand in pairs
-    return f"<div class='pictures'>{''.join(card for _, card in blocks)}</div>" if blocks else ""
+    narrow, broad = ([card for wide, card in blocks if wide == kind] for kind in (False, True))
+    if len(narrow) % 2:  # cards stand in pairs; one that is left takes the whole width, its earlier ones on the right
+        narrow[-1] = narrow[-1].replace("class='picture'", "class='picture wide-one lone'", 1)
+    return f"<div class='pictures'>{''.join([*narrow, *broad])}</div>" if blocks else ""
 
 
 def _drawn(path: Path, name: str) -> tuple[str, str, bool]:

@@ -86,12 +86,16 @@ code,pre{font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 .line.d1{stroke-dasharray:7 4}
 .line.d2{stroke-dasharray:2 4}
 .ring{fill:none;stroke:var(--line);stroke-width:1.6}
+.three{grid-template-columns:repeat(auto-fill,minmax(min(330px,100%),1fr))}
+.three .fig text{font-size:13px}
 .pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(400px,100%),1fr));
   gap:16px;align-items:start;grid-auto-flow:dense}
 .picture,.verdict .sample{min-width:0;background:var(--paper);border:1px solid var(--rule);border-radius:12px;
   padding:14px}
 .picture h3{margin:0 0 8px}
 .wide-one{grid-column:1/-1}
+.lone{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(400px,100%),1fr));gap:0 28px}
+.lone h3{grid-column:1/-1}
 figure{margin:0;min-width:0}
 .canvas{display:block;cursor:zoom-in;overflow-x:auto}
 .panels{display:grid;gap:14px;align-items:start;
