@@ -11,6 +11,8 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import record
+from deepcanon import heads
+from deepcanon.resolving import resolve
 
 
 def test_the_environment_holds_no_blas_back():
@@ -71,3 +73,16 @@ def test_rows_are_merged_by_peer_and_unit_with_their_conditions(tmp_path, capsys
     names = {"processor", "instructions", "flags", "threads", "blas", "load", "torch", "numpy"}
     assert set(last["conditions"]) == names and len(last["conditions"]["load"]) == 2
     assert "ratio 2.50 (2.00 to 3.00)" in capsys.readouterr().out
+
+
+def test_the_steady_state_of_every_recipe_by_gradients_is_recorded():
+    names = [stem.replace("_", "-") for stem in heads.stems()]
+    names = [name for name in names if resolve(name)[1].Recipe.parallel == "gradients"]
+    found = json.loads((ROOT / "docs" / "results" / "steady.json").read_text())["benchmark"]
+    rows = {name: [row for row in found if row["unit"].startswith(f"{name},")] for name in names}
+    assert not [name for name, of in rows.items() if not of]
+    for row in (row for of in rows.values() for row in of):
+        steady = row["steady"]
+        # The demand: no page faults in a step or an evaluation once the heap has its size. A handful is a timer's.
+        assert steady["step"]["faults"] < 5 and (not steady["evaluation"] or steady["evaluation"]["faults"] < 50), row
+        assert {"forward"} < set(steady["us"]) and row["target"] == 1.0

@@ -1,0 +1,285 @@
+"""Steady state of our own recipes: page faults, system time, and what an example costs in training and in inference.
+
+Every recipe that is trained by gradients, at its default preset and at that of its paper, and others that answer
+`predict` or `encode`. Each is trained by `deepcanon.train` in a fresh process with the default settings of the
+allocator, one thread, in fp32 (what is marked bf16 in bf16). Counted are minor page faults (`ru_minflt`) and system
+time within `Recipe.step` and `Recipe.evaluate`, in the second half of the run: a heap needs some steps until it has
+its size, those of L-BFGS a hundred. Then the run is loaded, and in turn are timed: the forward of a training step (raw
+rows of the recipe's batch prepared and given to the module, with gradients), an evaluation, and each verb at 128 and at
+1,000 rows. An example is a row, of language models a token. The peer of inference is that forward; where there is none
+(closed forms, counts), the peer of 1,000 rows are 128. Answers of `predict` are dictionaries, which cost half a
+microsecond each whatever the network.
+
+    make bench NAME=steady          (data under $DEEPCANON_DATA; names as arguments choose recipes)
+"""
+
+import functools
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from record import RESULTS, interleaved, ratio, record
+
+import deepcanon
+from deepcanon.data import Inputs
+from deepcanon.engine import contract
+from deepcanon.parts.recurrence import streams
+from deepcanon.resolving import resolve
+from deepcanon.sequence import rnn_lm
+
+# name -> [(preset, steps)]; a step of some takes long
+GRADIENTS = {
+    "autoencoder": [("default", 60), ("paper", 24)],
+    "convnet": [("default", 60), ("paper", 60), ("bf16", 60)],
+    "denoising-autoencoder": [("default", 60), ("paper", 24)],
+    "gan": [("default", 24), ("bf16", 12)],
+    "learning-curves": [("default", 60), ("paper", 60)],
+    "logistic-regression": [("default", 60), ("paper", 60)],
+    "mlp": [("default", 300), ("paper", 60), ("bf16", 60)],
+    "rbm": [("default", 60), ("paper", 24)],
+    "replicated-softmax": [("default", 24)],
+    "rica": [("default", 120), ("paper", 12)],
+    "rnn-lm": [("default", 24), ("paper", 24), ("words", 24)],
+    "softmax-regression": [("default", 60), ("paper", 24)],
+    "sparse-autoencoder": [("default", 200), ("paper", 24)],
+    "stacked-autoencoder": [("default", 120), ("paper", 120)],
+}
+OTHERS = {
+    "ica": [("default", 12)],
+    "linear-regression": [("default", 1)],
+    "naive-bayes": [("default", 1), ("paper", 1), ("films", 1)],
+    "ngram-lm": [("default", 1), ("paper", 1)],
+    "pca": [("default", 2), ("paper", 4)],
+    "sparse-coding": [("default", 6)],
+    "word2vec": [("default", 24)],
+}
+PTB = {"data": "ptb", "unit": "words", "hidden": 200, "batch": 20, "window": 35}
+SPECIAL = {  # (preset, other options)
+    ("naive-bayes", "films"): ("default", {"data": "rt-polarity"}),
+    ("rnn-lm", "words"): ("default", PTB),
+    **{(name, "bf16"): ("paper", {"precision": "bf16"}) for name in ("convnet", "gan", "mlp")},
+}
+BY_DRAWING = ("rnn-lm", "rbm", "replicated-softmax")  # whose samples take many passes
+FEW, MANY, MOST = 128, 1_000, 8_192
+WITHIN = 1.2  # an example of 1,000 rows against one of 128
+ROUNDS, SLOW = 5, 3.0  # CPU seconds of a round from which three must do
+
+
+def usage():
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_minflt, used.ru_stime, used.ru_stime + used.ru_utime
+
+
+class Watch:
+    """Page faults, system time and CPU time of each call of a method."""
+
+    def __init__(self, owner, name):
+        self.calls, inner = [], getattr(owner, name)
+
+        def watched(*arguments):
+            before = usage()
+            found = inner(*arguments)
+            self.calls.append([after - then for after, then in zip(usage(), before, strict=True)])
+            return found
+
+        setattr(owner, name, watched)
+
+    def steady(self):
+        """Of the second half of the calls: faults, share of system time, milliseconds; None without calls."""
+        if not self.calls:
+            return None
+        faults, system, seconds = zip(*self.calls[len(self.calls) // 2 :], strict=True)
+        return {
+            "faults": statistics.median(faults),
+            "mean_faults": round(statistics.mean(faults), 1),
+            "system": round(sum(system) / max(sum(seconds), 1e-9), 3),
+            "ms": round(1e3 * statistics.median(seconds), 3),
+        }
+
+
+def forward_of(trained):
+    """(what a training step's forward computes, of how many examples), or None."""
+    recipe, run, config = trained.recipe, trained.recipe.run, trained.config
+    if recipe.parallel != "gradients":
+        return None
+    name, batch = trained.name, getattr(config, "batch", 0)
+    if name == "rnn-lm":
+        x, y = streams(recipe.tokens("train"), recipe.facts["streams"])
+        x, y = x[:, : config.window], y[:, : config.window]
+        return lambda: rnn_lm.window_nll(recipe.model, x, y, None), x.numel()
+    if name == "gan":
+        return lambda: recipe.model(torch.randn(batch, config.noise)), batch
+    train = run.data["train"]
+    count = min(len(train), batch or MOST)
+    if name == "replicated-softmax":
+        rows = recipe.split("train").take(torch.arange(count)).x.to(recipe.model.weight)
+        return lambda: recipe.model(rows), count
+    raw = train.x[:count]
+    if hasattr(recipe, "classifier"):
+        return lambda: recipe.classifier.model(recipe.classifier.prepare(raw)), count
+    if hasattr(recipe, "encoder") and not hasattr(recipe, "reconstructor"):
+        inside = torch.nn.Sequential(*recipe.encoder.layers)
+        return lambda: inside(raw), count
+    return lambda: recipe.model(recipe.preprocess(raw)), count
+
+
+def inputs_of(trained):
+    """{rows: (inputs, examples)} of the verbs."""
+    data = trained.recipe.run.data
+    split = data["train"]
+    if data.kind in ("text", "documents"):
+        lines = split.x if data.kind == "documents" else [line for line in split.x.splitlines() if len(line) > 3]
+        made = {rows: [lines[i % len(lines)] for i in range(rows)] for rows in (FEW, MANY)}
+        read = getattr(trained.recipe, "read", None)
+        return {rows: (texts, sum(len(read(t)) - 1 for t in texts) if read else rows) for rows, texts in made.items()}
+    return {rows: (split.x[:rows] if len(split.x) >= rows else None, rows) for rows in (FEW, MANY)}
+
+
+def calls_of(trained, trained_by_gradients):
+    """(verb, rows, call, examples) of the verbs whose work is a forward: what is drawn step by step has none."""
+    recipe = trained.recipe
+    draws = isinstance(recipe, contract.Generates) and trained_by_gradients and trained.name not in BY_DRAWING
+    known = {"predict": trained.answer, "encode": trained.codes}
+    for rows, (values, count) in inputs_of(trained).items():
+        if draws:
+            yield "generate", rows, functools.partial(trained.generate, count=rows), rows
+        if values is None:
+            continue
+        for verb, answer in known.items():
+            if isinstance(recipe, contract.VERBS[verb]):
+                if isinstance(values, list):  # texts; lines that are given are read as paths
+                    yield verb, rows, functools.partial(answer, Inputs([""] * rows, values)), count
+                else:
+                    yield verb, rows, functools.partial(getattr(trained, verb), values), count
+
+
+def measure(name, preset, steps):
+    first, given = SPECIAL.get((name, preset), (preset, {}))
+    recipe_class = resolve(name)[1].Recipe
+    with tempfile.TemporaryDirectory() as folder:
+        step, evaluation = Watch(recipe_class, "step"), Watch(recipe_class, "evaluate")
+        out = Path(folder) / "run"
+        every = {"evaluate_every": max(1, steps // 6), "log_every": max(1, steps // 6)}
+        options = {"precision": "fp32", "threads": 1, **every, **given}
+        trained = deepcanon.train(name, preset=first, out=out, steps=steps, quiet=True, **options)
+        recipe, config = trained.recipe, trained.config
+        found = {"data": trained.data, "step": step.steady(), "evaluation": evaluation.steady()}
+        work, examples = {}, {}
+        forward = forward_of(trained)
+        if forward:
+            compute, count = forward
+
+            def training():
+                for module in contract.modules_of(recipe):
+                    module.train()
+                with recipe.run.autocast(), torch.enable_grad():
+                    compute()
+                for module in contract.modules_of(recipe):
+                    module.eval()
+
+            work["forward"], examples["forward"] = training, count
+        for verb, rows, call, count in calls_of(trained, forward is not None):
+            work[f"{verb} {rows}"], examples[f"{verb} {rows}"] = call, count
+        there = recipe.splits or tuple(recipe.run.data.splits)
+        split = next(split for split in ("valid", "train") if split in there)
+        if split in recipe.run.data.splits and not isinstance(recipe.run.data[split].x, str):
+            work["evaluate"] = lambda: trained.evaluate(split)
+            examples["evaluate"] = len(recipe.run.data[split])
+
+        def timed(key):
+            before, repeats = time.process_time(), 0
+            while repeats == 0 or time.process_time() - before < 0.05:
+                work[key]()
+                repeats += 1
+            return 1e6 * (time.process_time() - before) / repeats / examples[key]
+
+        began = time.process_time()
+        for call in work.values():
+            call()
+        rounds = ROUNDS if time.process_time() - began < SLOW else 3
+        found["us"] = interleaved({key: (lambda key=key: timed(key)) for key in work}, rounds)
+        found["verb faults"] = {}
+        for key, call in work.items():
+            watched = []
+            for _ in range(3):
+                before = usage()[0]
+                call()
+                watched.append(usage()[0] - before)
+            found["verb faults"][key] = statistics.median(watched)
+        found["batch"] = getattr(config, "batch", None)
+        found["precision"] = trained.content["settings"].precision
+    return found
+
+
+def fresh(name, preset, steps):
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).resolve()), "--measure", name, preset, str(steps)],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        print(f"{name} {preset}: {done.stderr.strip().splitlines()[-1]}", flush=True)
+        return None
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def words(steady):
+    """What was counted, for the table."""
+    evaluated, us = steady["evaluation"], steady["us"]
+    said = f"faults a step {steady['step']['faults']:g}"
+    said += f", an evaluation {evaluated['faults']:g}" if evaluated else ""
+    said += f", system time {100 * steady['step']['system']:.1f} %; us"
+    said += f" forward {us['forward']:.3g}," if "forward" in us else ""
+    verbs = [key.split()[0] for key in us if key.endswith(f" {FEW}")]
+    return f"{said} at {FEW} and {MANY:,} rows " + ", ".join(
+        f"{verb} {us[f'{verb} {FEW}']:.3g}, {us[f'{verb} {MANY}']:.3g}" for verb in verbs if f"{verb} {MANY}" in us
+    )
+
+
+def row_of(name, preset, found):
+    """The row of a recipe: its slowest verb against the forward of its step, and what was counted; None without one."""
+    us = found["us"]
+    many = [key for key in us if key.endswith(f" {MANY}")]
+    if not many:
+        return None
+    middle = {key: statistics.median(values) for key, values in us.items()}
+    slowest = max(many, key=middle.__getitem__)
+    verb, data = slowest.split()[0], found["data"] or "a task"
+    peer = "forward" if "forward" in us else f"{verb} {FEW}"
+    steady = {"step": found["step"], "evaluation": found["evaluation"], "inference_faults": found["verb faults"]}
+    steady["us"] = {key: round(value, 3) for key, value in middle.items()}
+    return {
+        "peer": "the forward of its training step" if peer == "forward" else f"{verb} of {FEW} rows",
+        "version": "",
+        "ours": middle[slowest],
+        "peers": middle[peer],
+        "unit": f"{name}, {preset}: us an example of {verb} at {MANY} rows",
+        "ratio": ratio(us[slowest], us[peer], larger_is_better=False),
+        "target": 1.0 if peer == "forward" else round(1 / WITHIN, 2),
+        "quality": f"{data}, batch {found['batch'] or 'all'}, {found['precision']}; {words(steady)}",
+        "steady": steady,
+    }
+
+
+def main(names):
+    chosen = {name: presets for name, presets in {**GRADIENTS, **OTHERS}.items() if not names or name in names}
+    longest = max(map(len, chosen.values()))
+    for place in range(longest):  # the quick ones first
+        for name, (preset, steps) in ((name, of[place]) for name, of in chosen.items() if len(of) > place):
+            found = fresh(name, preset, steps)
+            row = found and row_of(name, preset, found)
+            if row:
+                record("steady", [row], RESULTS)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--measure"]:
+        print(json.dumps(measure(sys.argv[2], sys.argv[3], int(sys.argv[4]))))
+    else:
+        main(sys.argv[1:])
