@@ -153,7 +153,7 @@ def part(split: Split, rows: Tensor) -> Split:
             StreamedPixels([split.x.paths[i] for i in rows.tolist()], split.x.size, split.x.channels, split.x.levels),
             y,
         )
-    return Split(split.x[rows], y)
+    return Split(split.x.index_select(0, rows), y)
 
 
 def finish(

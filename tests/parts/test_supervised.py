@@ -9,6 +9,16 @@ from deepcanon.parts.schedules import one_cycle
 from deepcanon.parts.standardize import Standardize, channel_statistics, unit_pixels
 
 
+def test_channel_statistics_of_bytes_are_those_of_their_numbers():
+    x = torch.randint(256, (40, 3, 5, 7), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    x[:, 2] = 255
+    for batches in (x.split(9), [x]):
+        mean, scale = channel_statistics(batches)
+        expected = x.double().transpose(0, 1).flatten(1)
+        torch.testing.assert_close(mean, expected.mean(1).float(), atol=0, rtol=0)
+        torch.testing.assert_close(scale, expected.std(1, correction=0).float(), atol=0, rtol=0)
+
+
 def test_channel_statistics_broadcast_over_pixels():
     x = torch.randint(0, 256, (4, 3, 5, 6), dtype=torch.uint8)
     mean, std = x.float().mean((0, 2, 3)), x.float().std((0, 2, 3))
