@@ -17,12 +17,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-__all__ = ["Derivatives", "derivatives", "execute", "largest_difference", "random_program"]
+__all__ = ["Derivatives", "condition", "derivatives", "drawn", "execute", "largest_difference", "random_program"]
 
 Step = tuple[str, tuple[int, ...]]
 
 SMALL, LARGE, SIZE = 0.2, 10.0, 36  # divisors and bases are above, values below, arrays no larger
 KINK = 1e-6  # no argument is nearer to a kink
+NUDGE = 1e-10  # relative change of the leaves by which the condition is told
+CONDITION = 1e4  # of a drawn program at most: rounding errors of 1e-16 stay below 1e-11 by a wide margin
 
 
 def _off_zero(x: np.ndarray) -> bool:
@@ -138,3 +140,25 @@ def largest_difference(ours: Derivatives, theirs: Derivatives) -> float:
     one, other = ((some.value, some.tangent, *some.adjoints) for some in (ours, theirs))
     found = [np.abs(a - b).max() / max(np.abs(b).max(), 1e-4) for a, b in zip(one, other, strict=True)]
     return float(np.max(found))  # unlike Python's max it keeps a NaN
+
+
+def condition(
+    program: Sequence[Step], leaves: Sequence[np.ndarray], tangents: Sequence[np.ndarray], cotangent: np.ndarray
+) -> float:
+    """How much a relative change of the leaves grows in the value, the tangent and the adjoints."""
+    signs = [(-1.0) ** np.arange(leaf.size).reshape(leaf.shape) for leaf in leaves]
+    nudged = [np.asarray(leaf * (1 + NUDGE * sign)) for leaf, sign in zip(leaves, signs, strict=True)]
+    before, after = (derivatives(program, some, tangents, cotangent) for some in (leaves, nudged))
+    return largest_difference(after, before) / NUDGE
+
+
+def drawn(
+    random: np.random.Generator, operations: int
+) -> tuple[list[np.ndarray], list[Step], list[np.ndarray], np.ndarray]:
+    """Leaves, program, tangents of the leaves and a cotangent of the result, drawn until the condition is bounded."""
+    while True:
+        leaves, program = random_program(random, operations)
+        tangents = [np.asarray(random.normal(size=leaf.shape)) for leaf in leaves]
+        cotangent = random.normal(size=execute(np, program, leaves).shape)
+        if condition(program, leaves, tangents, cotangent) <= CONDITION:
+            return leaves, program, tangents, cotangent

@@ -76,9 +76,9 @@ from deepcanon.parts.expressions import function_at
 from deepcanon.parts.random_programs import (
     Derivatives,
     derivatives,
+    drawn,
     execute,
     largest_difference,
-    random_program,
 )
 from deepcanon.techniques.computation_graph import graph_of
 
@@ -105,10 +105,8 @@ class Recipe(engine.Recipe[Config]):
     def step(self, step):
         """One random program by both modes and by torch.func."""
         random = self.run.numpy("program")
-        leaves, program = random_program(random, self.config.operations)
-        tangents = [np.asarray(random.normal(size=leaf.shape)) for leaf in leaves]
+        leaves, program, tangents, cotangent = drawn(random, self.config.operations)
         value, tangent = jvp(lambda *x: execute(np, program, x), leaves, tangents)
-        cotangent = random.normal(size=value.shape)
         adjoints = vjp(lambda *x: execute(np, program, x), leaves, cotangent)[1]
         ours = Derivatives(value, tangent, adjoints)
         error = largest_difference(ours, derivatives(program, leaves, tangents, cotangent))

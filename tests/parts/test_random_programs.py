@@ -1,8 +1,10 @@
 """Random programs: the same text runs in NumPy and torch, from one seed the same, and stays away from trouble."""
 
 import numpy as np
+import pytest
 import torch
 
+from deepcanon.parts import random_programs
 from deepcanon.parts.random_programs import (
     LARGE,
     Derivatives,
@@ -65,3 +67,25 @@ def test_a_difference_that_is_no_number_is_none():
     right = Derivatives(np.array([1.0]), np.zeros(2), (np.array(3.0),))
     wrong = right._replace(tangent=np.array([0.0, np.nan]))
     assert np.isnan(largest_difference(wrong, right)) and np.isnan(largest_difference(right, wrong))
+
+
+def test_a_program_is_drawn_again_until_its_condition_is_bounded(monkeypatch):
+    def conditions():
+        found = []
+        for seed in range(12):
+            leaves, program, tangents, cotangent = random_programs.drawn(np.random.default_rng(seed), 60)
+            found.append(random_programs.condition(program, leaves, tangents, cotangent))
+        return found
+
+    usual = conditions()
+    assert max(usual) > 5, "else the bound below rejects nothing"
+    monkeypatch.setattr(random_programs, "CONDITION", 5.0)
+    assert max(conditions()) <= 5
+
+
+def test_the_condition_is_that_of_the_derivative():
+    """Of x^2: a relative change of x doubles in the value, and is as large in the tangent and the adjoint."""
+    leaves = [np.asarray(3.0)]
+    program = [("square", (0,))]
+    found = random_programs.condition(program, leaves, [np.asarray(1.0)], np.ones(1))
+    assert found == pytest.approx(2, rel=1e-3)
