@@ -73,9 +73,9 @@ from deepcanon.engine.figures import Line, Panels, Plot
 from deepcanon.errors import UsageError
 from deepcanon.foundations.gradient_descent import GradientDescent, best_descent_rate
 from deepcanon.foundations.momentum import Momentum, best_heavy_ball, nesterov_rate
+from deepcanon.parts.contraction import VANISHED, measured_slope
 
 METHODS = ("gradient_descent", "momentum", "nesterov")
-VANISHED = 1e-280  # below it numbers lose their digits
 
 
 class Recipe(engine.Recipe[Config]):
@@ -178,13 +178,3 @@ class Recipe(engine.Recipe[Config]):
 
 
 NAMES = {"rate": "lr", "momentum": "momentum"}
-
-
-def measured_slope(distances) -> float:
-    """Minus the log of the contraction per step, over the second half before digits vanish."""
-    gone = ((distances <= VANISHED) | ~distances.isfinite()).nonzero()
-    last = (int(gone[0]) if len(gone) else len(distances)) - 1
-    half = last // 2
-    if last <= half:
-        return math.inf
-    return -math.log(float(distances[last] / distances[half])) / (last - half)
