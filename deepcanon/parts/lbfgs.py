@@ -224,7 +224,7 @@ def _set(places: Sequence[Any], flat: Tensor) -> None:
 
 
 def _keep(pairs: dict[str, Any], step: Tensor, change: Tensor, history: int) -> None:
-    """Adds (s, y) instead of the oldest, unless rounding hides that f is convex along s."""
+    """Replaces the oldest pair by (s, y), unless rounding hides that f is convex along s."""
     lengths = math.sqrt(float(step.dot(step)) * float(change.dot(change)))
     if not float(step.dot(change)) > torch.finfo(step.dtype).eps * lengths:
         return

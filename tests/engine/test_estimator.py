@@ -67,7 +67,7 @@ def test_pictures_and_what_compares_runs():
         deepcanon.train("dropout", data=(X, Y))
     with pytest.raises(DataError, match="set of tables, but the recipe reads images"):
         deepcanon.train("convnet", data=(X, Y))
-    with pytest.raises(DataError, match="set of tables, but the recipe reads task"):
+    with pytest.raises(DataError, match="set of tables, but the recipe reads nothing"):
         deepcanon.train("holdout", data=X)
     with pytest.raises(UsageError, match="needs targets"):
         deepcanon.train("linear-regression", data=X)
