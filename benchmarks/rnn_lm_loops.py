@@ -49,9 +49,9 @@ class Shape(NamedTuple):
 
 
 SHAPES = {
-    "small": Shape("ptb", "words", 10_000, 200, 2, 20, 20, "sgd", 1.0, 60),
-    "medium": Shape("ptb", "words", 10_000, 650, 2, 20, 35, "sgd", 1.0, 8),
-    "characters": Shape("tinyshakespeare", "characters", 0, 512, 1, 32, 64, "adamw", 1e-3, 20),
+    "small": Shape("ptb", "words", 10_000, 200, 2, 20, 20, "sgd", 1.0, 30),
+    "medium": Shape("ptb", "words", 10_000, 650, 2, 20, 35, "sgd", 1.0, 4),
+    "characters": Shape("tinyshakespeare", "characters", 0, 512, 1, 32, 64, "adamw", 1e-3, 10),
 }
 
 
