@@ -122,7 +122,7 @@ figcaption,.caption{overflow-wrap:break-word;font-size:13.5px;color:var(--soft);
 .picture .row>figure>img{max-height:110px!important}
 .verdict pre{border-color:var(--accent)}
 .verdict .sample{margin:0;padding:0;border:0;background:none}
-.verdict pre{font-size:13.5px}
+.verdict pre,.verdict pre.table{font-size:13.5px;white-space:pre-wrap}
 .sample{margin-bottom:16px}
 .sample h3{margin:0 0 6px}
 pre{background:var(--paper);border:1px solid var(--rule);border-radius:12px;padding:14px 16px;margin:0;

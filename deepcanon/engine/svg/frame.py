@@ -251,7 +251,7 @@ def axes(
 def left_of(y_title: str, names: Sequence[str], height: float) -> float:
     """Where the area may begin, so that names of ticks and the title have room on its left."""
     lines = len(wrapped(y_title, height + 16, most=2))
-    return 8 + 14 * lines + max([14.0, *map(width_of, names)]) + (4 if lines else 0)
+    return 8 + 14 * lines + max([14.0, *(width_of(name, 13) for name in names)]) + (6 if lines else 0)
 
 
 def strips(area: Area, stops: Sequence[float], rows: Callable[[int], Sequence[str]]) -> list[str]:

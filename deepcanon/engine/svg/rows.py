@@ -45,7 +45,7 @@ def bars(figure: Bars, hover: bool = True, alt: str = "") -> str:
     heights = np.nan_to_num(heights, posinf=0.0, neginf=0.0)
     low, high = min(0.0, *heights.tolist(), 0.0), max(0.0, *heights.tolist(), 0.0)
     high = high if high > low else 1.0
-    area = Area(left + (room if low < 0 else 0), top + 6, WIDTH - room - 6, top + 6 + ROW * len(names))
+    area = Area(left + (room + 6 if low < 0 else 0), top + 6, WIDTH - room - 6, top + 6 + ROW * len(names))
     x = Scale(low, high, area.left, area.right)
     y = Scale(0.0, 1.0, area.bottom, area.top)
     ticks = x.ticks(4)
