@@ -69,8 +69,11 @@ def judge(target: Target, measured: dict[str, list[dict[str, Any]]]) -> dict[str
     runs = [run for run in (target.run, target.minus) if run]
     if any(run not in measured for run in runs):
         return None
-    first, *other = ([float(seed["metrics"].get(target.metric, "nan")) for seed in measured[run]] for run in runs)
-    values = [a - b for a, b in zip(first, other[0], strict=True)] if other else first
+    first, *other = (
+        {seed["seed"]: float(seed["metrics"].get(target.metric, "nan")) for seed in measured[run]} for run in runs
+    )
+    # A difference is of runs of one seed; a seed that only one of them has says nothing about it.
+    values = [first[seed] - other[0][seed] for seed in first if seed in other[0]] if other else list(first.values())
     relation, goal = target.relation, target.value
     if target.statistic == "mean":
         value = statistics.fmean(values)

@@ -106,3 +106,12 @@ def test_an_arm_of_an_experiment_has_the_interval_of_its_trials():
 def test_the_weakest_word_is_that_of_all():
     rows = [{"verdict": words} for words in ("shown", "reached", "shown")]
     assert overall(rows) == "reached" and overall([*rows, {"verdict": "missed"}]) == "missed" and overall([]) == "shown"
+
+
+def test_a_difference_is_of_the_seeds_that_both_runs_have():
+    runs = {
+        "a": [{"seed": n, "metrics": {"test/error": 0.1 * n}} for n in (0, 1, 2, 5)],
+        "b": [{"seed": n, "metrics": {"test/error": 0.01 * n}} for n in (2, 1, 0)],
+    }
+    row = judge(target("a - b", "test/error >= 0", "P", "a source"), runs)
+    assert row["values"] == pytest.approx([0.0, 0.09, 0.18])
