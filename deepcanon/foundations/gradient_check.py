@@ -41,6 +41,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from deepcanon.parts.narrowing import narrowings
+
 __all__ = ["GradientReport", "central_differences", "check_gradients", "check_module"]
 
 WIDER = (100, 10, 1)  # H / h: the first for little rounding, the last where the function bends much
@@ -61,6 +63,7 @@ class GradientReport(NamedTuple):
     checked: int  # coordinates that were compared
     skipped: int  # coordinates near a kink
     tolerance: float
+    narrowed: tuple[str, ...] = ()  # layers that compute in fewer digits than float64
 
     @property
     def passed(self) -> bool:
@@ -70,9 +73,10 @@ class GradientReport(NamedTuple):
     def __str__(self) -> str:
         where = f"{self.name}{list(self.place)}" if self.place else self.name
         word = "passed" if self.passed else "FAILED"
+        digits = f"; fewer digits in {', '.join(self.narrowed)}" if self.narrowed else ""
         return (
             f"{word}: worst relative error {self.worst:.2e} at {where} (analytic {self.analytic:.9g}, numeric "
-            f"{self.numeric:.9g}); {self.checked} coordinates checked, {self.skipped} skipped near a kink"
+            f"{self.numeric:.9g}); {self.checked} coordinates checked, {self.skipped} skipped near a kink{digits}"
         )
 
 
@@ -278,7 +282,8 @@ def check_module(
         return outputs if loss is None else loss(outputs)
 
     tensors = _variables({**dict(copied.named_parameters()), **ready})
-    return _check(evaluate, tensors, None, step, tolerance, floor, coordinates, seed)
+    found = _check(evaluate, tensors, None, step, tolerance, floor, coordinates, seed)
+    return found._replace(narrowed=narrowings(copied, *ready.values()))
 
 
 def _variables(named: Mapping[str, Any]) -> dict[str, Tensor]:

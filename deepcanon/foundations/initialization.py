@@ -20,8 +20,9 @@ over rotations, since a QR routine chooses the signs of R. (4) without c makes e
 
 Departures: fan_out counts the units of one group, where torch.nn.init counts those of all groups. `initialize` sets
 biases to zero, leaves embeddings and normalisation as they are, and treats each gate of a recurrent layer as a matrix
-of its own. Gain 1 for SELU (its fixed point, arXiv:1706.02515), where torch has 3/4. Le et al. ask for ReLU units
-beside (6): a recurrent layer with other units is refused.
+of its own. Of a transposed convolution the fans are those of its kernel; with stride s only 1 / s^d of the values of
+(1) meet in an output, so that its variance is as much smaller. Gain 1 for SELU (its fixed point, arXiv:1706.02515),
+where torch has 3/4. Le et al. ask for ReLU units beside (6): a recurrent layer with other units is refused.
 
     >>> import torch
     >>> from deepcanon.foundations import initialize
