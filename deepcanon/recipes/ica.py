@@ -83,6 +83,7 @@ from deepcanon.representation.pca import moments, pooled_moments
 
 class Recipe(engine.Recipe[Config], Encoding):
     state = ("model",)
+    computed = ("encoder",)
     parallel = "statistics"
 
     @classmethod

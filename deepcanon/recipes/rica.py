@@ -84,6 +84,7 @@ from deepcanon.techniques.convex import torch_lbfgs
 
 class Recipe(engine.Recipe[Config], Encoding):
     state = ("model", "whitening", "optimizer")
+    computed = ("encoder",)
     parallel = "gradients"
     waits = "the line search of L-BFGS compares objectives on the host"
 

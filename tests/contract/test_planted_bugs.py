@@ -470,7 +470,7 @@ class Unfaithful(toys.Recipe):
         ({"wants": "dogs"}, "dogs"),
         ({"inputs": "smells"}, "smells"),
         ({"encode": lambda self, inputs: inputs}, "inherit Encodes"),
-        ({"learn": lambda config, data: {}}, "no classmethod"),
+        ({"learn": lambda config, data: {}}, "not a classmethod"),
         ({"plan": abstractmethod(lambda self: 1)}, "without plan"),
     ],
 )

@@ -13,6 +13,7 @@ from contract.trainees import Trainee
 from deepcanon import engine
 from deepcanon.data.splits import Dataset, Split
 from deepcanon.engine import Predicts
+from deepcanon.engine.figures import Tiles
 from deepcanon.parts.batch_norm import BatchNorm2d
 from deepcanon.settings import Settings
 from deepcanon.targets import CLASSIFIER
@@ -90,7 +91,8 @@ class Recipe(engine.Recipe[Config], Predicts):
         return {"nll": nn.functional.cross_entropy(self.model(x), self.run.to(data.y))}
 
     def figures(self):
-        return {"filters": self.model[0].weight.detach().mean(1).cpu().numpy()}
+        weights = self.model[0].weight.detach().mean(1).cpu().numpy()
+        return {"filters": Tiles(weights, scale="weight", caption="The first layer's weights.")}
 
     def predict(self, inputs):
         return [{"label": int(k)} for k in self.model(inputs).argmax(1)]

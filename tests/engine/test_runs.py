@@ -55,7 +55,7 @@ def test_a_damaged_run_is_listed_with_what_can_be_read(two, capsys):
 
 
 def test_only_what_differs_is_compared(two, capsys):
-    code, out, _ = call(capsys, "compare", *two)
+    code, out, _ = call(capsys, "compare", "runs/one", "runs/two")
     assert code == 0 and out.splitlines()[0] == "recipe mlp, data digits"
     assert out.splitlines()[1].split() == ["run", "learning-rate", "step", "best"]
     assert "0.01" in out and "hidden" not in out and "seed" not in out
