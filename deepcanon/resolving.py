@@ -92,7 +92,7 @@ def settle(
 ) -> tuple[Any, Settings]:
     """(config, settings) from a preset, then a `config.json` (base), then what was given; the last wins.
 
-    Steps and minutes of a preset belong to its data: other data get the recipe's own plan instead.
+    Steps and minutes of a preset belong to its data: other data, or other epochs, get the recipe's own plan instead.
     """
     head, module = resolve(name)
     try:
@@ -107,7 +107,7 @@ def settle(
         options.update(base["config"])
         run_settings = {k: v for k, v in vars(base["settings"]).items() if v is not None}
     data = given.get("data", run_settings.get("data"))
-    if data != run_settings.get("data") or {"steps", "minutes"} & given.keys():
+    if data != run_settings.get("data") or {"steps", "minutes", "epochs"} & given.keys():
         for key in ("steps", "minutes", "evaluate_every", "log_every"):
             run_settings.pop(key, None)
     fields = set(vars(Settings()))

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 from torch import nn
 
-from deepcanon import heads, verbs
+from deepcanon import heads, resolving, verbs
 from deepcanon.cli import main
 from deepcanon.engine.layers import layers, table
 
@@ -52,3 +52,12 @@ def test_default_is_what_train_takes_with_nothing_else(capsys, tmp_path):
     assert json.loads((tmp_path / "run" / "config.json").read_text())["defaults"] == {
         **json.loads(json.dumps(heads.preset(heads.head("convnet"), "default", "digits")[0]))
     }, "those of these data"
+
+
+def test_epochs_that_are_given_count_where_the_preset_names_steps():
+    options, settings = heads.preset(heads.head("mlp"), "default")
+    assert settings["steps"], "else this shows nothing"
+    chosen, run = resolving.settle("mlp", given={"epochs": options["epochs"] + 1})
+    assert chosen.epochs == options["epochs"] + 1 and run.steps is None and run.data == settings["data"]
+    assert resolving.settle("mlp", given={"hidden": (8,)})[1].steps == settings["steps"]
+    assert resolving.settle("mlp", given={"epochs": 3, "steps": 7})[1].steps == 7
