@@ -9,18 +9,13 @@ How fast a step is depends on the state of the heap (`engine/memory.py`), so spe
     python benchmarks/convnet_loops.py ours|plain|tuned|tuned-kept SHAPE      prints a line of JSON
 """
 
-import json
-import resource
-import subprocess
-import sys
-import time
-
+import fresh
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from deepcanon.data import open_data
-from deepcanon.engine.memory import keep_freed_memory, page_faults
+from deepcanon.engine.memory import keep_freed_memory
 from deepcanon.engine.run import Run
 from deepcanon.engine.training import make, seed_generators
 from deepcanon.parts.schedules import one_cycle
@@ -121,23 +116,13 @@ def speed(loop, shape):
     if loop in ("ours", "tuned-kept"):
         keep_freed_memory()  # as `engine.training` does before a run
     trainer = LOOPS[loop](SHAPES[shape], 0, 10_000, data)
-    trainer.steps(20)
-    began, faults, system = time.process_time(), page_faults(), resource.getrusage(resource.RUSAGE_SELF).ru_stime
-    trainer.steps(STEPS)
-    spent, waited = time.process_time() - began, resource.getrusage(resource.RUSAGE_SELF).ru_stime - system
-    return {
-        "ms": 1000 * spent / STEPS,
-        "faults": (page_faults() - faults) / STEPS,
-        "system_ms": 1000 * waited / STEPS,
-    }
+    return fresh.measured(trainer, 20, STEPS)
 
 
 def fresh_speed(loop, shape):
     """`speed` in a process of its own."""
-    done = subprocess.run([sys.executable, __file__, loop, shape], capture_output=True, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    return fresh.speed(__file__, loop, shape)
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
-    print(json.dumps(speed(*sys.argv[1:])))
+    fresh.answer(speed)

@@ -11,19 +11,15 @@ How fast a step is depends on the state of the heap (`engine/memory.py`), so spe
 """
 
 import functools
-import json
-import resource
-import subprocess
-import sys
-import time
 from typing import NamedTuple
 
+import fresh
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from deepcanon.data import open_data
-from deepcanon.engine.memory import keep_freed_memory, page_faults
+from deepcanon.engine.memory import keep_freed_memory
 from deepcanon.engine.run import Run
 from deepcanon.engine.training import make, seed_generators
 from deepcanon.parts.recurrence import streams, window
@@ -158,23 +154,13 @@ def speed(loop, name):
         keep_freed_memory()  # as `engine.training` does before a run
     shape = SHAPES[name]
     trainer = LOOPS[loop](shape, 0)
-    trainer.steps(max(3, shape.steps // 5))
-    began, faults, system = time.process_time(), page_faults(), resource.getrusage(resource.RUSAGE_SELF).ru_stime
-    trainer.steps(shape.steps)
-    spent, waited = time.process_time() - began, resource.getrusage(resource.RUSAGE_SELF).ru_stime - system
-    return {
-        "ms": 1000 * spent / shape.steps,
-        "faults": (page_faults() - faults) / shape.steps,
-        "system_ms": 1000 * waited / shape.steps,
-    }
+    return fresh.measured(trainer, max(3, shape.steps // 5), shape.steps)
 
 
 def fresh_speed(loop, name):
     """`speed` in a process of its own."""
-    done = subprocess.run([sys.executable, __file__, loop, name], capture_output=True, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    return fresh.speed(__file__, loop, name)
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
-    print(json.dumps(speed(*sys.argv[1:])))
+    fresh.answer(speed)
