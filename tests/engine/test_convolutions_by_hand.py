@@ -1,11 +1,9 @@
 """Steps of `convnet` by hand within a run: when, over processes, stopped and resumed, and as good as autograd's."""
 
-import os
-import socket
-
 import pytest
 import torch
-from contract.recipes import check_resume, check_same_model, check_same_seed, check_state, start, trainee
+from contract.gloo import check_two_are_one
+from contract.recipes import check_resume, check_same_seed, check_state, start, trainee
 from contract.trainees import default_dtype, in_float64, steps_of
 
 from deepcanon.engine import by_hand
@@ -90,28 +88,7 @@ def final_weights(steps=8):
     return {**{k: v.clone() for k, v in recipe.model.state_dict().items()}, "loss": torch.tensor(losses)}
 
 
-def process(rank, port, folder, averaged):
-    torch.set_num_threads(1)
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    torch.distributed.init_process_group("gloo", rank=rank, world_size=2)
-    if not averaged:  # the planted bug: each process keeps the gradient of its own rows
-        Run.sum = lambda self, value: value * self.world
-    torch.save(final_weights(), f"{folder}/{rank}.pt")
-    torch.distributed.destroy_process_group()
-
-
 @pytest.mark.parametrize("averaged", [True, False])
 def test_two_processes_are_one(tmp_path, averaged, monkeypatch):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    torch.multiprocessing.spawn(process, (port, str(tmp_path), averaged), nprocs=2)
-    monkeypatch.setattr(convnet, "written_out_in_bf16", convnet.written_out_in_bf16)  # put back at the end
-    one = final_weights()
-    for rank in range(2):
-        two = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
-        if averaged:
-            check_same_model(one, two)
-        else:
-            with pytest.raises(AssertionError):
-                check_same_model(one, two)
+    monkeypatch.setattr(convnet, "written_out_in_bf16", convnet.written_out_in_bf16)  # restored at the end
+    check_two_are_one(final_weights, tmp_path, averaged)
