@@ -120,7 +120,6 @@ class FlatPerceptron(FlatParameters):
             raise ValueError("linear layers with a bias expected")
         self.activate, self.slope = ACTIVATIONS[activation]
         # Weights first: what decays and what does not are two stretches then.
-        # Weights first: what decays and what does not are two stretches then.
         super().__init__([layer.weight for layer in self.layers] + [layer.bias for layer in self.layers])
 
     def attach(self) -> bool:
