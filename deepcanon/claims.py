@@ -17,8 +17,8 @@ __all__ = ["CONFIDENCE", "WORDS", "interval", "judge", "overall", "word"]
 
 CONFIDENCE = 0.95
 WORDS = ("shown", "reached", "missed")
-END = re.compile(r"(?:^|_)(?:low|high)(?:_|$)")
-"""In the names of metrics that are an end of an interval."""
+END = {">=": re.compile(r"(?:^|_)low(?:_|$)"), "<=": re.compile(r"(?:^|_)high(?:_|$)")}
+"""In the names of metrics that are the end of an interval which such a goal is about."""
 WITHOUT_SPREAD = ("X", "R")
 """Marks of figures that every seed gives alike: they follow from mathematics, or were computed again."""
 NONE = (math.nan, math.nan)
@@ -38,30 +38,28 @@ def word(relation: str, goal: float, value: float, low: float, high: float) -> s
         return word(">=", -goal, -value, -high, -low)
     if relation != ">=":
         raise ValueError(f"an interval is compared by <= or >=, not by {relation}")
-    return "shown" if math.isfinite(low) and low >= goal else "reached" if value >= goal else "missed"
+    if not value >= goal:  # also where the mean's interval is better than the worst seed
+        return "missed"
+    return "shown" if math.isfinite(low) and low >= goal else "reached"
 
 
-def interval(values: Sequence[float], shared: float = 0.0) -> tuple[float, float, float]:
-    """(mean, low, high): Student's t interval of 95 % for the mean.
+def interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """(mean, low, high): Student's t interval of 95 % for the mean of independent repetitions, or of their differences.
 
-    Args:
-        values: of independent repetitions, or of paired ones their differences.
-        shared: correlation of the repetitions, such as the share of examples that any two have in common (Nadeau and
-            Bengio 2003, "Inference for the generalization error", section 3): the variance of the mean is
-            s^2 (1/n + shared / (1 - shared)).
+    Repetitions that share examples are not independent (Nadeau and Bengio 2003, "Inference for the generalization
+    error"): give the means of groups that share none.
     """
     mean, n = statistics.fmean(values), len(values)
-    if n < 2 or shared >= 1 or not all(math.isfinite(value) for value in values):
+    if n < 2 or not all(math.isfinite(value) for value in values):
         return mean, *NONE
     from scipy.special import stdtrit
 
-    spread = statistics.stdev(values) * math.sqrt(1 / n + shared / (1 - shared))
-    half = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2)) * spread
+    half = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2)) * statistics.stdev(values) / math.sqrt(n)
     return mean, mean - half, mean + half
 
 
 def judge(target: Target, measured: dict[str, list[dict[str, Any]]]) -> dict[str, Any] | None:
-    """A target, what was measured over the seeds, and what that says; None if its run was not trained.
+    """A target, what was measured over the seeds, and what that says; None if its runs were not, or share no seed.
 
     Args:
         measured: by run, for every seed {seed, metrics, ...}; an experiment's has its `trials`.
@@ -74,6 +72,8 @@ def judge(target: Target, measured: dict[str, list[dict[str, Any]]]) -> dict[str
     )
     # A difference is of runs of one seed; a seed that only one of them has says nothing about it.
     values = [first[seed] - other[0][seed] for seed in first if seed in other[0]] if other else list(first.values())
+    if not values:
+        return None
     relation, goal = target.relation, target.value
     if target.statistic == "mean":
         value = statistics.fmean(values)
@@ -115,7 +115,7 @@ def _interval(target: Target, values: list[float], seeds: list[dict[str, Any]]) 
         return interval(values)[1:]
     value, metrics = values[0], seeds[0]["metrics"]
     split, _, name = target.metric.rpartition("/")
-    if END.search(name):
+    if target.relation in END and END[target.relation].search(name):
         return value, value
     for pattern in ("{name}_{end}", "{end}{tail}"):
         tail = name.removeprefix("difference")
