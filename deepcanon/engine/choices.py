@@ -5,7 +5,7 @@ A measurement is noisy: without a memory one of three seeds could compute in ano
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,17 @@ def place() -> Path:
 
 
 def remembered(
-    recipe: type, config: Any, settings: Settings, precisions: tuple[str, ...], choose: Callable[[], Settings]
+    recipe: type,
+    config: Any,
+    settings: Settings,
+    counts: Mapping[str, int],
+    precisions: tuple[str, ...],
+    choose: Callable[[], Settings],
 ) -> tuple[Settings, str]:
     """What was chosen before for this recipe, its options and settings, this processor and torch; else it is measured.
 
     Args:
+        counts: examples of each split; arrays in memory have no other name.
         precisions: those that the recipe and the device have.
         choose: measures, and returns the settings with threads and precision.
 
@@ -42,7 +48,7 @@ def remembered(
     """
     if settings.threads and (settings.precision != "auto" or len(precisions) == 1):  # there is nothing to choose
         return choose(), ""
-    key, known = _key(recipe, config, settings), _read()
+    key, known = _key(recipe, config, settings, counts), _read()
     choice = known.get(key)
     if isinstance(choice, dict) and choice.keys() == {"threads", "precision"}:
         threads, precision = choice["threads"], choice["precision"]
@@ -58,10 +64,10 @@ def remembered(
     return chosen, ""
 
 
-def _key(recipe: type, config: Any, settings: Settings) -> str:
+def _key(recipe: type, config: Any, settings: Settings, counts: Mapping[str, int]) -> str:
     where = [machine.processor(), calibrate.available_threads(), torch.__version__]
     asked = {name: getattr(settings, name) for name in ASKED}
-    text = json.dumps([recipe.__module__, vars(config), asked, where], sort_keys=True, default=str)
+    text = json.dumps([recipe.__module__, vars(config), asked, dict(counts), where], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 

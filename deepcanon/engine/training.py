@@ -308,7 +308,7 @@ def _settle(
         if not has_bf16(settings.device):
             precisions = tuple(kind for kind in precisions if kind != "bf16") or ("fp32",)
         choose = functools.partial(calibrate.choose_threads_and_precision, build, settings, precisions)
-        settings, note = choices.remembered(recipe_class, config, settings, precisions, choose)
+        settings, note = choices.remembered(recipe_class, config, settings, data.counts(), precisions, choose)
         if note:
             say(note)
         torch.set_num_threads(settings.threads)

@@ -18,7 +18,7 @@ def measured(tmp_path, monkeypatch):
     monkeypatch.setattr("deepcanon.engine.calibrate.available_threads", lambda: 2)
     calls = []
 
-    def run(config=None, precisions=BOTH, recipe=Recipe, **settings):
+    def run(config=None, precisions=BOTH, counts=(("train", 100),), recipe=Recipe, **settings):
         asked = Settings(**{"data": "digits", "device": "cpu", **settings})
 
         def choose():
@@ -26,7 +26,7 @@ def measured(tmp_path, monkeypatch):
             found = {"threads": 1 + len(calls) % 2, "precision": BOTH[len(calls) % 2]}
             return asked.with_(**{k: v for k, v in found.items() if getattr(asked, k) in (0, "auto")})
 
-        found, said = choices.remembered(recipe, config or Config(), asked, precisions, choose)
+        found, said = choices.remembered(recipe, config or Config(), asked, dict(counts), precisions, choose)
         return found.threads, found.precision, bool(said)
 
     run.calls = calls
@@ -42,7 +42,14 @@ def test_three_seeds_of_one_command_compute_alike(measured):
 
 def test_other_options_steps_and_data_are_measured_for_themselves(measured):
     measured()
-    for other in ({"config": Config(hidden=(8,))}, {"steps": 5}, {"data": "iris"}, {"threads": 1}, {"compile": True}):
+    for other in (
+        {"config": Config(hidden=(8,))},
+        {"steps": 5},
+        {"data": "iris"},
+        {"threads": 1},
+        {"compile": True},
+        {"counts": (("train", 101),)},
+    ):
         count = len(measured.calls)
         measured(**other)
         assert len(measured.calls) == count + 1, other
