@@ -3,7 +3,7 @@
 Task: small tasks drawn from the data, with ever more examples (Ng and Jordan 2002): naive Bayes
 against softmax regression at the best of some penalties. Data: images, documents or the number
 columns of a table, with classes. Training examples lie in disjoint groups; a task takes those of
-one: some to train, some to choose the penalty, others to judge. Intervals are over the groups.
+one: some to train, some to choose the penalty, others to judge; other splits are not read.
 Metric: difference of the errors, below 0 with few examples and above 0 with many (Ng and Jordan,
 most of their data sets); ours: MNIST in pairs crosses at 12 to 18 examples, sentences of film
 reviews do not cross up to 1,024. A minute on one core.
@@ -44,7 +44,7 @@ class Config(Images, Documents, Tables):
     repeats: Count = 200
     """Number of tasks to draw."""
     groups: Count = 10
-    """Disjoint groups of the training examples; tasks take their examples from them in turn."""
+    """Disjoint groups of the training examples, in turn; intervals are over their means."""
     classes: Whole = 2
     """Classes of a task, drawn for each; 0 takes all."""
     examples: tuple[Count, ...] = ()
