@@ -47,8 +47,10 @@ class Prepared:
 
     def unit(self, split: Any) -> float:
         """What bytes are divided by, if they lie in memory and the transform does nothing else; 0 if not."""
-        first = next(self.transform.children(), None)
-        if not (isinstance(first, Standardize) and isinstance(split.x, Tensor) and split.x.dtype == torch.uint8):
+        first, *others = [*self.transform.children()] or [None]
+        if not isinstance(first, Standardize) or not all(isinstance(other, nn.Flatten) for other in others):
+            return 0.0
+        if not (isinstance(split.x, Tensor) and split.x.dtype == torch.uint8):
             return 0.0
         alike = not first.shift.any() and bool((first.scale == first.scale.flatten()[0]).all())
         return first.scale.flatten()[0].item() if alike else 0.0

@@ -79,3 +79,5 @@ def test_bytes_have_a_unit_where_they_are_divided_by_one_number_only(shift, scal
     transform = input_transform({"shift": torch.tensor(shift), "scale": torch.tensor(scale)})
     prepared = Prepared(Run(Settings(device="cpu")), transform)
     assert prepared.unit(Split(PIXELS)) == unit and prepared.unit(Split(PIXELS.float())) == 0
+    more = Prepared(Run(Settings(device="cpu")), torch.nn.Sequential(*transform, torch.nn.Tanh()))
+    assert more.unit(Split(PIXELS)) == 0, "it does more than divide"
