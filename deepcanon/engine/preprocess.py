@@ -47,7 +47,8 @@ class Prepared:
 
     def unit(self, split: Any) -> float:
         """What bytes are divided by, if they lie in memory and the transform does nothing else; 0 if not."""
-        first, *others = [*self.transform.children()] or [None]
+        children = [*self.transform.children()]
+        first, others = (children[0] if children else None), children[1:]
         if not isinstance(first, Standardize) or not all(isinstance(other, nn.Flatten) for other in others):
             return 0.0
         if not (isinstance(split.x, Tensor) and split.x.dtype == torch.uint8):
