@@ -8,6 +8,7 @@ import ast
 import dataclasses
 import difflib
 import inspect
+import json
 import re
 import sys
 from functools import cache, cached_property
@@ -25,6 +26,8 @@ __all__ = [
     "fields_of",
     "head",
     "preset",
+    "record",
+    "results_folder",
     "stems",
     "summary",
     "system_path",
@@ -193,3 +196,17 @@ def summary(recipe: Head) -> str:
     path = system_path(recipe)
     doc = ast.get_docstring(ast.parse(_doc_text(path.read_text(encoding="utf-8")))) if path.exists() else recipe.doc
     return (doc or "").split("\n")[0]
+
+
+def results_folder() -> Path:
+    """docs/results of the source checkout, or the copy inside an installed package."""
+    checkout = PACKAGE.parent
+    return checkout / "docs" / "results" if (checkout / "pyproject.toml").exists() else PACKAGE / "results"
+
+
+def record(stem: str) -> dict[str, Any]:
+    """What was measured of a recipe, docs/results/STEM.json: {name, verify, benchmark}; empty if nothing was."""
+    try:
+        return json.loads((results_folder() / f"{stem}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}

@@ -13,26 +13,20 @@ from typing import Any
 
 import deepcanon
 from deepcanon import heads
-from deepcanon.claims import judge, overall
+from deepcanon.claims import ONE_SEED, judge, overall
 from deepcanon.engine import machine, training
 from deepcanon.engine.checkpoint import write_text
-from deepcanon.engine.experiment import Experiment
+from deepcanon.engine.experiment import Experiment, SizeExperiment
 from deepcanon.errors import UsageError
 from deepcanon.resolving import introduction, opener, resolve
 from deepcanon.settings import Settings, build_config, read_config
 from deepcanon.verbs import Trained, child, load, resume
 
-__all__ = ["cost", "results_folder", "usual_seeds", "verify"]
+__all__ = ["cost", "repeats", "usual_seeds", "verify"]
 
 SOURCE = Path(__file__).parents[1]
 TRIAL = ("arm", "phase", "seed", "options", "valid", "test", "failed")
 """What a record keeps of each trial of an experiment."""
-
-
-def results_folder() -> Path:
-    """docs/results of the source checkout, or the copy inside an installed package."""
-    checkout = SOURCE / "docs" / "results"
-    return checkout if (SOURCE / "pyproject.toml").exists() else Path(__file__).parent / "results"
 
 
 def verify(
@@ -92,7 +86,7 @@ def verify(
                     lend=load,
                 )
             measured.setdefault(run, []).append(_measure(folder, seed))
-    rows = [row for target in head.targets if (row := judge(target, measured)) is not None]
+    rows = [row for target in head.targets if (row := judge(target, measured, repeats(name))) is not None]
     return {
         "name": head.name,
         "version": deepcanon.__version__,
@@ -100,7 +94,7 @@ def verify(
         "seeds": numbers,
         **cost(measured),
         "runs": measured,
-        "verdict": "not a verdict (one seed)" if quick else overall(rows),
+        "verdict": ONE_SEED if quick else overall(rows),
         "environment": {**training.environment(), **machine.conditions(), "threads": threads},
     }
 
@@ -110,40 +104,34 @@ def usual_seeds(name: str) -> int:
     return 1 if resolve(name)[1].Recipe.parallel == "trials" else 3
 
 
+def repeats(name: str) -> bool:
+    """Whether one seed of a recipe holds repetitions of its own: an experiment's trials, or its groups of examples."""
+    return issubclass(resolve(name)[1].Recipe, Experiment | SizeExperiment)
+
+
 def expected_minutes(head: heads.Head, seeds: int, only: str | None = None) -> float | None:
     """Minutes that the recorded results took, per seed, times the seeds; None without a record."""
-    record = read_record(head.stem)
-    runs = record.get("verify", {}).get("runs", {})
+    runs = heads.record(head.stem).get("verify", {}).get("runs", {})
     wanted = [rows for run, rows in runs.items() if only in (None, run)]
     seconds = [statistics.mean(seed["metrics"]["seconds"] for seed in rows) for rows in wanted]
     return sum(seconds) * seeds / 60 if seconds else None
-
-
-def read_record(stem: str) -> dict[str, Any]:
-    """docs/results/STEM.json, or nothing."""
-    try:
-        return json.loads((results_folder() / f"{stem}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
 
 
 def record(result: dict[str, Any]) -> Path:
     """Writes a verification into docs/results; runs that were not trained this time keep their record.
 
     Raises:
-        UsageError: outside a source checkout, or the result is of one seed only.
+        UsageError: outside a source checkout.
     """
     if not (SOURCE / "pyproject.toml").exists():
         raise UsageError("--record writes into docs/results of a source checkout, and this is not one")
-    if result["verdict"].startswith("not a verdict"):
-        raise UsageError("a quick verification is not recorded")
     stem = result["name"].replace("-", "_")
-    path = results_folder() / f"{stem}.json"
-    before = read_record(stem)
+    path = heads.results_folder() / f"{stem}.json"
+    before = heads.record(stem)
     kept = before.get("verify", {})
     result = dict(result)
     result["runs"] = {**kept.get("runs", {}), **result["runs"]}
-    rows = (judge(target, result["runs"]) for target in heads.head(stem).targets)
+    rows = (judge(target, result["runs"], repeats(stem)) for target in heads.head(stem).targets)
     result["targets"] = [row for row in rows if row is not None]
     result["verdict"] = overall(result["targets"])
     result |= cost(result["runs"])

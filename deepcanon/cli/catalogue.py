@@ -1,12 +1,8 @@
 """What there is, read without torch: the list of the recipes, and all that one of them says of itself."""
 
-import contextlib
-import json
 import sys
 from pathlib import Path
-from typing import Any
 
-import deepcanon
 from deepcanon import heads
 from deepcanon.cli.arguments import Parser, json_option, shown
 from deepcanon.cli.output import print_json
@@ -63,7 +59,7 @@ def show_command(parser: Parser, arguments: list[str]) -> int:
         more += [f"measured on {metric.split}"] if metric.split else []
         print(f"  {name}: {'; '.join([metric.sentence, *filter(None, more)])}")
     print("\ntargets:")
-    rows = _results(head.stem).get("targets", [])
+    rows = heads.record(head.stem).get("verify", {}).get("targets", [])
     for target in head.targets:
         run = " - ".join(filter(None, (target.run, target.minus)))
         same = (run, target.metric, target.relation, target.value)
@@ -84,11 +80,3 @@ def _show_layers(name: str, data: str | None) -> int:
     run = name == "last" or (Path(name) / "config.json").is_file()
     print(table(layers(load(folder_of(name), data=data).recipe if run else untrained(name, data))))
     return 0
-
-
-def _results(stem: str) -> dict[str, Any]:
-    package = Path(deepcanon.__file__).parent
-    for path in (package.parent / "docs" / "results" / f"{stem}.json", package / "results" / f"{stem}.json"):
-        with contextlib.suppress(OSError, ValueError):
-            return json.loads(path.read_text(encoding="utf-8")).get("verify", {})
-    return {}

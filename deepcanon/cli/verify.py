@@ -1,4 +1,4 @@
-"""Verifying: the minutes to expect, the runs, and each target reached or missed."""
+"""Verifying: the minutes to expect, the runs, and what they say of each target."""
 
 import sys
 from pathlib import Path

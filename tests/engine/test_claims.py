@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from deepcanon.claims import interval, judge, overall, word
+from deepcanon.claims import ONE_SEED, interval, judge, overall, word
 from deepcanon.targets import target
 
 
@@ -14,8 +14,8 @@ def measured(name, *values, **more):
     return {"run": [{"seed": n, "metrics": {name: value, **more}} for n, value in enumerate(values)]}
 
 
-def said(line, mark, found):
-    return judge(target("run", line, mark, "a source"), found)
+def said(line, mark, found, repeats=True):
+    return judge(target("run", line, mark, "a source"), found, repeats)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_an_equality_holds_with_its_whole_interval():
     assert said("test/slope == 0.2 +- 0.01", "P", measured("test/slope", 0.22, 0.219))["verdict"] == "missed"
 
 
-def test_a_single_seed_shows_only_what_it_has_an_interval_of():
+def test_one_seed_of_an_experiment_shows_only_what_it_has_an_interval_of():
     assert said("test/error <= 0.015", "P", measured("test/error", 0.01))["verdict"] == "reached"
     assert said("test/pieces == 64 +- 0", "X", measured("test/pieces", 64.0))["verdict"] == "shown"
     ends = {"test/low": 0.001, "test/high": 0.004, "test/gap_low": -0.1, "test/gap_high": 0.3}
@@ -80,6 +80,15 @@ def test_a_single_seed_shows_only_what_it_has_an_interval_of():
     assert said("test/difference_b >= 0", "P", measured("test/difference_b", 0.002, **ends))["verdict"] == "reached"
     assert said("test/many_low >= 0", "P", measured("test/many_low", 0.01))["verdict"] == "shown"
     assert said("test/many_high >= 0", "P", measured("test/many_high", 0.01))["verdict"] == "reached", "the wrong end"
+
+
+@pytest.mark.parametrize(("line", "mark"), [("test/error <= 0.2", "P"), ("test/error == 0.1 +- 0.05", "X")])
+def test_one_seed_of_another_recipe_is_not_a_verdict(line, mark):
+    row = said(line, mark, measured("test/error", 0.1), repeats=False)
+    assert row["verdict"] == ONE_SEED and row["passed"]
+    row = said(line, mark, measured("test/error", 0.9), repeats=False)
+    assert row["verdict"] == ONE_SEED and not row["passed"]
+    assert said(line, mark, measured("test/error", 0.1, 0.1, 0.1), repeats=False)["verdict"] == "shown"
 
 
 def test_an_arm_of_an_experiment_has_the_interval_of_its_trials():
@@ -95,6 +104,8 @@ def test_an_arm_of_an_experiment_has_the_interval_of_its_trials():
 
 def test_the_weakest_word_is_that_of_all():
     rows = [{"verdict": words} for words in ("shown", "reached", "shown")]
+    one = {"verdict": ONE_SEED}
+    assert overall([*rows, one]) == ONE_SEED and overall([*rows, one, {"verdict": "missed"}]) == "missed"
     assert overall(rows) == "reached" and overall([*rows, {"verdict": "missed"}]) == "missed" and overall([]) == "shown"
 
 
@@ -103,7 +114,9 @@ def test_a_difference_is_of_the_seeds_that_both_runs_have():
         "a": [{"seed": n, "metrics": {"test/error": 0.1 * n}} for n in (0, 1, 2, 5)],
         "b": [{"seed": n, "metrics": {"test/error": 0.01 * n}} for n in (2, 1, 0)],
     }
-    row = judge(target("a - b", "test/error >= 0", "P", "a source"), runs)
+    row = judge(target("a - b", "test/error >= 0", "P", "a source"), runs, repeats=False)
     assert row["values"] == pytest.approx([0.0, 0.09, 0.18])
     apart = {**runs, "b": [{"seed": 7, "metrics": {"test/error": 0.0}}]}
-    assert judge(target("a - b", "test/error >= 0", "P", "a source"), apart) is None
+    assert judge(target("a - b", "test/error >= 0", "P", "a source"), apart, repeats=False) is None
+    one = {**runs, "b": runs["b"][:1]}
+    assert judge(target("a - b", "test/error >= 0", "P", "a source"), one, repeats=False)["verdict"] == ONE_SEED
