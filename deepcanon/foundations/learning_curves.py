@@ -10,6 +10,8 @@ x_0 ... x_T are losses in the order of the steps; keep in [0, 1); n points in th
     x_t = a + c t / (n - 1) + e_t   least squares in the window: c the change over it, se(c), noise = sd(e)       (2)
     g   = max_k I_k / sum_k I_k   of the periodogram I of e;  P(g > x) = sum_j (-1)^(j-1) C(m,j) (1 - jx)^(m-1)   (3)
     r_t = lowest (highest / lowest)^(t / (T - 1))   the rates of a range test of T steps                          (4)
+    s^2 = median (x_t-1 - 2 x_t + x_t+1)^2 / (6 * 0.4549),  se(m) = s sqrt((1 - keep) / (1 + keep))               (5)
+    log best = sum_t w_t log r_t / sum_t w_t,   w_t = exp(-(m_t - min m) / (3 se(m)))                             (6)
 
 `diagnose` says, in this order,
 - "not finite": some loss is NaN or infinite;
@@ -22,12 +24,16 @@ x_0 ... x_T are losses in the order of the steps; keep in [0, 1); n points in th
 Bengio's advice for the first three, and first of all, is the same: a lower learning rate.
 
 `read_range` reads a range test: the smoothed loss falls, has its minimum, and rises where the rate is too large. The
-suggested rate is a tenth of that at the minimum, where the loss still fell; Bengio's rule, a half of the largest rate
-that does not diverge, is `largest / 2`.
+minimum is flat and noisy, so that its place is mostly chance: another rounding of the weights moves it 2.6-fold. Hence
+the best rate is the middle of all that are about as good (6): one whose loss lies three standard errors (5) above the
+minimum counts a third. The noise s is that of neighbours in the newest half of the losses up to the minimum (0.4549:
+the median of a squared standard normal number). The suggested rate is a tenth of it, where the loss still fell;
+Bengio's rule, a half of the largest rate that does not diverge, is `largest / 2`. The fall is steepest in the middle of
+that third of the losses up to the minimum whose line of least squares over log r falls fastest.
 
-Departures: the thresholds are ours, since the paper tells how curves look, not where one kind ends. Smith's rates rise
-linearly; ours rise by a constant factor, so that no order of magnitude is passed over. Adding (1) of NaN gives NaN
-usually; here it is left out, so that a curve can be drawn up to its end.
+Departures: the thresholds and (6) are ours, since the papers tell how curves look, not where one kind ends. Smith's
+rates rise linearly; ours rise by a constant factor, so that no order of magnitude is passed over. Adding (1) of NaN
+gives NaN usually; here it is left out, so that a curve can be drawn up to its end.
 
     >>> import torch
     >>> from deepcanon.foundations import diagnose, read_range
@@ -38,7 +44,7 @@ usually; here it is left out, so that a curve can be drawn up to its end.
     >>> rates = torch.tensor([range_rate(step, 100, 1e-4, 10.0) for step in range(100)])
     >>> reading = read_range(rates, 0.2 + (rates.log10() + 1) ** 2 / 10, keep=0.0)
     >>> reading.inside, round(reading.best, 3), round(reading.suggested, 4)
-    (True, 0.095, 0.0095)
+    (True, 0.1, 0.01)
 """
 
 import math
@@ -67,6 +73,7 @@ SURE = 3.0  # standard errors
 PEAK = 0.25  # of the power: a frequency between two of the transform puts two fifths into each
 CHANCE = 1e-3
 LEAST = 30  # losses of a diagnosis
+TINY = 1e-300  # a curve without noise: the minimum alone counts
 
 
 class Diagnosis(NamedTuple):
@@ -89,9 +96,9 @@ class RangeReading(NamedTuple):
     suggested: float
     """A tenth of `best`."""
     best: float
-    """The rate at the minimum."""
+    """The middle of the rates whose loss is about as low as the minimum, equation (6)."""
     steepest: float
-    """The rate at which the loss fell fastest per factor."""
+    """The rate around which the loss fell fastest per factor."""
     largest: float
     """The largest rate before the loss left `factor` times its minimum behind, or stopped being a number."""
     minimum: float
@@ -215,22 +222,36 @@ def read_range(rates: Losses, losses: Losses, keep: float = 0.9, factor: float =
     minimum, last = float(curve[place]), float(curve[-1]) if end == len(losses) else math.inf
     beyond = (curve[place:] > factor * minimum).nonzero()[:, 0]
     stop = place + int(beyond[0]) if len(beyond) else end
-    # Over as many steps as the mean remembers: its first values move with every loss.
-    reach = min(round(1 / (1 - keep)), max(1, end // 4))
-    slopes = (curve[reach:] - curve[:-reach]) / (grown[reach:] / grown[:-reach]).log()
-    first = min(reach if reach > 1 else 0, len(slopes) - 1)
-    fastest = first + int(slopes[first : max(place - reach, first) + 1].argmin())
-    best = float(grown[place])
+    raw, logs = losses[: place + 1].detach().double(), grown.log()
+    error = _noise(raw[place // 2 :]) * math.sqrt((1 - keep) / (1 + keep))  # (5)
+    weights = ((minimum - curve) / max(SURE * error, TINY)).exp()
+    best = float(((weights * logs).sum() / weights.sum()).exp())  # (6)
     inside = 0 < place < len(losses) - 1 and last >= factor * minimum
-    steepest = float((grown[fastest] * grown[fastest + reach]).sqrt())
+    steepest = _steepest(logs[: place + 1], raw)
     return RangeReading(best / 10, best, steepest, float(grown[stop - 1]), minimum, last, inside)
+
+
+def _noise(x: Losses) -> float:
+    """s of equation (5): of second differences, which a fall or a rise hardly enters; 0 of fewer than 3 losses."""
+    if len(x) < 3:
+        return 0.0
+    return math.sqrt(float(x.diff(n=2).square().median()) / (6 * 0.4549))
+
+
+def _steepest(logs: Losses, losses: Losses) -> float:
+    """The middle of the third of the points over which the line of least squares falls fastest."""
+    size = min(len(logs), max(2, len(logs) // 3))
+    x, y = logs.unfold(0, size, 1), losses.unfold(0, size, 1)
+    apart = x - x.mean(1, keepdim=True)
+    slopes = (apart * y).sum(1) / apart.square().sum(1)
+    return float(x[int(slopes.nan_to_num().argmin())].mean().exp())
 
 
 def range_words(reading: RangeReading, rates: Losses, losses: Losses) -> str:
     """What a range test of these rates and losses says, in three or four lines."""
     if reading.inside:
-        shape = f"a U: the minimum {reading.minimum:.3g} lies at rate {reading.best:.3g}, inside the range"
-    elif reading.best >= float(rates[-1]):
+        shape = f"a U: the minimum {reading.minimum:.3g} lies around rate {reading.best:.3g}, inside the range"
+    elif reading.last <= reading.minimum:
         shape = "still falling at the largest rate: test up to a larger one (--highest)"
     else:
         shape = "no U: the loss has not risen after its minimum; test a wider range"

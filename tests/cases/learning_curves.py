@@ -22,8 +22,16 @@ def judged(falling):
 
 def reading(losses):
     rates = torch.tensor([range_rate(step, len(losses), 1e-3, 1.0) for step in range(len(losses))], dtype=torch.float64)
-    found = read_range(rates, losses, keep=0.0)
-    return torch.tensor([found.minimum, found.last, 10 * found.best, float(found.inside)], dtype=torch.float64)
+    found = read_range(rates, losses, keep=0.7)
+    told = [found.minimum, found.last, 10 * found.best, 10 * found.suggested, found.steepest, float(found.inside)]
+    return torch.tensor(told, dtype=torch.float64)
+
+
+def read(losses):
+    """The same by the oracle."""
+    rates, curve = oracle.rates(len(losses), 1e-3, 1.0), oracle.smooth(losses, 0.7)
+    best = oracle.best(rates, losses, 0.7)
+    return np.array([curve.min(), curve[-1], 10 * best, best, oracle.steepest(rates, losses, 0.7), 1.0])
 
 
 FUNCTIONS = (
@@ -70,8 +78,8 @@ FUNCTIONS = (
         name="read_range",
         build=None,
         call=reading,
-        inputs=lambda rng: ((np.arange(31) - 20.0) ** 2 / 100 + 0.1,),
-        oracle=lambda params, x: np.array([x.min(), x[-1], 10 * oracle.rates(31, 1e-3, 1.0)[x.argmin()], 1.0]),
+        inputs=lambda rng: ((np.arange(120) / 100 - 0.8) ** 4 + 0.05 + 0.003 * rng.normal(size=120),),
+        oracle=lambda params, x: read(x),
         skips=NO_GRADIENT,
     ),
 )

@@ -1,4 +1,5 @@
-"""Smoothing as a weighted mean, the trend by the normal equations, Fisher's test by its alternating sum."""
+"""Smoothing as a weighted mean, the trend by the normal equations, Fisher's test by its alternating sum, and the
+minimum of a range test by what is about as good."""
 
 import math
 
@@ -40,3 +41,25 @@ def periodicity(values, first):
 def rates(steps, lowest, highest):
     return np.array([math.exp(math.log(lowest) + (math.log(highest) - math.log(lowest)) * s / (steps - 1))
                      for s in range(steps)])  # fmt: skip
+
+
+def best(rates, losses, keep):
+    """The geometric mean of the rates, weighted by how many standard errors their loss lies above the smallest."""
+    curve = smooth(losses, keep)
+    place = int(np.argmin(curve))
+    newest = losses[place // 2 : place + 1]
+    second = sorted((a - 2 * b + c) ** 2 for a, b, c in zip(newest, newest[1:], newest[2:], strict=False))
+    middle = second[(len(second) - 1) // 2]
+    # Of a normal number of variance 6 s^2, half of the squares lie below 6 s^2 times the squared upper quartile.
+    quartile = 0.6744897501960817
+    error = math.sqrt(middle / 6) / quartile * math.sqrt((1 - keep) / (1 + keep))
+    return math.exp(np.average(np.log(rates), weights=np.exp(-(curve - curve[place]) / (3 * error))))
+
+
+def steepest(rates, losses, keep):
+    """The middle of the third of the points up to the smoothed minimum whose straight line falls fastest."""
+    end = int(np.argmin(smooth(losses, keep))) + 1
+    size, x = end // 3, np.log(rates[:end])
+    slopes = [np.polyfit(x[a : a + size], losses[a : a + size], 1)[0] for a in range(end - size + 1)]
+    first = int(np.argmin(slopes))
+    return math.exp(x[first : first + size].mean())
