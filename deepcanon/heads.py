@@ -49,7 +49,7 @@ class Option:
     annotation: Any
     default: Any
     help: str
-    group: str = ""  # of the help: "data", "training", or "" for the recipe's own
+    group: str = ""  # of the help: a key of `options.GROUPS`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,7 +165,7 @@ def fields_of(config: type, path: Path) -> tuple[Option, ...]:
         Option(f.name, hints[f.name], f.default, texts.get(f.name, ""), options.group_of(config, f.name))
         for f in dataclasses.fields(config)
     ]
-    return tuple(sorted(found, key=lambda option: ("", "training", "data").index(option.group)))
+    return tuple(sorted(found, key=lambda option: [*options.GROUPS].index(option.group)))
 
 
 def preset(recipe: Head, kind: str, data: str | None = None) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -21,17 +21,22 @@ from deepcanon.ranges import range_of as range_of
 from deepcanon.ranges import types_of as types_of
 
 __all__ = [
+    "GROUPS",
     "READERS",
     "Activation",
     "ActivationName",
+    "Augmentation",
     "Batches",
+    "ClassLoss",
     "Columns",
     "Convex",
     "Count",
     "Documents",
     "Dropout",
     "Examples",
+    "ImageTraining",
     "Images",
+    "InitialWeights",
     "Initialization",
     "InitializationName",
     "InputDropout",
@@ -183,8 +188,9 @@ class Examples(Splits):
     """Learn from at most this many of the training examples, drawn by the seed; 0 takes all."""
     label_noise: Share = 0.0
     """Share of the training labels that are replaced by another class, drawn by the seed."""
-    order: Literal["shuffled", "file", "class"] = "shuffled"
-    """Order of the training examples: new in each epoch, as in the file, or sorted by class."""
+    order: Literal["shuffled", "balanced", "file", "class"] = "shuffled"
+    """Order of the training examples: new in each epoch; new, with the examples of smaller classes repeated until all
+    classes are equal; as in the file; or sorted by class."""
 
 
 READERS: dict[str, tuple[type, ...]] = {
@@ -226,6 +232,16 @@ def group_of(config: type, name: str) -> str:
         if name in vars(base).get("__annotations__", ()):
             return "" if base is config else base.GROUP  # type: ignore[attr-defined]
     return ""
+
+
+GROUPS = {
+    "": "options",
+    "training": "training",
+    "augmentation": "augmentation of the training images",
+    "initial weights": "starting from another model",
+    "data": "reading the data",
+}
+"""The groups of options in the order of the help, with their titles; the first is that of the recipe itself."""
 
 
 # Training
@@ -296,6 +312,65 @@ class Schedule(Training):
     """A linear rise and half a cosine down to 0, or a constant rate."""
     warmup: Share = 0.1
     """one-cycle: share of the steps over which the rate rises to its peak."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation(Training):
+    """Random changes to training images, new in every step."""
+
+    GROUP: ClassVar[str] = "augmentation"
+
+    shift: Whole = 0
+    """Shift each training image by up to this many pixels in each direction."""
+    flip: bool = False
+    """Mirror half of the training images (not for digits and letters)."""
+    rotate: Annotated[float, Range("[0, 180]")] = 0.0
+    """Turn each training image by up to this many degrees in either direction."""
+    crop: Annotated[float, Range("(0, 1]")] = 1.0
+    """Crop windows of at least this share of the image's side, enlarged to the full size; 1: the whole image."""
+    colour: Share = 0.0
+    """Change brightness, contrast and saturation by up to this share of each."""
+    cutout: Whole = 0
+    """Side in pixels of a square that is filled with the image's mean colour; 0: none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassLoss(Training):
+    """The cross-entropy of a classifier."""
+
+    label_smoothing: Share = 0.0
+    """Label smoothing: share of each label that is spread over all classes."""
+    class_weights: Literal["equal", "balanced"] = "equal"
+    """Weight of each example in the loss: equal, or balanced, inversely proportional to the size of its class."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitialWeights(Training):
+    """Weights of another model to begin with."""
+
+    GROUP: ClassVar[str] = "initial weights"
+
+    init_from: str = ""
+    """Begin with the weights of this run (a folder), or of this .safetensors file; the layer of the classes starts
+    afresh unless the classes are the same."""
+    copy: tuple[str, ...] = ()
+    """Copy only the layers whose names begin with these words (`deepcanon show NAME --layers` lists them). Default:
+    all."""
+    freeze: tuple[str, ...] = ()
+    """Layers that stay as they were copied, with their batch statistics; `all` stands for everything that is
+    copied."""
+    copied_rate: Annotated[float, Range("(0, 1]")] = 0.1
+    """Learning rate of what was copied, as a share of that of new layers."""
+    mean: tuple[Share, ...] = ()
+    """Mean of each channel, from 0 to 1, that the other model subtracts. Default: that of its run; of a file, that of
+    the new images."""
+    std: tuple[Share, ...] = ()
+    """Standard deviation of each channel, from 0 to 1, that the other model divides by."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageTraining(Images, Examples, Batches, Optimization, Schedule, Augmentation, ClassLoss, InitialWeights):
+    """Everything that a classifier of images is told apart from its own shape."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -130,6 +130,7 @@ CLASSIFIER = {
     "accuracy": metric("share of examples given their class", "share", "max"),
     "error": metric("share of examples given another class", "share", "min"),
     "auc": metric("area under the ROC curve of the second of two classes", "share", "max"),
+    "balanced_error": metric("mean over the classes of the share given another class", "share", "min"),
 }
 """What every classifier measures."""
 

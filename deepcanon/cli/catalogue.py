@@ -6,6 +6,7 @@ from pathlib import Path
 from deepcanon import heads
 from deepcanon.cli.arguments import Parser, json_option, shown
 from deepcanon.cli.output import print_json
+from deepcanon.options import GROUPS
 from deepcanon.targets import MARKS
 
 __all__ = ["list_command", "show_command"]
@@ -48,7 +49,7 @@ def show_command(parser: Parser, arguments: list[str]) -> int:
         return 0
     print(f"{head.name} ({head.subject}): {head.doc}")
     defaults, _ = heads.preset(head, "default")  # what `train NAME` takes: as in its help and in reports
-    for group, title in (("", "options"), ("training", "training options"), ("data", "options of the data")):
+    for group, title in GROUPS.items():
         if some := [option for option in head.options if option.group == group]:
             print(f"\n{title}:")
         for option in some:

@@ -17,6 +17,7 @@ from deepcanon.cli.arguments import (
 from deepcanon.cli.output import printer
 from deepcanon.cli.places import folder_of
 from deepcanon.collecting import heavy_imports
+from deepcanon.options import GROUPS
 
 __all__ = ["resume_command", "train_command"]
 
@@ -40,7 +41,7 @@ def train_command(parser: Parser, arguments: list[str]) -> int:
     parser.add_argument("--config", metavar="FILE", help="the config.json of another run to start from")
     if "environment" in head.data:
         environment_option(parser)
-    titles = {"": f"options of {head.name}", "training": "training", "data": "reading the data"}
+    titles = {**GROUPS, "": f"options of {head.name}"}
     groups = {name: parser.add_argument_group(title) for name, title in titles.items()}
     for option in head.options:
         add_field(groups[option.group], option, options[option.name])

@@ -1,4 +1,4 @@
-"""A finished run inside another one: what inference needs of it is copied, and its checksums are kept."""
+"""A finished run, or a file of weights, inside a run: what inference needs is copied, and its checksums are kept."""
 
 import hashlib
 import json
@@ -10,17 +10,27 @@ from deepcanon.engine.checkpoint import Checkpoints, taking_shape, write_text
 from deepcanon.engine.checksums import write_checked
 from deepcanon.errors import UsageError
 
-__all__ = ["check", "copy"]
+__all__ = ["WEIGHTS", "check", "copy"]
 
-SUMS = "borrowed.json"
+SUMS, WEIGHTS = "borrowed.json", "weights.safetensors"
 
 
 def copy(source: Path, to: Path) -> None:
     """Puts the weights, facts and options of the run `source` into the new folder `to`, with their SHA-256.
 
+    A file of weights is put there as `weights.safetensors`.
+
     Raises:
-        UsageError: `source` is not a run with a sound checkpoint.
+        UsageError: `source` is neither a file nor a run with a sound checkpoint.
     """
+    if source.is_file():
+        with taking_shape(to) as temporary:
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+            shutil.copyfile(source, temporary / WEIGHTS)
+            _note(source, temporary)
+            os.replace(temporary, to)
+        return
     checkpoints = Checkpoints(source / "checkpoints")
     kind, found = next(((k, f) for k in ("best", "step") if (f := checkpoints.newest(k))), ("", None))
     if found is None or not (source / "config.json").is_file():
@@ -32,8 +42,12 @@ def copy(source: Path, to: Path) -> None:
         write_checked(temporary / "config.json", (source / "config.json").read_text(encoding="utf-8"))
         shutil.copytree(source / "facts", temporary / "facts")
         shutil.copytree(newest, temporary / "checkpoints" / newest.name)
-        write_text(temporary / SUMS, json.dumps({"from": str(source), "files": _sums(temporary)}, indent=1) + "\n")
+        _note(source, temporary)
         os.replace(temporary, to)
+
+
+def _note(source: Path, folder: Path) -> None:
+    write_text(folder / SUMS, json.dumps({"from": str(source), "files": _sums(folder)}, indent=1) + "\n")
 
 
 def _sums(folder: Path) -> dict[str, str]:

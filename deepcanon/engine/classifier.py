@@ -17,7 +17,7 @@ from deepcanon.engine.figures import Heat, Line, Plot, Tiles
 from deepcanon.engine.portions import Portions
 from deepcanon.engine.run import Run
 from deepcanon.errors import UsageError
-from deepcanon.parts.classification import confident_mistakes, confusion, measures, records, roc
+from deepcanon.parts.classification import by_class, confident_mistakes, confusion, measures, records, roc
 from deepcanon.verb_options import ClassSampling
 
 __all__ = ["Classifier", "Classifies", "Seen", "asked_classes", "require_classes"]
@@ -25,6 +25,10 @@ __all__ = ["Classifier", "Classifies", "Seen", "asked_classes", "require_classes
 ROC = "Share of the second class found against share of false alarms, for every threshold: good is upper left."
 CONFUSION = (
     "Rows are true classes, columns predicted ones: a good classifier has a bright diagonal and dark cells elsewhere."
+)
+BY_CLASS = (
+    "Precision: how many of the examples given this class are of it. Recall: how many of its examples were found. "
+    "Good is near 1 in both columns, for small classes too."
 )
 MISTAKES = (
     "Held-out examples with the most confident wrong answers: for a good classifier they are hard for people too, or "
@@ -123,6 +127,11 @@ class Classifier:
                 unit="share of the true class", caption=CONFUSION,
             )
         }  # fmt: skip
+        precision, recall = by_class(confusion(seen.logits, seen.y))
+        shown["classes"] = Heat(
+            torch.stack([precision, recall], 1).numpy(), "measure", "true or predicted class",
+            x_names=("precision", "recall"), y_names=names, unit="share", caption=BY_CLASS,
+        )  # fmt: skip
         if len(names) == 2 and 0 < seen.y.sum() < len(seen.y):
             false, true, _ = roc(seen.logits[:, 1].double() - seen.logits[:, 0].double(), seen.y.long())
             shown["roc"] = Plot(

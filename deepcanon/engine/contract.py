@@ -56,8 +56,8 @@ class Recipe(ABC, Generic[C]):
     """Names of the attributes that a step changes: what a checkpoint holds."""
     parallel: ClassVar[str]
     """How several processes share the work: "gradients", "statistics", "trials", or "none: REASON"."""
-    monitor: ClassVar[tuple[str, Literal["min", "max"]] | None] = None
-    """The metric that says which weights are the best, such as ("valid/nll", "min")."""
+    monitor: tuple[str, Literal["min", "max"]] | None = None
+    """The metric that says which weights are the best, such as ("valid/nll", "min"). `build` may name another."""
     precisions: ClassVar[tuple[Literal["fp32", "bf16"], ...]] = ("fp32",)
     """What `--precision auto` may choose."""
     splits: tuple[str, ...] = ()
@@ -112,6 +112,9 @@ class Recipe(ABC, Generic[C]):
     @abstractmethod
     def build(self) -> None:
         """Makes modules and optimizers from `config` and `facts`; opens neither data nor environments."""
+
+    def begin(self) -> None:
+        """What happens once, before the first step of a run that starts from nothing (weights of another model)."""
 
     @abstractmethod
     def plan(self) -> int:

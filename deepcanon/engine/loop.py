@@ -82,6 +82,8 @@ class Loop:
         with self.lock(), handled(self._hear):
             self.status("running")
             try:
+                if self.done == 0:
+                    self.recipe.begin()
                 while self.done < run.steps and not self.stop_reason:
                     self._step()
                     if run.rank == 0 and not self.folder.is_dir():

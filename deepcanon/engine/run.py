@@ -259,15 +259,23 @@ class Run:
         """
         if self._lend is None:
             raise UsageError("this run cannot borrow others")
+        with processes.alone():
+            return self._lend(self.borrowed(Path(folder), name))
+
+    def borrowed(self, source: Path, name: str) -> Path:
+        """This run's own copy of a finished run or of a file of weights; of a scratch instance, the source itself.
+
+        Raises:
+            UsageError: there is no such source, or the copy was altered.
+        """
         if self.folder is None or not (self.folder / "facts").is_dir():  # a scratch instance
-            return self._lend(Path(folder))
+            return source
         mine = self.folder / "borrowed" / name
         if self.rank == 0 and not mine.is_dir():
-            borrowed.copy(Path(folder), mine)
+            borrowed.copy(source, mine)
         processes.barrier()
         borrowed.check(mine)
-        with processes.alone():
-            return self._lend(mine)
+        return mine if source.is_dir() or (mine / "facts").is_dir() else mine / borrowed.WEIGHTS
 
     # Trials
 

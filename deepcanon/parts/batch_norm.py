@@ -80,6 +80,8 @@ class BatchNorm2d(nn.Module):
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
+    frozen = False
+    """Whether it normalises by its running statistics in training too, and leaves them as they are."""
 
     def __init__(self, channels: int, *, eps: float = 1e-5, momentum: float = 0.1, device=None, dtype=None) -> None:
         super().__init__()
@@ -94,16 +96,17 @@ class BatchNorm2d(nn.Module):
         """The normalised images, scaled and shifted; by running statistics in eval mode."""
         if inputs.ndim != 4 or inputs.shape[1] != self.channels:
             raise ValueError(f"expected [batch, {self.channels}, height, width], got {tuple(inputs.shape)}")
-        if self.training:
+        training = self.training and not self.frozen
+        if training:
             self.num_batches_tracked.add_(1)
-        if not self.training or world_size() == 1:
+        if not training or world_size() == 1:
             return F.batch_norm(
                 inputs,
                 self.running_mean,
                 self.running_var,
                 self.weight,
                 self.bias,
-                self.training,
+                training,
                 self.momentum,
                 self.eps,
             )

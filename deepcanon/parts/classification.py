@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-__all__ = ["confident_mistakes", "confusion", "cross_entropy", "measures", "records", "roc", "roc_area"]
+__all__ = ["balanced_error", "balanced_weights", "by_class", "confident_mistakes", "confusion", "cross_entropy",
+           "measures", "records", "roc", "roc_area"]  # fmt: skip
 
 
 def _check(logits: Tensor, labels: Tensor) -> None:
@@ -94,13 +95,47 @@ def confident_mistakes(
     return wrong[probability[wrong].argsort(descending=True, stable=True)[:count]]
 
 
+def by_class(counts: Int[Tensor, "classes classes"]) -> tuple[Float[Tensor, "classes"], Float[Tensor, "classes"]]:
+    """Precision and recall of each class from a confusion matrix (row = true class); NaN where nothing was counted."""
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
+        raise ValueError(f"a confusion matrix is square, this is {tuple(counts.shape)}")
+    right = counts.diagonal().double()
+    return right / counts.sum(0), right / counts.sum(1)
+
+
+def balanced_error(logits: Float[Tensor, "batch classes"], labels: Int[Tensor, "batch"]) -> float:
+    """One minus the mean recall of the classes that occur: every class counts alike, whatever its size."""
+    recall = by_class(confusion(logits, labels))[1]
+    return 1 - recall[recall.isfinite()].mean().item()
+
+
 def cross_entropy(
-    logits: Float[Tensor, "batch classes"], labels: Int[Tensor, "batch"], label_smoothing: float = 0.0
+    logits: Float[Tensor, "batch classes"],
+    labels: Int[Tensor, "batch"],
+    label_smoothing: float = 0.0,
+    weights: Float[Tensor, "classes"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Mean cross-entropy in nats, in fp32 even where the network computes in half precision."""
+    """Mean cross-entropy in nats, in fp32 even where the network computes in half precision.
+
+    Args:
+        weights: of each class. The weighted losses are divided by the number of examples, not by the sum of their
+            weights as in torch, so that the mean over parts of a batch is that over the whole.
+    """
     _check(logits, labels)
     wide = torch.promote_types(logits.dtype, torch.float32)
-    return F.cross_entropy(logits.to(wide), labels, label_smoothing=label_smoothing)
+    if weights is None:
+        return F.cross_entropy(logits.to(wide), labels, label_smoothing=label_smoothing)
+    if weights.shape != logits.shape[1:]:
+        raise ValueError(f"weights {tuple(weights.shape)} and logits {tuple(logits.shape)} do not fit")
+    each = F.cross_entropy(logits.to(wide), labels, label_smoothing=label_smoothing, reduction="none")
+    return (each * weights[labels].to(wide)).mean()
+
+
+def balanced_weights(counts: Int[Tensor, "classes"]) -> Float[Tensor, "classes"]:
+    """N / (K n_k) for each of K classes with n_k of N examples: their mean over the examples is 1."""
+    if counts.ndim != 1 or not bool((counts > 0).all()):
+        raise ValueError("every class needs an example to be weighted by its size")
+    return counts.sum() / (len(counts) * counts.double())
 
 
 def records(logits: Float[Tensor, "batch classes"], classes: Sequence[str]) -> list[dict]:

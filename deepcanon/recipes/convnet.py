@@ -11,17 +11,7 @@ set), ours 6.6 % in three to four minutes (shifts and flips). Embedded letters: 
 
 from dataclasses import dataclass, replace
 
-from deepcanon.options import (
-    Batches,
-    Count,
-    Dropout,
-    Images,
-    Optimization,
-    OptimizerName,
-    Schedule,
-    Share,
-    Whole,
-)
+from deepcanon.options import Count, Dropout, ImageTraining, OptimizerName
 from deepcanon.targets import CLASSIFIER, target
 
 SYSTEM = "vision.convnet"
@@ -41,7 +31,7 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Images, Batches, Optimization, Schedule, Dropout):
+class Config(ImageTraining, Dropout):
     filters: tuple[Count, ...] = (32, 64)
     """Filters of each convolution; each is followed by 2 x 2 max pooling."""
     kernel: Count = 3
@@ -50,12 +40,6 @@ class Config(Images, Batches, Optimization, Schedule, Dropout):
     """Units of the hidden layer; `encode` gives their activations."""
     batch_norm: bool = False
     """Batch normalisation after each convolution, over the batch of all processes."""
-    shift: Whole = 0
-    """Shift each training image by up to this many pixels in each direction."""
-    flip: bool = False
-    """Mirror half of the training images (not for digits and letters)."""
-    label_smoothing: Share = 0.0
-    """Label smoothing: share of each label that is spread over all classes."""
     dropout: float = 0.3
     """Probability of dropping a unit before and after the hidden layer in training."""
     optimizer: OptimizerName = "adamw"
@@ -80,28 +64,17 @@ PRESETS = {
 
 import torch
 
-from deepcanon import engine
-from deepcanon.engine import Classifier, Classifies, Encodes
+from deepcanon.engine import Encodes
 from deepcanon.engine.by_hand import averaged, written_out_in_bf16
-from deepcanon.engine.shown import kernels
 from deepcanon.errors import UsageError
-from deepcanon.parts.classification import cross_entropy
 from deepcanon.parts.flat_convnet import FlatConvNet
-from deepcanon.parts.standardize import Standardize, channel_statistics
-from deepcanon.techniques.optimizers import optimizer_of, set_rate
+from deepcanon.techniques.image_classifiers import ImageClassifier
+from deepcanon.techniques.optimizers import set_rate
 from deepcanon.techniques.schedules import scheduled
-from deepcanon.vision.convnet import ConvNet, flip_images, shift_images
+from deepcanon.vision.convnet import ConvNet
 
 
-class Recipe(Classifies, engine.Recipe[Config], Encodes):
-    state = ("model", "optimizer")
-    monitor = ("valid/error", "min")
-    parallel = "gradients"
-    float64 = False
-    precisions = ("fp32", "bf16")
-    wants = "classes"
-    needs = "a classifier needs labels: put the images into one folder per class"
-
+class Recipe(ImageClassifier[Config], Encodes):
     @classmethod
     def learn(cls, config, data):
         size, poolings = data.facts["size"], len(config.filters)
@@ -110,67 +83,37 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
                 f"images of {size} are too small for {poolings} poolings by 2: "
                 "give fewer --filters or a larger --size"
             )
-        shift, scale = channel_statistics(part.x for part in data["train"].chunks())
-        return {"shift": shift, "scale": scale}
+        return super().learn(config, data)
 
-    def build(self):
-        config, run, reader = self.config, self.run, self.facts["reader"]
-        self.model = ConvNet(
-            reader["channels"],
-            len(reader["classes"]),
-            size=tuple(reader["size"]),
+    def network(self, channels, classes, size):
+        config = self.config
+        return ConvNet(
+            channels,
+            classes,
+            size=size,
             channels=config.filters,
             kernel_size=config.kernel,
             hidden=config.hidden,
             batch_norm=config.batch_norm,
             dropout=config.dropout,
-        ).to(run.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.preprocess = Standardize(self.facts["shift"], self.facts["scale"]).to(run.device)
-        shape = (reader["channels"], *reader["size"])
-        self.classifier = Classifier(
-            run, self.model, self.preprocess, shape, reader, prepare=self.prepared
         )
-        self.optimizer = optimizer_of(config, self.model)
-        by_hand = written_out_in_bf16(run, self.model.plain)
+
+    def build(self):
+        super().build()
+        alike = not self.start and self.class_weights is None  # one rate, one weight for all
+        by_hand = written_out_in_bf16(self.run, self.model.plain and alike)
         self.flat = FlatConvNet(*self.model.layers, dtype=torch.bfloat16) if by_hand else None
-
-    def plan(self):
-        return self.run.steps_of(self.config.epochs, self.config.batch)
-
-    def prepared(self, x):
-        return self.preprocess(x).contiguous(memory_format=torch.channels_last)
-
-    def augmented(self, x):
-        config, run = self.config, self.run
-        if config.shift:
-            bounds = (-config.shift, config.shift + 1, (config.batch, 2))
-            random: dict = {"generator": run.generator("shift", run.device), "device": run.device}
-            x = shift_images(x, torch.randint(*bounds, **random)[run.rows(config.batch)])
-        if config.flip:
-            x = flip_images(x, run.rand("flip", (config.batch,)) < 0.5)
-        return x
 
     def step(self, step):
         config, run = self.config, self.run
-        rows = run.batch(run.data["train"], config.batch)
+        if not self.flat:
+            return super().step(step)
         set_rate(self.optimizer, config.learning_rate * scheduled(config, step, run.steps))
-        x, smoothing = self.prepared(self.augmented(rows.x)), config.label_smoothing
-        if self.flat:
-            loss = averaged(run, self.flat, self.flat.gradient(x, rows.y, smoothing))
-            self.flat.step(self.optimizer)
-        else:
-            self.optimizer.zero_grad()
-            with run.autocast():
-                logits = self.model(x)
-            loss = run.backward(cross_entropy(logits, rows.y, smoothing), self.model)
-            self.optimizer.step()
+        images, labels = self.batch()
+        slope = self.flat.gradient(images, labels, config.label_smoothing)
+        loss = averaged(run, self.flat, slope)
+        self.flat.step(self.optimizer)
         return {"loss": loss}
-
-    def figures(self):
-        with self.run.autocast():
-            seen = self.classifier.look(5000)
-        first = kernels(self.model.convolutions[0].weight)
-        return {"filters": first, **self.classifier.figures(seen)}
 
     def encode(self, inputs):
         return self.classifier(inputs, self.model.features)

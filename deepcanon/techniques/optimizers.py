@@ -1,6 +1,6 @@
 """Optimizers by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -31,14 +31,30 @@ OPTIMIZERS: dict[str, Builder] = {
 
 
 def optimizer_of(
-    options: Optimization, *modules: nn.Module, betas: tuple[float, float] = (0.9, 0.999)
+    options: Optimization,
+    *modules: nn.Module,
+    betas: tuple[float, float] = (0.9, 0.999),
+    slower: Sequence[nn.Parameter] = (),
+    share: float = 1.0,
 ) -> torch.optim.Optimizer:
-    """The optimizer that the options name, for the parameters of some modules; biases and normalisation never decay."""
+    """The optimizer that the options name, for the parameters of some modules; biases and normalisation never decay.
+
+    Args:
+        slower: parameters whose learning rate is the share `share` of that of the others.
+    """
     groups = [group for module in modules for group in decay_groups(module, options.weight_decay)]
+    if slower:
+        slow = {id(parameter) for parameter in slower}
+        parts = [(group, rate, kind) for group in groups for rate, kind in ((1.0, False), (share, True))]
+        groups = [
+            {**group, "params": [p for p in group["params"] if (id(p) in slow) is kind], "share": rate}
+            for group, rate, kind in parts
+        ]
+        groups = [group for group in groups if group["params"]]
     return OPTIMIZERS[options.optimizer](groups, options, betas)
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Gives every parameter group the learning rate of this step."""
+    """Gives every parameter group its learning rate in this step."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("share", 1.0)

@@ -27,39 +27,16 @@ The convolution is the cross-correlation of every library (the kernel is not fli
     (torch.Size([2, 10]), torch.Size([2, 128]))
 """
 
-import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.parts.batch_norm import BatchNorm2d
 from deepcanon.parts.pooling import max_pool
 
-__all__ = ["ConvNet", "flip_images", "shift_images"]
+__all__ = ["ConvNet"]
 
 GRID = 7
-
-
-def shift_images(
-    images: Shaped[Tensor, "batch channels height width"], offsets: Int[Tensor, "batch 2"]
-) -> Shaped[Tensor, "batch channels height width"]:
-    """Move each image by its own (down, right) pixels; what enters repeats the border."""
-    if images.ndim != 4 or offsets.shape != (len(images), 2):
-        raise ValueError(f"images {tuple(images.shape)} and offsets {tuple(offsets.shape)} do not fit")
-    batch, channels, height, width = images.shape
-    rows = (torch.arange(height, device=images.device) - offsets[:, :1]).clamp(0, height - 1)
-    columns = (torch.arange(width, device=images.device) - offsets[:, 1:]).clamp(0, width - 1)
-    index = (rows[:, :, None] * width + columns[:, None, :]).reshape(batch, 1, -1)
-    return images.flatten(2).gather(2, index.expand(-1, channels, -1)).reshape(images.shape)
-
-
-def flip_images(
-    images: Shaped[Tensor, "batch channels height width"], chosen: Bool[Tensor, "batch"]
-) -> Shaped[Tensor, "batch channels height width"]:
-    """Mirror the chosen images left to right."""
-    if images.ndim != 4 or chosen.shape != images.shape[:1]:
-        raise ValueError(f"images {tuple(images.shape)} and choice {tuple(chosen.shape)} do not fit")
-    return torch.where(chosen[:, None, None, None], images.flip(3), images)
 
 
 class ConvNet(nn.Module):

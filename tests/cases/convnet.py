@@ -1,8 +1,8 @@
 from contract.cases import Case
 from oracles import convnet as oracle
 
+from deepcanon.parts.augment import flip_images, shift_images
 from deepcanon.vision import ConvNet
-from deepcanon.vision.convnet import flip_images, shift_images
 
 CASES = (
     Case(

@@ -408,7 +408,7 @@ ROOMS = {  # what a room may import, apart from itself
     "data": ("parts", *GROUND_FLOOR),
     "environments": ("data", "parts", "errors"),
     "engine": BELOW_RECIPES,
-    "techniques": ("engine", "parts", "options", "ranges", *subjects()),
+    "techniques": ("engine", "data", "parts", "options", "ranges", *subjects()),
     "recipes": ("techniques", *subjects(), *BELOW_RECIPES),
     "cli": ("resolving", "verbs", "verify", *BELOW_RECIPES),
     # Files

@@ -6,9 +6,9 @@ import torch
 from oracles import convnet as oracle
 from torch import nn
 
+from deepcanon.parts.augment import flip_images, shift_images
 from deepcanon.parts.batch_norm import BatchNorm2d
 from deepcanon.vision import ConvNet
-from deepcanon.vision.convnet import flip_images, shift_images
 
 
 def as_numpy(module):

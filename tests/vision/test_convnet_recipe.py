@@ -74,18 +74,17 @@ def test_images_that_are_too_small_or_unlabelled_are_refused_in_words(tmp_path):
 
 def test_augmentation_is_the_same_in_every_process_and_part_of_the_rows():
     """The shifts of the global batch are drawn once; a process takes its rows of them."""
+    from deepcanon.engine.augmentation import augmented
     from deepcanon.engine.run import Run
-    from deepcanon.recipes.convnet import Config, Recipe
+    from deepcanon.options import Augmentation
     from deepcanon.settings import Settings
 
-    facts = {"shift": torch.zeros(1), "scale": torch.ones(1),
-             "reader": {"kind": "images", "size": [8, 8], "channels": 1, "classes": ["a", "b"]}}  # fmt: skip
+    options = Augmentation(shift=2, flip=True, rotate=20.0, crop=0.7, colour=0.3, cutout=3)
     run = Run(Settings(device="cpu", threads=1, precision="fp32", steps=3))
-    recipe = Recipe(Config(batch=6, shift=2, flip=True), facts, run)
-    images = torch.randint(0, 256, (6, 1, 8, 8), dtype=torch.uint8)
-    whole = recipe.augmented(images)
+    images = torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8)
+    whole = augmented(run, options, images, 6)
     assert not torch.equal(whole, images)
     run.world = 2
     for rank in range(2):
         run.rank = rank
-        assert torch.equal(recipe.augmented(images[rank::2]), whole[rank::2])
+        assert torch.equal(augmented(run, options, images[rank::2], 6), whole[rank::2])

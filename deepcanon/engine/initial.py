@@ -1,0 +1,165 @@
+"""Weights of another model to begin with: which are copied, which stay frozen, which learn more slowly.
+
+Protocol: Yosinski, Clune, Bengio and Lipson 2014, "How transferable are features in deep neural networks?"
+(arXiv:1411.1792). The layers of the classes start afresh unless the classes are the same. A frozen layer keeps its
+batch statistics too. What is copied is known from options and facts alone, so a resumed run has the same optimizer;
+the weights themselves are read once, before the first step, from a copy in the run folder.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import safetensors.torch
+from torch import Tensor, nn
+
+from deepcanon.engine.checkpoint import Checkpoints, read_folder
+from deepcanon.engine.run import Run
+from deepcanon.errors import UsageError
+from deepcanon.options import InitialWeights
+
+__all__ = ["Start", "source_facts"]
+
+ALL = "all"
+
+
+class Source(NamedTuple):
+    """The weights of another model, and the facts of its run; a file has none."""
+
+    state: dict[str, Tensor]
+    facts: dict[str, Any]
+
+
+def read(path: Path) -> Source:
+    """A run folder or a .safetensors file.
+
+    Raises:
+        UsageError: it is neither, or damaged, or a run of no single model.
+    """
+    if path.is_dir():
+        checkpoints = Checkpoints(path / "checkpoints")
+        found = next((f for kind in ("best", "step") if (f := checkpoints.newest(kind))), None)
+        if found is None:
+            raise UsageError(f"--init-from {path}: is not a run with a sound checkpoint")
+        parts = found[1]
+        state = {**parts.get("rank0", {}), **parts.get("shared", {})}.get("model")
+        if not isinstance(state, dict):
+            raise UsageError(f"--init-from {path}: is not a run of one model")
+        return Source(state, read_folder(path / "facts")["facts"])
+    if not path.is_file():
+        raise UsageError(f"--init-from {path}: no such run or file")
+    try:
+        return Source(safetensors.torch.load_file(path), {})
+    except (safetensors.SafetensorError, OSError) as error:
+        what = f"cannot be read as safetensors ({str(error)[:100]}); a .pth file holds code: save its state dict by"
+        raise UsageError(f"--init-from {path}: {what} safetensors.torch.save_file") from None
+
+
+def source_facts(options: InitialWeights, classes: Sequence[str], channels: int) -> dict[str, Any]:
+    """What a run keeps of the model that it begins with: shapes, whether its classes are ours, its normalisation.
+
+    Raises:
+        UsageError: it cannot be read, or an option does not fit.
+    """
+    if not options.init_from:
+        given = [f"--{name.replace('_', '-')}" for name in ("copy", "freeze", "mean", "std") if getattr(options, name)]
+        if given:
+            raise UsageError(f"{given[0]} needs --init-from: the weights of another model")
+        return {}
+    source = read(Path(options.init_from))
+    facts: dict[str, Any] = {
+        "initial": {
+            "shapes": {name: list(value.shape) for name, value in source.state.items()},
+            "same_classes": source.facts.get("reader", {}).get("classes") == list(classes),
+        }
+    }
+    if options.mean or options.std:
+        if len(options.mean) != channels or len(options.std) != channels or min(options.std) <= 0:
+            raise UsageError(f"--mean and --std need {channels} numbers each, one for each channel, and no deviation 0")
+        facts["shift"] = [255 * value for value in options.mean]
+        facts["scale"] = [255 * value for value in options.std]
+    elif "shift" in source.facts:
+        if len(source.facts["shift"]) != channels:
+            there = len(source.facts["shift"])
+            raise UsageError(f"{options.init_from} takes images of {there} channels: give --channels {there}")
+        facts["shift"], facts["scale"] = source.facts["shift"], source.facts["scale"]
+    return facts
+
+
+def _below(name: str, words: Iterable[str]) -> bool:
+    """Whether a tensor is that of a layer or of one below it."""
+    return any(name == word or name.startswith(f"{word}.") for word in words)
+
+
+class Start:
+    """How a new model begins with the weights of another.
+
+    Args:
+        model: the new one.
+        options: what is copied and frozen.
+        known: of `source_facts`.
+        heads: names of the layers that give the classes.
+
+    Raises:
+        UsageError: the models do not fit, or a word names no layer.
+    """
+
+    def __init__(self, model: nn.Module, options: InitialWeights, known: dict[str, Any], heads: Sequence[str]) -> None:
+        self.model, self.options = model, options
+        mine, theirs = model.state_dict(), known["shapes"]
+        new = () if known["same_classes"] else tuple(heads)
+        wanted = [name for name in mine if not _below(name, new) and (not options.copy or _below(name, options.copy))]
+        for word in options.copy:
+            if not any(_below(name, (word,)) for name in mine):
+                raise UsageError(f"--copy {word}: the model has no such layer, only {_layers(mine)}")
+        for name in wanted:
+            here, there = list(mine[name].shape), theirs.get(name)
+            if there != here:
+                what = f"is {_shape(there)} there and {_shape(here)} here" if there is not None else "is not there"
+                remedy = "give the options and the --size of that model, or choose layers by --copy"
+                raise UsageError(f"--init-from {options.init_from}: {name} {what}: {remedy}")
+        self.copied = tuple(wanted)
+        frozen = options.copy or tuple(dict.fromkeys(name.split(".")[0] for name in self.copied))
+        frozen = frozen if options.freeze == (ALL,) else options.freeze
+        for word in frozen:
+            if not any(_below(name, (word,)) for name in self.copied):
+                what = f"--freeze {word}: nothing of that name is copied, only {_layers(self.copied)}"
+                raise UsageError(f"{what}, or all")
+        self.frozen = tuple(name for name in self.copied if _below(name, frozen))
+        self._freeze()
+
+    def _freeze(self) -> None:
+        names = set(self.frozen)
+        for path, module in self.model.named_modules():
+            own = [f"{path}.{name}".lstrip(".") for name, _ in module.named_parameters(recurse=False)]
+            for name, parameter in zip(own, module.parameters(recurse=False), strict=True):
+                if name in names:
+                    parameter.requires_grad_(False)
+            if own and names.issuperset(own) and hasattr(module, "frozen"):
+                module.frozen = True
+
+    @property
+    def slower(self) -> list[nn.Parameter]:
+        """The copied parameters that learn."""
+        return [p for name, p in self.model.named_parameters() if name in self.copied and p.requires_grad]
+
+    def load(self, run: Run) -> None:
+        """Copies the weights, and says so."""
+        options = self.options
+        source = read(run.borrowed(Path(options.init_from), "initial"))
+        state = {**self.model.state_dict(), **{name: source.state[name] for name in self.copied}}
+        self.model.load_state_dict(state)
+        new = [name for name in state if name not in self.copied]
+        rate = f" at {options.copied_rate:g} of the learning rate" if len(self.frozen) < len(self.copied) else ""
+        frozen = f"; frozen: {_layers(self.frozen)}" if self.frozen else ""
+        fresh = f"; new: {_layers(new)}" if new else ""
+        run.say(f"copied from {options.init_from}: {_layers(self.copied)}{rate}{frozen}{fresh}")
+
+
+def _layers(names: Iterable[str]) -> str:
+    """The layers that tensors belong to, by the first part of their names."""
+    return ", ".join(dict.fromkeys(name.split(".")[0] for name in names)) or "nothing"
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return f"({', '.join(map(str, shape))})"
