@@ -261,8 +261,8 @@ def test_a_target_may_be_a_difference_of_two_runs():
         return [{"seed": n, "metrics": {"test/error": value}} for n, value in enumerate(values)]
 
     with_out = target("with - without", "test/error <= 0", "P", "the second run is not better")
-    found = judge(with_out, {"with": seeds(0.1, 0.2), "without": seeds(0.15, 0.22)})
+    found = judge(with_out, {"with": seeds(0.1, 0.2), "without": seeds(0.15, 0.22)}, False)
     assert found["passed"] and found["run"] == "with - without"
     assert found["values"] == pytest.approx([-0.05, -0.02]) and found["worst"] == pytest.approx(-0.02)
-    assert not judge(with_out, {"with": seeds(0.3), "without": seeds(0.2)})["passed"]
-    assert judge(with_out, {"with": seeds(0.1)}) is None
+    assert not judge(with_out, {"with": seeds(0.3), "without": seeds(0.2)}, False)["passed"]
+    assert judge(with_out, {"with": seeds(0.1)}, False) is None
