@@ -128,10 +128,9 @@ def _interval(target: Target, values: list[float], seeds: list[dict[str, Any]]) 
     split, _, name = target.metric.rpartition("/")
     if target.relation in END and END[target.relation].search(name):
         return value, value
-    for pattern in ("{name}_{end}", "{end}{tail}"):
-        tail = name.removeprefix("difference")
-        named = (pattern.format(name=name, end=end, tail=tail) for end in ("low", "high"))
-        low, high = (float(metrics.get(f"{split}/{end}", "nan")) for end in named)
+    patterns = (f"{name}_{{}}", *([name.replace("difference", "{}", 1)] if "difference" in name else ()))
+    for pattern in patterns:
+        low, high = (float(metrics.get(f"{split}/{pattern.format(end)}", "nan")) for end in ("low", "high"))
         if math.isfinite(low) or math.isfinite(high):
             return low, high
     scores = [t["test"] for t in seeds[0].get("trials", []) if t["arm"] == name and t["phase"] == "seeds"]

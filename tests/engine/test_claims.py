@@ -78,6 +78,11 @@ def test_one_seed_of_an_experiment_shows_only_what_it_has_an_interval_of():
     assert said("test/gap >= 0", "P", measured("test/gap", 0.1, **ends))["verdict"] == "reached"
     ends = {"test/low_b": -0.001, "test/high_b": 0.004}
     assert said("test/difference_b >= 0", "P", measured("test/difference_b", 0.002, **ends))["verdict"] == "reached"
+    ends = {"test/steps_low": -70.0, "test/steps_high": -50.0}
+    row = said("test/steps_difference <= -60", "X", measured("test/steps_difference", -61.0, **ends))
+    assert row["verdict"] == "reached" and row["interval"] == [-70.0, -50.0], (
+        "an exact claim has a measured interval too"
+    )
     assert said("test/many_low >= 0", "P", measured("test/many_low", 0.01))["verdict"] == "shown"
     assert said("test/many_high >= 0", "P", measured("test/many_high", 0.01))["verdict"] == "reached", "the wrong end"
 
