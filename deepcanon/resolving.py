@@ -3,7 +3,7 @@
 import importlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +89,12 @@ def settle(
     preset: str = "default",
     given: dict[str, Any] | None = None,
     base: dict[str, Any] | None = None,
+    also: Collection[str] = (),
 ) -> tuple[Any, Settings]:
     """(config, settings) from a preset, then a `config.json` (base), then what was given; the last wins.
+
+    Args:
+        also: names that the caller takes itself, which may have been meant by one that is unknown.
 
     Steps and minutes of a preset belong to its data: other data, or other epochs, get the recipe's own plan instead.
     """
@@ -113,7 +117,7 @@ def settle(
     fields = set(vars(Settings()))
     for key, value in given.items():
         if key not in fields and key not in options:
-            raise unknown_option(key, {*options, *fields}, head.name)
+            raise unknown_option(key, {*options, *fields, *also}, head.name)
         (run_settings if key in fields else options)[key] = value
     config = build_config(module.Config, options)
     settings = build_config(Settings, run_settings)

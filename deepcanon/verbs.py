@@ -25,6 +25,9 @@ from deepcanon.trained import Trained, load
 
 __all__ = ["Trained", "child", "load", "report", "resume", "train"]
 
+OWN = ("preset", "out", "config", "quiet", "plain", "say")
+"""Keywords of `train` that are neither options of a recipe nor settings of a run."""
+
 
 def train(
     name: str,
@@ -74,7 +77,7 @@ def train(
     if config is not None:
         path = Path(config)
         base = read_config(path if path.is_dir() else path.parent)
-    chosen, settings = settle(name, preset, options, base)
+    chosen, settings = settle(name, preset, options, base, OWN)
     if not out and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("under torchrun give --out DIR, so that all processes use the same folder")
     folder = Path(out) if out else next_folder(head.name)
