@@ -59,8 +59,18 @@ def test_the_largest_difference_is_relative_but_not_to_nothing():
     assert largest_difference(right, right) == 0
     off = right._replace(value=np.array([3.0, 200.0]))
     assert largest_difference(off, right) == 0.01
-    assert np.isclose(largest_difference(right._replace(tangent=np.array([0.0, 1e-6])), right), 0.01)
+    assert np.isclose(largest_difference(right._replace(tangent=np.array([0.0, 1e-6])), right), 1e-4)
     assert np.isclose(largest_difference(right._replace(adjoints=(np.array(6.0),)), right), 1.0)
+
+
+def test_what_cancels_leaves_no_more_than_the_rounding_of_what_it_was():
+    """Entries of size 1 that cancel leave some 1e-15 instead of 0: not an error of a derivative, as 1e-10 would be."""
+    zero = Derivatives(np.array([1.0]), np.zeros(2), (np.zeros(3),))
+
+    def off_by(error):
+        return largest_difference(zero._replace(adjoints=(np.array([0.0, error, 0.0]),)), zero)
+
+    assert off_by(7.1e-15) < 1e-12 and off_by(1e-10) > 5e-9
 
 
 def test_a_difference_that_is_no_number_is_none():
