@@ -1,7 +1,8 @@
 """The heads of the recipe files: docstring, Config, presets and targets, read without importing torch.
 
-A recipe's head, all that stands above its other imports, uses only dataclasses, typing, `deepcanon.options` and
-`deepcanon.targets`. It is run by itself, so that `list`, `show` and `--help` answer at once.
+A recipe's head, all that stands above its other imports, uses only dataclasses, typing, `deepcanon.options`,
+`deepcanon.model_options` and `deepcanon.targets`. It is run by itself, so that `list`, `show` and `--help` answer at
+once.
 """
 
 import ast
@@ -122,9 +123,8 @@ def head(name: str) -> Head:
 
 def _head_text(text: str) -> str:
     """The file up to the imports behind its head: to parse the rest would take most of the time of `list`."""
-    found = re.compile(r"^(?:import|from) (?!dataclasses|typing|deepcanon\.options|deepcanon\.targets)", re.M).search(
-        text, len(_doc_text(text))
-    )
+    others = r"^(?:import|from) (?!dataclasses|typing|deepcanon\.(?:model_)?options|deepcanon\.targets)"
+    found = re.compile(others, re.M).search(text, len(_doc_text(text)))
     return text[: found.start()] if found else text
 
 

@@ -15,60 +15,19 @@ from deepcanon.ranges import Positive as Positive
 from deepcanon.ranges import Probability as Probability
 from deepcanon.ranges import Range as Range
 from deepcanon.ranges import Share as Share
+from deepcanon.ranges import Some as Some
 from deepcanon.ranges import Whole as Whole
 from deepcanon.ranges import plain_type as plain_type
 from deepcanon.ranges import range_of as range_of
 from deepcanon.ranges import types_of as types_of
 
 __all__ = [
-    "GROUPS",
-    "READERS",
-    "Activation",
-    "ActivationName",
-    "Augmentation",
-    "Batches",
-    "ClassLoss",
-    "Columns",
-    "Convex",
-    "Count",
-    "Documents",
-    "Dropout",
-    "Examples",
-    "ImageTraining",
-    "Images",
-    "InitialWeights",
-    "Initialization",
-    "InitializationName",
-    "InputDropout",
-    "Lbfgs",
-    "Loss",
-    "LossName",
-    "MaxNorm",
-    "Mixtures",
-    "NonNegative",
-    "Number",
-    "Optimization",
-    "OptimizerName",
-    "Patches",
-    "Positive",
-    "Probability",
-    "Range",
-    "Repeats",
-    "Schedule",
-    "ScheduleName",
-    "Sequences",
-    "Share",
-    "Splits",
-    "Tables",
-    "Text",
-    "Tokens",
-    "Tuning",
-    "Whole",
-    "group_of",
-    "plain_type",
-    "range_of",
-    "reading_options",
-    "types_of",
+    "GROUPS", "READERS", "Activation", "ActivationName", "Augmentation", "Batches", "ClassLoss", "Columns", "Convex",
+    "Count", "Documents", "Dropout", "Examples", "ImageTraining", "Images", "InitialWeights", "Initialization",
+    "InitializationName", "InputDropout", "Lbfgs", "Loss", "LossName", "MaxNorm", "Mixtures", "NonNegative", "Number",
+    "Optimization", "OptimizerName", "Patches", "Perceptron", "Positive", "Probability", "Range", "Repeats",
+    "Schedule", "ScheduleName", "Sequences", "Share", "Some", "Splits", "Tables", "Text", "Tokens", "Training",
+    "Tuning", "Whole", "group_of", "plain_type", "range_of", "reading_options", "types_of",
 ]  # fmt: skip
 
 
@@ -292,6 +251,12 @@ class Convex(Lbfgs, Batches):
     momentum: Share = 0.9
     """SGD: momentum, the share of the last update that is kept."""
     batch: Count = 250
+
+
+@dataclass(frozen=True, kw_only=True)
+class Perceptron(Training):
+    hidden: tuple[Count, ...] = (256, 256)
+    """Units of each hidden layer."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,14 +1,14 @@
-"""The numbers that an option may be, as annotated types: Share, Positive, Count ... Without torch or NumPy."""
+"""What an option may be, as annotated types: Share, Positive, Count, Some[Count] ... Without torch or NumPy."""
 
 import dataclasses
 import math
 import typing
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 __all__ = [
-    "Count", "NonNegative", "Number", "Positive", "Probability", "Range", "Share", "Whole", "plain_type", "range_of",
-    "types_of",
+    "Count", "NonNegative", "Number", "Positive", "Probability", "Range", "Share", "Some", "Whole", "plain_type",
+    "range_of", "types_of",
 ]  # fmt: skip
 
 
@@ -34,6 +34,20 @@ class Range:
         return f"{start} {'to' if self.interval[-1] == ']' else 'to below'} {high:g}"
 
 
+@dataclass(frozen=True)
+class NotEmpty:
+    """Of a list."""
+
+    def __contains__(self, value: Any) -> bool:
+        return len(value) > 0
+
+    def __str__(self) -> str:
+        return "give at least one"
+
+
+T = TypeVar("T")
+Some = Annotated[tuple[T, ...], NotEmpty()]
+"""A list that must not be empty."""
 Share = Annotated[float, Range("[0, 1)")]
 """A part of a whole that leaves something over."""
 Probability = Annotated[float, Range("[0, 1]")]
@@ -45,9 +59,9 @@ Count = Annotated[int, Range("[1, inf)")]
 Whole = Annotated[int, Range("[0, inf)")]
 
 
-def range_of(annotation: Any) -> Range | None:
-    """The range of an annotated type, if it has one."""
-    found = [part for part in getattr(annotation, "__metadata__", ()) if isinstance(part, Range)]
+def range_of(annotation: Any) -> Range | NotEmpty | None:
+    """The range of an annotated type, if it has one; of a list, that it must not be empty."""
+    found = [part for part in getattr(annotation, "__metadata__", ()) if isinstance(part, Range | NotEmpty)]
     return found[0] if found else None
 
 

@@ -66,8 +66,9 @@ def value_of(annotation: Any, value: Any, name: str) -> Any:
     if origin is typing.Annotated:
         found, within = value_of(plain_type(annotation), value, name), range_of(annotation)
         if within is not None and found not in within:
-            finite = "" if math.isfinite(found) else "a finite number, "
-            raise UsageError(f"--{name.replace('_', '-')} {found}: {finite}{within}")
+            given = "" if isinstance(found, tuple) else f" {found}"
+            finite = "a finite number, " if given and not math.isfinite(found) else ""
+            raise UsageError(f"--{name.replace('_', '-')}{given}: {finite}{within}")
         return found
     if origin is Literal:
         if value in typing.get_args(annotation):

@@ -18,12 +18,18 @@ from typing import Any, Literal
 
 __all__ = [
     "CLASSIFIER",
+    "CONVEX",
+    "EPISODES",
+    "GABOR",
+    "LANGUAGE",
     "MARKS",
+    "SAMPLES",
     "Metric",
     "Target",
     "difference_suffix",
     "metric",
     "metric_of",
+    "size_metrics",
     "target",
     "trial_metrics",
 ]
@@ -134,6 +140,50 @@ CLASSIFIER = {
 }
 """What every classifier measures."""
 
+CONVEX = {
+    "objective": metric("mean loss with the penalty on the weights", "nats per example", "min"),
+    "gradient": metric("largest entry of the gradient of the step's loss"),
+}
+"""What models of one layer measure besides (`techniques.convex`)."""
+
+LANGUAGE = {
+    "nll": metric("mean negative log-likelihood of the next token", "nats per token", "min"),
+    "perplexity": metric("exponential of nll", "", "min"),
+}
+"""What every language model measures (`engine.language`)."""
+
+GABOR = {
+    "gabor": metric("share of filters that a Gabor function fits with R2 >= 0.6", "share", "max"),
+    "edge_like": metric("share of filters that a localised, band-pass Gabor function fits", "share", "max"),
+}
+"""Whether filters of patches are edges (`parts.gabor`)."""
+
+SAMPLES = {
+    "confident": metric("share of the samples that the judge is sure of", "share", "max"),
+    "classes": metric("classes with 2 % or more of the confident samples", better="max"),
+    "smallest_class": metric("share of the rarest class among the confident", "share", "max"),
+    "class_kl": metric("KL(classes of confident samples, classes of the data)", "nats", "min"),
+    "frechet": metric("Frechet distance of samples and data in the judge's features", "", "min"),
+    "frechet_floor": metric("Frechet distance of two sets of real images"),
+    "judge_accuracy": metric("share of real images that the judge gets right", "share", "max"),
+    "passed": metric("1 if all four bounds on the samples hold, else 0", better="max"),
+    "modes": metric("Gaussians with 20 good samples or more", better="max"),
+    "good": metric("share of the samples within 3 sigma of a Gaussian", "share", "max"),
+    "reverse_kl": metric("KL(modes of good samples, even)", "nats", "min"),
+    "real_good": metric("share of real points within 3 sigma", "share"),
+}
+"""What is measured of samples (`engine.generator`): of pictures by a judge, of points by known centres."""
+
+EPISODES = {
+    "return": metric("mean sum of rewards of greedy episodes", "reward", "max"),
+    "return_std": metric("standard deviation of these sums", "reward"),
+    "worst": metric("smallest of these sums", "reward", "max"),
+    "length": metric("mean length of greedy episodes", "steps"),
+    "train/env_steps": metric("steps of all environments together"),
+    "train/episode_return": metric("mean return of the last 100 episodes", "reward", "max"),
+}
+"""What every policy measures (`engine.actor`)."""
+
 STANDARD = {
     "train/loss": metric("objective of the step's batch before its update", "", "min"),
     "train/learning_rate": metric("step size of the optimizer"),
@@ -163,6 +213,25 @@ def trial_metrics(of: str, unit: str, better: Literal["min", "max"], *arms: str)
         found[f"low{end}"] = metric(f"{gap}, lower end of the 95 % interval", unit)
         found[f"high{end}"] = metric(f"{gap}, upper end of the 95 % interval", unit)
     return found
+
+
+def size_metrics(gap: str, first: str, others: str, unit: str) -> dict[str, Metric]:
+    """The metrics of an experiment over numbers of examples.
+
+    Args:
+        gap: in words, what is negative where the first method is better.
+        first: what is measured of the first method.
+        others: and of the best of the others.
+    """
+    return {
+        "few": metric(f"{gap}, smallest size", unit, split="train"),
+        "few_high": metric("upper end of its 95 % interval", unit, split="train"),
+        "many": metric(f"{gap}, largest size", unit, split="train"),
+        "many_low": metric("lower end of its 95 % interval", unit, split="train"),
+        "crossing": metric("size at which the difference becomes positive", "examples", split="train"),
+        "first": metric(f"{first}, mean of the sizes", unit, "min", "train"),
+        "best_other": metric(f"{others}, mean of the sizes", unit, "min", "train"),
+    }
 
 
 def metric_of(metrics: dict[str, Metric], name: str) -> Metric | None:

@@ -80,6 +80,8 @@ class Recipe(ABC, Generic[C]):
     """Names of attributes that a step fills with what would be computed again alike (prepared rows); never saved."""
     unknown: ClassVar[tuple[str, ...]] = ()
     """Names in `state` that hold NaN for what is not known yet; of all others a checkpoint holds finite numbers."""
+    planned: ClassVar[str] = ""
+    """The option that holds the default number of steps; `epochs` passes in batches of `batch` if none is named."""
     trains: ClassVar[str] = ""
     """An experiment: the stem of the recipe whose trainings it compares."""
 
@@ -116,9 +118,10 @@ class Recipe(ABC, Generic[C]):
     def begin(self) -> None:
         """What happens once, before the first step of a run that starts from nothing (weights of another model)."""
 
-    @abstractmethod
     def plan(self) -> int:
         """The default number of steps; may look at `run.data`."""
+        config: Any = self.config
+        return getattr(config, self.planned) if self.planned else self.run.steps_of(config.epochs, config.batch)
 
     @abstractmethod
     def step(self, step: int) -> Mapping[str, Tensor]:
