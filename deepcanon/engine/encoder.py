@@ -57,6 +57,10 @@ class Encoder:
         """Raw inputs as the model takes them."""
         return self.portions(lambda part: self.layers[0](self.run.to(part)), x, of="prepared")
 
+    def over(self, x: Any, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """What a function makes of prepared inputs, some rows at a time."""
+        return self.portions(lambda part: function(self.layers[0](self.run.to(part))), x, of=function)
+
     def _prepared(self, split: str) -> Tensor:
         return self.prepare(self.run.data[split].x)
 

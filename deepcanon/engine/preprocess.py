@@ -10,9 +10,10 @@ from deepcanon.data.drawn import DrawnSplit
 from deepcanon.data.splits import Dataset, Split
 from deepcanon.engine.contract import Facts
 from deepcanon.engine.run import Batch, Run
+from deepcanon.parts.patches import patch_rows
 from deepcanon.parts.standardize import Standardize, input_statistics
 
-__all__ = ["Prepared", "input_facts", "input_transform"]
+__all__ = ["Prepared", "input_facts", "input_transform", "row_facts", "row_transform"]
 
 KEPT = 64_000_000  # bytes of prepared rows that are kept
 
@@ -31,6 +32,23 @@ def input_facts(data: Dataset, standardize: bool | None = None) -> Facts:
 def input_transform(facts: Mapping[str, Any]) -> nn.Sequential:
     """From raw values to the rows [N, D] that `input_facts` describes."""
     return nn.Sequential(Standardize(facts["shift"], facts["scale"]), nn.Flatten())
+
+
+def row_facts(data: Dataset, patch: int = 0) -> Facts:
+    """As `input_facts` of rows in their own units: pixels in [0, 1], columns without their mean.
+
+    Args:
+        patch: side of the patches that images were cut into, each of which loses its own mean; 0: whole images.
+    """
+    x = data["train"].x
+    if data.kind != "images":
+        return {"shape": list(x.shape[1:]), "scale": 1.0, "patch": 0, "shift": x.mean(0)}
+    return {"shape": list(x.shape[1:]), "scale": 255.0, "patch": patch}
+
+
+def row_transform(facts: Mapping[str, Any]) -> nn.Sequential:
+    """From raw values to the rows [N, D] that `row_facts` describes."""
+    return patch_rows(facts["scale"], centred=facts["patch"] > 0, shift=facts.get("shift"))
 
 
 class Prepared:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from deepcanon.data.splits import Split
 from deepcanon.engine.contract import Encodes, Exports, Predicts
 from deepcanon.engine.export import Export, raw_export
+from deepcanon.engine.figures import Heat, Line, Plot
 from deepcanon.engine.portions import Portions
 from deepcanon.engine.run import Run
 from deepcanon.engine.shown import filters, map_of_groups, reconstructions
@@ -25,6 +26,8 @@ CODES = (
     "Codes of held-out inputs in the plane of their largest variance: a code that separates classes shows them as "
     "clusters."
 )
+COLUMNS = "The error of each column before and after: denoised should be darker."
+MOVES = "Where noisy points are moved: every arrow should end at the curve."
 TASKS = {"code": "encode", "reconstruction": "reconstruct"}
 
 
@@ -58,7 +61,8 @@ class Reconstructor:
         *,
         outputs: tuple[str, ...] = ("code", "reconstruction"),
     ) -> None:
-        self.run, self.model, self.preprocess = run, model, preprocess
+        self.run, self.model = run, model
+        self.preprocess: Any = preprocess
         self.shape, self.reader = facts["shape"], facts["reader"]
         self.outputs = outputs
         self.images, self.portions = len(self.shape) == 3, Portions()
@@ -93,6 +97,25 @@ class Reconstructor:
         if not self.images:
             return {}
         return {"reconstructions": reconstructions(self.shape, versions), "filters": filters(weights, self.shape)}
+
+    def columns(self, x: Tensor, **versions: Tensor) -> Heat:
+        """Of tables: the squared error of each column in versions [N, F] of prepared inputs x."""
+        errors = torch.stack([(rows - x).square().mean(0) for rows in versions.values()], 1)
+        names, unit = self.reader.get("columns") or (), "squared error (standardised)"
+        return Heat(errors, "rows", "column", "", [*versions], names, unit, caption=COLUMNS)
+
+    def moves(self, starts: Tensor, ends: Tensor, truth: Mapping[str, Tensor]) -> Plot:
+        """Where inputs near a known curve are sent, in a plane.
+
+        Args:
+            starts, ends: prepared inputs [N, D].
+            truth: "support", points of the curve in the data's own units [N, D], and "plane", its axes [D, 2].
+        """
+        plane, raw = truth["plane"].to(starts), self.preprocess[0].inverse
+        across, up = (truth["support"].to(starts) @ plane).T
+        places, after = raw(starts) @ plane, raw(ends) @ plane
+        line, title = Line(up, across, colour=-1), f"r(u) - u near the curve, two of {len(plane)} dimensions"
+        return Plot([line], "along a_1", "along b_1", title, arrows=(places, after - places), equal=True, caption=MOVES)
 
     def map(self, seen: Split) -> dict[str, Any]:
         """The codes of some examples in their two directions of largest variance, coloured by class."""

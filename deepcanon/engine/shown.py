@@ -1,5 +1,6 @@
 """Figures that many recipes show, with their captions: filters, reconstructions, samples, maps, weights."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from deepcanon.parts.tiles import side_by_side, signed_tiles
 
 __all__ = [
     "class_means",
+    "columns",
+    "curves",
     "embedding",
     "filters",
     "free_energies",
@@ -22,10 +25,12 @@ __all__ = [
     "table",
     "texts",
     "unit_weights",
+    "usage",
     "variance_kept",
     "weights",
 ]
 
+NUMBER = re.compile(r"[-+]?(\d|inf|nan)")
 FILTERS = (
     "What each unit looks for in its input: trained filters show strokes, edges or blobs, untrained ones look like "
     "noise."
@@ -77,6 +82,16 @@ def kernels(weight: Tensor) -> Tiles:
     """Kernels [K, C, H, W] of a convolution, averaged over their channels."""
     mean = weight.mean(1)
     return filters(mean.flatten(1), (1, *mean.shape[1:]))
+
+
+def usage(used: Tensor, unit: str) -> Panels:
+    """How often the units of a sparse code are used; `used` [examples, units] is true or false."""
+    shares = 100 * used.double().mean(0).sort(descending=True).values
+    figures = [
+        Plot([Line(shares)], f"{unit}, by its use", "inputs that use it (%)"),
+        Histogram({"": used.sum(1)}, f"{unit}s that an input uses", bins=30),
+    ]
+    return Panels(figures, caption=f"How often {unit}s are used: all of them sometimes, few at once.")
 
 
 def variance_kept(shares: Tensor) -> Plot:
@@ -154,3 +169,29 @@ def texts(drawn: Sequence[str]) -> Text:
 def table(lines: Sequence[str], caption: str) -> Text:
     """Lines of a table."""
     return Text("\n".join(lines) + "\n", caption)
+
+
+def columns(
+    head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, *, before: Sequence[str] = (),
+    after: Sequence[str] = (),
+) -> Text:  # fmt: skip
+    """A table whose columns are as wide as their widest cell: words to the left, numbers to the right.
+
+    Args:
+        head: a name for each column; of none, the rows stand alone.
+        rows: as many cells each.
+        before, after: lines above and below the table.
+    """
+    cells = [list(row) for row in ([head, *rows] if head else rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    numbers = [all(map(NUMBER.match, column)) for column in zip(*rows, strict=True)] or [False] * len(widths)
+    sides = [str.rjust if number else str.ljust for number in numbers]
+    lines = [
+        "  ".join(side(cell, width) for side, cell, width in zip(sides, row, widths, strict=True)) for row in cells
+    ]
+    return table([*before, *(line.rstrip() for line in lines), *after], caption)
+
+
+def curves(named: Mapping[str, Any], x: Any = None, *, first: int = 0, **how: Any) -> list[Line]:
+    """A line for each name: over `x`, or over first, first + 1, ...; `how` is what else all lines have."""
+    return [Line(y, range(first, first + len(y)) if x is None else x, name, **how) for name, y in named.items()]

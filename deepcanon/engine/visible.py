@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deepcanon.engine.figures import Heat
 from deepcanon.engine.run import Run
 from deepcanon.parts.visible_units import VisibleUnits
 
-__all__ = ["Visible", "density_map"]
+__all__ = ["Visible", "density_figure", "density_map"]
 
 SEEDS = {"train": 0, "valid": 1, "test": 2}
 
@@ -51,6 +52,12 @@ class Visible:
         if len(self.shape) == 3:
             return raw
         return [{"text": " ".join(f"{value:.4f}" for value in row), "point": row} for row in raw.tolist()]
+
+
+def density_figure(energy: Callable[[Tensor], Tensor], caption: str) -> Heat:
+    """`density_map` as a figure."""
+    axes = "first coordinate, -2.2 to 2.2", "second coordinate, 2.2 to -2.2"
+    return Heat(density_map(energy), *axes, unit="share of the largest density", caption=caption)
 
 
 def density_map(energy: Callable[[Tensor], Tensor], reach: float = 2.2, points: int = 111) -> Tensor:

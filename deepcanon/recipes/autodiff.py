@@ -13,7 +13,7 @@ function: forward 2.9 n, reverse 2.9 for any n; ours: error 5e-14 in 150 program
 
 from dataclasses import dataclass
 
-from deepcanon.options import Count
+from deepcanon.options import Count, Some
 from deepcanon.targets import metric, target
 
 SYSTEM = "foundations.autodiff"
@@ -50,7 +50,7 @@ class Config:
     """Random programs to compare with torch.func."""
     operations: Count = 200
     """Operations in each of them."""
-    inputs: tuple[Count, ...] = (10, 100, 1000)
+    inputs: Some[Count] = (10, 100, 1000)
     """Numbers of inputs n at which the cost of a gradient is measured."""
     elements: Count = 15_000
     """Numbers in a timed evaluation (points times inputs), few enough to fit in a cache."""
@@ -68,7 +68,6 @@ import torch
 from torch import nn
 
 from deepcanon import engine
-from deepcanon.engine.figures import Line, Plot
 from deepcanon.errors import UsageError
 from deepcanon.foundations.autodiff import Variable, jvp, vjp
 from deepcanon.foundations.gradient_costs import count_operations, cpu_seconds
@@ -80,27 +79,23 @@ from deepcanon.parts.random_programs import (
     execute,
     largest_difference,
 )
-from deepcanon.techniques.computation_graph import graph_of
+from deepcanon.techniques.computation_graph import cost_figure, graph_of
 
 
 class Recipe(engine.Recipe[Config]):
     state = ("tally",)
     parallel = "none: a minute's work"
+    planned = "graphs"
     splits = ("test",)
 
     @classmethod
     def learn(cls, config, data):
-        if not config.inputs:
-            raise UsageError("--inputs takes at least one number")
         return {"names": list(point(config)[0])}
 
     def build(self):
         self.tally = nn.Module()
         self.tally.register_buffer("graphs", torch.zeros((), dtype=torch.int64))
         self.tally.register_buffer("worst", torch.zeros((), dtype=torch.float64))
-
-    def plan(self):
-        return self.config.graphs
 
     def step(self, step):
         """One random program by both modes and by torch.func."""
@@ -135,17 +130,7 @@ class Recipe(engine.Recipe[Config]):
         names, values, function = point(self.config)
         leaves = [Variable(value, name) for name, value in zip(names, values, strict=True)]
         graph = graph_of(function(*leaves), self.config.expression)
-        inputs, elements = self.config.inputs, self.config.elements
-        costs = {"operations": [count_operations(n) for n in inputs]}
-        costs["CPU seconds"] = [cpu_seconds(n, elements) for n in inputs]
-        lines = []
-        for colour, mode in enumerate(("forward", "reverse")):
-            for (unit, rows), style in zip(costs.items(), ("o-", "x--"), strict=True):
-                ratios = [getattr(row, mode) / row.once for row in rows]
-                lines.append(Line(ratios, inputs, f"{mode}, {unit}", style=style, colour=colour))
-        said = "Reverse mode costs a few evaluations for any inputs; forward mode grows with them."
-        y = "cost of a gradient (evaluations)"
-        cost = Plot(lines, "inputs n", y, log="xy", ticks=inputs, caption=said)
+        cost = cost_figure(self.config.inputs, self.config.elements)
         return {"graph": graph, "cost": cost}
 
 

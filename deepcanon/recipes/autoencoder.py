@@ -85,11 +85,11 @@ from deepcanon.errors import UsageError
 from deepcanon.parts.optimizers import Adam
 from deepcanon.parts.reconstruction import reconstruction_loss
 from deepcanon.representation.autoencoder import Autoencoder
-from deepcanon.representation.pca import PCA
 from deepcanon.techniques.activations import ACTIVATIONS
 from deepcanon.techniques.hidden_units import sharing, sharing_figure
 from deepcanon.techniques.initializers import INITIALIZERS
 from deepcanon.techniques.optimizers import set_rate
+from deepcanon.techniques.pca_baseline import pca_errors, pca_facts
 from deepcanon.techniques.schedules import scheduled
 
 
@@ -107,10 +107,7 @@ class Recipe(Reconstructs, engine.Recipe[Config]):
         if len(data["train"]) < 2:
             raise UsageError("the data have one training example: at least two are needed")
         facts = input_facts(data)
-        prepare = input_transform(facts)
-        rows = torch.cat([prepare(part.x) for part in data["train"].chunks()])
-        pca = PCA(min(config.code, rows.shape[1], len(rows))).fit(rows)
-        return {**facts, "pca_mean": pca.mean_, "pca_components": pca.components_}
+        return facts | pca_facts(data["train"], input_transform(facts), config.code)
 
     def build(self):
         config, facts, run = self.config, self.facts, self.run
@@ -125,9 +122,6 @@ class Recipe(Reconstructs, engine.Recipe[Config]):
         self.preprocess = input_transform(facts).to(run.device)
         self.reconstructor = Reconstructor(run, self.model, self.preprocess, facts)
         self.optimizer = Adam(self.model.parameters(), config.learning_rate, fused=True)
-
-    def plan(self):
-        return self.run.steps_of(self.config.epochs, self.config.batch)
 
     def step(self, step):
         config, run, model = self.config, self.run, self.model
@@ -149,9 +143,7 @@ class Recipe(Reconstructs, engine.Recipe[Config]):
         return found
 
     def pca_errors(self, inputs):
-        mean, components = (torch.as_tensor(self.facts[f"pca_{k}"]) for k in ("mean", "components"))
-        centred = inputs.cpu().double() - mean
-        return (centred - centred @ components.T @ components).square().sum(1)
+        return pca_errors(self.facts, inputs)
 
     def figures(self):
         seen, filters = self.reconstructor.look(3000), self.model.encoder[0].weight[:100]

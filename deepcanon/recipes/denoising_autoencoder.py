@@ -76,7 +76,6 @@ import torch
 from torch import nn
 
 from deepcanon import engine
-from deepcanon.engine.figures import Heat, Line, Plot
 from deepcanon.engine.preprocess import input_facts, input_transform
 from deepcanon.engine.reconstructor import Reconstructor, Reconstructs, corrupted
 from deepcanon.errors import UsageError
@@ -124,9 +123,6 @@ class Recipe(Reconstructs, engine.Recipe[Config]):
         self.reconstructor = Reconstructor(run, self.model, self.preprocess, facts, outputs=outputs)
         self.optimizer = Adam(self.model.parameters(), config.learning_rate, fused=True)
 
-    def plan(self):
-        return self.run.steps_of(self.config.epochs, self.config.batch)
-
     def step(self, step):
         config, run, model = self.config, self.run, self.model
         x = self.preprocess(run.batch(run.data["train"], config.batch).x)
@@ -158,25 +154,10 @@ class Recipe(Reconstructs, engine.Recipe[Config]):
 
     def figures(self):
         x, u = (rows[:POINTS] for rows in self.pairs(self.run.pictured))
-        y = self.model(u).float()
-        if "plane" in self.run.data.truth:
-            return {"field": self.field(u[:150], y[:150])}
-        if self.reconstructor.images:
-            seen = {"clean": x[:24], "corrupted": u[:24], "denoised": y[:24]}
-            return self.reconstructor.pictures(self.model.encoder.weight[:100], **seen)
-        errors = torch.stack([(rows - x).square().mean(0) for rows in (u, y)], 1)
-        columns, kinds = self.facts["reader"].get("columns") or (), ("corrupted", "denoised")
-        unit = "squared error (standardised)"
-        said = "The error of each column before and after: denoised should be darker."
-        heat = Heat(errors, "rows", "column", "", kinds, columns, unit, caption=said)
-        return {"columns": heat}
-
-    def field(self, u, y):
-        """The curve in the plane of its slowest turn, and where noisy points are sent."""
-        truth, raw = self.run.data.truth, self.preprocess[0].inverse
-        plane = truth["plane"].to(u)
-        line, u, y = (truth["support"].to(u) @ plane).T, raw(u) @ plane, raw(y) @ plane
-        words = ("along a_1", "along b_1", "r(u) - u near the curve, two of 20 dimensions")
-        said = "Where noisy points are moved: every arrow should end at the curve."
-        line = Line(line[1], line[0], colour=-1)
-        return Plot([line], *words, arrows=(u, y - u), equal=True, caption=said)
+        y, truth, shown = self.model(u).float(), self.run.data.truth, self.reconstructor
+        if "plane" in truth:
+            return {"field": shown.moves(u[:150], y[:150], truth)}
+        if not shown.images:
+            return {"columns": shown.columns(x, corrupted=u, denoised=y)}
+        seen = {"clean": x[:24], "corrupted": u[:24], "denoised": y[:24]}
+        return shown.pictures(self.model.encoder.weight[:100], **seen)

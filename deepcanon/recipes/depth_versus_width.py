@@ -73,29 +73,17 @@ PRESETS = {
     "verify:mnist": (Config(), {"data": "mnist", "precision": "fp32", "threads": 1}),
 }
 
-import torch
-from torch import nn
-
 from deepcanon.engine import Experiment
-from deepcanon.engine.figures import Line, Panels, Plot, Text
+from deepcanon.engine.shown import columns
 from deepcanon.errors import UsageError
-from deepcanon.foundations.depth_versus_width import (
-    TentNetwork,
-    equal_width,
-    fit_one_layer,
-    least_squared_error,
-    linear_pieces,
-    multiplications,
-    parameters,
-    tent_bends,
-)
+from deepcanon.foundations.depth_versus_width import equal_width, multiplications, parameters
+from deepcanon.techniques.tents import Tents
 
-TENTS = "Tents of a deep network, and one wide layer's best fit: it has too few pieces to follow."
 SIZES = "Parameters and multiplications of the networks: the arms should be of equal size."
 
 
 class Recipe(Experiment[Config]):
-    state = ("comparison", "wide", "wide_error")
+    state = ("comparison", "tents")
     trains = "mlp"
     shares = ("epochs", "batch")
     precisions = ("fp32", "bf16")
@@ -108,14 +96,8 @@ class Recipe(Experiment[Config]):
         return {"features": data["train"].x[0].numel()}
 
     def build(self):
-        config, double = self.config, torch.float64
         super().build()
-        self.deep = TentNetwork(config.tents, dtype=double)
-        self.wide = nn.Sequential(
-            nn.Linear(1, config.units), nn.ReLU(), nn.Linear(config.units, 1)
-        ).double()
-        self.wide_error = float("inf")
-        self.grid = torch.linspace(0, 1, 32 * 2**config.tents + 1, dtype=double)[:, None]
+        self.tents = Tents(self.config.tents, self.config.units)
 
     @property
     def sizes(self):
@@ -132,46 +114,20 @@ class Recipe(Experiment[Config]):
 
     def step(self, step):
         """The next trial of the perceptrons, and a fit of the one wide layer from another start."""
-        config, random = self.config, self.run.generator("bends")
-        bends = tent_bends(config.tents, config.units, generator=random)
-        found, error = fit_one_layer(self.grid, self.deep(self.grid), bends)
-        if error < self.wide_error:
-            self.wide.load_state_dict(found.state_dict())
-            self.wide_error = error
-        squared = torch.tensor(self.wide_error, dtype=torch.float64)
+        squared = self.tents.fit(self.run.generator("bends"))
         return {**super().step(step), "wide_squared": squared}
 
     def findings(self):
-        config, sizes = self.config, self.sizes.values()
+        sizes = self.sizes.values()
         counts, work = [*map(parameters, sizes)], [*map(multiplications, sizes)]
-        gap = (self.wide(self.grid) - self.deep(self.grid)).abs().detach()
-        return {
-            "deep_pieces": linear_pieces(self.deep.layers),
-            "deep_units": sum(self.deep.hidden),
-            "wide_pieces": linear_pieces(self.wide),
-            "wide_largest": gap.amax(),
-            "wide_squared": gap.square().mean(),
-            "wide_squared_bound": least_squared_error(config.tents, config.units + 1),
-            "parameter_gap": max(counts) / min(counts) - 1,
-            "compute_gap": max(work) / min(work) - 1,
-        }
+        gaps = [max(each) / min(each) - 1 for each in (counts, work)]
+        found = dict(zip(("parameter_gap", "compute_gap"), gaps, strict=True))
+        return {**self.tents.findings(), **found}
 
     def figures(self):
-        return {"tents": self.tents(), **super().figures(), "sizes": Text(self.table(), SIZES)}
-
-    def tents(self):
-        config, found, x = self.config, self.findings(), self.grid[:, 0]
-        goal, wide = self.deep(self.grid).detach()[:, 0], self.wide(self.grid).detach()[:, 0]
-        deep = f"{config.tents} layers of 2 units: {found['deep_pieces']} linear pieces"
-        best = f"best fit of one layer of {config.units}: {found['wide_pieces']} linear pieces"
-        upper = Plot([Line(goal, x, colour=1)], "x", "composed tents", deep)
-        lines = [Line(goal, x, "tents", colour=-1), Line(wide, x, "fit", colour=0)]
-        lower = Plot(lines, "x", "f(x)", best, y_range=(-0.3, 1.3))
-        return Panels([upper, lower], columns=1, caption=TENTS)
-
-    def table(self):
-        lines = [f"{'hidden layers':<24}{'parameters':>12}{'multiplications':>18}"]
+        head, rows = ("hidden layers", "parameters", "multiplications"), []
         for sizes in self.sizes.values():
             hidden = " x ".join(map(str, sizes[1:-1]))
-            lines.append(f"{hidden:<24}{parameters(sizes):>12,}{multiplications(sizes):>18,}")
-        return "\n".join(lines) + "\n"
+            rows.append((hidden, f"{parameters(sizes):,}", f"{multiplications(sizes):,}"))
+        equal = columns(head, rows, SIZES)
+        return {"tents": self.tents.figure(), **super().figures(), "sizes": equal}

@@ -10,20 +10,16 @@ Acrobot-v1, any with numbered actions). Metric: mean return; 20 greedy episodes 
 
 from dataclasses import dataclass, replace
 
-from deepcanon.options import Count, NonNegative, Positive, Probability, Whole
-from deepcanon.targets import metric, target
+from deepcanon.model_options import Exploration, Replay
+from deepcanon.options import Count, NonNegative, Positive
+from deepcanon.targets import EPISODES, metric, target
 
 SYSTEM = "rl.dqn"
 DATA = ("environment",)
 METRICS = {
-    "return": metric("mean sum of rewards of greedy episodes", "reward", "max"),
-    "return_std": metric("standard deviation of these sums", "reward"),
-    "worst": metric("smallest of these sums", "reward", "max"),
-    "length": metric("mean length of greedy episodes", "steps"),
+    **EPISODES,
     "train/epsilon": metric("share of random actions", "share"),
-    "train/env_steps": metric("steps of all environments together"),
     "train/updates": metric("updates of the network"),
-    "train/episode_return": metric("mean return of the last 100 episodes", "reward", "max"),
 }
 TARGETS = (
     target("cartpole", "worst test/return >= 475", "C", "gymnasium's threshold of CartPole-v1"),
@@ -34,33 +30,13 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    environments: Count = 8
-    """Copies of the environment that step at once."""
-    updates: Count = 4
-    """Updates of the network per training step (one step of every environment)."""
-    batch: Count = 128
-    """Transitions in one update."""
+class Config(Replay, Exploration):
     hidden: tuple[Count, ...] = (120, 84)
     """Units of each hidden layer of the Q-network."""
-    scale: bool = True
-    """Divide each observed number by its usual size, if that is known (CartPole, Acrobot)."""
     learning_rate: Positive = 1e-3
     """Initial step size of Adam."""
     anneal: bool = True
     """Decrease the step size linearly to zero over the run."""
-    discount: Probability = 0.99
-    """gamma: the weight of a reward one step later."""
-    replay_size: Count = 10_000
-    """Transitions that the replay memory holds."""
-    warmup: Whole = 1_000
-    """Environment steps before the first update."""
-    explore: Whole = 10_000
-    """Environment steps over which the share of random actions falls."""
-    epsilon_start: Probability = 1.0
-    """Share of random actions at the start."""
-    epsilon_end: Probability = 0.05
-    """Share of random actions after `explore` steps."""
     target_period: Count = 32
     """C: updates between two copies of the network into the target network, in whole steps."""
     delta: Positive = 10.0
@@ -71,10 +47,6 @@ class Config:
     """Let the online network choose the next action and the target network value it."""
     target_network: bool = True
     """Bootstrap from the frozen copy; without it from the network itself (ablation)."""
-    replay: bool = True
-    """Sample from the memory; without it an update sees only the newest transitions (ablation)."""
-    stop_at: float | None = None
-    """Stop when an evaluation's mean return reaches this; by default all steps are taken."""
 
 
 NET = Config(environments=4, updates=1, batch=16, hidden=(16,))

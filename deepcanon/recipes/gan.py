@@ -13,8 +13,9 @@ Papers give no figures for these; ours are in docs/results. MNIST: 8 minutes on 
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from deepcanon.options import Count, Images, Positive, Share, Tables, Whole
-from deepcanon.targets import metric, target
+from deepcanon.model_options import Adversarial
+from deepcanon.options import Count, Images, Share, Tables, Whole
+from deepcanon.targets import SAMPLES, metric, target
 
 SYSTEM = "generative.gan"
 DATA = ("images", "tables")
@@ -22,18 +23,7 @@ METRICS = {
     "value": metric("value of the game, -log 4 if real and fake cannot be told apart", "nats"),
     "train/loss_generator": metric("the generator's loss", "nats", "min"),
     "*_found": metric("share of the batch's real or fake examples classified correctly", "share"),
-    "confident": metric("share of the samples that the judge is sure of", "share", "max"),
-    "classes": metric("classes with 2 % or more of the confident samples", better="max"),
-    "smallest_class": metric("share of the rarest class among the confident", "share", "max"),
-    "class_kl": metric("KL(classes of confident samples, classes of the data)", "nats", "min"),
-    "frechet": metric("Frechet distance of samples and data in the judge's features", "", "min"),
-    "frechet_floor": metric("Frechet distance of two sets of real images"),
-    "judge_accuracy": metric("share of real images that the judge gets right", "share", "max"),
-    "passed": metric("1 if all four bounds on the samples hold, else 0", better="max"),
-    "modes": metric("Gaussians with 20 good samples or more", better="max"),
-    "good": metric("share of the samples within 3 sigma of a Gaussian", "share", "max"),
-    "reverse_kl": metric("KL(modes of good samples, even)", "nats", "min"),
-    "real_good": metric("share of real points within 3 sigma", "share"),
+    **SAMPLES,
 }
 TARGETS = (
     target("mnist", "test/judge_accuracy >= 0.99", "P", "a judge that errs says nothing"),
@@ -49,9 +39,7 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Images, Tables):
-    noise: Count = 64
-    """Length of the noise vector."""
+class Config(Images, Tables, Adversarial):
     width: Count = 32
     """Channels of the largest feature map; each halving of the side doubles them."""
     generator_hidden: Whole = 256
@@ -62,28 +50,12 @@ class Config(Images, Tables):
     """Dropout after each nonlinearity of the discriminator of images."""
     hidden: Count = 128
     """Units of each hidden layer when the data are a table."""
-    batch: Count = 64
-    """Real examples per step, and as many samples; both updates use them."""
-    learning_rate: Positive = 1e-3
-    """Step size of Adam for the generator."""
-    discriminator_rate: Positive = 1.0
-    """The discriminator's step size as a multiple of it."""
-    decay: bool = True
-    """Decrease the step size linearly to zero."""
-    beta1: Share = 0.5
-    """Adam's beta 1; small, as in DCGAN."""
     loss: Literal["non-saturating", "minimax"] = "non-saturating"
     """The generator's loss: equation (5) or (6)."""
     smoothing: Share = 0.0
     """One-sided label smoothing: the discriminator's target for data is 1 minus this."""
     batch_norm: bool = True
     """Batch normalisation in the discriminator too."""
-    average: Share = 0.999
-    """Decay of the moving average of the generator, which draws the samples; 0: no average."""
-    samples: Count = 10_000
-    """Samples per evaluation."""
-    score: bool = False
-    """Judge the samples with a classifier that is trained once for each data set."""
 
 
 SMALL = Config(width=4, generator_hidden=16, discriminator_hidden=8, dropout=0.0, hidden=16)

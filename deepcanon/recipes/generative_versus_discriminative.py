@@ -15,20 +15,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from deepcanon.options import Count, Documents, Images, NonNegative, Tables, Whole
-from deepcanon.targets import metric, target
+from deepcanon.targets import size_metrics, target
 
 SYSTEM = "foundations.naive_bayes"
 DATA = ("images", "documents", "tables")
 GAP = "error of naive Bayes minus that of the best logistic regression"
-METRICS = {
-    "few": metric(f"{GAP}, smallest size", "share", split="train"),
-    "few_high": metric("upper end of its 95 % interval", "share", split="train"),
-    "many": metric(f"{GAP}, largest size", "share", split="train"),
-    "many_low": metric("lower end of its 95 % interval", "share", split="train"),
-    "crossing": metric("size at which the difference becomes positive", "examples", split="train"),
-    "first": metric("error of naive Bayes, mean of the sizes", "share", "min", "train"),
-    "best_other": metric("error of the best other, mean of the sizes", "share", "min", "train"),
-}
+METRICS = size_metrics(GAP, "error of naive Bayes", "error of the best other", "share")
 FEW = "Ng and Jordan 2002: naive Bayes is better with few examples (95 % interval)"
 MANY = "Ng and Jordan 2002: logistic regression is better with many (95 % interval)"
 TARGETS = (
@@ -110,9 +102,8 @@ class Recipe(SizeExperiment[Config]):
             few = f"{config.groups} groups of 3 examples or more of {classes[counts.argmin()]}"
             raise UsageError(f"there are too few for {few}: give fewer --groups")
         width = min(config.classes or len(classes), len(classes))
-        most = sum(
-            sorted(map(left_to_train, counts.tolist()))[:width]
-        )  # what the smallest task has
+        each = sorted(map(left_to_train, counts.tolist()))
+        most = sum(each[:width])  # what the smallest task has
         wanted = config.examples or (DOCUMENT_SIZES if kind == "documents" else SIZES)
         sizes = sorted({n for n in wanted if width <= n <= most}) or [most]
         scaled = config.distribution in ("auto", "gaussian")

@@ -13,7 +13,7 @@ the large rates diverge, and the small ones learn late or are set back when the 
 
 from dataclasses import dataclass
 
-from deepcanon.options import Count, NonNegative, Positive, Sequences, Share
+from deepcanon.options import Count, NonNegative, Positive, Sequences, Share, Some
 from deepcanon.targets import metric, target
 
 SYSTEM = "foundations.gradient_clipping"
@@ -42,7 +42,7 @@ class Config(Sequences):
     """Units of each network."""
     limit: Positive = 0.25
     """Largest norm of the gradient in the clipped arm."""
-    learning_rates: tuple[Positive, ...] = (0.002, 0.005, 0.01, 0.1)
+    learning_rates: Some[Positive] = (0.002, 0.005, 0.01, 0.1)
     """Learning rates; both arms train with all of them, side by side."""
     momentum: Share = 0.9
     """Share of the last update that is kept."""
@@ -69,27 +69,19 @@ PRESETS = {
 import torch
 
 from deepcanon import engine
-from deepcanon.engine.figures import Line, Panels, Plot, Text
-from deepcanon.errors import UsageError
 from deepcanon.foundations.gradient_clipping import clipped, global_norm
 from deepcanon.foundations.initialization import normal_, orthogonal_
 from deepcanon.parts.tanh_networks import TanhNetworks
+from deepcanon.techniques.courses import Courses
 
 ARMS = ("clipped", "unclipped")
-CURVES = ("norms", "losses", "counts", "smooth", "first")
-BINS = 200  # points of a curve
-LOST = 1e6  # stands for an error that is larger, or not finite
+CHANCE = {"always answering 1": 1 / 6}
 
 
 class Recipe(engine.Recipe[Config]):
-    state = ("model", "velocity", *CURVES, "diverged", "stopped")
+    state = ("model", "velocity", "courses")
     parallel = "none: the networks are trained side by side already"
-
-    @classmethod
-    def learn(cls, config, data):
-        if not config.learning_rates:
-            raise UsageError("--learning-rates: give at least one")
-        return {}
+    planned = "iterations"
 
     def build(self):
         config, size, random = self.config, self.config.hidden, self.run.generator("init")
@@ -97,60 +89,44 @@ class Recipe(engine.Recipe[Config]):
         into = normal_(torch.empty(2, size), config.input_scale, random)
         recurrent = orthogonal_(torch.empty(size, size), config.radius, random)
         out = normal_(torch.empty(size, 1), 0.1 * size**-0.5, random)
-        count = len(self.rates)
-        self.model = TanhNetworks(count, into, recurrent, out).to(self.run.device)
+        networks = TanhNetworks(len(self.rates), into, recurrent, out)
+        self.model = networks.to(self.run.device)
         self.velocity = {name: torch.zeros_like(p) for name, p in self.model.named_parameters()}
-        self.norms, self.losses, self.counts = (torch.zeros(BINS, count) for _ in range(3))
-        self.smooth, self.first = torch.zeros(count), torch.zeros(count)
-        self.diverged, self.stopped = [False] * count, [False] * count
-
-    def plan(self):
-        return self.config.iterations
+        self.courses = Courses(ARMS, config.learning_rates)
 
     @torch.no_grad()
     def step(self, step):
         batch = self.run.batch(self.run.data["train"], self.config.batch)
         losses, gradients = self.model.gradients(*(t.to(self.model.W.dtype) for t in batch))
-        losses, bin_ = losses.cpu(), step * BINS // self.run.steps
+        losses = losses.cpu()
         for k, rate in enumerate(self.rates):
-            if self.stopped[k]:
+            if self.courses.stopped[k]:
                 continue
             mine = [gradient[k] for gradient in gradients.values()]
             norm = global_norm(mine)
-            if not torch.isfinite(norm):  # nothing that could be clipped: this network is over
-                self.stopped[k] = self.diverged[k] = True
+            if not torch.isfinite(norm):
+                self.courses.stop(k)
                 continue
             if k < len(self.config.learning_rates):
                 mine = clipped(mine, self.config.limit).gradients
             for name, gradient in zip(gradients, mine, strict=True):
                 velocity = self.velocity[name][k].mul_(self.config.momentum).add_(gradient)
                 self.model.get_parameter(name)[k].sub_(velocity, alpha=rate)
-            self.norms[bin_, k] = self.norms[bin_, k].maximum(norm.cpu())
-            self.losses[bin_, k] += losses[k].clamp(max=LOST)
-            self.counts[bin_, k] += 1
-        self.follow(step, losses.float().nan_to_num(LOST, LOST).clamp(max=LOST))
-        best = self.smooth.masked_fill(torch.tensor(self.stopped), LOST).view(2, -1).amin(1)
+            self.courses.add(step, self.run.steps, k, norm, losses[k])
+        best = self.courses.follow(step, losses)
         return {f"{arm}_loss": loss for arm, loss in zip(ARMS, best, strict=True)}
-
-    def follow(self, step, losses):
-        """Smooths the losses over about 50 steps; above twice its first value one has diverged."""
-        self.first = losses.clone() if step == 0 else self.first
-        self.smooth = losses.clone() if step == 0 else 0.98 * self.smooth + 0.02 * losses
-        above = (self.smooth > 2 * self.first).tolist()
-        self.diverged = [before or now for before, now in zip(self.diverged, above, strict=True)]
 
     def errors(self, split):
         """Of each network [arms, rates], and of the constant answer 1."""
         rows = self.run.data[split]
         inputs, targets = (self.run.to(t).to(self.model.W.dtype) for t in (rows.x, rows.y))
-        errors = (self.model(inputs) - targets).square().mean(1).cpu().nan_to_num(LOST, LOST)
-        errors[torch.tensor(self.stopped)] = LOST
-        return errors.clamp(max=LOST).view(2, -1), (targets - 1).square().mean()
+        errors = (self.model(inputs) - targets).square().mean(1)
+        return self.courses.errors(errors), (targets - 1).square().mean()
 
     def evaluate(self, split):
         errors, chance = self.errors(split)
         best = self.errors("valid")[0].argmin(1).tolist()
-        diverged = torch.tensor(self.diverged).view(2, -1).sum(1)
+        diverged = self.courses.diverged.view(2, -1).sum(1)
         found: dict = {}
         for i, arm in enumerate(ARMS):
             found |= {arm: errors[i, best[i]], f"{arm}_rate": self.rates[best[i]]}
@@ -159,26 +135,7 @@ class Recipe(engine.Recipe[Config]):
         return {**found, "unclipped_same_rate": errors[1, best[0]], "always_one": chance}
 
     def figures(self):
-        rates, limit = self.config.learning_rates, self.config.limit
-        steps = (torch.arange(BINS) + 0.5) / BINS * self.run.steps
-        means, plots = self.losses / self.counts, []  # NaN where a network took no step
-        norm = ("largest norm before clipping", self.norms, {"limit": limit}, (0.1 * limit, 1e5))
-        error = ("mean squared error", means, {"always answering 1": 1 / 6}, (1e-2, 10))
-        for y, values, levels, span in (norm, error):
-            for arm, curves in zip(ARMS, values.split(len(rates), 1), strict=True):
-                named = zip(curves.T, rates, strict=True)
-                lines = [Line(curve, steps, f"rate {rate:g}") for curve, rate in named]
-                plots.append(Plot(lines, "step", y, arm, "y", levels=levels, y_range=span))
-        said = "Norms and errors by rate: unclipped networks diverge, clipped ones keep learning."
-        panels = Panels(plots, columns=2, caption=said)
-        return {"clipping": panels, "table": Text(self.table(), "The last errors by arm and rate.")}
-
-    def table(self):
+        panels = self.courses.figure(self.run.steps, self.config.limit, CHANCE)
         errors, chance = self.errors("valid")
-        lines = [f"squared error on validation; always answering 1: {chance:.4f}"]
-        named = zip(self.rates, errors.flatten(), strict=True)
-        for k, (rate, error) in enumerate(named):
-            word = "not finite" if self.stopped[k] else "diverged" if self.diverged[k] else ""
-            arm = ARMS[k // len(self.config.learning_rates)]
-            lines.append(f"{arm:>10}, rate {rate:<6g} {error:10.4g}  {word}")
-        return "\n".join(lines) + "\n"
+        title = f"squared error on validation; always answering 1: {chance:.4f}"
+        return {"clipping": panels, "table": self.courses.table(errors, title)}

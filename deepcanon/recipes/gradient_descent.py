@@ -11,18 +11,14 @@ order, 72 % sorted. A minute on one core.
 
 from dataclasses import dataclass
 
-from deepcanon.options import Batches, Count, Images, Tables, Tuning, Whole
+from deepcanon.options import Batches, Images, Perceptron, Tables, Tuning, Whole
 from deepcanon.targets import metric, target, trial_metrics
 
 SYSTEM = "foundations.gradient_descent"
 DATA = ("images", "tables")
 METRICS = {
     **trial_metrics("test error", "share", "min", "shuffled", "file", "sorted"),
-    "gap_same_rate": metric(
-        "error of sorted minus shuffled, both at the rate that is best with shuffling",
-        "share",
-        split="valid",
-    ),
+    "gap_same_rate": metric("sorted minus shuffled at the latter's rate", "share", split="valid"),
 }
 TARGETS = (
     target("mnist", "test/difference_sorted <= -0.2", "P", "one epoch, each at its best rate"),
@@ -31,9 +27,8 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Images, Tables, Batches, Tuning):
-    hidden: tuple[Count, ...] = ()
-    """Units of each hidden layer; none is softmax regression."""
+class Config(Images, Tables, Perceptron, Batches, Tuning):
+    hidden: tuple[int, ...] = ()
     learning_rates: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
     """Constant rates that every order tries; the best on validation is taken."""
     train_examples: Whole = 0

@@ -71,25 +71,25 @@ PRESETS: dict = {
 }
 
 import torch
-from torch import nn
 
 from deepcanon import engine
-from deepcanon.engine.figures import Line, Panels, Plot, Text
 from deepcanon.errors import UsageError
-from deepcanon.foundations.gradient_flow import cell_flow, driven_flow, memory_flow, perceptron_flow
-from deepcanon.foundations.initialization import ACTIVATIONS, SCHEMES, initialize
+from deepcanon.foundations.initialization import ACTIVATIONS, SCHEMES
+from deepcanon.techniques.gradient_flows import (
+    deep_flows,
+    flow_figures,
+    gated_flows,
+    recurrent_flows,
+)
 
 TINY = 1e-300  # below it logarithms end
-
-
-NORMS = "Gradients over steps: level lines carry them, falling ones vanish, rising ones explode."
-RANKS = "Singular values at the end: a level line keeps all directions, a steep one forgets most."
 
 
 class Recipe(engine.Recipe[Config]):
     state = ("draws", "logs", "gap", "spectra")
     splits = ("test",)
     parallel = "none: half a minute of drawing"
+    planned = "draws"
 
     @classmethod
     def learn(cls, config, data):
@@ -109,13 +109,15 @@ class Recipe(engine.Recipe[Config]):
         self.logs: dict = {}  # sums over draws of log norms, by network
         self.spectra: dict = {}  # singular values of the last draw
 
-    def plan(self):
-        return self.config.draws
-
     def step(self, step):
-        flows = {**self.over_time(), **self.gated(), **self.over_depth()}
-        times = torch.arange(1, self.config.length + 1, dtype=torch.float64)
-        gaps = [(flows[name].norms / r**times - 1).abs().max() for name, r in self.linear.items()]
+        c, random = self.config, self.run.generator
+        size, scale = (c.length, c.hidden), c.input_scale
+        flows = recurrent_flows(self.linear, self.tanh, *size, scale, random("recurrent"))
+        flows |= gated_flows(self.lstms, *size, c.cell_scheme, scale, random("gated"))
+        flows |= deep_flows(self.perceptrons, c.depth, c.width, random("deep"))
+        times = torch.arange(1, c.length + 1, dtype=torch.float64)
+        powers = {name: torch.pow(radius, times) for name, radius in self.linear.items()}
+        gaps = [(flows[name].norms / power - 1).abs().max() for name, power in powers.items()]
         self.gap = max([self.gap, *map(float, gaps)])
         found = {name: flow.singular_values for name, flow in flows.items()}
         self.spectra = {name: values for name, values in found.items() if values is not None}
@@ -123,39 +125,6 @@ class Recipe(engine.Recipe[Config]):
         self.logs = {name: log + self.logs.get(name, 0) for name, log in logs.items()}
         self.draws += 1
         return {name: log[-1] / len(log) for name, log in logs.items()}
-
-    def over_time(self):
-        """s_t = W s_{t-1} + u_t, and tanh of the same."""
-        config, found = self.config, {}
-        random = self.run.generator("recurrent")
-        how: dict = {"input_scale": config.input_scale, "generator": random}
-        for networks, units in ((self.linear, nn.Identity()), (self.tanh, torch.tanh)):
-            for name, radius in networks.items():
-                found[name] = driven_flow(config.length, config.hidden, radius, units, **how)
-        return found
-
-    def gated(self):
-        """A GRU and LSTMs over their whole state; and the LSTMs' memories alone, mean of units."""
-        config, size, random = self.config, self.config.hidden, self.run.generator("gated")
-        shape = (config.length, 1, size)
-        normal = torch.randn(shape, generator=random, dtype=torch.float64)
-        inputs = config.input_scale * normal
-        gru = initialize(nn.GRUCell(size, size).double(), config.cell_scheme, random)
-        found = {"gru": cell_flow(gru, inputs)}
-        for name, bias in self.lstms.items():
-            lstm = initialize(nn.LSTMCell(size, size).double(), config.cell_scheme, random)
-            nn.init.constant_(lstm.bias_ih.chunk(4)[1], bias)
-            found[f"lstm_{name}"] = cell_flow(lstm, inputs)
-            found[f"memory_{name}"] = memory_flow(lstm, inputs)
-        return found
-
-    def over_depth(self):
-        size, random = (self.config.depth, self.config.width), self.run.generator("deep")
-        found = {}
-        for name, pair in self.perceptrons.items():
-            units, scheme = pair.split("-", 1)
-            found[name] = perceptron_flow(*size, units, scheme, random)
-        return found
 
     def curves(self):
         """Geometric means over draws, by network."""
@@ -176,20 +145,4 @@ class Recipe(engine.Recipe[Config]):
             "gated (forget bias)": [n for n in curves if n.startswith(("gru", "lstm_", "memory_"))],
             "perceptrons": [*self.perceptrons],
         }
-        norms = [plot(curves, n, "step, layer", "norm of Jacobian", t) for t, n in groups.items()]
-        spectra = [plot(last, n, "rank", "singular value at the end", t) for t, n in groups.items()]
-        panels = {"norms": Panels(norms, 2, NORMS), "singular-values": Panels(spectra, 2, RANKS)}
-        return {**panels, "table": Text(self.table(curves), NORMS)}
-
-    def table(self, curves):
-        means = f"(geometric means of {self.draws} draws)"
-        lines = [f"{'network':<20}{'factor a step':>14}{'after all':>12}   {means}"]
-        for name, curve in curves.items():
-            lines.append(f"{name:<20}{curve[-1] ** (1 / len(curve)):14.6f}{curve[-1]:12.3g}")
-        return "\n".join(lines) + "\n"
-
-
-def plot(values, names, x, y, title):
-    some = {n.replace("_", " "): values[n].clamp(1e-16, 1e8) for n in names if n in values}
-    lines = [Line(y, range(1, len(y) + 1), name) for name, y in some.items()]
-    return Plot(lines, x, y, title, log="y")
+        return flow_figures(curves, last, groups, self.draws)

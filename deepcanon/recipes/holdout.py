@@ -13,7 +13,7 @@ and groups on both of its sides. 20 seconds on one core.
 from dataclasses import dataclass
 from typing import Annotated
 
-from deepcanon.options import Count, NonNegative, Range
+from deepcanon.options import Count, NonNegative, Range, Some
 from deepcanon.targets import metric, target
 
 SYSTEM = "foundations.holdout"
@@ -47,9 +47,9 @@ TARGETS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    sizes: tuple[Count, ...] = (1000, 3000, 10_000, 30_000)
+    sizes: Some[Count] = (1000, 3000, 10_000, 30_000)
     """Numbers of validation examples."""
-    disagreements: tuple[Annotated[float, Range("(0, 1]")], ...] = (0.01, 0.02, 0.05, 0.1, 0.2)
+    disagreements: Some[Annotated[float, Range("(0, 1]")]] = (0.01, 0.02, 0.05, 0.1, 0.2)
     """Shares of the examples that exactly one of the two models gets right."""
     gain: NonNegative = 0.01
     """Difference in accuracy at which the power is measured; no more than the disagreement."""
@@ -74,16 +74,14 @@ import torch
 from torch import nn
 
 from deepcanon import engine
-from deepcanon.engine.figures import Line, Panels, Plot, Text
-from deepcanon.errors import UsageError
 from deepcanon.foundations.holdout import (
     detection_rate,
     feature_leak,
     group_leak,
     largest_disagreement,
     simulate_calls,
-    wilson_interval,
 )
+from deepcanon.techniques.false_alarms import alarm_figures
 
 LEAKS = ("honest_features", "leaking_features", "honest_groups", "leaking_groups")
 
@@ -91,13 +89,8 @@ LEAKS = ("honest_features", "leaking_features", "honest_groups", "leaking_groups
 class Recipe(engine.Recipe[Config]):
     state = ("model",)
     parallel = "none: half a minute of drawing random numbers"
+    planned = "repeats"
     splits = ("test",)
-
-    @classmethod
-    def learn(cls, config, data):
-        if not config.sizes or not config.disagreements:
-            raise UsageError("give at least one of --sizes and one of --disagreements")
-        return {}
 
     def build(self):
         cells = (len(self.config.sizes), len(self.config.disagreements))
@@ -113,9 +106,6 @@ class Recipe(engine.Recipe[Config]):
         gains = [min(self.config.gain, rate) for rate in self.config.disagreements]
         pairs = zip(self.config.disagreements, gains, strict=True)
         return equal + [((rate + gain) / 2, (rate - gain) / 2) for rate, gain in pairs]
-
-    def plan(self):
-        return self.config.repeats
 
     def step(self, step):
         config, seen, random = self.config, self.model, self.run.generator
@@ -142,9 +132,8 @@ class Recipe(engine.Recipe[Config]):
 
     def evaluate(self, split):
         config, (rule, test), exact = self.config, self.found(), self.exact()
-        trials = (
-            self.model.trials
-        )  # a single call in all of them does not show that a rate is not 0
+        trials = self.model.trials
+        # A single call in all trials does not show that a rate is not 0.
         error = ((exact * (1 - exact)).clamp_min(0) / trials).sqrt().clamp_min(1 / trials)
         result = {"largest_gap": ((rule - exact) / error).abs().max()}
         result |= {"rule_worst": rule[0].max(), "mcnemar_worst": test[0].max()}
@@ -158,35 +147,6 @@ class Recipe(engine.Recipe[Config]):
         return result | dict(zip(LEAKS, self.model.accuracies / trials, strict=True))
 
     def figures(self):
-        config, (rule, test), exact = self.config, self.found(), self.exact()
-        false: list = []
-        power: list = []
-        for place, size in enumerate(config.sizes):
-            changed = [size * rate for rate in config.disagreements]
-            for lines, kind in ((false, 0), (power, 1)):
-                one, other = f"{size:,}: rule", f"{size:,}: McNemar"
-                lines.append(Line(exact[kind, place], changed, colour=place))
-                lines.append(Line(rule[kind, place], changed, one, style="o", colour=place))
-                lines.append(Line(test[kind, place], changed, other, style="x", colour=place))
-        x, equal = "examples on which the models differ", "equal models called different"
-        better = f"models that differ by {100 * config.gain:g} points called different"
-        plots = [
-            Plot(false, x, "rate", equal, log="x", levels={"level": config.level}),
-            Plot(power, x, "rate (lines: of the rule, exact)", better, log="x"),
-        ]
-        said = "False alarms of both rules should keep to the level; the power grows with examples."
-        words = Text(self.table(rule, test, exact), said)
-        return {"rates": Panels(plots, caption=said), "table": words}
-
-    def table(self, rule, test, exact):
-        gain = f"{100 * self.config.gain:g} points: rule, McNemar"
-        lines = [f"{'examples':>8} {'differ':>7} | equal models: rule, exact, McNemar | {gain}"]
-        for i, size in enumerate(self.config.sizes):
-            for j, rate in enumerate(self.config.disagreements):
-                equal = f"{rule[0, i, j]:17.2%} {exact[0, i, j]:7.2%} {test[0, i, j]:8.2%}"
-                better = f"{rule[1, i, j]:14.1%} {test[1, i, j]:8.1%}"
-                lines.append(f"{size:8,} {rate:7.1%} | {equal} | {better}")
-            low, high = wilson_interval(round(0.9 * size), size)
-            interval = f"95 % interval [{low:.2%}, {high:.2%}]"
-            lines.append(f"{size:8,} examples, 90 % right: {interval}")
-        return "\n".join(lines) + "\n"
+        config, (rule, test) = self.config, self.found()
+        cells = (config.sizes, config.disagreements)
+        return alarm_figures(*cells, rule, test, self.exact(), config.gain, config.level)

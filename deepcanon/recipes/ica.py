@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from deepcanon.options import Count, Mixtures, NonNegative, Patches, Positive, Tables, Whole
-from deepcanon.targets import metric, target
+from deepcanon.targets import GABOR, metric, target
 
 SYSTEM = "representation.ica"
 DATA = ("images", "tables")
@@ -23,8 +23,7 @@ METRICS = {
     "unidentifiable": metric("1 if two components or more look Gaussian, else 0", "", "min"),
     "amari": metric("Amari index of unmixing times mixing: 0 if they undo each other", "", "min"),
     "bell": metric("mean of exp(-s^2 / 2) over all sources s; 0.707 if they are Gaussian"),
-    "gabor": metric("share of filters that a Gabor function fits with R2 >= 0.6", "share", "max"),
-    "edge_like": metric("share of filters whose Gabor function is edge-like", "share", "max"),
+    **GABOR,
 }
 FASTICA = "1.2 times the index of scikit-learn's FastICA on such mixtures"
 TARGETS = (
@@ -73,10 +72,10 @@ import torch
 
 from deepcanon import engine
 from deepcanon.engine.encoder import Encoder, Encoding
+from deepcanon.engine.preprocess import row_facts, row_transform
 from deepcanon.engine.shown import separated, unit_weights
 from deepcanon.errors import UsageError
 from deepcanon.parts.gabor import filter_shares
-from deepcanon.parts.patches import patch_rows
 from deepcanon.representation.ica import ICA, amari_index, bell_sum, fixed_point_sums
 from deepcanon.representation.pca import moments, pooled_moments
 
@@ -85,17 +84,15 @@ class Recipe(engine.Recipe[Config], Encoding):
     state = ("model",)
     computed = ("encoder",)
     parallel = "statistics"
+    planned = "iterations"
 
     @classmethod
     def learn(cls, config, data):
-        images, shape = data.kind == "images", list(data["train"].x.shape[1:])
-        if config.components > torch.Size(shape).numel():
+        facts = row_facts(data, config.patch)
+        if config.components > torch.Size(facts["shape"]).numel():
             asked = f"--components {config.components}"
             raise UsageError(f"{asked}: ICA cannot be overcomplete; `train rica` can")
-        facts = {"shape": shape, "scale": 255.0 if images else 1.0, "patch": images * config.patch}
-        if not images:
-            facts["shift"] = data["train"].x.mean(0)
-        rows = patch_rows(facts["scale"], centred=facts["patch"] > 0, shift=facts.get("shift"))
+        rows = row_transform(facts)
         if not any(varies(rows(part.x)) for part in data["train"].chunks()):
             raise UsageError("the examples do not differ: there is nothing to separate")
         return facts
@@ -112,12 +109,8 @@ class Recipe(engine.Recipe[Config], Encoding):
             learning_rate=config.learning_rate,
             seed=run.seed,
         ).to(run.device)
-        centred, shift = facts["patch"] > 0, facts.get("shift")
-        self.preprocess = patch_rows(facts["scale"], centred=centred, shift=shift).to(run.device)
+        self.preprocess = row_transform(facts).to(run.device)
         self.encoder = Encoder(run, (self.preprocess, self.model), facts)
-
-    def plan(self):
-        return self.config.iterations
 
     @property
     def mixing(self):

@@ -14,7 +14,7 @@ ours the same. Two minutes on one core.
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from deepcanon.options import Range
+from deepcanon.options import Range, Some
 from deepcanon.targets import metric, target
 
 SYSTEM = "foundations.initialization"
@@ -51,9 +51,9 @@ class Config:
     """Layers of each network."""
     width: Annotated[int, Range(TWO)] = 512
     """Units of every layer, and of the input."""
-    activations: tuple[Activation, ...] = ("relu", "linear", "tanh")
+    activations: Some[Activation] = ("relu", "linear", "tanh")
     """Activations: linear, sigmoid, tanh, relu, leaky_relu, selu."""
-    schemes: tuple[Scheme, ...] = ("he", "glorot", "orthogonal", "small")
+    schemes: Some[Scheme] = ("he", "glorot", "orthogonal", "small")
     """Initialisations: he, glorot, orthogonal, identity, small, zero."""
     own_gain: bool = False
     """Scale by the gain of the activation (without: he for ReLU, the others for linear units)."""
@@ -74,10 +74,11 @@ PRESETS: dict = {
 import torch
 
 from deepcanon import engine
-from deepcanon.engine.figures import Line, Panels, Plot, Text
-from deepcanon.errors import UsageError
-from deepcanon.foundations.initialization import gain, propagate, propagated_variance
+from deepcanon.engine.shown import columns
+from deepcanon.foundations.initialization import propagate
+from deepcanon.techniques.layer_variances import spread_figure, variance_figure
 
+TABLE = "Variance in the last layer over that in the first, of the gradient the other way round."
 SHOWN, BINS = 5, 41  # histograms of so many layers, of so many bins
 
 
@@ -85,12 +86,7 @@ class Recipe(engine.Recipe[Config]):
     state = ("draws", "forward", "backward", "histograms", "ranges")
     splits = ("test",)
     parallel = "none: a minute of drawing"
-
-    @classmethod
-    def learn(cls, config, data):
-        if not config.activations or not config.schemes:
-            raise UsageError("give at least one of --activations and one of --schemes")
-        return {}
+    planned = "draws"
 
     def build(self):
         config = self.config
@@ -104,9 +100,6 @@ class Recipe(engine.Recipe[Config]):
         self.backward = torch.zeros_like(self.forward)
         self.histograms = torch.zeros(arms, shown, BINS, dtype=torch.float64)
         self.ranges = torch.zeros(arms, shown, 2, dtype=torch.float64)
-
-    def plan(self):
-        return self.config.draws
 
     def step(self, step):
         measured = [self.measure(index, *arm) for index, arm in enumerate(self.arms)]
@@ -144,48 +137,15 @@ class Recipe(engine.Recipe[Config]):
             found[f"{arm}_per_layer"] = forward[-1] ** (1 / (self.config.depth - 1))
         return found
 
-    def theory(self, units, scheme):
-        """Equation (7), or None if the weights are not independent of one another."""
-        own = units if self.config.own_gain else "relu" if scheme == "he" else "linear"
-        squared, small = gain(own) ** 2, self.config.width * 1e-4
-        scale = {"he": squared, "glorot": squared, "small": small}.get(scheme)
-        return scale and propagated_variance(self.config.depth, units, scale) / scale
-
     def figures(self):
-        inputs, gradients = self.curves()
-        units = self.config.activations
-        plots = [self.plot(u, "variance of inputs (dotted: wide)", inputs) for u in units]
-        plots += [self.plot(u, "variance of their gradient", gradients) for u in units]
-        said = "Variance over layers: good initial weights keep it level, forward and back."
-        shown = {"variance": Panels(plots, len(units), said), "activations": self.spreads()}
-        return {**shown, "table": Text(self.table(), said)}
-
-    def plot(self, units, y, curves):
-        """All schemes under one activation; dotted: the variance in an infinitely wide network."""
-        layers, lines = range(1, self.config.depth + 1), []
-        for colour, scheme in enumerate(self.config.schemes):
-            curve = curves[self.arms.index((units, scheme))].clamp(1e-12, 1e12)
-            lines.append(Line(curve, layers, scheme, colour=colour))
-            theory = self.theory(units, scheme)
-            if theory is not None and "dotted" in y:
-                lines.append(Line(theory.clamp(1e-12, 1e12), layers, style=":", colour=-1))
-        return Plot(lines, "layer", y, units, log="y")
-
-    def spreads(self):
-        """How the activations of some layers are spread in the last draw."""
-        plots, x = [], "activation, 0 lowest of the layer, 1 highest"
-        for arm, curves, ranges in zip(self.arms, self.histograms, self.ranges, strict=True):
-            lines = []
-            for layer, curve, (low, high) in zip(self.shown, curves, ranges, strict=True):
-                label = f"layer {layer + 1}: {low:.1g} to {high:.1g}"
-                lines.append(Line(curve, torch.linspace(0, 1, BINS), label))
-            plots.append(Plot(lines, x, "share of the units", ", ".join(arm)))
-        said = "Activations by layer: good ones neither shrink to a point nor pile up at the ends."
-        return Panels(plots, len(self.config.schemes), said)
-
-    def table(self):
-        lines = [f"{self.config.depth} layers of {self.config.width}, {self.draws} draws"]
-        for (units, scheme), forward, backward in zip(self.arms, *self.curves(), strict=True):
-            found = f"inputs x {forward[-1]:.3g}, gradient x {backward[0]:.3g}"
-            lines.append(f"{units:>10} {scheme:<10}  {found}")
-        return "\n".join(lines) + "\n"
+        config, (inputs, gradients) = self.config, self.curves()
+        ends = zip(self.arms, inputs[:, -1], gradients[:, 0], strict=True)
+        rows = [(*arm, f"{last:.3g}", f"{first:.3g}") for arm, last, first in ends]
+        title = f"{config.depth} layers of {config.width}, {self.draws} draws"
+        head = ("units", "weights", "inputs x", "gradient x")
+        size = (config.width, config.own_gain)
+        return {
+            "variance": variance_figure(self.arms, inputs, gradients, *size),
+            "activations": spread_figure(self.arms, self.shown, self.histograms, self.ranges),
+            "table": columns(head, rows, TABLE, before=[title]),
+        }

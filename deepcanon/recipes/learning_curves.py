@@ -12,7 +12,7 @@ minimum are kept, so that the test also leaves a trained network. Ten seconds on
 from dataclasses import dataclass
 from typing import Literal
 
-from deepcanon.options import Count, Images, Positive, Share, Tables
+from deepcanon.options import Count, Images, Perceptron, Positive, Share, Tables
 from deepcanon.targets import CLASSIFIER, metric, target
 
 SYSTEM = "foundations.learning_curves"
@@ -36,9 +36,7 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Images, Tables):
-    hidden: tuple[int, ...] = (256, 256)
-    """Units of each hidden layer."""
+class Config(Images, Tables, Perceptron):
     optimizer: Literal["sgd", "adamw"] = "sgd"
     """SGD with momentum, or AdamW."""
     momentum: Share = 0.9
@@ -76,20 +74,16 @@ import torch
 
 from deepcanon import engine
 from deepcanon.engine import Classifier, Classifies
-from deepcanon.engine.figures import Line, Plot, Text
 from deepcanon.engine.preprocess import input_facts, input_transform
 from deepcanon.errors import UsageError
-from deepcanon.foundations.learning_curves import range_rate, range_words, read_range, smooth
+from deepcanon.foundations.learning_curves import range_rate, read_range, smooth
 from deepcanon.foundations.mlp import MLP
 from deepcanon.parts.classification import cross_entropy
 from deepcanon.parts.optimizers import SGD, AdamW
 from deepcanon.techniques.optimizers import set_rate
+from deepcanon.techniques.range_test import range_figures
 
 READABLE = 30  # steps
-
-
-RANGE = "Loss while the rate rises: good rates lie where it falls fastest, well before it turns up."
-VERDICT = "What the curve says: a rate to train with, and the largest that does not diverge."
 
 
 class Recipe(Classifies, engine.Recipe[Config]):
@@ -160,14 +154,5 @@ class Recipe(Classifies, engine.Recipe[Config]):
         return {**result, "inside": float(found.inside)}
 
     def figures(self):
-        found, (rates, losses) = self.reading(), self.rates_and_losses()
-        if found is None:
-            return {"verdict": Text(f"{len(rates)} steps: too few to read\n", VERDICT)}
-        smoothed = smooth(losses, self.config.keep)
-        lines = [Line(losses, rates, "loss", colour=-1), Line(smoothed, rates, "smoothed")]
-        marked = {name: getattr(found, name) for name in ("suggested", "best", "largest")}
-        marks = {f"{name} {rate:.2g}": rate for name, rate in marked.items()}
-        axes, top = ("learning rate", "training loss (nats per example)"), 2.2 * losses[:20].mean()
-        span = (0.0, float(top))
-        curve = Plot(lines, *axes, log="x", marks=marks, y_range=span, caption=RANGE)
-        return {"range": curve, "verdict": Text(range_words(found, rates, losses), VERDICT)}
+        rates, losses = self.rates_and_losses()
+        return range_figures(self.reading(), rates, losses, self.config.keep)

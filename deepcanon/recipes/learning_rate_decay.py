@@ -69,23 +69,18 @@ from torch import nn
 
 from deepcanon import engine
 from deepcanon.engine.figures import Line, Panels, Plot
+from deepcanon.engine.shown import curves
+from deepcanon.engine.trajectories import noisy_walkers
 from deepcanon.errors import UsageError
-from deepcanon.foundations.learning_rate_decay import (
-    constant_rate,
-    cosine_decay,
-    exponential_decay,
-    inverse_decay,
-    inverse_variance,
-    stationary_variance,
-    step_decay,
-)
+from deepcanon.foundations import learning_rate_decay as decay
 
 NOISE = "Noise under each schedule: a constant rate stays at a floor, 1/t comes ever nearer to 0."
 
 
 class Recipe(engine.Recipe[Config]):
-    state = ("model", "track")
+    state = ("model", "rows")
     parallel = "none: seconds of drawing"
+    planned = "updates"
     splits = ("test",)
 
     @classmethod
@@ -99,25 +94,22 @@ class Recipe(engine.Recipe[Config]):
         shape, start = (len(SCHEDULES), self.config.walkers), self.config.start
         self.model = nn.Module()  # the walkers
         self.model.register_buffer("theta", torch.full(shape, start, dtype=torch.float64))
-        self.track = {"rows": self.row()[None]}  # [steps + 1, 2, schedules]
+        self.rows = self.row()[None]  # [steps + 1, 2, schedules]
 
     def row(self):
         """Mean square and first walker of each schedule."""
         theta = self.model.theta
         return torch.stack([theta.square().mean(1), theta[:, 0]])
 
-    def plan(self):
-        return self.config.updates
-
     def rates(self, step):
         config, steps = self.config, self.run.steps
         shares = (
-            constant_rate(step, steps),
-            step_decay(step, steps),
-            exponential_decay(step, steps, last=config.last),
+            decay.constant_rate(step, steps),
+            decay.step_decay(step, steps),
+            decay.exponential_decay(step, steps, last=config.last),
             # Bottou's: rate / (1 + rate h t), whatever the number of steps.
-            inverse_decay(step, steps, last=1 / (1 + config.rate * config.curvature * steps)),
-            cosine_decay(step, steps, last=config.last),
+            decay.inverse_decay(step, steps, last=1 / (1 + config.rate * config.curvature * steps)),
+            decay.cosine_decay(step, steps, last=config.last),
         )
         return config.rate * torch.tensor(shares, dtype=torch.float64)
 
@@ -126,19 +118,21 @@ class Recipe(engine.Recipe[Config]):
         xi = torch.randn(config.walkers, generator=noise, dtype=torch.float64)
         theta -= self.rates(step)[:, None] * (config.curvature * theta + config.noise * xi)
         row = self.row()
-        self.track = {"rows": torch.cat([self.track["rows"], row[None]])}
+        self.rows = torch.cat([self.rows, row[None]])
         return dict(zip(SCHEDULES, row[0], strict=True))
 
     def floor(self):
-        return stationary_variance(self.config.rate, self.config.curvature, self.config.noise)
+        return decay.stationary_variance(self.config.rate, self.config.curvature, self.config.noise)
 
     def exact(self, step):
         """The mean square under 1/t."""
         config = self.config
-        return inverse_variance(step, config.rate, config.curvature, config.noise, config.start)
+        return decay.inverse_variance(
+            step, config.rate, config.curvature, config.noise, config.start
+        )
 
     def evaluate(self, split):
-        squares, floor = self.track["rows"][:, 0], self.floor()
+        squares, floor = self.rows[:, 0], self.floor()
         done = len(squares) - 1
         shares = dict(zip(SCHEDULES, squares[-1] / floor, strict=True))
         found = {"plateau_ratio": squares[-max(1, done // 2) :, 0].mean() / floor, "floor": floor}
@@ -146,21 +140,18 @@ class Recipe(engine.Recipe[Config]):
         return found | {f"{name}_share": share for name, share in shares.items()}
 
     def figures(self):
-        squares, walkers = self.track["rows"].unbind(1)
-        steps, floor = range(len(squares)), self.floor()
-        noise = [Line(squares[:, i], label=name) for i, name in enumerate(SCHEDULES)]
-        noise.append(Line([self.exact(s) for s in steps], label="1/t, exact", style=":"))
-        shares = torch.stack([self.rates(step) for step in steps])
-        rates = [Line(shares[:, i], label=name) for i, name in enumerate(SCHEDULES)]
+        squares, walkers = (dict(zip(SCHEDULES, x.T, strict=True)) for x in self.rows.unbind(1))
+        steps, floor = range(len(self.rows)), self.floor()
+        exact = Line([self.exact(step) for step in steps], label="1/t, exact", style=":")
+        rates = torch.stack([self.rates(step) for step in steps])
         levels = {"floor of the constant rate": floor}
+        noise = [*curves(squares), exact]
         plots = [
             Plot(noise, "step", "mean square distance", log="xy", levels=levels),
-            Plot(rates, "step", "learning rate", log="y"),
+            Plot(
+                curves(dict(zip(SCHEDULES, rates.T, strict=True))), "step", "learning rate", log="y"
+            ),
         ]
-        for name in ("constant", "inverse"):
-            place, far = SCHEDULES.index(name), 4 * floor**0.5
-            spread = squares[:, place].sqrt()
-            one = Line(walkers[:, place], band=(-spread, spread), colour=place)
-            title = f"{name}: one walker; band: root mean square of all"
-            plots.append(Plot([one], "step", "distance", title, y_range=(-far, far)))
+        two = {name: walkers[name] for name in ("constant", "inverse")}
+        plots += noisy_walkers(two, squares, reach=4 * floor**0.5)
         return {"noise": Panels(plots, columns=2, caption=NOISE)}

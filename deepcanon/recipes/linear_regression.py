@@ -70,7 +70,7 @@ import torch
 from torch import nn
 
 from deepcanon import engine
-from deepcanon.engine.regressor import Regresses, Regressor, independent_columns
+from deepcanon.engine.regressor import Regresses, Regressor
 from deepcanon.engine.shown import weights
 from deepcanon.errors import UsageError
 from deepcanon.foundations.linear_regression import (
@@ -80,9 +80,9 @@ from deepcanon.foundations.linear_regression import (
     triangle,
 )
 from deepcanon.parts.optimizers import SGD
-from deepcanon.parts.raw_features import RawFeatures
 from deepcanon.parts.standardize import Columns, Standardize
 from deepcanon.techniques import convex
+from deepcanon.techniques.least_squares import least_squares_facts
 
 
 class Recipe(Regresses, engine.Recipe[Config]):
@@ -94,19 +94,7 @@ class Recipe(Regresses, engine.Recipe[Config]):
 
     @classmethod
     def learn(cls, config, data):
-        train = data["train"]
-        if train.y is None:
-            raise UsageError("linear regression needs targets: give data=(x, y)")
-        if not bool(torch.isfinite(train.x).all()):
-            raise UsageError("the table holds values that are not finite")
-        scaled = RawFeatures.learn("tables", train.x, standardize=config.standardize)
-        x = Standardize(scaled["shift"], scaled["scale"]).double()(train.x)
-        kept = [] if config.ridge else independent_columns(data.facts["sources"])
-        x = x[:, kept] if kept else x
-        x = nn.functional.pad(x, (1, 0), value=1.0)
-        curvature = torch.linalg.eigvalsh(x.T @ x / len(x)) + config.ridge
-        rate = 2 / (curvature[0].clamp_min(0) + curvature[-1]).item()
-        return {"features": x.shape[1] - 1, "rate": rate, "kept": kept, **scaled}
+        return least_squares_facts(data, standardize=config.standardize, ridge=config.ridge)
 
     def build(self):
         config, facts, run = self.config, self.facts, self.run

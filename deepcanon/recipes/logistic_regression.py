@@ -12,15 +12,14 @@ stops. Seconds. Embedded letters, E against F: 0.9635.
 from dataclasses import dataclass, replace
 
 from deepcanon.options import Convex, Images, NonNegative, Tables
-from deepcanon.targets import CLASSIFIER, metric, target
+from deepcanon.targets import CLASSIFIER, CONVEX, metric, target
 
 SYSTEM = "foundations.logistic_regression"
 DATA = ("images", "tables")
 METRICS = {
     **CLASSIFIER,
-    "objective": metric("mean loss with the penalty on the weights", "nats per example", "min"),
+    **CONVEX,
     "mistakes": metric("examples given the other class", "examples", "min"),
-    "gradient": metric("largest entry of the gradient of the step's loss"),
 }
 PEER = "scikit-learn's LogisticRegression, 0 against 1, C = 1"
 TARGETS = (

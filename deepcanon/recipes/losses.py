@@ -14,16 +14,14 @@ Three minutes on one core.
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from deepcanon.options import Count, Images, Range, Share, Tables, Tuning
+from deepcanon.options import Count, Images, Perceptron, Range, Share, Tables, Tuning
 from deepcanon.targets import metric, target, trial_metrics
 
 SYSTEM = "foundations.losses"
 DATA = ("images", "tables")
 METRICS = {
     **trial_metrics("test error", "share", "min", "cross_entropy", "squared"),
-    "steps_difference": metric(
-        "steps to the threshold, cross-entropy minus squared", split="valid"
-    ),
+    "steps_difference": metric("steps to the threshold, first minus second loss", split="valid"),
     "steps_low": metric("the same, lower end of the 95 % interval", split="valid"),
     "steps_high": metric("the same, upper end of the 95 % interval", split="valid"),
     "steps_*": metric("steps to the threshold with this loss", "", "min", split="valid"),
@@ -43,9 +41,8 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Images, Tables, Tuning):
-    hidden: tuple[Count, ...] = (300,)
-    """Units of each hidden layer."""
+class Config(Images, Tables, Perceptron, Tuning):
+    hidden: tuple[int, ...] = (300,)
     learning_rates: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3)
     """Constant rates that both arms try; each takes the best validation error after all steps."""
     momentum: Share = 0.9

@@ -17,11 +17,9 @@ from deepcanon.targets import metric, target
 SYSTEM = "foundations.momentum"
 DATA = ("nothing",)
 METRICS = {
-    "gradient_descent": metric(
-        "factor by which gradient descent shrinks the distance", "a step", "min"
-    ),
-    "momentum": metric("factor by which the heavy ball shrinks the distance", "a step", "min"),
-    "nesterov": metric("factor by which Nesterov's method shrinks the distance", "a step", "min"),
+    "gradient_descent": metric("factor on the distance by gradient descent", "a step", "min"),
+    "momentum": metric("factor on the distance by the heavy ball", "a step", "min"),
+    "nesterov": metric("factor on the distance by Nesterov's method", "a step", "min"),
     "*_slope": metric("minus the logarithm of that factor", "a step", "max"),
     "*_best": metric("the factor that theory gives for the best rates", "a step"),
     "train/*": metric("largest coordinate of the distance to the minimum"),
@@ -69,18 +67,20 @@ import torch
 from torch import nn
 
 from deepcanon import engine
-from deepcanon.engine.figures import Line, Panels, Plot
+from deepcanon.engine.trajectories import contractions, ravine
 from deepcanon.errors import UsageError
 from deepcanon.foundations.gradient_descent import GradientDescent, best_descent_rate
 from deepcanon.foundations.momentum import Momentum, best_heavy_ball, nesterov_rate
 from deepcanon.parts.contraction import VANISHED, measured_slope
 
 METHODS = ("gradient_descent", "momentum", "nesterov")
+NAMES = {"rate": "lr", "momentum": "momentum"}
 
 
 class Recipe(engine.Recipe[Config]):
     state = ("model", "places", *METHODS)
     parallel = "none: a few numbers"
+    planned = "updates"
     splits = ("test",)
 
     @classmethod
@@ -102,22 +102,15 @@ class Recipe(engine.Recipe[Config]):
         self.model = nn.ParameterDict({name: nn.Parameter(start.clone()) for name in METHODS})
         self.places = torch.stack([start] * len(METHODS))[None]  # [steps + 1, methods, dimensions]
         ends, (one, two, three) = (1.0, config.condition), ([self.model[m]] for m in METHODS)
-        descent, ball, nesterov = (
-            best_descent_rate(*ends),
-            best_heavy_ball(*ends),
-            nesterov_rate(*ends),
-        )
-        self.expected = [method.contraction for method in (descent, ball, nesterov)]
+        best = [rate(*ends) for rate in (best_descent_rate, best_heavy_ball, nesterov_rate)]
+        self.expected = [method.contraction for method in best]
+        descent, ball, nesterov = best
         rate, kept = config.learning_rate, config.momentum
         self.gradient_descent = GradientDescent(one, rate or descent.rate)
         self.momentum = Momentum(two, rate or ball.rate, kept or ball.momentum)
-        self.nesterov = Momentum(
-            three, rate or nesterov.rate, kept or nesterov.momentum, nesterov=True
-        )
+        pair = (rate or nesterov.rate, kept or nesterov.momentum)
+        self.nesterov = Momentum(three, *pair, nesterov=True)
         self.methods = (self.gradient_descent, self.momentum, self.nesterov)
-
-    def plan(self):
-        return self.config.updates
 
     def step(self, step):
         for name, method in zip(METHODS, self.methods, strict=True):
@@ -143,38 +136,12 @@ class Recipe(engine.Recipe[Config]):
         return found
 
     def figures(self):
-        paths = self.places[: self.config.shown + 1][:, :, [0, -1]].clamp(-1e6, 1e6)
-        plots, angle = [], torch.linspace(0, 2 * math.pi, 200)
-        radius = (
-            self.places[0, 0].square().mul(self.curvatures).sum().sqrt()
-        )  # of the start's contour
-        low, high = self.curvatures[0].sqrt(), self.curvatures[-1].sqrt()
+        paths, first = {}, self.places[: self.config.shown + 1]
         for place, (name, method) in enumerate(zip(METHODS, self.methods, strict=True)):
             group = method.param_groups[0]
             words = ", ".join(f"{k} {group[v]:.3g}" for k, v in NAMES.items() if v in group)
-            contours = [
-                Line(s * radius / high * angle.sin(), s * radius / low * angle.cos(), colour=-1)
-                for s in (0.25, 0.5, 0.75, 1.0)
-            ]
-            path = Line(paths[:, place, 1], paths[:, place, 0], style=".-", colour=place)
-            title = f"{name.replace('_', ' ')}: {words}, first {len(paths) - 1} steps"
-            plots.append(Plot([*contours, path], "flat axis", "steep axis", title))
-        said = "The way down a ravine: good methods neither bounce between the walls nor crawl."
-        return {"ravine": Panels(plots, columns=1, caption=said), "distance": self.curves()}
-
-    def curves(self):
-        """Distances over steps, and what the best contraction of each method alone would give."""
-        lines, distances = [], self.distances()
-        # The slow method sets the scale: others are drawn as long as they are above its square.
-        floor = max(float(distances[0].min()) ** 2, VANISHED)
-        for place, (name, best) in enumerate(zip(METHODS, self.expected, strict=True)):
-            seen = distances[place][distances[place] > floor]
-            label = f"{name.replace('_', ' ')}, best {best:.4f} a step"
-            theory = seen[0] * best ** torch.arange(len(seen), dtype=torch.float64)
-            lines += [Line(seen, label=label, colour=place), Line(theory, style=":", colour=place)]
-        title = "dotted: the best contraction alone"
-        said = "Distance over steps: a good method is as steep as its dotted line."
-        return Plot(lines, "step", "distance to the minimum", title, log="y", caption=said)
-
-
-NAMES = {"rate": "lr", "momentum": "momentum"}
+            title = f"{name.replace('_', ' ')}: {words}, first {len(first) - 1} steps"
+            paths[title] = first[:, place]
+        distances = dict(zip(METHODS, self.distances(), strict=True))
+        speed = contractions(distances, self.expected, VANISHED)
+        return {"ravine": ravine(paths, self.curvatures), "distance": speed}

@@ -20,9 +20,7 @@ METRICS = {
     **CLASSIFIER,
     "nats": metric("-log p(x), of a density if gaussian", "nats per example", "min"),
     "bits_per_dimension": metric("-log p(x) per feature", "bits", "min"),
-    "independent_nats": metric(
-        "-log p(x) of the same model of one class", "nats per example", "min"
-    ),
+    "independent_nats": metric("-log p(x) without classes", "nats per example", "min"),
     "sample_z": metric("z scores of the means of samples, root mean square; 1 if they are right"),
     "empty": metric("documents without a known word", "documents"),
     "examples": metric("training examples that were counted", "examples"),
@@ -71,17 +69,12 @@ from deepcanon.engine.classifier import asked_classes
 from deepcanon.engine.figures import Text
 from deepcanon.engine.shown import class_means, samples
 from deepcanon.errors import UsageError
-from deepcanon.foundations.naive_bayes import (
-    NaiveBayes,
-    bits_per_dimension,
-    class_moments,
-    merge_classes,
-    sample_z,
-    telling_features,
-)
+from deepcanon.foundations import naive_bayes as bayes
 from deepcanon.parts.classification import measures
 from deepcanon.parts.raw_features import RawFeatures
 from deepcanon.verb_options import ClassSampling
+
+TELLING = "Words that speak for a class: they should fit it."
 
 
 class Recipe(Classifies, engine.Recipe[Config], Generates):
@@ -104,7 +97,7 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
     def build(self):
         config, facts, run = self.config, self.facts, self.run
         self.kind, self.classes = facts["reader"]["kind"], facts["reader"]["classes"]
-        usual = functools.partial(NaiveBayes.usual, self.kind, config.distribution)
+        usual = functools.partial(bayes.NaiveBayes.usual, self.kind, config.distribution)
         usual = functools.partial(usual, smoothing=config.smoothing, binarize=config.binarize)
         self.model = usual(share_variance=config.share_variance).to(run.device)
         self.alone = usual(share_variance=config.share_variance).to(run.device)  # of one class
@@ -126,8 +119,8 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
         mine = torch.arange(run.rank, len(train), run.world).split(self.rows)
         for model, classes in ((self.model, len(self.classes)), (self.alone, 1)):
             chunks = ((self.features(rows.x), run.to(rows.y)) for rows in map(train.take, mine))
-            moments = (class_moments(x, y % classes, classes) for x, y in chunks)
-            part = functools.reduce(merge_classes, moments)
+            moments = (bayes.class_moments(x, y % classes, classes) for x, y in chunks)
+            part = functools.reduce(bayes.merge_classes, moments)
             try:
                 model.fit_moments(part.summed(run.sum))
             except ValueError as error:
@@ -143,11 +136,12 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
         joint, alone = self.joint(data, self.model), self.joint(data, self.alone)
         log = joint.logsumexp(1)
         found = {**measures(joint, data.y), "nats": -log.mean()}
-        found["bits_per_dimension"] = bits_per_dimension(log, self.model.n_features_in_).mean()
+        bits = bayes.bits_per_dimension(log, self.model.n_features_in_)
+        found["bits_per_dimension"] = bits.mean()
         if self.kind == "documents":  # without a known word the class is the likeliest beforehand
             found["empty"] = (data.x.ends.diff(prepend=data.x.ends.new_zeros(1)) == 0).sum()
         draws = 100 if self.model.distribution == "multinomial" else 1
-        z = sample_z(self.model, draws=draws, generator=self.run.generator("means"))
+        z = bayes.sample_z(self.model, draws=draws, generator=self.run.generator("means"))
         return {**found, "independent_nats": -alone.mean(), "sample_z": z}
 
     def figures(self):
@@ -160,11 +154,9 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
             means = class_means(self.pixels(self.model.theta_), self.classes)
             shown |= {"class-means": means, "samples": samples(self.pixels(drawn))}
         if self.kind == "documents":
-            shares = telling_features(self.model.theta_)
+            shares = bayes.telling_features(self.model.theta_)
             words = self.preprocess.largest_words(shares, self.classes)
-            shown["telling-words"] = Text(
-                words, "Words that speak for a class: they should fit it."
-            )
+            shown["telling-words"] = Text(words, TELLING)
         return shown
 
     def pixels(self, features):

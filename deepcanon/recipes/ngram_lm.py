@@ -11,17 +11,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from deepcanon.options import Count, Probability, Tokens
-from deepcanon.targets import metric, target
+from deepcanon.targets import LANGUAGE, metric, target
 
 SYSTEM = "sequence.ngram_lm"
 DATA = ("text",)
 METRICS = {
-    "nll": metric("mean negative log-likelihood of the next token", "nats per token", "min"),
-    "perplexity": metric("exponential of nll", "", "min"),
+    **LANGUAGE,
     "valid_perplexity": metric("perplexity of the validation text", "", "min", split="valid"),
-    "normalisation_error": metric(
-        "largest |sum of the probabilities - 1| over 1,000 histories", better="min"
-    ),
+    "normalisation_error": metric("largest |sum - 1| after 1,000 histories", better="min"),
     "ngrams_*": metric("different n-grams of this order in the training text"),
 }
 RECOMPUTED = "Chen and Goodman 1998 in NumPy (tests/oracles/ngram_lm.py)"

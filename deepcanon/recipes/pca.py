@@ -20,9 +20,7 @@ METRICS = {
     "error": metric("squared error of an example rebuilt from its code", "sum of squares", "min"),
     "error_*": metric("the same from this many components", "sum of squares", "min"),
     "explained": metric("share of the training variance that the components keep", "share", "max"),
-    "total_variance": metric(
-        "sum of the variances of all features", "sum of squares", split="train"
-    ),
+    "total_variance": metric("sum of all features' variances", "sum of squares", split="train"),
     "whiteness": metric("largest entry of |cov(whitened) - I|", "", "min", split="train"),
     "examples": metric("training examples whose statistics are in"),
 }
@@ -70,14 +68,17 @@ import torch
 from torch import nn
 
 from deepcanon import engine
-from deepcanon.engine import Encodes, Exports, raw_export
-from deepcanon.engine.shown import filters, reconstructions, variance_kept
+from deepcanon.engine.encoder import Encoder, Encoding
+from deepcanon.engine.shown import reconstructions, variance_kept
 from deepcanon.errors import UsageError
 from deepcanon.parts.standardize import Standardize, unit_pixels
-from deepcanon.representation.pca import PCA, Moments, merge, moments
+from deepcanon.representation.pca import PCA, Moments, merge, moments, pooled_moments
+
+DIRECTIONS = "Directions of largest variance, in order: the first are smooth, later ones finer."
+WHITE = "Inputs after whitening: edges stay."
 
 
-class Recipe(engine.Recipe[Config], Encodes, Exports):
+class Recipe(engine.Recipe[Config], Encoding):
     state = ("model", "seen")
     parallel = "statistics"
     deterministic = True
@@ -101,6 +102,8 @@ class Recipe(engine.Recipe[Config], Encodes, Exports):
         self.model = PCA(kept, whiten=config.whiten, eps=config.eps).to(device)
         standardize = Standardize(facts["shift"], facts["scale"])
         self.preprocess = nn.Sequential(standardize, nn.Flatten()).to(device)
+        layers, about = (self.preprocess, self.model), {"whiten": config.whiten}
+        self.encoder = Encoder(self.run, layers, facts, about=about)
         self.seen = tuple(moments(torch.zeros(0, features, device=device)))
 
     def plan(self):
@@ -109,15 +112,10 @@ class Recipe(engine.Recipe[Config], Encodes, Exports):
     def step(self, step):
         train, size, run = self.run.data["train"].x, self.config.batch, self.run
         if step * size < len(train):
-            # Each process takes its rows; what is added over processes are N, N mu and S of (1).
             stop = min((step + 1) * size, len(train))
             mine = train[step * size + run.rank : stop : run.world].to(run.device)
-            part = moments(self.preprocess(mine).double())
-            count = run.sum(part.examples)
-            mean = run.sum(part.examples * part.mean) / count
-            gap = part.mean - mean
-            scatter = run.sum(part.scatter + part.examples * torch.outer(gap, gap))
-            self.seen = tuple(merge(Moments(*self.seen), Moments(count, mean, scatter)))
+            part = pooled_moments(moments(self.preprocess(mine).double()), run.sum)
+            self.seen = tuple(merge(Moments(*self.seen), part))
         if self.seen[0] < 2:
             raise ValueError("PCA needs at least two examples")
         self.model.fit_moments(Moments(*self.seen))
@@ -126,44 +124,26 @@ class Recipe(engine.Recipe[Config], Encodes, Exports):
         return {"examples": self.seen[0], "explained": self.model.explained_variance_ratio_.sum()}
 
     def evaluate(self, split):
-        errors = self._columns(split, self.model.squared_errors).mean(0)
+        errors = self.encoder.over(self.run.data[split].x, self.model.squared_errors).mean(0)
         result = {"error": errors[-1], "explained": self.model.explained_variance_ratio_.sum()}
         result |= {f"error_{k}": errors[k] for k in self.config.errors_at if k < len(errors)}
         result["total_variance"] = self.model.total_variance_
         if self.config.whiten == "pca" and split == "test":
-            codes = self._columns("train", self.model)
+            codes = self.encoder(self.run.data["train"].x)
             covariance = codes.T @ codes / len(codes)
             eye = torch.eye(len(covariance), device=codes.device)
             result["whiteness"] = (covariance - eye).abs().max()
         return result
 
-    def _columns(self, split, function):
-        chunks = self.run.data[split].x.split(10_000)
-        return torch.cat([function(self.preprocess(x.to(self.run.device))) for x in chunks])
-
     def figures(self):
         kept = variance_kept(self.model.explained_variance_ratio_)
         shown: dict = {"explained-variance": kept}
-        shape = self.facts["shape"]
-        if len(shape) == 3:
-            said = (
-                "Directions of largest variance, in order: the first are smooth, later ones finer."
-            )
-            shown["components"] = filters(self.model.components_, shape, said, most=64)
-            split = self.run.pictured
-            x = self.preprocess(self.run.data[split].x[:32].to(self.run.device))
-            codes = self.model.transform(x)
-            rebuilt = self.model.inverse_transform(codes)
-            shown["reconstructions"] = reconstructions(shape, {"input": x, "rebuilt": rebuilt})
+        if self.encoder.images:
+            x = self.encoder.prepare(self.run.data[self.run.pictured].x[:32])
+            codes = self.model(x)
+            pair = {"input": x, "rebuilt": self.model.inverse_transform(codes)}
+            shown["components"] = self.encoder.tiles(self.model.components_, 64, DIRECTIONS)
+            shown["reconstructions"] = reconstructions(self.facts["shape"], pair)
             if self.config.whiten == "zca":
-                shown["whitened"] = filters(codes, shape, "Inputs after whitening: edges stay.")
+                shown["whitened"] = self.encoder.tiles(codes, caption=WHITE)
         return shown
-
-    def encode(self, inputs):
-        return self.model.transform(self.preprocess(inputs.to(self.run.device)))
-
-    def export(self):
-        about = {"task": "encode", "whiten": self.config.whiten}
-        module, reader = nn.Sequential(self.preprocess, self.model), self.facts["reader"]
-        shape, device = self.facts["shape"], self.run.device
-        return raw_export(module, shape, reader, device, ("code",), about)

@@ -12,7 +12,8 @@ after 25 passes of PCD; the embedded letters, 300 hidden units, 165. Half a minu
 from dataclasses import dataclass
 from typing import Literal
 
-from deepcanon.options import Batches, Count, Images, NonNegative, Positive, Share, Tables, Whole
+from deepcanon.model_options import ContrastiveDivergence
+from deepcanon.options import Count, Images, Positive, Tables
 from deepcanon.targets import metric, target
 
 SYSTEM = "representation.rbm"
@@ -38,46 +39,34 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Images, Tables, Batches):
+class Config(Images, Tables, ContrastiveDivergence):
     hidden: Count = 500
     """Hidden units."""
     visible: Literal["auto", "bernoulli", "gaussian"] = "auto"
     """Visible units; auto takes Gaussian ones for tables, binary ones for all else."""
     method: Literal["pcd", "cd"] = "pcd"
     """Samples of the model: chains that are kept across updates, or short ones from the data."""
-    gibbs: Count = 1
-    """Gibbs steps of an update (k)."""
     binarize: Literal["sample", "threshold", "none"] = "sample"
     """Binary units: pixels are drawn in each step, cut at one half, or taken as probabilities."""
     sigma: Positive = 1.0
     """Gaussian units: their standard deviation, as a share of the data's."""
-    learning_rate: Positive = 0.05
-    """Initial learning rate; it falls linearly to zero."""
     gaussian_factor: Positive = 0.1
     """Gaussian units: the learning rate is multiplied by this (0.1 to 0.01)."""
-    momentum: Share = 0.5
-    """Momentum of the stochastic gradient."""
-    decay: NonNegative = 0.0001
-    """L2 penalty of the weights."""
     batch: int = 100
     """Examples per step, and chains of PCD."""
     epochs: int = 25
-    temperatures: Whole = 1000
-    """Steps of AIS on the test split; 0 leaves it out."""
     mixing: Count = 500
     """Gibbs steps from independent pixels to a sample that is shown."""
 
 
+SMALL = Config(hidden=24, batch=50, temperatures=50, mixing=20)
 PATTERNS = Config(hidden=32, gibbs=5, decay=0.001, temperatures=10_000)
 MIXTURE = Config(hidden=12, gibbs=5, sigma=0.35, temperatures=5_000)
 BARS = {"data": "bars-and-stripes", "steps": 20_000, "evaluate_every": 5_000, "threads": 1}
 CIRCLE = {"data": "gaussians-8", "steps": 5_000, "evaluate_every": 2_500, "threads": 1}
 MNIST = {"data": "mnist", "steps": 13_500, "evaluate_every": 13_500, "threads": 1}
 PRESETS = {
-    "smoke": (
-        Config(hidden=24, batch=50, temperatures=50, mixing=20),
-        {"data": "digits", "steps": 60},
-    ),
+    "smoke": (SMALL, {"data": "digits", "steps": 60}),
     "default": (Config(hidden=300, temperatures=5_000), {"data": "letters", "steps": 6_000}),
     "paper": (Config(method="cd", gibbs=25, temperatures=14_500), {"data": "mnist"}),
     "verify:bars": (PATTERNS, BARS),
@@ -89,15 +78,16 @@ import torch
 
 from deepcanon import engine
 from deepcanon.engine.encoder import Encoder, Encoding
-from deepcanon.engine.figures import Heat
 from deepcanon.engine.shown import free_energies, reconstructions, samples
-from deepcanon.engine.visible import Visible, density_map
+from deepcanon.engine.visible import Visible, density_figure
 from deepcanon.errors import UsageError
 from deepcanon.foundations.weight_decay import decay_groups
 from deepcanon.parts.optimizers import SGD
 from deepcanon.parts.visible_units import VisibleUnits, unit_statistics
 from deepcanon.representation.rbm import RBM, nll_estimates
 from deepcanon.techniques.optimizers import set_rate
+
+RING = "The density of points: a closed ring is right."
 
 
 class Recipe(engine.Recipe[Config], engine.Predicts, Encoding, engine.Generates):
@@ -127,9 +117,6 @@ class Recipe(engine.Recipe[Config], engine.Predicts, Encoding, engine.Generates)
         self.rate = config.learning_rate * (config.gaussian_factor if self.gaussian else 1)
         groups = decay_groups(self.model, config.decay)
         self.optimizer = SGD(groups, self.rate, config.momentum, fused=True)
-
-    def plan(self):
-        return self.run.steps_of(self.config.epochs, self.config.batch)
 
     @torch.no_grad()
     def step(self, step):
@@ -175,10 +162,7 @@ class Recipe(engine.Recipe[Config], engine.Predicts, Encoding, engine.Generates)
             shown["chains"] = samples(visible.raw(drawn))
             shown["reconstructions"] = reconstructions(self.facts["shape"], pair)
         if self.gaussian and model.weight.shape[0] == 2:
-            density = density_map(lambda x: model.free_energy(x.to(model.weight)))
-            axes = "first coordinate, -2.2 to 2.2", "second coordinate, 2.2 to -2.2"
-            unit = "share of the largest density"
-            shown["density"] = Heat(density, *axes, unit=unit, caption="A closed ring is right.")
+            shown["density"] = density_figure(lambda x: model.free_energy(x.to(model.weight)), RING)
         return shown
 
     def predict(self, inputs):

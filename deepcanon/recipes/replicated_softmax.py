@@ -12,7 +12,8 @@ Newsgroups, not tried here, 953 against 1091 (Salakhutdinov and Hinton 2009, tab
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from deepcanon.options import Batches, Count, Documents, NonNegative, Positive, Range, Share, Whole
+from deepcanon.model_options import ContrastiveDivergence
+from deepcanon.options import Count, Documents, Range, Whole
 from deepcanon.targets import metric, target
 
 SYSTEM = "representation.replicated_softmax"
@@ -38,29 +39,23 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Documents, Batches):
+class Config(Documents, ContrastiveDivergence):
     hidden: Count = 50
     """Hidden units."""
     words: Count = 2000
     """Documents: number of most frequent words that are counted; others are left out."""
     longest: Count = 100
     """Documents: words beyond this number are left out."""
-    gibbs: Count = 1
-    """Initial number of Gibbs steps of CD (k)."""
     rising: bool = True
     """k rises by one in each tenth of the training, as better gradients are needed."""
     weighting: Literal["documents", "words"] = "documents"
     """What counts alike in the gradient: documents, or words (each divided by its length)."""
-    learning_rate: Positive = 0.3
+    learning_rate: float = 0.3
     """Initial learning rate (of the gradient per word); it falls linearly to zero."""
-    momentum: Share = 0.9
-    """Momentum of the stochastic gradient."""
-    decay: NonNegative = 0.0001
-    """L2 penalty of the weights."""
+    momentum: float = 0.9
     batch: int = 100
     epochs: int = 50
-    temperatures: Whole = 500
-    """Steps of AIS on the test split; 0 leaves it out."""
+    temperatures: int = 500
     chains: Annotated[int, Range("[2, inf)")] = 20
     """Chains of AIS for each length."""
     baseline_topics: Whole = 0
@@ -92,6 +87,8 @@ from deepcanon.parts.optimizers import SGD
 from deepcanon.representation import ReplicatedSoftmax
 from deepcanon.representation.replicated_softmax import allocation_nats, perplexities
 
+TOPIC = "Words that a unit makes more or less likely: a good unit has one subject."
+
 
 class Recipe(engine.Recipe[Config], Encodes, Generates, Exports):
     state = ("model", "optimizer")
@@ -118,9 +115,6 @@ class Recipe(engine.Recipe[Config], Encodes, Generates, Exports):
             for parameter, decay, share in zip(self.model.parts(), decays, rates, strict=True)
         ]
         self.optimizer = SGD(groups, config.learning_rate, config.momentum)
-
-    def plan(self):
-        return self.run.steps_of(self.config.epochs, self.config.batch)
 
     def step(self, step):
         config, run, model = self.config, self.run, self.model
@@ -165,10 +159,7 @@ class Recipe(engine.Recipe[Config], Encodes, Generates, Exports):
     def figures(self):
         drawn = self.drawn(10, torch.Generator().manual_seed(0))
         words = likelier_words(self.model.weight[:, :100], self.facts["words"])
-        topics = Text(
-            words, "Words that a unit makes more or less likely: a good unit has one subject."
-        )
-        return {"topics": topics, "documents": texts(drawn)}
+        return {"topics": Text(words, TOPIC), "documents": texts(drawn)}
 
     def generate(self, asked, generator):
         return [{"text": text} for text in self.drawn(asked.count, generator)]

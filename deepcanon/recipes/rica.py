@@ -13,20 +13,17 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from deepcanon.options import Lbfgs, NonNegative, Patches, Positive, Tables, Whole
-from deepcanon.targets import metric, target
+from deepcanon.targets import GABOR, metric, target
 
 SYSTEM = "representation.rica"
 DATA = ("images", "tables")
 METRICS = {
     "train/gradient": metric("largest entry of the gradient", "", "min"),
     "objective": metric("reconstruction penalty plus sparsity of the codes", "", "min"),
-    "missed": metric(
-        "share of the inputs that no multiple of the reconstruction explains", "share"
-    ),
+    "missed": metric("share of inputs that no multiple of the reconstruction explains", "share"),
     "distinct": metric("share of filters without a copy (cosine of 0.98 or more)", "share", "max"),
     "small": metric("share of codes below half of their unit's mean size", "share", "max"),
-    "gabor": metric("share of filters that a Gabor function fits with R2 >= 0.6", "share", "max"),
-    "edge_like": metric("share of filters whose Gabor function is edge-like", "share", "max"),
+    **GABOR,
 }
 FIT = "Gabor functions are fitted by parts/gabor.py, R2 >= 0.6"
 TARGETS = (
@@ -74,9 +71,9 @@ import torch
 
 from deepcanon import engine
 from deepcanon.engine.encoder import Encoder, Encoding
+from deepcanon.engine.preprocess import row_facts, row_transform
 from deepcanon.engine.shown import unit_weights
 from deepcanon.parts.gabor import filter_shares
-from deepcanon.parts.patches import patch_rows
 from deepcanon.representation.pca import PCA, moments, pooled_moments
 from deepcanon.representation.rica import RICA, distinct_share, rica_both
 from deepcanon.techniques.convex import torch_lbfgs
@@ -86,13 +83,12 @@ class Recipe(engine.Recipe[Config], Encoding):
     state = ("model", "whitening", "optimizer")
     computed = ("encoder",)
     parallel = "gradients"
+    planned = "iterations"
     waits = "the line search of L-BFGS compares objectives on the host"
 
     @classmethod
     def learn(cls, config, data):
-        images, shape = data.kind == "images", list(data["train"].x.shape[1:])
-        facts = {"shape": shape, "scale": 255.0 if images else 1.0, "patch": images * config.patch}
-        return facts if images else {**facts, "shift": data["train"].x.mean(0)}
+        return row_facts(data, config.patch)
 
     def build(self):
         config, facts, run = self.config, self.facts, self.run
@@ -101,14 +97,10 @@ class Recipe(engine.Recipe[Config], Encoding):
         units = max(1, round(config.overcomplete * kept))
         self.model = RICA(kept, units, scale_rows=config.scale_rows).to(run.device)
         self.whitening = PCA(kept, whiten="pca" if config.whiten else "scale").to(run.device)
-        centred, shift = facts["patch"] > 0, facts.get("shift")
-        self.preprocess = patch_rows(facts["scale"], centred=centred, shift=shift).to(run.device)
+        self.preprocess = row_transform(facts).to(run.device)
         self.encoder = Encoder(run, (self.preprocess, self.whitening, self.model), facts)
         self.optimizer = torch_lbfgs(self.model.parameters(), config.history)
         self.white = functools.cache(self.whitened)
-
-    def plan(self):
-        return self.config.iterations
 
     def whitened(self, split):
         return self.whitening(self.encoder.mine(split)).to(self.model.weight)

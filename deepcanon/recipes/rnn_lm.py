@@ -21,14 +21,11 @@ from deepcanon.options import (
     Tokens,
     Whole,
 )
-from deepcanon.targets import metric, target
+from deepcanon.targets import LANGUAGE, target
 
 SYSTEM = "sequence.rnn_lm"
 DATA = ("text",)
-METRICS = {
-    "nll": metric("mean negative log-likelihood of the next token", "nats per token", "min"),
-    "perplexity": metric("exponential of nll", "", "min"),
-}
+METRICS = LANGUAGE
 TARGETS = (
     target("short", "valid/nll <= 1.55", "P", "nanoGPT's readme has 1.88 for as much CPU time"),
     target("short", "worst cpu_minutes <= 3", "P", "as long as nanoGPT's CPU run"),
@@ -81,10 +78,7 @@ RUN = {"data": "tinyshakespeare"}
 PRESETS = {
     "smoke": (SMALL, {"data": "pydoc", "steps": 30, "threads": 1}),
     "default": (Config(hidden=256, epochs=8.0), {"data": "pydoc"}),
-    "paper": (
-        replace(NET, learning_rate=2e-3, weight_decay=0.0, clip=5.0),
-        {"data": "tinyshakespeare"},
-    ),
+    "paper": (replace(NET, learning_rate=2e-3, weight_decay=0.0, clip=5.0), RUN),
     "verify:short": (Config(dropout=0.2), {**RUN, "steps": 1800, "evaluate_every": 600}),
     "verify:long": (Config(dropout=0.2), {**RUN, "steps": 4000, "evaluate_every": 1000}),
 }

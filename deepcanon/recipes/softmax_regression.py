@@ -13,15 +13,11 @@ with another implementation of the same procedure; centred steps get there in 44
 from dataclasses import dataclass, replace
 
 from deepcanon.options import Convex, Images, NonNegative, Tables
-from deepcanon.targets import CLASSIFIER, metric, target
+from deepcanon.targets import CLASSIFIER, CONVEX, target
 
 SYSTEM = "foundations.softmax_regression"
 DATA = ("images", "tables")
-METRICS = {
-    **CLASSIFIER,
-    "objective": metric("mean loss with the penalty on the weights", "nats per example", "min"),
-    "gradient": metric("largest entry of the gradient of the step's loss"),
-}
+METRICS = CLASSIFIER | CONVEX
 PEER = "100 iterations of L-BFGS from zero by another implementation, memory of 10 pairs"
 TARGETS = (
     target("mnist", "train/objective == 0.26113 +- 0.0005", "R", PEER),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from deepcanon.options import Count, Lbfgs, NonNegative, Patches, Range
-from deepcanon.targets import metric, target
+from deepcanon.targets import GABOR, metric, target
 
 SYSTEM = "representation.sparse_autoencoder"
 DATA = ("images",)
@@ -22,10 +22,7 @@ METRICS = {
     "objective": metric("what is minimised: error, weight decay and sparsity penalty", "", "min"),
     "error": metric("squared error of the reconstruction, per example", "sum of squares", "min"),
     "activation": metric("mean activation of the hidden units", "share"),
-    "gabor": metric("share of units whose filter a Gabor function explains", "share", "max"),
-    "edge_like": metric(
-        "share that a localised, band-pass Gabor function explains", "share", "max"
-    ),
+    **GABOR,
     "probe": metric("accuracy of a linear classifier of the codes, other classes", "share", "max"),
     "probe_raw": metric("accuracy of a linear classifier of the same raw pixels", "share", "max"),
     "probe_gain": metric("accuracy from the codes minus that from raw pixels", "share", "max"),
@@ -78,9 +75,8 @@ from deepcanon.engine.encoder import Encoder, Encoding
 from deepcanon.engine.shown import reconstructions
 from deepcanon.errors import UsageError
 from deepcanon.parts.gabor import filter_shares
-from deepcanon.parts.patches import Whitened, patch_rows, without_mean
+from deepcanon.parts.patches import Whitened, patch_rows
 from deepcanon.parts.reconstruction import squared_error_of
-from deepcanon.representation.pca import PCA, zca_matrix
 from deepcanon.representation.sparse_autoencoder import (
     SparseAutoencoder,
     Squash,
@@ -89,6 +85,7 @@ from deepcanon.representation.sparse_autoencoder import (
 )
 from deepcanon.techniques.convex import torch_lbfgs
 from deepcanon.techniques.probe import probe
+from deepcanon.techniques.whitening import whitening
 
 WHITENING = ("centre", "zca", "deviation")
 
@@ -97,6 +94,7 @@ class Recipe(engine.Recipe[Config], Encoding):
     state = ("model", "optimizer")
     monitor = ("valid/objective", "min")
     parallel = "gradients"
+    planned = "iterations"
     waits = "the line search of L-BFGS compares objectives on the host"
     computed = ("encoder",)
 
@@ -112,12 +110,8 @@ class Recipe(engine.Recipe[Config], Encoding):
             chosen = torch.tensor([names.index(name) for name in config.unlabelled])
             facts["rows"] = torch.isin(train.y, chosen).nonzero()[:, 0]
         if config.whiten:
-            rows = patch_rows(255.0, centred=False)
-            x = without_mean(torch.cat([rows(part.x) for part in train.chunks()]).double())
-            pca = PCA().fit(x)
-            zca = zca_matrix(pca, config.eps)
-            facts |= {"centre": pca.mean_.float(), "zca": zca.float()}
-            facts["deviation"] = ((x - pca.mean_) @ zca).std().float()
+            white = [part.float() for part in whitening(train, config.eps)[:3]]
+            facts |= zip(WHITENING, white, strict=True)
         return facts
 
     def build(self):
@@ -133,9 +127,6 @@ class Recipe(engine.Recipe[Config], Encoding):
         self.penalties = {"rho": config.rho, "beta": config.beta, "decay": config.decay}
         self.rows = functools.cache(self.prepared)
         self.optimizer = torch_lbfgs(self.model.parameters(), config.history)
-
-    def plan(self):
-        return self.config.iterations
 
     def prepared(self, split):
         """All inputs of a split that the features are learned from or judged by."""

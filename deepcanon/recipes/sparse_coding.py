@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from deepcanon.options import Count, NonNegative, Patches, Positive
-from deepcanon.targets import metric, target
+from deepcanon.targets import GABOR, metric, target
 
 SYSTEM = "representation.sparse_coding"
 DATA = ("images",)
@@ -25,8 +25,7 @@ METRICS = {
     "active": metric("share of codes that are not 0", "share", "min"),
     "idle": metric("share of atoms that no input uses", "share", "min"),
     "kkt": metric("largest violation of the optimality conditions", "share of lambda", "min"),
-    "gabor": metric("share of atoms that a Gabor function fits with R2 >= 0.6", "share", "max"),
-    "edge_like": metric("share of atoms whose Gabor function is edge-like", "share", "max"),
+    **GABOR,
     "*_pca": metric("the same share of the principal components of the inputs", "share"),
 }
 EDGES = "localised, oriented and band-pass, as claimed by Olshausen and Field 1996"
@@ -78,29 +77,26 @@ from torch import nn
 
 from deepcanon import engine
 from deepcanon.engine.encoder import Encoder, Encoding
-from deepcanon.engine.figures import Histogram, Line, Panels, Plot
-from deepcanon.engine.shown import reconstructions
+from deepcanon.engine.shown import reconstructions, usage
 from deepcanon.parts.gabor import filter_shares
-from deepcanon.parts.patches import Whitened, patch_rows, without_mean
+from deepcanon.parts.patches import Whitened, patch_rows
 from deepcanon.representation import SparseCoding
-from deepcanon.representation.pca import PCA, zca_matrix
 from deepcanon.representation.sparse_coding import kkt_violation, sparse_coding_objective
+from deepcanon.techniques.whitening import whitening
 
 
 class Recipe(engine.Recipe[Config], Encoding):
     state = ("model",)
     monitor = ("valid/objective", "min")
     parallel = "statistics"
+    planned = "updates"
 
     @classmethod
     def learn(cls, config, data):
-        train, rows = data["train"], patch_rows(255.0, centred=False)
-        x = without_mean(torch.cat([rows(part.x) for part in train.chunks()]).double())
-        pca = PCA().fit(x)
-        zca = zca_matrix(pca, config.eps)
-        zca = zca / ((x - pca.mean_) @ zca).std().clamp_min(1e-12)
-        about = {"centre": pca.mean_, "zca": zca, "components": pca.components_}
-        return {"shape": list(train.x.shape[1:]), **about}
+        white = whitening(data["train"], config.eps)
+        zca = white.matrix / white.deviation.clamp_min(1e-12)
+        about = {"centre": white.centre, "zca": zca, "components": white.components}
+        return {"shape": list(data["train"].x.shape[1:]), **about}
 
     def build(self):
         config, facts, run = self.config, self.facts, self.run
@@ -120,9 +116,6 @@ class Recipe(engine.Recipe[Config], Encoding):
         ).to(run.device)
         layers, about = (self.preprocess, self.model), {"steps": config.unrolled}
         self.encoder = Encoder(run, layers, facts, code=self.infer, about=about)
-
-    def plan(self):
-        return self.config.updates
 
     def step(self, step):
         run, model, train = self.run, self.model, self.run.data["train"]
@@ -171,15 +164,8 @@ class Recipe(engine.Recipe[Config], Encoding):
         codes = self.infer(x)
         used, order = self.used(codes), codes.abs().sum(0).argsort(descending=True)
         pair = {"input": x[:24], "rebuilt": codes[:24] @ self.model.dictionary_}
-        shares = 100 * used.double().mean(0).sort(descending=True).values
-        usage = [
-            Plot([Line(shares)], "atom, by its use", "inputs that use it (%)"),
-            Histogram({"": used.sum(1)}, "atoms that an input uses", bins=30),
-        ]
         return {
             "atoms": self.encoder.tiles(self.model.dictionary_[order]),
             "reconstructions": reconstructions(shape, pair, signed=True),
-            "usage": Panels(
-                usage, caption="How often atoms are used: all of them sometimes, few at once."
-            ),
+            "usage": usage(used, "atom"),
         }

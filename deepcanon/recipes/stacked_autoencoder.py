@@ -64,14 +64,12 @@ class Config(Images, Tables, Batches, Activation):
 
 
 RUN = {"data": "mnist", "threads": 1}
+SMALL = Config(hidden=(32, 24), batch=64, learning_rate=0.02)
 EXERCISE = Config(valid_share=0.0)
 FEW = replace(EXERCISE, labels=600, weight_decay=0.1)
 DEEP = replace(EXERCISE, hidden=(500, 500, 500), labels=10_000)
 PRESETS = {
-    "smoke": (
-        Config(hidden=(32, 24), batch=64, learning_rate=0.02),
-        {"data": "digits", "steps": 100},
-    ),
+    "smoke": (SMALL, {"data": "digits", "steps": 100}),
     "default": (Config(hidden=(200, 100), batch=64), {"data": "letters", "steps": 5_622}),
     "paper": (Config(corruption=0.0), {"data": "mnist"}),
     "verify:mnist": (EXERCISE, {**RUN, "steps": 240 * 40}),
@@ -82,11 +80,12 @@ PRESETS = {
 }
 
 import copy
+import functools
 
 import torch
 
 from deepcanon import engine
-from deepcanon.engine import Batch, Classifier, Classifies, Encodes
+from deepcanon.engine import Classifier, Classifies, Encodes
 from deepcanon.engine.preprocess import input_facts, input_transform
 from deepcanon.engine.reconstructor import corrupted
 from deepcanon.engine.shown import filters
@@ -127,14 +126,12 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
         self.before = copy.deepcopy(self.model)  # as it was when fine-tuning began
         self.preprocess = input_transform(facts).to(run.device)
         self.classifier = Classifier(run, self.model, self.preprocess, facts["shape"], reader)
+        self.labelled = functools.cache(self.with_labels)
         layers, tuned, decay = self.model.pretrained(), self.model.finetuned(), config.weight_decay
         self.pretraining = Adam(layers, config.pretrain_rate, fused=True)
         weights, biases = [p for p in tuned if p.ndim > 1], [p for p in tuned if p.ndim < 2]
         groups: list[dict] = [{"params": weights, "weight_decay": decay}, {"params": biases}]
         self.optimizer = AdamW(groups, config.learning_rate, weight_decay=0, fused=True)
-
-    def plan(self):
-        return self.run.steps_of(self.config.epochs, self.config.batch)
 
     def step(self, step):
         config, layers = self.config, len(self.config.hidden) if self.config.pretrain else 0
@@ -162,7 +159,8 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
         return loss
 
     def train_classifier(self, whole, share):
-        rows, run, model = self.labelled(), self.run, self.model
+        run, model = self.run, self.model
+        rows = run.batch(self.labelled(), self.config.batch, "labelled")
         x = self.preprocess(rows.x)
         set_rate(self.optimizer, self.config.learning_rate * share)
         self.optimizer.zero_grad()
@@ -172,13 +170,10 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
         self.optimizer.step()
         return loss
 
-    def labelled(self):
-        run, train, size = self.run, self.run.data["train"], self.config.batch
-        if "labelled" not in self.facts:
-            return run.batch(train, size, "labelled")
-        rows = torch.as_tensor(self.facts["labelled"])
-        taken = train.take(rows[run.indices(len(rows), size, "labelled")])
-        return Batch(run.to(taken.x), run.to(taken.y))
+    def with_labels(self):
+        """The training examples whose labels are used."""
+        train, rows = self.run.data["train"], self.facts.get("labelled")
+        return train if rows is None else train.take(torch.as_tensor(rows))
 
     def evaluate(self, split):
         data, found = self.run.data[split], {}

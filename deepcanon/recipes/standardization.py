@@ -12,7 +12,7 @@ breast-cancer), while MNIST's pixels in [0, 1] train as well as standardised one
 
 from dataclasses import dataclass
 
-from deepcanon.options import Batches, Count, Images, Probability, Tables, Tuning, Whole
+from deepcanon.options import Batches, Images, Perceptron, Probability, Tables, Tuning, Whole
 from deepcanon.targets import metric, target, trial_metrics
 
 SYSTEM = "foundations.standardization"
@@ -36,9 +36,8 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Tables, Images, Batches, Tuning):
-    hidden: tuple[Count, ...] = (64,)
-    """Units of each hidden layer."""
+class Config(Tables, Images, Perceptron, Batches, Tuning):
+    hidden: tuple[int, ...] = (64,)
     learning_rates: tuple[float, ...] = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
     """Constant rates that both arms try; the best on validation is taken."""
     error: Probability = 0.05

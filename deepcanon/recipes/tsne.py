@@ -81,16 +81,7 @@ from deepcanon.engine.shown import embedding
 from deepcanon.errors import UsageError
 from deepcanon.parts.standardize import Standardize, channel_statistics
 from deepcanon.parts.tiles import scattered_tiles
-from deepcanon.representation.tsne import (
-    TSNE,
-    Descent,
-    entropy_term,
-    joint_probabilities,
-    neighbour_accuracy,
-    squared_distances,
-    trustworthiness,
-    tsne_gradient,
-)
+from deepcanon.representation import tsne
 
 WIDE = 512  # pixels of the map of thumbnails, at which pictures are shown without being shrunk
 
@@ -98,6 +89,7 @@ WIDE = 512  # pixels of the map of thumbnails, at which pictures are shown witho
 class Recipe(engine.Recipe[Config], Encodes):
     state = ("model", "move", "gain")
     parallel = "none: every point pulls and pushes every other at each step"
+    planned = "iterations"
     splits = ("train",)
 
     @classmethod
@@ -119,7 +111,7 @@ class Recipe(engine.Recipe[Config], Encodes):
 
     def build(self):
         config, facts, run = self.config, self.facts, self.run
-        self.model = TSNE(
+        self.model = tsne.TSNE(
             perplexity=config.perplexity,
             max_iter=config.iterations,
             exaggeration=config.exaggeration,
@@ -140,15 +132,12 @@ class Recipe(engine.Recipe[Config], Encodes):
 
     def compute_affinities(self):
         """P of the points, and its constant in the divergence."""
-        p = joint_probabilities(self.points(), self.config.perplexity)
-        return p.to(torch.get_default_dtype()), entropy_term(p)
-
-    def plan(self):
-        return self.config.iterations
+        p = tsne.joint_probabilities(self.points(), self.config.perplexity)
+        return p.to(torch.get_default_dtype()), tsne.entropy_term(p)
 
     def step(self, step):
         p, constant = self.affinities()
-        now = Descent(self.model.embedding_, self.move, self.gain)
+        now = tsne.Descent(self.model.embedding_, self.move, self.gain)
         now, cost = self.model.step(now, p, step)
         self.model.embedding_, self.move, self.gain = now
         self.model.kl_divergence_ = constant + cost  # before this step: one step late, and free
@@ -157,12 +146,12 @@ class Recipe(engine.Recipe[Config], Encodes):
     def evaluate(self, split):
         x, y, labels = self.points(), self.model.embedding_, self.facts["labels"]
         p, constant = self.affinities()
-        found = {"kl": constant + tsne_gradient(y, p)[0]}
+        found = {"kl": constant + tsne.tsne_gradient(y, p)[0]}
         if labels is not None and self.facts["reader"].get("classes"):
             labels = self.run.to(labels)
-            found["neighbours"] = neighbour_accuracy(y, labels)
-            found["neighbours_before"] = neighbour_accuracy(x, labels)
-        return {**found, "trustworthiness": trustworthiness(x, y, min(5, (len(x) - 1) // 2))}
+            found["neighbours"] = tsne.neighbour_accuracy(y, labels)
+            found["neighbours_before"] = tsne.neighbour_accuracy(x, labels)
+        return {**found, "trustworthiness": tsne.trustworthiness(x, y, min(5, (len(x) - 1) // 2))}
 
     def figures(self):
         y, facts = self.model.embedding_.cpu(), self.facts
@@ -176,4 +165,4 @@ class Recipe(engine.Recipe[Config], Encodes):
     def encode(self, inputs):
         """The place of the nearest training point: there is no map for others."""
         rows = self.preprocess(inputs.to(self.run.device)).double()
-        return self.model.embedding_[squared_distances(rows, self.points()).argmin(1)]
+        return self.model.embedding_[tsne.squared_distances(rows, self.points()).argmin(1)]

@@ -12,7 +12,7 @@ most in narrow layers: 256 units and 40 epochs show nothing. MNIST takes 2 minut
 
 from dataclasses import dataclass, replace
 
-from deepcanon.options import Batches, Count, Examples, Images, Positive, Tables, Tuning
+from deepcanon.options import Batches, Examples, Images, Perceptron, Positive, Some, Tables, Tuning
 from deepcanon.targets import metric, target, trial_metrics
 
 SYSTEM = "foundations.weight_decay"
@@ -35,10 +35,9 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Images, Tables, Examples, Batches, Tuning):
-    hidden: tuple[Count, ...] = (32,)
-    """Units of each hidden layer."""
-    strengths: tuple[Positive, ...] = (0.003, 0.01, 0.03)
+class Config(Images, Tables, Examples, Perceptron, Batches, Tuning):
+    hidden: tuple[int, ...] = (32,)
+    strengths: Some[Positive] = (0.003, 0.01, 0.03)
     """Lambdas to try; the best on validation is compared with no decay."""
     learning_rates: tuple[float, ...] = (0.03, 0.1, 0.3)
     """Peaks of the one-cycle schedule that no decay and every strength try."""
@@ -59,7 +58,6 @@ PRESETS = {
 import statistics
 
 from deepcanon.engine import Experiment
-from deepcanon.errors import UsageError
 
 
 class Recipe(Experiment[Config]):
@@ -67,12 +65,6 @@ class Recipe(Experiment[Config]):
     shares = ("hidden", "epochs", "batch")
     precisions = ("fp32", "bf16")
     wants = "classes"
-
-    @classmethod
-    def learn(cls, config, data):
-        if not config.strengths:
-            raise UsageError("--strengths needs a value to compare with no decay")
-        return {}
 
     @property
     def decays(self):

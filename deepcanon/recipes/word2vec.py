@@ -19,9 +19,7 @@ SYSTEM = "representation.word2vec"
 DATA = ("text",)
 METRICS = {
     "loss": metric("mean loss of negative sampling", "nats per pair", "min"),
-    "pmi_correlation": metric(
-        "rank correlation of w.c and PMI - log k", better="max", split="train"
-    ),
+    "pmi_correlation": metric("rank correlation of w.c and PMI - log k", "", "max", "train"),
     "pmi_pairs": metric("pairs in that correlation, the frequent ones", split="train"),
     "similarity": metric("rank correlation of cosines with people's scores", better="max"),
     "ppmi_similarity": metric("similarity of vectors from the SVD of the PPMI", better="max"),

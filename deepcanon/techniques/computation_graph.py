@@ -1,9 +1,12 @@
-"""A backward sweep as a figure: the graph of a function with values and gradients."""
+"""A backward sweep as a figure: the graph of a function with values and gradients; and what both modes cost."""
 
-from deepcanon.engine.figures import Edge, Graph
+from collections.abc import Sequence
+
+from deepcanon.engine.figures import Edge, Graph, Line, Plot
 from deepcanon.foundations.autodiff import Variable, backward
+from deepcanon.foundations.gradient_costs import count_operations, cpu_seconds
 
-__all__ = ["graph_of"]
+__all__ = ["cost_figure", "graph_of"]
 
 SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}
 SIGNS |= {"negative": "-", "absolute": "abs", "maximum": "max", "minimum": "min"}
@@ -11,6 +14,26 @@ CAPTION = (
     "The graph of the function: values in grey go forward along the arrows, gradients in red come back and are summed "
     "under the inputs."
 )
+
+
+COSTS = "Reverse mode costs a few evaluations for any inputs; forward mode grows with them."
+
+
+def cost_figure(inputs: Sequence[int], elements: int) -> Plot:
+    """The cost of a gradient by both modes, in operations and in CPU time.
+
+    Args:
+        inputs: numbers of inputs n.
+        elements: numbers in a timed evaluation, points times inputs.
+    """
+    costs: dict = {"operations": [count_operations(n) for n in inputs]}
+    costs["CPU seconds"] = [cpu_seconds(n, elements) for n in inputs]
+    lines = []
+    for colour, mode in enumerate(("forward", "reverse")):
+        for (unit, rows), style in zip(costs.items(), ("o-", "x--"), strict=True):
+            ratios = [getattr(row, mode) / row.once for row in rows]
+            lines.append(Line(ratios, inputs, f"{mode}, {unit}", style=style, colour=colour))
+    return Plot(lines, "inputs n", "cost of a gradient (evaluations)", log="xy", ticks=inputs, caption=COSTS)
 
 
 def graph_of(output: Variable, title: str) -> Graph:

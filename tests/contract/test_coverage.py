@@ -57,7 +57,7 @@ SETTINGS = {
     "log_every",
 }
 FILE_LINES = 350
-RECIPE_LINES, RECIPE_MEAN = 200, 163  # the aim is a mean of 150
+RECIPE_LINES, RECIPE_MEAN = 200, 150
 OFFERED = 2
 FORBIDDEN_NAMES = {"utils.py", "util.py", "common.py", "helpers.py", "helper.py", "base.py", "model.py", "misc.py"}
 HEAD_LOADER = "deepcanon/heads.py"  # the one place where code is run that was not imported: a recipe's own head
@@ -408,7 +408,7 @@ ROOMS = {  # what a room may import, apart from itself
     "data": ("parts", *GROUND_FLOOR),
     "environments": ("data", "parts", "errors"),
     "engine": BELOW_RECIPES,
-    "techniques": ("engine", "data", "parts", "options", "ranges", *subjects()),
+    "techniques": ("engine", "data", "parts", "errors", "options", "ranges", *subjects()),
     "recipes": ("techniques", *subjects(), *BELOW_RECIPES),
     "cli": ("resolving", "verbs", "verify", *BELOW_RECIPES),
     # Files
@@ -418,6 +418,7 @@ ROOMS = {  # what a room may import, apart from itself
     "claims": ("targets",),
     "ranges": (),
     "options": ("ranges",),
+    "model_options": ("options",),
     "verb_options": ("ranges",),
     "settings": ("errors", "options", "ranges"),
     "heads": ("options", "ranges", "targets"),
