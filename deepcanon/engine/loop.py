@@ -37,15 +37,9 @@ class Loop:
     """Steps, evaluations, checkpoints, signals and resume of one run."""
 
     def __init__(
-        self,
-        recipe_class: type[Recipe[Any]],
-        config: Any,
-        facts: dict[str, Any],
-        run: Run,
-        say: Say,
-        quiet: bool,
+        self, recipe_class: type[Recipe[Any]], config: Any, facts: dict[str, Any], run: Run, say: Say, quiet: bool,
         plain: bool = False,
-    ):
+    ) -> None:  # fmt: skip
         self.run, self.say, self.quiet, self.plain = run, say, quiet or run.rank > 0, plain
         self.recipe = make(recipe_class, config, facts, run)
         if run.settings.compile:

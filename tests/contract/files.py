@@ -10,7 +10,7 @@ TESTS = ROOT / "tests"
 NOT_SUBJECTS = ("parts", "data", "environments", "engine", "techniques", "recipes", "cli")
 # files, without torch
 GROUND_FLOOR = (
-    "claims", "collecting", "errors", "heads", "model_options", "options", "ranges", "settings", "targets",
+    "claims", "collecting", "errors", "heads", "model_options", "options", "ranges", "reading", "settings", "targets",
     "verb_options", "writing",
 )  # fmt: skip
 

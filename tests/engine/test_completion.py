@@ -36,7 +36,7 @@ def completed(script, *words):
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash on this machine")
 def test_commands_recipes_options_and_choices_are_completed(script):
     assert set(COMMANDS) <= completed(script, "")
-    assert completed(script, "train", "conv") == {"convnet"}
+    assert completed(script, "train", "convn") == {"convnet"}
     names = {stem.replace("_", "-") for stem in heads.stems()}
     assert names <= completed(script, "show", "") and names <= completed(script, "train", "")
     for stem in ("convnet", "rnn_lm", "adagrad"):
