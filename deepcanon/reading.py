@@ -1,0 +1,166 @@
+"""Options of readers: what they are told about data, a group for each kind; `deepcanon.options` has them too.
+
+A reader receives the options of its own kind and nothing else. Without torch or NumPy.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from deepcanon.ranges import Count, NonNegative, Range, Share, Whole
+
+__all__ = [
+    "READERS", "Columns", "Documents", "Examples", "Images", "Mixtures", "Patches", "Sequences", "Splits", "Tables",
+    "Text", "Tokens", "reading_options",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """Every reader's options."""
+
+    GROUP: ClassVar[str] = "data"
+
+    valid_share: Share = 0.1
+    """Share of the training data that is held out for validation."""
+    test_share: Share = 0.1
+    """Share that is held out for the test if the data have no test split."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images(Splits):
+    size: Whole = 0
+    """Images: side in pixels; 0 keeps their own, folders take the smallest common size."""
+    channels: Literal[0, 1, 3] = 0
+    """Images: 1 grey, 3 colour; 0 keeps their own."""
+    levels: tuple[NonNegative, ...] = ()
+    """Images: the two grey levels of 16-bit files that become black and white. Default: the range of the training
+    images."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patches(Images):
+    patch: Whole = 0
+    """Images: side of the patches that are cut from them; 0 takes whole images."""
+    patches: Count = 20_000
+    """Images: number of patches to cut."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns(Splits):
+    target: str = ""
+    """Tables and documents: the column to predict, which is not an input. Default: the last one of a table,
+    `label` in documents."""
+    split: str = ""
+    """Tables and documents: the column that says train, valid or test. Default: none in a table, `split` in
+    documents."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables(Columns):
+    target_kind: Literal["auto", "number", "classes"] = "auto"
+    """Tables: kind of the target; auto takes what the recipe predicts, else goes by the cells."""
+    ignore: tuple[str, ...] = ()
+    """Tables: columns to leave out."""
+    categories: tuple[str, ...] = ()
+    """Tables: columns whose numbers are category codes."""
+    missing: tuple[str, ...] = ()
+    """Tables: words that mean a missing cell in every column; if not given, NA, NaN, null, none, ? and - in columns of
+    numbers, and only the empty cell in columns of text."""
+    impute: bool = False
+    """Tables: fill missing cells with the training rows' median or most frequent value, and add a column that marks
+    them."""
+    header: Literal["auto", "yes", "no"] = "auto"
+    """Tables: whether the first line holds the names of the columns."""
+    decimal: Literal["auto", ".", ","] = "auto"
+    """Tables: the decimal sign; auto takes a comma only if the cells allow no other reading."""
+    group: str = ""
+    """Tables: rows with the same value in this column stay in one split (a patient, a user)."""
+    time: str = ""
+    """Tables: hold out the latest rows by this column, instead of rows drawn by the seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixtures(Splits):
+    """Of the generated table `mixed-sources`."""
+
+    mixture: Annotated[int, Range("[2, inf)")] = 4
+    """mixed-sources: number of sources that are drawn and mixed."""
+    source: Literal["laplace", "uniform", "gaussian"] = "laplace"
+    """mixed-sources: the distribution of the sources."""
+    samples: Annotated[int, Range("[2, inf)")] = 10_000
+    """mixed-sources: number of training rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Documents(Columns):
+    text_column: str = ""
+    """Documents: the column that holds the texts; `text` if not given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text(Splits):
+    valid_share: Share = 0.1
+    """Share of the text, at its end, that is held out for validation."""
+    test_share: Share = 0.0
+    """Share of the text that is held out for the test, after the part for validation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sequences(Splits):
+    length: Annotated[int, Range("[2, inf)")] = 100
+    """Generated sequences: steps of each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokens(Text):
+    minimum_count: Whole = 1
+    """Text: tokens that occur less often become the unknown token."""
+    vocabulary: Whole = 0
+    """Text: how many of the most frequent tokens to keep; 0 keeps all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples(Splits):
+    """Which training examples are used, for every reader that gives labels."""
+
+    train_examples: Whole = 0
+    """Learn from at most this many of the training examples, drawn by the seed; 0 takes all."""
+    label_noise: Share = 0.0
+    """Share of the training labels that are replaced by another class, drawn by the seed."""
+    order: Literal["shuffled", "balanced", "file", "class"] = "shuffled"
+    """Order of the training examples: new in each epoch; new, with the examples of smaller classes repeated until all
+    classes are equal; as in the file; or sorted by class."""
+
+
+READERS: dict[str, tuple[type, ...]] = {
+    "images": (Patches, Examples),
+    "tables": (Tables, Mixtures, Examples),
+    "text": (Text,),
+    "documents": (Documents, Examples),
+    "sequences": (Sequences,),
+    "environment": (),
+    "nothing": (),
+}
+"""The options of each kind of reader."""
+
+
+def reading_options(config: Any, kinds: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """What is passed to the reader of each kind: the fields that `config` inherits from the options of that kind.
+
+    A recipe's own field that happens to have the name of a reading option is not one. An option that the recipe does
+    not have stays at its default.
+    """
+    inherited = {
+        field.name
+        for base in type(config).__mro__[1:]
+        if dataclasses.is_dataclass(base) and issubclass(base, Splits)
+        for field in dataclasses.fields(base)
+    }
+    found: dict[str, dict[str, Any]] = {}
+    for kind in kinds:
+        fields = [field for known in READERS[kind] for field in dataclasses.fields(known)]
+        found[kind] = {
+            field.name: getattr(config, field.name) if field.name in inherited else field.default for field in fields
+        }
+    return found
