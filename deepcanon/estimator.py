@@ -9,7 +9,7 @@ score), one that encodes is a transformer (transform), one that wants numbers is
 
 import contextlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -50,12 +50,23 @@ def _is(*kinds: str) -> Callable[["Estimator"], bool]:
     return lambda self: self._kind() in kinds
 
 
+@contextlib.contextmanager
+def _threads_kept() -> Iterator[None]:
+    """A run sets the number of torch's threads, which belongs to the program that calls an estimator."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class Estimator(BaseEstimator):
     """A recipe that is trained by `fit`.
 
-    All rows train it (`valid_share` and `test_share` are 0), in fp32 on as many threads as torch has, unless the
-    options say otherwise. The run's folder is deleted when it is trained; the weights stay with the estimator, which
-    can be copied and pickled.
+    All rows train it (`valid_share` and `test_share` are 0), in fp32 on one thread, unless the options say otherwise
+    (`threads=0` measures). Small networks gain nothing from more, searches run several fits at once, and on a busy
+    machine two threads were 8 to 27 times slower; the number of torch's threads is left as it was. The run's folder is
+    deleted when it is trained; the weights stay with the estimator, which can be copied and pickled.
 
     Args:
         name: of a recipe that reads tables, as `deepcanon list` shows it.
@@ -128,7 +139,8 @@ class Estimator(BaseEstimator):
                     path = Path(folder, name)
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(content)
-                self.run_ = load(folder)
+                with _threads_kept():
+                    self.run_ = load(folder)
 
     # The verbs
 
@@ -140,13 +152,13 @@ class Estimator(BaseEstimator):
         """
         kind = self._kind()
         data: Any = self._checked(X, y, kind)
-        options: dict[str, Any] = {"threads": torch.get_num_threads(), "precision": "fp32"}
+        options: dict[str, Any] = {"threads": 1, "precision": "fp32"}
         splits = {o.name: 0.0 for o in self._recipe()[0].options if o.name in ("valid_share", "test_share")}
         options |= {**splits, **self._options}
         with tempfile.TemporaryDirectory(prefix="deepcanon-") as scratch:
             folder = Path(self.out or Path(scratch) / "run")
             try:
-                with contextlib.nullcontext() if self.out else unflushed():
+                with _threads_kept(), contextlib.nullcontext() if self.out else unflushed():
                     self.run_ = train(
                         self.name, preset=self.preset, out=folder, data=data, quiet=True, plain=not self.out, **options
                     )

@@ -161,3 +161,19 @@ def test_what_does_not_fit_is_a_value_error_and_leaves_nothing(tmp_path, model, 
     with pytest.raises(ValueError, match=said):
         model.fit(X, y)
     assert list(tmp_path.iterdir()) == [] and not hasattr(model, "run_")
+
+
+def test_one_thread_trains_unless_told_otherwise_and_the_caller_s_number_stays():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        model = Estimator("softmax-regression", steps=3).fit(X, Y)
+        assert model.run_.content["settings"].threads == 1 and torch.get_num_threads() == 2
+        pickle.loads(pickle.dumps(model))
+        assert torch.get_num_threads() == 2
+        assert Estimator("softmax-regression", steps=3, threads=2).fit(X, Y).run_.content["settings"].threads == 2
+        with pytest.raises(ValueError, match="did you mean decay"):
+            Estimator("softmax-regression", l2=0.1).fit(X, Y)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
