@@ -36,6 +36,9 @@ class Images(Splits):
     levels: tuple[NonNegative, ...] = ()
     """Images: the two grey levels of 16-bit files that become black and white. Default: the range of the training
     images."""
+    cache: Literal["auto", "off"] = "auto"
+    """Images: auto keeps the decoded pictures of large folders on disk (in $DEEPCANON_CACHE, by default with the
+    downloads), so that each is decoded once."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from .errors import DataError
-from .image_sets import StreamedSplit, part
 from .seeds import stream_seed
 from .splits import Dataset
+from .streamed import StreamedSplit, part
 
 __all__ = ["choose_examples"]
 

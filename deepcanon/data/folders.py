@@ -1,41 +1,39 @@
 """Folders of image files: which file belongs to which split and class, and what size they are given."""
 
 from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from . import pixels
+from .decoding import decoded, heads_of, levels_of, states_of
 from .errors import DataError, Problems, one_line
-from .image_sets import (
-    REMEDY,
-    THREADS,
-    StreamedPixels,
-    StreamedSplit,
-    finish,
-    first_of,
-    image_options,
-    list_folder,
-    walk,
-)
+from .image_sets import finish, first_of, image_options, list_folder, walk
 from .label_files import find_label_file, is_label_file, label_file
+from .pixels import Head
 from .splits import SPLIT_NAMES, Dataset, Split
+from .streamed import REMEDY
 
-__all__ = ["MEMORY_LIMIT", "is_image_folder", "list_folder", "not_read", "read_folder", "walk"]
+__all__ = ["is_image_folder", "list_folder", "not_read", "read_folder", "walk"]
 
-MEMORY_LIMIT = 2 << 30
-"""Folders that need more bytes than this as pixels are decoded batch by batch."""
 LARGEST_CHOSEN, SMALLEST_CHOSEN = 128, 16
 """A size that the user did not choose is kept between these."""
 
 
 def is_image_folder(path: Path) -> bool:
     """Whether a folder holds image files anywhere below it."""
-    return bool(walk(path, []))
+    waiting, seen = [path], set[Path]()
+    while waiting:
+        place = waiting.pop()
+        real = place.resolve()
+        if real not in seen:
+            seen.add(real)
+            folders, files = list_folder(place)
+            if any(pixels.is_image(p) for p in files):
+                return True
+            waiting += folders
+    return False
 
 
 def _classes(folder: Path, strange: list[str], problems: Problems, links: list[str]) -> list[tuple[Path, str | None]]:
@@ -98,9 +96,11 @@ def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems:
             if label is None and names:
                 problems.add(p, "", f"has no class in {split}, but train has classes", "sort it into class folders")
         listed[split] = [(p, label) for p, label in rows if not names or label in names]
-    heads, several = _heads([p for rows in listed.values() for p, _ in rows], problems)
-    deep = [p for p, _ in listed["train"] if p in heads and heads[p][3]]
-    for p in [p for p, head in heads.items() if head[3] and not deep]:
+    states = states_of([p for rows in listed.values() for p, _ in rows])
+    heads = heads_of(states, problems, options)
+    several = [str(p) for p, head in heads.items() if head.frames > 1]
+    deep = [p for p, _ in listed["train"] if p in heads and heads[p].deep]
+    for p in [p for p, head in heads.items() if head.deep and not deep]:
         del heads[p]  # without training pictures like it, nothing says which grey levels are black and white
         problems.add(p, "", "is grey of 16 bits, and no training picture is", "save it with 8 bits")
     listed = {split: [(p, label) for p, label in rows if p in heads] for split, rows in listed.items()}
@@ -109,28 +109,19 @@ def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems:
         raise DataError(problems.found)
     size, channels, how = _choose(list(heads.values()), options)
     levels = _levels(deep, options)
-    count = sum(map(len, listed.values()))
-    streamed = count * channels * size[0] * size[1] > MEMORY_LIMIT
-    decoded: dict[str, Tensor] = {}
-    if not streamed or problems.skip_bad or problems.keep_going:
-        # bad files must be known now where they are to be left out; otherwise a streamed one is met on its way
-        for split, rows in listed.items():
-            decoded[split], bad = _decode_all([p for p, _ in rows], size, channels, levels, not streamed)
-            for p, reason in bad.items():
-                problems.add(p, "", reason, REMEDY)
-            listed[split] = [(p, label) for p, label in rows if p not in bad]
-        problems.settle()
-        if not listed["train"]:
-            raise DataError(problems.found)
+    pictures = decoded(states, heads, size, channels, levels, options, problems.skip_bad or problems.keep_going)
+    for p, reason in pictures.bad.items():
+        problems.add(p, "", reason, REMEDY)
+    problems.settle()
+    listed = {split: [(p, label) for p, label in rows if p not in pictures.bad] for split, rows in listed.items()}
+    if not listed["train"]:
+        raise DataError(problems.found)
     splits: dict[str, Split] = {}
     numbers = {label: number for number, label in enumerate(names)}
     for split, rows in listed.items():
         if rows:
             y = torch.tensor([numbers[label] for _, label in rows if label is not None]) if names else None
-            if streamed:
-                splits[split] = StreamedSplit(StreamedPixels([p for p, _ in rows], size, channels, levels), y)
-            else:
-                splits[split] = Split(decoded[split], y)
+            splits[split] = pictures.split([p for p, _ in rows], y)
     notes = [how, *notes]
     if path != outer:
         notes.append(f"read from {path.relative_to(outer)}, the only folder in {outer.name}")
@@ -143,10 +134,7 @@ def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems:
         notes.append(
             f"several pictures in a file (animations): only the first is read in {len(several)}: {first_of(several)}"
         )
-    if streamed:
-        notes.append(
-            f"{count:,} images are decoded batch by batch: together they exceed {MEMORY_LIMIT / 2**30:.3g} GiB"
-        )
+    notes += pictures.notes
     if strange:
         notes.append(
             f"not read: {not_read(strange)}{'; labels are those of the folders' if lost and not table else ''}"
@@ -158,13 +146,16 @@ def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems:
         notes.append(f"images in folders below a class folder are of that class: {len(nested)}, such as "
                      f"{one_line(nested[0].relative_to(path), 100)}")  # fmt: skip
     examples = [
-        f"{p.relative_to(path)}: {label or 'no label'}, {heads[p][0]}x{heads[p][1]}" for p, label in listed["train"][:3]
+        f"{p.relative_to(path)}: {label or 'no label'}, {heads[p].width}x{heads[p].height}"
+        for p, label in listed["train"][:3]
     ]
-    record = {"path": path.name, "files": count, "ignored": len(strange)}
-    return finish(
+    record = {"path": path.name, "files": sum(map(len, listed.values())), "ignored": len(strange)}
+    data = finish(
         splits, tuple(names), size, channels, seed, options, problems, notes, record, examples,
         levels=levels if deep else None,
     )  # fmt: skip
+    data.splits = {name: pictures.settled(split) for name, split in data.splits.items()}
+    return data
 
 
 def _split_folders(folders: list[Path], problems: Problems) -> dict[str, Path]:
@@ -187,37 +178,6 @@ def _split_folders(folders: list[Path], problems: Problems) -> dict[str, Path]:
     return {split: tree[split] for split in ("train", "valid", "test") if split in tree}
 
 
-def _parallel(function: Any, items: Sequence[Any]) -> list[Any]:
-    if len(items) < 64:
-        return [function(item) for item in items]
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(function, items, chunksize=16))
-
-
-Head = tuple[int, int, bool, bool]
-
-
-def _heads(paths: list[Path], problems: Problems) -> tuple[dict[Path, Head], list[str]]:
-    """What the headers say, and the names of files that hold several pictures."""
-
-    def look(path: Path) -> tuple[Head, int] | str:
-        try:
-            return pixels.header(path), pixels.frames(path)
-        except pixels.BadImage as error:
-            return str(error)
-
-    heads: dict[Path, Head] = {}
-    several = []
-    for path, found in zip(paths, _parallel(look, paths), strict=True):
-        if isinstance(found, str):
-            problems.add(path, "", found, REMEDY)
-            continue
-        heads[path], frames = found
-        if frames > 1:
-            several.append(str(path))
-    return heads, several
-
-
 def _levels(deep: list[Path], options: dict[str, Any] | None) -> pixels.Levels:
     """The grey levels of deep files that become black and white: as asked, or those of the training images."""
     asked = tuple((options or {}).get("levels", ()))
@@ -225,18 +185,7 @@ def _levels(deep: list[Path], options: dict[str, Any] | None) -> pixels.Levels:
         if len(asked) != 2 or not asked[0] < asked[1]:
             raise DataError("--levels takes two grey levels, the darker one first")
         return float(asked[0]), float(asked[1])
-
-    def look(path: Path) -> pixels.Levels | None:
-        try:
-            return pixels.levels(path)
-        except pixels.BadImage:  # named when it is decoded
-            return None
-
-    found = [levels for levels in _parallel(look, deep) if levels is not None]
-    if not found:
-        return pixels.WHOLE
-    low, high = min(low for low, _ in found), max(high for _, high in found)
-    return (low, high) if high > low else pixels.WHOLE
+    return levels_of(deep)
 
 
 def _inner(path: Path, strange: list[str]) -> Path:
@@ -266,34 +215,12 @@ def not_read(files: list[str]) -> str:
     return ", ".join(words) + (", ..." if len(counts) > 5 else "")
 
 
-def _decode_all(
-    paths: list[Path], size: tuple[int, int], channels: int, levels: pixels.Levels, keep: bool
-) -> tuple[Tensor, dict[Path, str]]:
-    """The images that can be decoded (none unless `keep`), and why the others cannot."""
-    images = torch.empty((len(paths) if keep else 0, channels, *size), dtype=torch.uint8)
-
-    def one(row: int) -> str | None:
-        try:
-            image = pixels.decode(paths[row], size, channels, levels)
-        except pixels.BadImage as error:
-            return str(error)
-        if keep:
-            images[row] = torch.from_numpy(image.copy())
-        return None
-
-    reasons = _parallel(one, range(len(paths)))
-    bad = {path: reason for path, reason in zip(paths, reasons, strict=True) if reason is not None}
-    if bad and keep:
-        images = images[[row for row, reason in enumerate(reasons) if reason is None]]
-    return images, bad
-
-
 def _choose(heads: list[Head], options: dict[str, Any] | None) -> tuple[tuple[int, int], int, str]:
     """Height and width, channels, and the line that says so."""
     size, channels = image_options(options)
-    channels = channels or (1 if all(grey for _, _, grey, _ in heads) else 3)
+    channels = channels or (1 if all(head.grey for head in heads) else 3)
     colour = "grey" if channels == 1 else "colour"
-    sizes = {(height, width) for width, height, _, _ in heads}
+    sizes = {(head.height, head.width) for head in heads}
     if size:
         return (size, size), channels, f"images: {size}x{size} {colour}, as asked (resized and centre-cropped)"
     height, width = next(iter(sizes))

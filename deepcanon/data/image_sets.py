@@ -1,38 +1,32 @@
-"""An image set: the files of its folders, reading options, splits decoded batch by batch, missing splits drawn."""
+"""An image set: the files of its folders, reading options, missing splits drawn."""
 
+import os
 from collections import Counter
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-
-import torch
-from torch import Tensor
 
 from . import pixels
 from .errors import DataError, Problem, Problems, one_line
 from .patches import cut_splits, patch_options
 from .splits import Dataset, Split, draw_splits, shares
+from .streamed import part
 
-__all__ = [
-    "REMEDY", "THREADS", "StreamedPixels", "StreamedSplit", "finish", "first_of", "image_options", "levels_note",
-    "list_folder", "part", "walk",
-]  # fmt: skip
+__all__ = ["finish", "first_of", "image_options", "levels_note", "list_folder", "walk"]
 
-REMEDY = "replace or remove it, or leave bad files out with --skip-bad"
-THREADS = 4
-"""Threads that decode images; Pillow lets go of the interpreter while it decodes."""
 _IGNORED = ("thumbs.db", "desktop.ini", "__macosx")
 
 
 def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
     """The folders and the files in a folder, sorted, without hidden ones."""
     try:
-        entries = sorted(p for p in folder.iterdir() if p.name[0] != "." and p.name.lower() not in _IGNORED)
+        with os.scandir(folder) as found:  # it knows what is a folder without asking again
+            entries = sorted((entry.name, entry.is_dir()) for entry in found)
     except OSError as error:
         raise DataError(
             Problem(str(folder), "", f"cannot be listed ({error.strerror})", "give a readable folder")
         ) from None
-    return [p for p in entries if p.is_dir()], [p for p in entries if not p.is_dir()]
+    kept = [(name, is_dir) for name, is_dir in entries if name[0] != "." and name.lower() not in _IGNORED]
+    return [folder / name for name, is_dir in kept if is_dir], [folder / name for name, is_dir in kept if not is_dir]
 
 
 def walk(folder: Path, strange: list[str], seen: set[Path] | None = None, links: list[str] | None = None) -> list[Path]:
@@ -58,7 +52,7 @@ def walk(folder: Path, strange: list[str], seen: set[Path] | None = None, links:
         waiting += folders
         strange += [str(p) for p in files if not pixels.is_image(p)]
         found += [p for p in files if pixels.is_image(p)]
-    return sorted(found)
+    return sorted(found, key=lambda path: path.parts)
 
 
 def first_of(names: list[str]) -> str:
@@ -81,79 +75,6 @@ def levels_note(options: dict[str, Any] | None) -> list[str]:
     return (
         ["--levels is not used: no training picture is a grey file of 16 bits"] if (options or {}).get("levels") else []
     )
-
-
-class StreamedPixels:
-    """Images that are decoded when they are indexed, with the same result as a tensor of all of them."""
-
-    def __init__(
-        self, paths: list[Path], size: tuple[int, int], channels: int, levels: pixels.Levels = pixels.WHOLE
-    ) -> None:
-        self.paths, self.size, self.channels, self.levels = paths, size, channels, levels
-        self.dtype = torch.uint8
-        self._pool: ThreadPoolExecutor | None = None
-        self._coming: dict[int, Future[Tensor]] = {}
-
-    @property
-    def shape(self) -> torch.Size:
-        return torch.Size((len(self.paths), self.channels, *self.size))
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def _decode(self, row: int) -> Tensor:
-        path = self.paths[row]
-        try:
-            return torch.from_numpy(pixels.decode(path, self.size, self.channels, self.levels).copy())
-        except pixels.BadImage as error:
-            raise DataError(Problem(str(path), "", str(error), REMEDY)) from None
-
-    def _start(self, row: int) -> "Future[Tensor]":
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="decode")
-        return self._pool.submit(self._decode, row)
-
-    def prefetch(self, rows: Tensor) -> None:
-        """Starts to decode these rows; what was started before and not used is dropped."""
-        wanted = set(rows.tolist())
-        for row in [row for row in self._coming if row not in wanted]:
-            self._coming.pop(row).cancel()
-        for row in wanted.difference(self._coming):
-            self._coming[row] = self._start(row)
-
-    def __getitem__(self, rows: Any) -> Tensor:
-        chosen = torch.arange(len(self))[rows]
-        if chosen.ndim == 0:
-            return self._decode(int(chosen))
-        unique = dict.fromkeys(chosen.tolist())
-        wanted = {r: self._coming.pop(r) if r in self._coming else self._start(r) for r in unique}
-        images = {row: future.result() for row, future in wanted.items()}
-        if not images:
-            return torch.empty((0, self.channels, *self.size), dtype=torch.uint8)
-        return torch.stack([images[row] for row in chosen.tolist()])
-
-
-class StreamedSplit(Split):
-    """A split that is too large for memory: `take` decodes, `prefetch` starts to decode the next batch."""
-
-    x: StreamedPixels
-
-    def take(self, indices: Tensor) -> Split:
-        return Split(self.x[indices], None if self.y is None else self.y[indices])
-
-    def prefetch(self, indices: Tensor) -> None:
-        self.x.prefetch(indices)
-
-
-def part(split: Split, rows: Tensor) -> Split:
-    """These rows of a split, in this order."""
-    y = None if split.y is None else split.y[rows]
-    if isinstance(split.x, StreamedPixels):
-        return StreamedSplit(
-            StreamedPixels([split.x.paths[i] for i in rows.tolist()], split.x.size, split.x.channels, split.x.levels),
-            y,
-        )
-    return Split(split.x.index_select(0, rows), y)
 
 
 def finish(

@@ -102,16 +102,16 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
             try:
                 if isinstance(source, Path) and not source.is_file():
                     raise pixels.BadImage("is not a file")
-                if "levels" not in describe and pixels.header(source)[3]:
+                head = pixels.head(source)
+                if "levels" not in describe and head.deep:
                     # its grey levels may be of any range, and training says nothing of them
                     raise pixels.BadImage("is grey of 16 bits, and the training pictures were not: save it with 8 bits")
                 image = torch.from_numpy(pixels.decode(source, size, channels, (float(low), float(high))).copy())
-                frames = pixels.frames(source)
             except pixels.BadImage as error:
                 problems.add(name, "", str(error), "give images in JPEG, PNG, WebP or BMP")
                 continue
-            if frames > 1:
-                found.notes[len(images)] = f"the first of {frames} pictures in the file"
+            if head.frames > 1:
+                found.notes[len(images)] = f"the first of {head.frames} pictures in the file"
             images.append(image)
             found.names.append(name)
         others = [name for name in strange if not name.lower().endswith(pixels.OTHER_FORMATS)]

@@ -10,8 +10,9 @@ import torch
 
 from . import archives, pixels, published
 from .errors import DataError, Problem, Problems
-from .image_sets import REMEDY, finish, image_options
+from .image_sets import finish, image_options
 from .splits import Dataset, Split
+from .streamed import REMEDY
 
 __all__ = ["SIDE", "bsds500"]
 

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deepcanon.parts.standardize import channel_statistics
+
 from .errors import DataError, Problem
 from .known import Known
 from .seeds import stream_seed
@@ -60,6 +62,10 @@ class Split:
         """The whole split in order, `size` examples at a time: statistics without holding all of it."""
         for start in range(0, len(self), size):
             yield self.take(torch.arange(start, min(start + size, len(self))))
+
+    def channel_statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of `x` along axis 1 (see `parts.standardize`), a chunk at a time."""
+        return channel_statistics(part.x for part in self.chunks())
 
 
 def _named(item: Any) -> str:

@@ -20,7 +20,7 @@ from deepcanon.engine.portions import in_portions
 from deepcanon.engine.run import Run
 from deepcanon.parts.judge import judge_against_real, passes
 from deepcanon.parts.mixtures import mixture_cover
-from deepcanon.parts.standardize import Standardize, channel_statistics
+from deepcanon.parts.standardize import Standardize
 from deepcanon.ranges import NonNegative
 from deepcanon.verb_options import Sampling
 
@@ -77,7 +77,7 @@ class Draws(Generates, Exports):
         if data.kind == "images":
             shift, scale = torch.full((2, x.shape[1]), 127.5)
         else:
-            shift, scale = (each.float() for each in channel_statistics(part.x for part in data["train"].chunks()))
+            shift, scale = (each.float() for each in data["train"].channel_statistics())
         judge = judge_facts(data, config.samples) if config.score else {}
         return {"shape": list(x.shape[1:]), "shift": shift, "scale": scale, **judge}
 

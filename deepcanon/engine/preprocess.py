@@ -25,7 +25,10 @@ def input_facts(data: Dataset, standardize: bool | None = None) -> Facts:
         standardize: of `input_statistics`.
     """
     train = data["train"]
-    shift, scale = input_statistics((part.x for part in train.chunks()), data.kind == "images", standardize)
+    if standardize and data.kind == "images":
+        shift, scale = train.channel_statistics()
+    else:
+        shift, scale = input_statistics((part.x for part in train.chunks()), data.kind == "images", standardize)
     return {"shape": list(train.x.shape[1:]), "shift": shift, "scale": scale}
 
 

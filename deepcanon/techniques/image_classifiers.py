@@ -20,7 +20,7 @@ from deepcanon.engine.run import Batch
 from deepcanon.engine.shown import kernels
 from deepcanon.options import ImageTraining
 from deepcanon.parts.classification import balanced_error, balanced_weights, cross_entropy
-from deepcanon.parts.standardize import Standardize, channel_statistics
+from deepcanon.parts.standardize import Standardize
 from deepcanon.techniques.optimizers import optimizer_of, set_rate
 from deepcanon.techniques.schedules import scheduled
 
@@ -52,7 +52,7 @@ class ImageClassifier(Classifies, Recipe[C]):
         classes = require_classes(data, cls.needs)
         known = source_facts(config, classes, data.facts["channels"])
         if "shift" not in known:
-            known["shift"], known["scale"] = channel_statistics(part.x for part in data["train"].chunks())
+            known["shift"], known["scale"] = data["train"].channel_statistics()
         if config.class_weights == "balanced":
             counts = torch.as_tensor(data["train"].y).bincount(minlength=len(classes))
             known["class_weights"] = balanced_weights(counts).float()

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from deepcanon.data import check, folders, open_data, pixels, read_inputs
+from deepcanon.data import check, open_data, pixels, read_inputs
 from deepcanon.data.errors import DataError
 
 
@@ -98,7 +98,7 @@ def test_exif_rotation_is_applied(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
     path = save(tmp_path / "x.png", array, exif=exif)
-    assert pixels.header(path) == (4, 6, False, False)
+    assert pixels.head(path) == (4, 6, False, False, 1)
     assert np.array_equal(pixels.decode(path, (6, 4), 3), np.rot90(array, -1).transpose(2, 0, 1))
 
 
@@ -119,7 +119,7 @@ def test_alpha_lies_on_white(tmp_path):
 def test_sixteen_bits_and_one_bit_keep_their_range(tmp_path):
     deep = np.array([[0, 65535], [257 * 100, 128]], np.uint16)
     Image.fromarray(deep).save(tmp_path / "deep.png")
-    assert pixels.header(tmp_path / "deep.png")[2]
+    assert pixels.head(tmp_path / "deep.png").grey
     assert pixels.decode(tmp_path / "deep.png", (2, 2), 1)[0].tolist() == [[0, 255], [100, 0]]
     Image.fromarray(np.array([[True, False]])).save(tmp_path / "bit.png")
     assert pixels.decode(tmp_path / "bit.png", (1, 2), 1)[0].tolist() == [[255, 0]]
@@ -350,45 +350,6 @@ def test_an_npz_header_that_claims_too_much_is_refused_before_memory_is_taken(tm
         archive.writestr("x.npy", stream.getvalue())
     with pytest.raises(DataError, match="the file holds 0 bytes"):
         read(tmp_path / "x.npz")
-
-
-# ----------------------------------------------------------------------------------------------------- streaming
-
-
-def test_a_streamed_folder_equals_the_one_in_memory(classes, monkeypatch):
-    whole = read(classes, size=4)
-    monkeypatch.setattr(folders, "MEMORY_LIMIT", 10)
-    streamed = read(classes, size=4)
-    assert streamed.counts() == whole.counts() and streamed.describe() == whole.describe()
-    for name, split in whole.splits.items():
-        other = streamed[name]
-        assert other.x.shape == split.x.shape and len(other) == len(split) and torch.equal(other.y, split.y)
-        rows = torch.tensor([len(split) - 1, 0, 0])
-        other.prefetch(rows)
-        batch = other.take(rows)
-        assert torch.equal(batch.x, split.x[rows]) and torch.equal(batch.y, split.y[rows])
-        assert torch.equal(other.x[:], split.x) and torch.equal(other.x[0], split.x[0])
-        assert torch.equal(torch.cat([c.x for c in other.chunks(3)]), split.x)
-        assert other.take(torch.tensor([], dtype=torch.int64)).x.shape == (0, *split.x.shape[1:])
-    train = streamed["train"]
-    train.prefetch(torch.arange(4))
-    train.prefetch(torch.arange(2, 6))
-    assert set(train.x._coming) == {2, 3, 4, 5}
-    assert torch.equal(train.take(torch.arange(2, 6)).x, whole["train"].x[2:6]) and not train.x._coming
-
-
-def test_a_streamed_bad_file_is_named_when_met_or_left_out_as_in_memory(classes, monkeypatch):
-    bad = classes / "cat" / "3.png"
-    data = bad.read_bytes()
-    bad.write_bytes(data[:-30])  # the header is whole, the pixels are not
-    whole = read(classes, skip_bad=True)
-    monkeypatch.setattr(folders, "MEMORY_LIMIT", 10)
-    streamed = read(classes, valid_share=0, test_share=0)
-    with pytest.raises(DataError, match=r"cat/3\.png"):
-        streamed["train"].take(torch.arange(20))
-    left = read(classes, skip_bad=True)
-    assert left.record["skipped"] == whole.record["skipped"] == [str(bad)]
-    assert all(torch.equal(left[name].x[:], split.x) for name, split in whole.splits.items())
 
 
 # ----------------------------------------------------------------------------------------------------- inputs

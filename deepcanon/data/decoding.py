@@ -1,0 +1,228 @@
+"""The files of an image folder: what their headers say, and their pixels, decoded once and kept on disk."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import cache, pixels
+from .errors import Problems
+from .pixels import Head
+from .progress import counted
+from .splits import Split
+from .streamed import REMEDY, THREADS, StreamedPixels, StreamedSplit
+
+__all__ = ["MEMORY_LIMIT", "Pictures", "decoded", "heads_of", "levels_of", "states_of"]
+
+MEMORY_LIMIT = 1 << 30
+"""Pictures that need more bytes than this are read batch by batch."""
+WORTH, OPENING = 10**8, 10_000
+"""Pixels of all files, with so many for the opening of each, from which decoded pictures are kept: a second or two."""
+MANY = 5_000
+"""Files from which their headers are kept."""
+BLOCK = 512
+
+
+def _parallel(function: Callable[[Any], Any], items: Sequence[Any], words: str) -> Iterable[Any]:
+    """The results in order; a signal is heard after a block."""
+    if len(items) < 64:
+        yield from map(function, items)
+        return
+    with counted(words, len(items)) as tell, ThreadPoolExecutor(THREADS) as pool:
+        for start in range(0, len(items), BLOCK):
+            yield from pool.map(function, items[start : start + BLOCK], chunksize=16)
+            tell(min(start + BLOCK, len(items)))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+State = tuple[str, int, int, int]
+
+
+def states_of(paths: Sequence[Path]) -> dict[Path, State]:
+    """Of each file its full path, its size, and when its content and its entry were changed, in nanoseconds."""
+    folders: dict[str, str] = {}
+    found: dict[Path, State] = {}
+    for path in paths:
+        folder, name = os.path.split(path)
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        try:
+            stat = os.stat(path)
+            about = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+        except OSError:  # named where it is read
+            about = -1, 0, 0
+        found[path] = (f"{folders[folder]}/{name}", *about)
+    return found
+
+
+def heads_of(
+    states: dict[Path, State], problems: Problems, options: dict[str, Any] | None
+) -> dict[Path, Head]:  # fmt: skip
+    """What the headers say; a file that has none is a problem. Of many files they are kept on disk."""
+
+    def look(path: Path) -> Head | str:
+        try:
+            return pixels.head(path)
+        except pixels.BadImage as error:
+            return str(error)
+
+    def make(writer: cache.Writer | None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        for row, head in enumerate(_parallel(look, paths, "headers read")):
+            found.append(head)
+            if writer is not None and not isinstance(head, str):
+                writer.write(row, np.array(head, np.int32))
+        return {}, {"bad": {row: head for row, head in enumerate(found) if isinstance(head, str)}}
+
+    paths, found = list(states), []  # type: tuple[list[Path], list[Head | str]]
+    try:
+        if len(paths) < MANY or not _wanted(options):
+            raise cache.NotKept
+        key = cache.key_of("heads", pixels.DECODER, [*states.values()])
+        store, made = cache.kept(key, len(paths), (len(Head._fields),), np.int32, make, _say)
+        if not made:
+            bad = store.about["bad"]
+            rows = store.read(range(len(paths))).tolist()
+            found = [
+                bad[str(row)] if str(row) in bad else Head(w, h, bool(grey), bool(deep), frames)
+                for row, (w, h, grey, deep, frames) in enumerate(rows)
+            ]
+    except (cache.NotKept, cache.Damaged):
+        found.clear()
+        make(None)
+    heads: dict[Path, Head] = {}
+    for path, head in zip(paths, found, strict=True):
+        if isinstance(head, str):
+            problems.add(path, "", head, REMEDY)
+        else:
+            heads[path] = head
+    return heads
+
+
+def _wanted(options: dict[str, Any] | None) -> bool:
+    return (options or {}).get("cache", "auto") != "off"
+
+
+def levels_of(deep: list[Path]) -> pixels.Levels:
+    """The smallest and the largest grey level of deep files; those that cannot be read are named when decoded."""
+
+    def look(path: Path) -> pixels.Levels | None:
+        try:
+            return pixels.levels(path)
+        except pixels.BadImage:
+            return None
+
+    found = [levels for levels in _parallel(look, deep, "ranges read") if levels is not None]
+    if not found:
+        return pixels.WHOLE
+    low, high = min(low for low, _ in found), max(high for _, high in found)
+    return (low, high) if high > low else pixels.WHOLE
+
+
+class Pictures:
+    """The pictures of a folder, as they can be had.
+
+    Attributes:
+        bad: why some cannot be decoded, by path; empty if that is not known yet.
+        notes: lines that say where decoded pixels are kept, or why they are not.
+        streamed: whether they are too many for memory.
+    """
+
+    def __init__(self, size: tuple[int, int], channels: int, levels: pixels.Levels, streamed: bool) -> None:
+        self.size, self.channels, self.levels, self.streamed = size, channels, levels, streamed
+        self.bad: dict[Path, str] = {}
+        self.notes: list[str] = []
+        self.store: cache.Kept | None = None
+        self.held: Tensor | None = None
+        self.rows: dict[Path, int] = {}
+
+    def split(self, paths: list[Path], y: Tensor | None) -> Split:
+        """These files as a split; in memory only if all of them are already."""
+        rows = torch.tensor([self.rows[path] for path in paths], dtype=torch.int64)
+        if self.held is not None:
+            return Split(self.held[rows], y)
+        return StreamedSplit(StreamedPixels(paths, self.size, self.channels, self.levels, self.store, rows), y)
+
+    def settled(self, split: Split) -> Split:
+        """A split in memory, unless the pictures are too many."""
+        if self.streamed or not isinstance(split, StreamedSplit):
+            return split
+        return Split(split.x[:], split.y, split.ordered)
+
+
+def decoded(
+    states: dict[Path, State], heads: dict[Path, Head], size: tuple[int, int], channels: int, levels: pixels.Levels,
+    options: dict[str, Any] | None, must_know: bool,
+) -> Pictures:  # fmt: skip
+    """Decodes the files, or finds what was kept of them.
+
+    Args:
+        must_know: whether the files that cannot be decoded must be known now; else, if the pixels are neither kept nor
+            held in memory, they are met on their way.
+    """
+    paths = list(heads)
+    found = Pictures(size, channels, levels, len(paths) * channels * size[0] * size[1] > MEMORY_LIMIT)
+    found.rows = {path: row for row, path in enumerate(paths)}
+    work = sum(head.width * head.height + OPENING for head in heads.values())
+    if found.streamed or work > WORTH:
+        _keep(found, [states[path] for path in paths], paths, options)
+    if found.store is None and (must_know or not found.streamed):
+        held = torch.empty((0 if found.streamed else len(paths), channels, *size), dtype=torch.uint8)
+
+        def one(row: int) -> str | None:
+            try:
+                image = pixels.decode(paths[row], size, channels, levels)
+            except pixels.BadImage as error:
+                return str(error)
+            if len(held):
+                held[row] = torch.from_numpy(image.copy())
+            return None
+
+        reasons = list(_parallel(one, range(len(paths)), "pictures decoded"))
+        found.bad = {path: reason for path, reason in zip(paths, reasons, strict=True) if reason is not None}
+        found.held = None if found.streamed else held
+    return found
+
+
+def _keep(found: Pictures, states: list[State], paths: list[Path], options: dict[str, Any] | None) -> None:
+    """Gives the pictures their store, or a note that says why they have none."""
+    shape = (found.channels, *found.size)
+    sums = np.zeros((len(paths), found.channels, 2), np.int64)
+
+    def make(writer: cache.Writer) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        def one(row: int) -> str | None:
+            try:
+                image = pixels.decode(paths[row], found.size, found.channels, found.levels)
+            except pixels.BadImage as error:
+                return str(error)
+            writer.write(row, image)
+            values = image.reshape(found.channels, -1).astype(np.float64)  # exact: whole numbers far below 2 ** 53
+            sums[row, :, 0], sums[row, :, 1] = values.sum(1), np.einsum("ci,ci->c", values, values)
+            return None
+
+        reasons = _parallel(one, range(len(paths)), "pictures decoded")
+        return {"sums": sums}, {"bad": {row: reason for row, reason in enumerate(reasons) if reason is not None}}
+
+    again = "; read batch by batch" if found.streamed else ""
+    try:
+        if not _wanted(options):
+            raise cache.NotKept("--cache off")
+        key = cache.key_of("pixels", pixels.DECODER, found.size, found.channels, found.levels, states)
+        found.store, made = cache.kept(key, len(paths), shape, np.uint8, make, _say)
+    except cache.NotKept as error:
+        found.notes.append(f"decoded pictures are not kept ({error}){'; each epoch decodes again' if again else ''}")
+        return
+    found.bad = {paths[int(row)]: reason for row, reason in found.store.about["bad"].items()}
+    where = f"{'kept in' if made else 'read from'} {found.store.path}"
+    found.notes.append(
+        f"decoded pictures: {where} ({cache.said_size(found.store.nbytes)} of at most {cache.said_size(cache.limit())} "
+        f"for all){again}; made again if a file, --size, --channels or --levels changes; --cache off keeps none"
+    )
