@@ -26,9 +26,11 @@ __all__ = [
     "UnknownRecipe",
     "fields_of",
     "head",
+    "left_out",
     "preset",
     "record",
     "results_folder",
+    "shown",
     "stems",
     "summary",
     "system_path",
@@ -184,6 +186,20 @@ def preset(recipe: Head, kind: str, data: str | None = None) -> tuple[dict[str, 
     settings = dict(settings)
     own = settings.pop("options", {})
     return {**vars(config), **(own if data in (None, settings.get("data")) else {})}, settings
+
+
+def left_out(recipe: Head, kind: str, data: str | None) -> tuple[dict[str, Any], str]:
+    """What `preset` leaves out with this data: options, and the data set that they are chosen for."""
+    settings = recipe.presets[kind][1] if kind in recipe.presets else {}
+    own = settings.get("data", "")
+    return (dict(settings.get("options", {})) if data not in (None, own) else {}), own
+
+
+def shown(value: Any) -> str:
+    """The value of an option as it is typed."""
+    if isinstance(value, tuple | list):
+        return " ".join(map(str, value)) or "none"
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value) or '""'
 
 
 def system_path(recipe: Head) -> Path:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from deepcanon import heads
 from deepcanon.data import in_memory
 from deepcanon.engine import training
 from deepcanon.engine.checksums import differences, write_checked
@@ -78,10 +79,15 @@ def train(
         path = Path(config)
         base = read_config(path if path.is_dir() else path.parent)
     chosen, settings = settle(name, preset, options, base, OWN)
+    others, chosen_for = heads.left_out(head, preset, None if base else settings.data)
+    others = {name: value for name, value in others.items() if name not in options}
     if not out and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("under torchrun give --out DIR, so that all processes use the same folder")
     folder = Path(out) if out else next_folder(head.name)
     say(f"{folder}")
+    if others:
+        words = ", ".join(f"--{name.replace('_', '-')} {heads.shown(value)}" for name, value in others.items())
+        say(f"not taken from the preset, since chosen for {chosen_for}: {words}")
     about = introduction(head, module, preset, settings.data)
     open_ = opener(head, data)
     training.train(module.Recipe, head.name, chosen, settings, folder, open_, say, quiet, about, child, plain, load)

@@ -28,7 +28,6 @@ __all__ = [
     "peek",
     "run_options",
     "settings_options",
-    "shown",
 ]
 
 DIR_HELP = "folder of the run; `last` is the newest in runs/"
@@ -68,7 +67,7 @@ class Formatter(argparse.HelpFormatter):
             return text
         if isinstance(action.default, bool) and action.nargs == 0:
             return text
-        return f"{text} (default: {shown(action.default)})".replace("%", "%%")
+        return f"{text} (default: {heads.shown(action.default)})".replace("%", "%%")
 
 
 def settings_options() -> tuple[heads.Option, ...]:
@@ -103,7 +102,7 @@ def add_field(group: Any, option: heads.Option, default: Any) -> None:
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         annotation = next(a for a in typing.get_args(annotation) if a is not type(None))
     annotation = plain_type(annotation)
-    text = option.help if default is None else f"{option.help} (default: {shown(default)})"
+    text = option.help if default is None else f"{option.help} (default: {heads.shown(default)})"
     if typing.get_origin(annotation) is typing.Literal:
         choices = typing.get_args(annotation)
         keywords |= {"choices": choices, "type": number(type(choices[0]))}
@@ -152,12 +151,6 @@ def run_options(parser: Parser) -> None:
     parser.add_argument("--checkpoint", choices=("auto", "best", "last"), default="auto", help="auto: best, else last")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
     environment_option(parser)
-
-
-def shown(value: Any) -> str:
-    if isinstance(value, tuple | list):
-        return " ".join(map(str, value)) or "none"
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value) or '""'
 
 
 def peek(arguments: list[str], option: str) -> str | None:

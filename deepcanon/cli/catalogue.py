@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from deepcanon import heads
-from deepcanon.cli.arguments import Parser, json_option, shown
+from deepcanon.cli.arguments import Parser, json_option
 from deepcanon.cli.output import print_json
 from deepcanon.options import GROUPS
 from deepcanon.targets import MARKS
@@ -53,7 +53,7 @@ def show_command(parser: Parser, arguments: list[str]) -> int:
         if some := [option for option in head.options if option.group == group]:
             print(f"\n{title}:")
         for option in some:
-            print(f"  --{option.name.replace('_', '-')} {shown(defaults[option.name])}\n      {option.help}")
+            print(f"  --{option.name.replace('_', '-')} {heads.shown(defaults[option.name])}\n      {option.help}")
     print("\nmetrics:")
     for name, metric in head.metrics.items():
         more = [metric.unit, {"min": "lower is better", "max": "higher is better", "": ""}[metric.better]]

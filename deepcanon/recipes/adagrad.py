@@ -40,10 +40,10 @@ class Config(Images, Tables, Examples, Perceptron, Batches, Tuning):
 
 FEW = Config(hidden=(16,), learning_rates=(0.03, 0.3), extend=0, epochs=3, batch=50, seeds=2)
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-SMALL = Config(hidden=(64,), learning_rates=RATES, epochs=10, batch=64)
+SMALL = {"hidden": (64,), "learning_rates": RATES, "epochs": 10, "batch": 64}
 PRESETS = {
     "smoke": (FEW, {"data": "digits"}),
-    "default": (SMALL, {"data": "digits"}),
+    "default": (Config(), {"data": "digits", "options": SMALL}),
     "paper": (Config(epochs=20), {"data": "mnist"}),
     "verify:mnist": (Config(seeds=6), {"data": "mnist", "threads": 1}),
 }

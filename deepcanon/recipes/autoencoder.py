@@ -65,10 +65,10 @@ class Config(Images, Tables, Batches, Schedule, Activation, Initialization):
 FULL = Config(valid_share=0.0)
 AGAIN = {"data": "mnist", "threads": 1}
 ZERO = Config(hidden=(64,), initialization="zero", valid_share=0.0)
-LETTERS = {"data": "letters", "options": {"code": 16, "hidden": (256, 128), "epochs": 5}}
+SMALL = {"code": 16, "hidden": (256, 128), "batch": 64, "epochs": 5}
 PRESETS = {
     "smoke": (Config(code=4, hidden=(32, 16), batch=64), {"data": "digits", "steps": 60}),
-    "default": (Config(code=8, hidden=(128, 64), batch=64, epochs=100), LETTERS),
+    "default": (Config(), {"data": "letters", "options": SMALL}),
     "paper": (Config(valid_share=0.0), {"data": "mnist"}),
     "verify:mnist-short": (FULL, {**AGAIN, "steps": 240 * 20}),
     "verify:mnist": (FULL, {**AGAIN, "steps": 240 * 38}),

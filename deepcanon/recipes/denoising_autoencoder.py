@@ -63,10 +63,11 @@ class Config(Images, Tables, Batches, Schedule, Activation):
 
 FREE = Config(hidden=300, activation="relu", tied=False, batch=256)
 NOISY = replace(FREE, corruption="gaussian", amount=0.25, measured=0.25)
+SMALL = {"hidden": 200, "batch": 64}
 CURVE = {"data": "winding-curve", "steps": 6000, "threads": 1}
 PRESETS = {
     "smoke": (Config(hidden=40, batch=64), {"data": "digits", "steps": 60}),
-    "default": (Config(hidden=200, batch=64, epochs=100), {"data": "letters", "steps": 4_685}),
+    "default": (Config(), {"data": "letters", "steps": 4_685, "options": SMALL}),
     "paper": (Config(), {"data": "mnist"}),
     "verify:curve": (NOISY, CURVE),
     "verify:curve-identity": (replace(NOISY, amount=0.0), CURVE),

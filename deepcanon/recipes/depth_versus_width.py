@@ -65,10 +65,10 @@ class Config(Images, Tables, Batches, Tuning):
 
 
 ONCE = Config(learning_rates=(0.1,), initializations=("he",), epochs=1, seeds=2)
-SMALL = Config(parameters=10_000, initializations=("he",), epochs=20, batch=64)
+SMALL = {"parameters": 10_000, "initializations": ("he",), "epochs": 20, "batch": 64}
 PRESETS = {
     "smoke": (replace(ONCE, parameters=2000, batch=64), {"data": "digits"}),
-    "default": (SMALL, {"data": "digits"}),
+    "default": (Config(), {"data": "digits", "options": SMALL}),
     "paper": (Config(tents=8, units=128), {"data": "mnist"}),
     "verify:mnist": (Config(), {"data": "mnist", "precision": "fp32", "threads": 1}),
 }

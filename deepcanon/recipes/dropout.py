@@ -42,13 +42,12 @@ class Config(Images, Tables, Batches, InputDropout, MaxNorm, Tuning):
 
 
 FEW = Config(hidden=(16,), learning_rates=(1e-3,), epochs=2, batch=50, seeds=2)
-SMALL = Config(
-    hidden=(256, 256), train_examples=500, epochs=150, batch=50, learning_rates=(3e-4, 1e-3, 3e-3)
-)
+SMALL = {"hidden": (256, 256), "train_examples": 500, "epochs": 150, "batch": 50}
+SMALL |= {"learning_rates": (3e-4, 1e-3, 3e-3)}
 SETTINGS = {"data": "mnist", "threads": 1}
 PRESETS = {
     "smoke": (FEW, {"data": "digits"}),
-    "default": (SMALL, {"data": "digits"}),
+    "default": (Config(), {"data": "digits", "options": SMALL}),
     "paper": (Config(hidden=(1024, 1024, 1024), epochs=200), {"data": "mnist"}),
     "verify:mnist": (Config(epochs=40, batch=512), SETTINGS),
     "verify:mnist-5000": (Config(train_examples=5000, epochs=100, batch=250, seeds=6), SETTINGS),

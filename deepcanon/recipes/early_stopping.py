@@ -53,7 +53,7 @@ class Config(Images, Tables, Examples, Batches, Repeats):
 FEW = Config(hidden=(32,), epochs=4, batch=50, evaluations=10, strip=2, wait=3, seeds=2)
 PRESETS = {
     "smoke": (FEW, {"data": "digits"}),
-    "default": (Config(hidden=(256, 256), batch=50), {"data": "digits"}),
+    "default": (Config(), {"data": "digits", "options": {"hidden": (256, 256), "batch": 50}}),
     "paper": (Config(), {"data": "mnist"}),
     "verify:mnist": (Config(train_examples=5000), {"data": "mnist", "threads": 1}),
 }

@@ -67,7 +67,7 @@ POINTS = Config(noise=2, batch=256, discriminator_rate=2.0, samples=2_500)
 PLANE = {"data": "gaussians-25", "steps": 10_000, "evaluate_every": 1_000, "precision": "fp32"}
 PRESETS = {
     "smoke": (replace(SMALL, batch=16, samples=64), {"data": "digits", "steps": 30}),
-    "default": (Config(samples=2_000), {"data": "letters", "steps": 3_000}),
+    "default": (Config(), {"data": "letters", "steps": 3_000, "options": {"samples": 2_000}}),
     "paper": (DCGAN, {"data": "mnist", "steps": 10_000}),
     "verify:mnist": (JUDGED, MNIST),
     "verify:mnist-untrained": (JUDGED, {**MNIST, "steps": 1}),

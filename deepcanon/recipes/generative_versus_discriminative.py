@@ -58,7 +58,7 @@ class Config(Images, Documents, Tables):
 REVIEWS = Config(groups=5, examples=(128, 256, 512, 1024), penalties=(10.0, 3.0, 1.0, 0.1))
 PRESETS = {
     "smoke": (Config(repeats=4, groups=2, examples=(4, 16, 60)), {"data": "digits"}),
-    "default": (Config(repeats=60, groups=3), {"data": "digits"}),
+    "default": (Config(), {"data": "digits", "options": {"repeats": 60, "groups": 3}}),
     "paper": (Config(repeats=1000), {"data": "mnist"}),
     "verify:mnist": (Config(), {"data": "mnist", "threads": 1}),
     "verify:reviews": (REVIEWS, {"data": "rt-polarity", "threads": 1}),

@@ -61,7 +61,7 @@ SMALL = Config(length=10, hidden=8, learning_rates=(0.01, 0.5), batch=4)
 ADDING = {"data": "adding"}
 PRESETS = {
     "smoke": (SMALL, {**ADDING, "steps": 30}),
-    "default": (Config(length=50, iterations=6000), ADDING),
+    "default": (Config(length=50), {**ADDING, "options": {"iterations": 6000}}),
     "paper": (PLAIN, ADDING),
     "verify:adding": (Config(), ADDING),
 }

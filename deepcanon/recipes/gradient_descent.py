@@ -37,9 +37,10 @@ class Config(Images, Tables, Perceptron, Batches, Tuning):
     batch: int = 256
 
 
+SMALL = {"learning_rates": (0.01, 0.03, 0.1), "batch": 64}
 PRESETS = {
     "smoke": (Config(learning_rates=(0.1,), batch=32, seeds=2), {"data": "digits"}),
-    "default": (Config(learning_rates=(0.01, 0.03, 0.1), batch=64), {"data": "digits"}),
+    "default": (Config(), {"data": "digits", "options": SMALL}),
     "paper": (Config(), {"data": "mnist"}),
     "verify:mnist": (Config(), {"data": "mnist", "threads": 1}),
 }

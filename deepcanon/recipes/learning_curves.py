@@ -61,7 +61,7 @@ SETTINGS = {"data": "mnist", "threads": 1}
 PLAIN = Config(momentum=0.0, highest=100.0)
 PRESETS = {
     "smoke": (Config(hidden=(16,), batch=32), {"data": "digits", "steps": 60}),
-    "default": (Config(batch=64), {"data": "digits"}),
+    "default": (Config(), {"data": "digits", "options": {"batch": 64}}),
     "paper": (Config(momentum=0.0), {"data": "mnist"}),
     "verify:mnist": (Config(), SETTINGS),
     "verify:mnist-sgd": (PLAIN, SETTINGS),

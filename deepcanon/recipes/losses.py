@@ -58,10 +58,10 @@ class Config(Images, Tables, Perceptron, Tuning):
 
 
 FEW = Config(hidden=(16,), learning_rates=(0.03, 0.3), extend=0, batch=64, seeds=2)
-SMALL = Config(hidden=(64,), train_steps=300, every=10, batch=64, threshold=0.9)
+SMALL = {"hidden": (64,), "train_steps": 300, "every": 10, "batch": 64, "threshold": 0.9}
 PRESETS = {
     "smoke": (replace(FEW, train_steps=30, every=10, threshold=0.8), {"data": "digits"}),
-    "default": (SMALL, {"data": "digits"}),
+    "default": (Config(), {"data": "digits", "options": SMALL}),
     "paper": (Config(), {"data": "mnist"}),
     "verify:mnist": (Config(), {"data": "mnist", "threads": 1}),
 }

@@ -62,12 +62,13 @@ class Config(Images, Tables, ContrastiveDivergence):
 SMALL = Config(hidden=24, batch=50, temperatures=50, mixing=20)
 PATTERNS = Config(hidden=32, gibbs=5, decay=0.001, temperatures=10_000)
 MIXTURE = Config(hidden=12, gibbs=5, sigma=0.35, temperatures=5_000)
+LETTERS = {"hidden": 300, "temperatures": 5_000}
 BARS = {"data": "bars-and-stripes", "steps": 20_000, "evaluate_every": 5_000, "threads": 1}
 CIRCLE = {"data": "gaussians-8", "steps": 5_000, "evaluate_every": 2_500, "threads": 1}
 MNIST = {"data": "mnist", "steps": 13_500, "evaluate_every": 13_500, "threads": 1}
 PRESETS = {
     "smoke": (SMALL, {"data": "digits", "steps": 60}),
-    "default": (Config(hidden=300, temperatures=5_000), {"data": "letters", "steps": 6_000}),
+    "default": (Config(), {"data": "letters", "steps": 6_000, "options": LETTERS}),
     "paper": (Config(method="cd", gibbs=25, temperatures=14_500), {"data": "mnist"}),
     "verify:bars": (PATTERNS, BARS),
     "verify:mixture": (MIXTURE, CIRCLE),

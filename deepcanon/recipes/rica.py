@@ -55,11 +55,12 @@ class Config(Patches, Tables, Lbfgs):
 
 
 SMALL = Config(overcomplete=2.0, dimensions=20, patch=8, patches=2_000)
+QUICK = Config(patch=12, patches=10_000)
 WHITE = Config(patch=12, dimensions=100)
 UNWHITENED = replace(WHITE, whiten=False, patch=8, overcomplete=0.5, dimensions=0)
 PRESETS = {
     "smoke": (SMALL, {"data": "photos", "steps": 24}),
-    "default": (Config(patch=12, patches=10_000, iterations=150), {"data": "photos"}),
+    "default": (QUICK, {"data": "photos", "options": {"iterations": 150}}),
     "paper": (Config(patch=12), {"data": "bsds500"}),
     "verify:bsds500": (WHITE, {"data": "bsds500"}),
     "verify:bsds500-unwhitened": (UNWHITENED, {"data": "bsds500"}),

@@ -77,7 +77,7 @@ NET = Config(hidden=128, layers=2, embedding=0, dropout=0.0, batch=50, window=50
 RUN = {"data": "tinyshakespeare"}
 PRESETS = {
     "smoke": (SMALL, {"data": "pydoc", "steps": 30, "threads": 1}),
-    "default": (Config(hidden=256, epochs=8.0), {"data": "pydoc"}),
+    "default": (Config(), {"data": "pydoc", "options": {"hidden": 256, "epochs": 8.0}}),
     "paper": (replace(NET, learning_rate=2e-3, weight_decay=0.0, clip=5.0), RUN),
     "verify:short": (Config(dropout=0.2), {**RUN, "steps": 1800, "evaluate_every": 600}),
     "verify:long": (Config(dropout=0.2), {**RUN, "steps": 4000, "evaluate_every": 1000}),

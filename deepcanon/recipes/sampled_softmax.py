@@ -58,10 +58,10 @@ class Config(Tokens, Tuning):
 
 
 FEW = Config(samples=50, hidden=16, learning_rates=(0.01,), epochs=0.02, seeds=2)
-SMALL = Config(samples=200, hidden=100, learning_rates=(0.005, 0.01, 0.02), minimum_count=2)
+SMALL = {"samples": 200, "hidden": 100, "learning_rates": (0.005, 0.01, 0.02)}
 PRESETS = {
     "smoke": (replace(FEW, vocabulary=300, classes=300, draws=20), {"data": "pydoc"}),
-    "default": (SMALL, {"data": "pydoc"}),
+    "default": (Config(minimum_count=2), {"data": "pydoc", "options": SMALL}),
     "paper": (Config(samples=1000, epochs=10.0), {"data": "ptb"}),
     "verify:ptb": (Config(epochs=0.5), {"data": "ptb", "threads": 1}),
 }

@@ -59,7 +59,7 @@ DIGITS = Config(
 )
 PRESETS = {
     "smoke": (Config(hidden=16, patch=8, patches=1000), {"data": "photos", "steps": 30}),
-    "default": (Config(hidden=49, patch=8), {"data": "photos"}),
+    "default": (Config(patch=8), {"data": "photos", "options": {"hidden": 49}}),
     "paper": (Config(patch=8, patches=10_000), {"data": "bsds500"}),
     "verify:bsds500": (Config(patch=8, iterations=2000), {"data": "bsds500", "threads": 1}),
     "verify:self-taught": (DIGITS, {"data": "mnist", "threads": 1}),

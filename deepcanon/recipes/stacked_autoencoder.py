@@ -63,6 +63,7 @@ class Config(Images, Tables, Batches, Activation):
     epochs: int = 30
 
 
+LETTERS = {"hidden": (200, 100), "batch": 64}
 RUN = {"data": "mnist", "threads": 1}
 SMALL = Config(hidden=(32, 24), batch=64, learning_rate=0.02)
 EXERCISE = Config(valid_share=0.0)
@@ -70,7 +71,7 @@ FEW = replace(EXERCISE, labels=600, weight_decay=0.1)
 DEEP = replace(EXERCISE, hidden=(500, 500, 500), labels=10_000)
 PRESETS = {
     "smoke": (SMALL, {"data": "digits", "steps": 100}),
-    "default": (Config(hidden=(200, 100), batch=64), {"data": "letters", "steps": 5_622}),
+    "default": (Config(), {"data": "letters", "steps": 5_622, "options": LETTERS}),
     "paper": (Config(corruption=0.0), {"data": "mnist"}),
     "verify:mnist": (EXERCISE, {**RUN, "steps": 240 * 40}),
     "verify:labels-600": (FEW, {**RUN, "steps": 240 * 25}),

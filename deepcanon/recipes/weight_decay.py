@@ -48,9 +48,10 @@ class Config(Images, Tables, Examples, Perceptron, Batches, Tuning):
 
 FEW = Config(hidden=(16,), strengths=(0.01,), learning_rates=(0.1,), epochs=2, seeds=2)
 MANY = (0.0001, 0.001, 0.003, 0.01, 0.03, 0.1)
+SMALL = {"train_examples": 200, "epochs": 100, "batch": 20}
 PRESETS = {
     "smoke": (replace(FEW, train_examples=0), {"data": "digits"}),
-    "default": (Config(train_examples=200, epochs=100, batch=20), {"data": "digits"}),
+    "default": (Config(), {"data": "digits", "options": SMALL}),
     "paper": (Config(strengths=MANY, epochs=300, seeds=5), {"data": "mnist"}),
     "verify:mnist-1000": (Config(), {"data": "mnist", "threads": 1}),
 }

@@ -76,6 +76,7 @@ class Config(Tokens):
     test_share: float = 0.1
 
 
+SMALL = {"epochs": 20.0, "batch": 1_000}
 PLAIN = Config(dimensions=300, negatives=15, shared=0, adagrad=0.0, learning_rate=0.025)
 # The noise of the theorem, which needs every pair often enough to be fitted.
 EXACT = Config(dimensions=300, noise_power=1.0, subsample=0.0, window=2)
@@ -84,7 +85,7 @@ ASKED = Config(similarities="wordsim353", analogies="questions-words", ppmi=True
 ASKED = replace(ASKED, lowercase=True, subsample=1e-4, valid_share=0.0, test_share=0.0)
 PRESETS = {
     "smoke": (Config(dimensions=16, negatives=3, minimum_count=10), {"data": "pydoc", "steps": 30}),
-    "default": (Config(epochs=20.0, batch=1_000, lowercase=True), {"data": "pydoc-words"}),
+    "default": (Config(lowercase=True), {"data": "pydoc-words", "options": SMALL}),
     "paper": (replace(PLAIN, batch=500), {"data": "ptb"}),
     "verify:ptb": (replace(EXACT, epochs=5.0), {"data": "ptb"}),
     "verify:ptb-early": (replace(EXACT, epochs=1.0), {"data": "ptb"}),

@@ -1,9 +1,12 @@
 """What `import deepcanon` offers: its names, the report of several runs, and one line for what is mistyped."""
 
+import json
+
 import numpy as np
 import pytest
 
 import deepcanon
+from deepcanon import heads
 from deepcanon.data import DataError
 from deepcanon.errors import UsageError
 
@@ -59,3 +62,19 @@ def test_what_is_mistyped_is_told_in_one_line():
         deepcanon.load("run", checkpoint="first")
     with pytest.raises(UsageError, match="--device gpu: this machine has cpu"):
         deepcanon.load("run", device="gpu")
+
+
+def test_other_data_do_not_take_what_was_chosen_for_the_data_of_the_preset(tmp_path):
+    """And a line says so, unless the option is given or the data are the preset's."""
+    for given, said, decay in (({}, 1, 1e-4), ({"decay": 0.01}, 0, 0.01)):
+        lines = []
+        place = tmp_path / str(said)
+        deepcanon.train(
+            "softmax-regression", data="digits", steps=1, out=place, quiet=True, plain=True, say=lines.append, **given
+        )
+        told = [line for line in lines if line.startswith("not taken from the preset")]
+        assert told == ["not taken from the preset, since chosen for letters: --decay 0.003"] * said
+        assert json.loads((place / "config.json").read_text())["config"]["decay"] == decay
+    head = heads.head("softmax-regression")
+    assert heads.preset(head, "default")[0]["decay"] == heads.preset(head, "default", "letters")[0]["decay"] == 0.003
+    assert heads.left_out(head, "default", "letters") == ({}, "letters")
