@@ -115,7 +115,7 @@ def child(
     overrides: dict[str, Any],
     settings: dict[str, Any],
     checkpoint: str = "last",
-    test: bool = True,
+    scored: Sequence[str] = ("valid", "test"),
 ) -> dict[str, Any]:
     """A trial of a recipe that compares (see `Run.trial`): trained, resumed, or read if it is done."""
     done = folder / "result.json"
@@ -145,7 +145,7 @@ def child(
                 lend=load,
             )
         trained = Trained(folder, checkpoint)
-        for split in ("valid", "test") if test else ("valid",):
+        for split in scored:
             if split in training.splits(trained.recipe):
                 result[split] = {k.split("/", 1)[1]: v for k, v in training.evaluate(trained.recipe, split).items()}
     except NonFiniteError as error:  # a diverging trial is a result

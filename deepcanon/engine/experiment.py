@@ -64,6 +64,8 @@ class Experiment(Recipe[E]):
     metric: ClassVar[str] = "error"
     """Of the trained recipe's evaluation, without the split."""
     better: ClassVar[Literal["min", "max"]] = "min"
+    also: ClassVar[tuple[str, ...]] = ()
+    """Further metrics that every trial keeps, with their splits, such as "train/nll"."""
 
     comparison: Trials
 
@@ -99,6 +101,7 @@ class Experiment(Recipe[E]):
             metric=self.metric,
             better=self.better,
             settings=self.trial_settings(),
+            also=self.also,
         )
 
     def plan(self) -> int:

@@ -6,7 +6,7 @@ Everything random is a pure function of (seed, step, stream), whatever the numbe
 
 import contextlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -286,7 +286,7 @@ class Run:
         overrides: dict[str, Any],
         settings: dict[str, Any] | None = None,
         checkpoint: str = "last",
-        test: bool = True,
+        scored: Sequence[str] = ("valid", "test"),
     ) -> dict[str, Any]:
         """A child run of another recipe in `trials/<index>/`, with checkpoints of its own: a signal loses no trial.
 
@@ -297,10 +297,11 @@ class Run:
             settings: of its run (steps, minutes, seed ...); data, device, threads and precision are this run's unless
                 they are given.
             checkpoint: the weights that are scored, "last" or "best".
-            test: whether to read the test split.
+            scored: the splits to read.
 
         Returns:
-            {valid: metrics, test: metrics, curve: [[step, monitored metric]], loss: [[step, training loss]], failed}.
+            {valid: metrics, test: metrics, train: metrics if it was read,
+            curve: [[step, monitored metric]], loss: [[step, training loss]], failed}.
         """
         if self._child is None:
             raise UsageError("this run cannot train others")
@@ -310,7 +311,15 @@ class Run:
         mine = {name: getattr(self.settings, name) for name in ("data", "device", "threads", "precision", "skip_bad")}
         with processes.alone():
             sweep(folder)
-            return self._child(folder, stem, overrides, {**mine, **(settings or {})}, checkpoint, test)
+            return self._child(folder, stem, overrides, {**mine, **(settings or {})}, checkpoint, scored)
+
+    def finished_trial(self, index: int) -> Any:
+        """What `deepcanon.load` returns of the trial `index`, or None where this run cannot load others."""
+        folder = (self.folder or Path(self._scratch.name if self._scratch else "")) / "trials" / str(index)
+        if self._lend is None or not folder.is_dir():
+            return None
+        with processes.alone():
+            return self._lend(folder)
 
     def breathe(self) -> None:
         """To be called now and then in an evaluation or figure that may take long: a signal ends it here.

@@ -9,7 +9,7 @@ their intervals, `table` says them in words.
 import itertools
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -54,11 +54,13 @@ class Trials:
         metric: of the child's evaluation, without its split ("error").
         better: "min" or "max".
         settings: of the child's run, such as {"steps": 500}; data, threads and precision are those of `run`.
+        also: further metrics to keep of every trial, with their splits ("train/nll").
 
     Attributes:
         results: one dict for each finished trial: arm, phase ("tune" or "seeds"), seed, options, valid and test (the
             metric at the scored weights; test None while tuning), curve ([[step, metric on validation], ...]), loss
-            ([[step, training loss], ...]) and failed (why, or None; the metric is then infinitely bad).
+            ([[step, training loss], ...]), failed (why, or None; the metric is then infinitely bad) and, if asked for,
+            also (the further metrics by name; NaN in a trial that failed).
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Trials:
         metric: str = "error",
         better: str = "min",
         settings: dict[str, Any] | None = None,
+        also: Sequence[str] = (),
     ) -> None:
         if better not in ("min", "max"):
             raise ValueError(f'better is "min" or "max", not {better!r}')
@@ -80,6 +83,7 @@ class Trials:
             raise ValueError("an experiment needs arms, a number of seeds, and a value for each tuned option")
         self._run, self._stem, self._arms = run, stem, arms
         self._metric, self._sign, self._settings = metric, 1 if better == "min" else -1, settings or {}
+        self._also = tuple(also)
         names, values = list(tune or {}), list((tune or {}).values())
         self._grid: list[dict[str, Any]] = [
             dict(zip(names, chosen, strict=True)) for chosen in itertools.product(*values)
@@ -142,9 +146,13 @@ class Trials:
         number = stream_seed(self._run.seed, seed, f"comparison/{phase}") % 2**31
         words = ", ".join([arm, *(f"{k.replace('_', '-')} {v}" for k, v in options.items())])
         self._run.say(f"trial {index + 1}: {words}, {'tuning' if phase == 'tune' else f'seed {seed}'}")
+        scored = ("valid", "test") if phase == "seeds" else ("valid",)
+        read = {name.split("/")[0]: None for name in self._also}
+        settings = {**self._settings, "seed": number}
         done = self._run.trial(
-            index, self._stem, overrides, {**self._settings, "seed": number}, checkpoint, test=phase == "seeds"
+            index, self._stem, overrides, settings, checkpoint, tuple(dict.fromkeys((*scored, *read)))
         )
+        also = {name: done.get(name.split("/")[0], {}).get(name.split("/")[1], math.nan) for name in self._also}
         return {
             "arm": arm,
             "phase": phase,
@@ -155,6 +163,7 @@ class Trials:
             "curve": done["curve"],
             "loss": done["loss"],
             "failed": done["failed"],
+            **({"also": also} if also else {}),
         }
 
     def _score(self, metrics: dict[str, Any]) -> float:
@@ -178,6 +187,11 @@ class Trials:
     def scores(self, arm: str) -> list[float]:
         """The test metric of an arm, seed by seed."""
         return [result["test"] for result in self.of(arm)]
+
+    def trained(self, arm: str) -> Any:
+        """The first trial of an arm after tuning, as `deepcanon.load` gives it; None if there is none to load."""
+        places = [i for i, r in enumerate(self.results) if (r["arm"], r["phase"]) == (arm, "seeds") and not r["failed"]]
+        return self._run.finished_trial(places[0]) if places else None
 
     def steps_to(self, result: dict[str, Any], value: float) -> float:
         """The first evaluated step of a trial whose metric on validation is as good as `value`; infinite if none is."""
