@@ -11,6 +11,7 @@ from deepcanon.data.seeds import stream_seed
 from deepcanon.engine.contract import Recipe, modules_of
 from deepcanon.engine.metrics import plain
 from deepcanon.engine.run import Run
+from deepcanon.parts.noise import Noisy
 
 __all__ = ["eval_mode", "evaluate", "is_model", "make", "seed_generators", "splits"]
 
@@ -27,6 +28,8 @@ def make(recipe_class: type[R], config: Any, facts: dict[str, Any], run: Run) ->
     if run.world > 1:
         for top in modules_of(recipe):
             for module in top.modules():
+                if isinstance(module, Noisy):
+                    module.rank, module.world = run.rank, run.world
                 if isinstance(module, DROPOUTS):
                     module.forward = _by_global_row(module, run)  # type: ignore[method-assign, assignment]
     return recipe

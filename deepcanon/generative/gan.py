@@ -46,7 +46,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from deepcanon.parts.batch_norm import BatchNorm2d
+from deepcanon.parts.batch_norm import BatchNorm1d, BatchNorm2d
 
 __all__ = [
     "GAN",
@@ -187,9 +187,9 @@ class ConvGenerator(nn.Module):
         self.noise = noise
         layers: list[nn.Module] = []
         if hidden:
-            layers += [nn.Linear(noise, hidden, bias=False, **made), _ValueNorm(hidden, **made), nn.ReLU()]
+            layers += [nn.Linear(noise, hidden, bias=False, **made), BatchNorm1d(hidden, **made), nn.ReLU()]
         layers.append(nn.Linear(hidden or noise, smallest, bias=False, **made))
-        layers += [_ValueNorm(smallest, **made)] if hidden else []
+        layers += [BatchNorm1d(smallest, **made)] if hidden else []
         layers.append(nn.Unflatten(1, first))
         for i, channels in enumerate(widths):
             last = i == stages - 1
@@ -304,13 +304,6 @@ def adversaries(
         image, width=width, hidden=discriminator_hidden, dropout=dropout, batch_norm=batch_norm
     )
     return GAN(generator, discriminator)
-
-
-class _ValueNorm(BatchNorm2d):
-    """Batch normalisation of every value of a vector by itself."""
-
-    def forward(self, inputs: Float[Tensor, "batch values"]) -> Tensor:
-        return super().forward(inputs[:, :, None, None]).flatten(1)
 
 
 def _mlp(inputs: int, outputs: int, hidden: int, layers: int, activation, device, dtype) -> nn.Sequential:

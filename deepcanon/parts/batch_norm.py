@@ -2,7 +2,7 @@
 
 Paper: Ioffe and Szegedy 2015, "Batch Normalization" (arXiv:1502.03167), algorithm 1 and section 3.2.
 
-m: number of values per channel in the batch of ALL processes (batch times height times width).
+m: number of values per channel in the batch of ALL processes (batch times height times width; of rows, the batch).
 
     mu      = (1/m) sum x                                             (1)
     var     = (1/m) sum (x - mu)^2        biased: normalises          (2)
@@ -11,7 +11,7 @@ m: number of values per channel in the batch of ALL processes (batch times heigh
     running <- (1 - momentum) * running + momentum * batch value, with var * m / (m - 1): unbiased   (5)
 
 In evaluation the running values stand in (1) and (2), so that a row depends on itself only. With one process
-this is torch's own kernel, and the state-dict keys are those of `torch.nn.BatchNorm2d`. With several, the two
+this is torch's own kernel, and the state-dict keys are those of torch's layers of these names. With several, the two
 sums are reduced over processes by a differentiable collective: the gradient passes through the global mean and
 variance. Processes must give batches together; they may differ in size.
 
@@ -22,12 +22,16 @@ variance. Processes must give batches together; they may differ in size.
     True
 """
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-__all__ = ["BatchNorm2d", "batch_norm_global"]
+__all__ = ["BatchNorm", "BatchNorm1d", "BatchNorm2d", "batch_norm_global"]
+
+ONE_VALUE = "batch normalisation needs more than one value per channel in training: give larger batches"
 
 
 class _Sum(torch.autograd.Function):
@@ -68,14 +72,19 @@ def batch_norm_global(
     return outputs.to(inputs.dtype), mean.detach(), variance.detach(), m
 
 
-class BatchNorm2d(nn.Module):
-    """`torch.nn.BatchNorm2d` whose training statistics are those of the global batch.
+class BatchNorm(nn.Module):
+    """Equations (1) to (5) for rows [batch, channels] or images [batch, channels, height, width].
+
+    In training the statistics are those of the global batch, of images over all their pixels.
 
     Args:
-        channels: of the images.
+        channels: features of a row, or channels of an image.
         eps: added to the variance under the root.
         momentum: share of the newest batch in the running statistics.
     """
+
+    shapes: ClassVar[dict[int, str]] = {2: "", 4: ", height, width"}
+    """The axes behind the channels, by the number of all axes."""
 
     running_mean: Tensor
     running_var: Tensor
@@ -92,34 +101,59 @@ class BatchNorm2d(nn.Module):
         self.register_buffer("running_var", torch.ones(channels, device=device, dtype=dtype))
         self.register_buffer("num_batches_tracked", torch.zeros((), dtype=torch.int64, device=device))
 
-    def forward(self, inputs: Float[Tensor, "batch channels height width"]) -> Tensor:
-        """The normalised images, scaled and shifted; by running statistics in eval mode."""
-        if inputs.ndim != 4 or inputs.shape[1] != self.channels:
-            raise ValueError(f"expected [batch, {self.channels}, height, width], got {tuple(inputs.shape)}")
+    def forward(self, inputs: Float[Tensor, "batch channels ..."]) -> Tensor:
+        """The normalised inputs, scaled and shifted; by running statistics in eval mode.
+
+        Raises:
+            ValueError: another shape is expected, or the batch has one value per channel in training.
+        """
+        if inputs.ndim not in self.shapes or inputs.shape[1] != self.channels:
+            expected = " or ".join(f"[batch, {self.channels}{rest}]" for rest in self.shapes.values())
+            raise ValueError(f"expected {expected}, got {tuple(inputs.shape)}")
         training = self.training and not self.frozen
-        if training:
-            self.num_batches_tracked.add_(1)
-        if not training or world_size() == 1:
-            return F.batch_norm(
-                inputs,
-                self.running_mean,
-                self.running_var,
-                self.weight,
-                self.bias,
-                training,
-                self.momentum,
-                self.eps,
-            )
+        if not training:
+            return self._whole(inputs, training)
+        alone = world_size() == 1
+        if alone and inputs.numel() <= self.channels:
+            raise ValueError(ONE_VALUE)
+        self.num_batches_tracked.add_(1)
+        if alone:
+            return self._whole(inputs, training)
         outputs, mean, variance, m = batch_norm_global(inputs, self.weight, self.bias, self.eps)
         if m <= 1:
-            raise ValueError("batch normalisation needs more than one value per channel in training")
+            raise ValueError(ONE_VALUE)
         with torch.no_grad():  # (5)
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * (m / (m - 1)), self.momentum)
         return outputs
 
+    def _whole(self, inputs: Tensor, training: bool) -> Tensor:
+        """torch's kernel, for a batch that no other process shares."""
+        return F.batch_norm(
+            inputs,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            training,
+            self.momentum,
+            self.eps,
+        )
+
     def extra_repr(self) -> str:
         return f"{self.channels}, eps={self.eps}, momentum={self.momentum}"
+
+
+class BatchNorm1d(BatchNorm):
+    """`torch.nn.BatchNorm1d` of rows [batch, channels], whose training statistics are those of the global batch."""
+
+    shapes: ClassVar[dict[int, str]] = {2: ""}
+
+
+class BatchNorm2d(BatchNorm):
+    """`torch.nn.BatchNorm2d` whose training statistics are those of the global batch."""
+
+    shapes: ClassVar[dict[int, str]] = {4: ", height, width"}
 
 
 def world_size() -> int:

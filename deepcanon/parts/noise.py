@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-__all__ = ["normal", "uniform"]
+__all__ = ["Noisy", "normal", "uniform"]
 
 
 def uniform(
@@ -37,3 +37,22 @@ def _drawn(
     where = like.device if generator is None else generator.device
     numbers: Tensor = draw(tuple(shape), generator=generator, dtype=dtype, device=where)
     return numbers if where == like.device else numbers.to(like.device)
+
+
+class Noisy(nn.Module):
+    """A module that draws a number for each value of its input.
+
+    Several processes draw the numbers of the global batch from generators that are seeded alike, and each takes its
+    own rows, so that they compute what one process would.
+
+    Attributes:
+        rank, world: which of how many processes this one is; the engine says so.
+    """
+
+    rank = 0
+    world = 1
+
+    def uniform(self, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Numbers in [0, 1) of float32, one for each value of `like`, on its device."""
+        shape = (len(like) * self.world, *like.shape[1:])
+        return uniform(shape, like, generator, torch.float32)[self.rank :: self.world]
