@@ -34,12 +34,13 @@ from deepcanon.reading import Tokens as Tokens
 from deepcanon.reading import reading_options as reading_options
 
 __all__ = [
-    "GROUPS", "READERS", "Activation", "ActivationName", "Augmentation", "Batches", "ClassLoss", "Columns", "Convex",
-    "Count", "Documents", "Dropout", "Examples", "ImageTraining", "Images", "InitialWeights", "Initialization",
-    "InitializationName", "InputDropout", "Lbfgs", "Loss", "LossName", "MaxNorm", "Mixtures", "NonNegative", "Number",
-    "Optimization", "OptimizerName", "Patches", "Perceptron", "Positive", "Probability", "Range", "Repeats",
-    "Schedule", "ScheduleName", "Sequences", "Share", "Some", "Splits", "Tables", "Text", "Tokens", "Training",
-    "Tuning", "Whole", "group_of", "plain_type", "range_of", "reading_options", "types_of",
+    "GROUPS", "READERS", "Activation", "ActivationName", "Augmentation", "Batches", "ClassLoss", "Columns",
+    "Convex", "Count", "Documents", "Dropout", "DropoutName", "Examples", "HiddenLayerName", "HiddenLayers",
+    "ImageTraining", "Images", "InitialWeights", "Initialization", "InitializationName", "InputDropout", "Lbfgs",
+    "Loss", "LossName", "MaxNorm", "Mixtures", "NonNegative", "NormalizationName", "Number", "Optimization",
+    "OptimizerName", "Patches", "Perceptron", "Positive", "Probability", "Range", "Repeats", "Schedule",
+    "ScheduleName", "Sequences", "Share", "Some", "Splits", "Tables", "Text", "Tokens", "Training", "Tuning",
+    "Whole", "group_of", "plain_type", "range_of", "reading_options", "types_of",
 ]  # fmt: skip
 
 
@@ -65,8 +66,11 @@ GROUPS = {
 
 OptimizerName = Literal["sgd", "adamw", "gradient-descent", "momentum", "nesterov", "adagrad"]
 ScheduleName = Literal["one-cycle", "constant"]
-InitializationName = Literal["he", "glorot", "orthogonal", "small", "zero"]
-ActivationName = Literal["relu", "tanh", "sigmoid"]
+InitializationName = Literal["he", "glorot", "orthogonal", "small", "zero", "lecun"]
+ActivationName = Literal["relu", "tanh", "sigmoid", "leaky-relu", "prelu", "rrelu", "elu", "selu"]
+NormalizationName = Literal["none", "batch"]
+HiddenLayerName = Literal["plain", "maxout", "highway"]
+DropoutName = Literal["standard", "alpha"]
 LossName = Literal["cross-entropy", "squared"]
 
 
@@ -217,13 +221,30 @@ class MaxNorm(Training):
 @dataclass(frozen=True, kw_only=True)
 class Initialization(Training):
     initialization: InitializationName = "he"
-    """Initial weights; small is N(0, 0.01); biases start at 0."""
+    """Initial weights; small is N(0, 0.01), lecun has variance 1 / fan_in; biases start at 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Activation(Training):
     activation: ActivationName = "relu"
     """Activation function of the hidden units."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HiddenLayers(Activation):
+    """What stands in a fully connected hidden layer, besides its activation."""
+
+    layer: HiddenLayerName = "plain"
+    """Hidden layers: plain; maxout, units of several pieces instead of an activation; highway, gates that pass units
+    on wherever a layer is as wide as the one before."""
+    normalization: NormalizationName = "none"
+    """batch: batch normalisation before the activation of plain layers, over the batch of all processes."""
+    pieces: Annotated[int, Range("[2, inf)")] = 2
+    """maxout: linear pieces of each unit."""
+    transform_bias: Number = -2.0
+    """highway: initial bias of the gates that let a layer transform; the deeper, the more negative."""
+    dropout_kind: DropoutName = "standard"
+    """standard sets hidden units to 0; alpha, for selu, keeps their mean and variance."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ weights, which trains two wide layers in a few epochs; the derivative of relu at
     (torch.Size([5, 4]), torch.Size([8, 4]), 0)
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -167,7 +167,10 @@ class MLP(nn.Module):
         hidden: units of each hidden layer; () is a linear classifier.
         dropout: probability of dropping a hidden unit in training.
         input_dropout: probability of dropping an input value in training.
-        activation: class of the hidden units' module.
+        activation: makes the hidden units' module.
+        normalization: from a number of units to a module between a linear map, which has no bias then, and its units.
+        layer: from the sizes before and after it to a whole hidden layer; where it is None, the layer is as said above.
+        dropout_layer: makes the modules that drop, from their probability.
     """
 
     def __init__(
@@ -178,20 +181,26 @@ class MLP(nn.Module):
         hidden: tuple[int, ...] = (800, 800),
         dropout: float = 0.0,
         input_dropout: float = 0.0,
-        activation: type[nn.Module] = nn.ReLU,
+        activation: Callable[[], nn.Module] = nn.ReLU,
+        normalization: Callable[[int], nn.Module] | None = None,
+        layer: Callable[[int, int], nn.Module | None] = lambda before, after: None,
+        dropout_layer: Callable[[float], nn.Module] = Dropout,
         device=None,
         dtype=None,
     ) -> None:
         super().__init__()
-        widths: tuple[int, ...] = (features, *hidden, classes)
-        layers: list[nn.Module] = [Dropout(input_dropout)] if input_dropout else []
-        for before, after in pairwise(widths):
-            linear = nn.Linear(before, after, device=device, dtype=dtype)
-            nn.init.normal_(linear.weight, std=(2 / before) ** 0.5)
-            nn.init.zeros_(linear.bias)
-            layers += [linear, activation(), *([Dropout(dropout)] if dropout else [])]
-        del layers[-2 if dropout else -1 :]
-        self.layers = nn.Sequential(*layers)
+        made = {"device": device, "dtype": dtype}
+        layers: list[nn.Module] = [dropout_layer(input_dropout)] if input_dropout else []
+        for before, after in pairwise((features, *hidden)):
+            whole = layer(before, after)
+            if whole is None:
+                linear = _linear(before, after, bias=normalization is None, **made)
+                normal = [] if normalization is None else [normalization(after)]
+                layers += [linear, *normal, activation()]
+            else:
+                layers.append(whole)
+            layers += [dropout_layer(dropout)] if dropout else []
+        self.layers = nn.Sequential(*layers, _linear((features, *hidden)[-1], classes, **made)).to(**made)
 
     def features(self, inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch hidden"]:
         return self.layers[:-1](inputs)
@@ -199,3 +208,11 @@ class MLP(nn.Module):
     def forward(self, inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch classes"]:
         """Logits for each row."""
         return self.layers(inputs)  # (1)
+
+
+def _linear(before: int, after: int, *, bias: bool = True, device=None, dtype=None) -> nn.Linear:
+    linear = nn.Linear(before, after, bias=bias, device=device, dtype=dtype)
+    nn.init.normal_(linear.weight, std=(2 / before) ** 0.5)
+    if linear.bias is not None:
+        nn.init.zeros_(linear.bias)
+    return linear

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from deepcanon.options import (
-    Activation,
     Batches,
     Examples,
+    HiddenLayers,
     Images,
     Initialization,
     InputDropout,
@@ -47,7 +47,7 @@ class Config(
     Schedule,
     InputDropout,
     MaxNorm,
-    Activation,
+    HiddenLayers,
     Initialization,
     Loss,
 ):
@@ -80,14 +80,17 @@ from deepcanon.engine.shown import filters
 from deepcanon.errors import UsageError
 from deepcanon.foundations.dropout import max_norm_
 from deepcanon.foundations.mlp import (
-    MLP,
     backward_cached,
     cross_entropy_backward,
     cross_entropy_forward,
     forward_cached,
 )
 from deepcanon.parts.flat_perceptron import SLOPES, FlatPerceptron
-from deepcanon.techniques.activations import ACTIVATIONS
+from deepcanon.techniques.hidden_layers import (
+    check_hidden_layers,
+    perceptron,
+    written_out_layers,
+)
 from deepcanon.techniques.initializers import INITIALIZERS
 from deepcanon.techniques.losses import LOSSES
 from deepcanon.techniques.optimizers import optimizer_of, set_rate
@@ -105,9 +108,15 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
 
     @classmethod
     def learn(cls, config, data):
-        known = (config.activation, config.loss) == ("relu", "cross-entropy")
-        if config.backward == "explicit" and not known:
-            raise UsageError("--backward explicit supports only relu units and cross-entropy")
+        check_hidden_layers(config, config.hidden, config.batch)
+        plain = written_out_layers(config)
+        known = (config.activation, config.loss) == ("relu", "cross-entropy") and plain
+        if config.backward == "explicit" and not (known and config.dropout_kind == "standard"):
+            raise UsageError(
+                "--backward explicit supports plain relu layers and cross-entropy only"
+            )
+        if config.backward == "flat" and not plain:
+            raise UsageError("--backward flat supports plain relu, tanh and sigmoid layers only")
         if config.backward == "flat" and (config.dropout or config.input_dropout):
             raise UsageError("--backward flat does not support dropout")
         return input_facts(data, config.standardize)
@@ -115,23 +124,20 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
     def build(self):
         config, facts, run = self.config, self.facts, self.run
         shape, reader = facts["shape"], facts["reader"]
-        self.model = MLP(
-            torch.Size(shape).numel(),
-            len(reader["classes"]),
-            hidden=config.hidden,
-            dropout=config.dropout,
-            input_dropout=config.input_dropout,
-            activation=ACTIVATIONS[config.activation],
-        ).to(run.device)
+        sizes = torch.Size(shape).numel(), len(reader["classes"])
+        given = {name: getattr(config, name) for name in ("hidden", "dropout", "input_dropout")}
+        self.model = perceptron(config, *sizes, **given).to(run.device)
         INITIALIZERS[config.initialization](self.model)
         self.preprocess = input_transform(facts).to(run.device)
         self.classifier = Classifier(run, self.model, self.preprocess, shape, reader)
         self.optimizer = optimizer_of(config, self.model)
         self.rows = Prepared(run, self.preprocess)
-        self.linear = [layer for layer in self.model.layers if isinstance(layer, nn.Linear)]
-        self.flat = FlatPerceptron(self.linear, config.activation)
-        drops = bool(config.dropout or config.input_dropout)
-        self.by_hand = written_out(run, self.flat, config.backward, never=drops)
+        self.linear = [layer for layer in self.model.modules() if isinstance(layer, nn.Linear)]
+        if by_hand := written_out_layers(config):
+            self.flat = FlatPerceptron(self.linear, config.activation)
+            drops = bool(config.dropout or config.input_dropout)
+            by_hand = written_out(run, self.flat, config.backward, never=drops)
+        self.by_hand = by_hand
 
     def plan(self):
         return self.run.steps_of(self.config.epochs, self.config.batch)

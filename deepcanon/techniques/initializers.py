@@ -14,5 +14,6 @@ INITIALIZERS: dict[str, Callable[[nn.Module], nn.Module]] = {
     "orthogonal": lambda module: initialize(module, "orthogonal"),
     "small": lambda module: initialize(module, "small"),
     "zero": lambda module: initialize(module, "zero"),
+    "lecun": lambda module: initialize(module, "he", nonlinearity="linear"),  # variance 1 / fan_in
 }
 """Sets the weights of a module in place; biases begin at 0."""

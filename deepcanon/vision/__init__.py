@@ -1,4 +1,16 @@
 """Vision: networks that see images."""
 
+from .activations import ELU as ELU
+from .activations import LeakyReLU as LeakyReLU
+from .activations import Maxout as Maxout
+from .activations import PReLU as PReLU
+from .activations import RReLU as RReLU
+from .batch_norm import BatchNorm as BatchNorm
+from .batch_norm import batch_norm_backward as batch_norm_backward
+from .batch_norm import batch_norm_forward as batch_norm_forward
 from .convnet import ConvNet as ConvNet
 from .convolution import Convolution as Convolution
+from .highway import Highway as Highway
+from .selu import SELU as SELU
+from .selu import AlphaDropout as AlphaDropout
+from .selu import alpha_dropout as alpha_dropout
