@@ -84,7 +84,7 @@ def groups() -> dict[type, dict[str, str]]:
     """The groups of shared options: of each the fields that are first declared there."""
     found: dict[type, dict[str, str]] = {}
     for group in vars(options).values():
-        if isinstance(group, type) and dataclasses.is_dataclass(group) and group.__module__ == options.__name__:
+        if isinstance(group, type) and hasattr(group, "GROUP"):  # of options, not of types
             inherited = {field.name for base in group.__bases__ if dataclasses.is_dataclass(base)
                          for field in dataclasses.fields(base)}  # fmt: skip
             found[group] = {n: written(kind) for n, kind in types_of(group).items() if n not in inherited}

@@ -1,11 +1,13 @@
 """What there is, read without torch: the list of the recipes, and all that one of them says of itself."""
 
 import sys
+import textwrap
 from pathlib import Path
+from typing import Any
 
 from deepcanon import heads
 from deepcanon.cli.arguments import Parser, json_option
-from deepcanon.cli.output import print_json
+from deepcanon.cli.output import fold, print_json, width
 from deepcanon.options import GROUPS
 from deepcanon.targets import MARKS
 
@@ -24,6 +26,9 @@ def list_command(parser: Parser, arguments: list[str]) -> int:
             rows.append(row)
     if given.json:
         return print_json(rows)
+    if rows and (columns := width()) is not None:
+        _print_short(rows, columns)
+        return 0
     widths = [max((len(row[key]) for row in rows), default=0) for key in ("name", "subject")]
     for row in rows:
         kinds = ", ".join(row["data"])
@@ -31,6 +36,18 @@ def list_command(parser: Parser, arguments: list[str]) -> int:
     if not rows:
         print(f"no recipe has {given.word!r}", file=sys.stderr)
     return 0
+
+
+def _print_short(rows: list[dict[str, Any]], columns: int) -> None:
+    """On a terminal: by subject, a line for each recipe, cut where the terminal ends."""
+    name = max(len(row["name"]) for row in rows)
+    for subject in sorted({row["subject"] for row in rows}):
+        print(subject)
+        for row in (row for row in rows if row["subject"] == subject):
+            summary = textwrap.shorten(row["summary"], max(20, columns - name - 4), placeholder=" ...")
+            print(f"  {row['name']:{name}}  {summary}")
+    print()
+    print(fold("`deepcanon show NAME` tells all of one; `list WORD` shows those with a word (images, text, recurrent)"))
 
 
 def show_command(parser: Parser, arguments: list[str]) -> int:
@@ -47,18 +64,20 @@ def show_command(parser: Parser, arguments: list[str]) -> int:
     if given.source:
         print(heads.system_path(head).read_text(encoding="utf-8"), end="")
         return 0
-    print(f"{head.name} ({head.subject}): {head.doc}")
+    print(fold(f"{head.name} ({head.subject}): {head.doc}"))
     defaults, _ = heads.preset(head, "default")  # what `train NAME` takes: as in its help and in reports
     for group, title in GROUPS.items():
         if some := [option for option in head.options if option.group == group]:
             print(f"\n{title}:")
         for option in some:
-            print(f"  --{option.name.replace('_', '-')} {heads.shown(defaults[option.name])}\n      {option.help}")
+            print(
+                fold(f"  --{option.name.replace('_', '-')} {heads.shown(defaults[option.name])}\n      {option.help}")
+            )
     print("\nmetrics:")
     for name, metric in head.metrics.items():
         more = [metric.unit, {"min": "lower is better", "max": "higher is better", "": ""}[metric.better]]
         more += [f"measured on {metric.split}"] if metric.split else []
-        print(f"  {name}: {'; '.join([metric.sentence, *filter(None, more)])}")
+        print(fold(f"  {name}: {'; '.join([metric.sentence, *filter(None, more)])}", "    "))
     print("\ntargets:")
     rows = heads.record(head.stem).get("verify", {}).get("targets", [])
     for target in head.targets:
@@ -68,7 +87,7 @@ def show_command(parser: Parser, arguments: list[str]) -> int:
         seen = "not measured yet"
         if measured:
             seen = f"measured {measured['value']:.6g} ({measured['verdict']})"
-        print(f"  {run}: {target.condition}; {seen}\n      {MARKS[target.mark].split(':')[0]}: {target.source}")
+        print(fold(f"  {run}: {target.condition}; {seen}\n      {MARKS[target.mark].split(':')[0]}: {target.source}"))
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from deepcanon import heads
 from deepcanon.cli.arguments import Parser, add_field, json_option
-from deepcanon.cli.output import USAGE, print_json
+from deepcanon.cli.output import USAGE, fold, print_json
 from deepcanon.options import reading_options
 from deepcanon.settings import build_config
 
@@ -37,7 +37,7 @@ def data_command(parser: Parser, arguments: list[str]) -> int:
                 [{"name": e.name, "kind": e.kind, "summary": e.summary, "licence": e.licence} for e in rows]
             )
         for e in rows:
-            print(f"{e.name:20} {e.kind:12} {e.summary} ({e.licence})")
+            print(fold(f"{e.name:20} {e.kind:12} {e.summary} ({e.licence})", " " * 34))
         return 0
     from deepcanon.data import published
 
@@ -74,7 +74,7 @@ def _readers_of(parser: Parser, spec: str, rest: list[str], as_json: bool) -> in
     else:
         for kind, report in reports.items():
             print("\n".join(report.lines()))
-            print(f"recipes that read {kind}: {', '.join(readers[kind])}")
+            print(fold(f"recipes that read {kind}: {', '.join(readers[kind])}", "  "))
     return USAGE if all(report.problems for report in reports.values()) else 0
 
 

@@ -187,3 +187,19 @@ def test_the_garbage_collector_is_as_it_was_before():
             assert gc.isenabled() == enabled and gc.get_freeze_count() == frozen
         finally:
             gc.enable()
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("words", [["list"], ["list", "text"], ["show", "gan"], ["data", "list"]])
+def test_on_a_terminal_lines_fit(words, columns, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    _, whole, _ = call(capsys, *words)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    code, out, err = call(capsys, *words)
+    lines = out.splitlines()
+    assert code == 0 and err == ""
+    assert [line for line in lines if len(line) > columns] == [line for line in lines if "http" in line]
+    first = {line.split()[0] for line in whole.splitlines() if line.strip() and not line.startswith(" ")}
+    assert all(word in out for word in first), "a name was lost"
+    if words == ["show", "gan"]:
+        assert out.split() == whole.split() and "\n    deepcanon train gan" in out, "only the line ends differ"
