@@ -26,6 +26,7 @@ from deepcanon.reading import Examples as Examples
 from deepcanon.reading import Images as Images
 from deepcanon.reading import Mixtures as Mixtures
 from deepcanon.reading import Patches as Patches
+from deepcanon.reading import Placed as Placed
 from deepcanon.reading import Sequences as Sequences
 from deepcanon.reading import Splits as Splits
 from deepcanon.reading import Tables as Tables
@@ -38,7 +39,7 @@ __all__ = [
     "Convex", "Count", "Documents", "Dropout", "DropoutName", "Examples", "HiddenLayerName", "HiddenLayers",
     "ImageTraining", "Images", "InitialWeights", "Initialization", "InitializationName", "InputDropout", "Lbfgs",
     "Loss", "LossName", "MaxNorm", "Mixtures", "NonNegative", "NormalizationName", "Number", "Optimization",
-    "OptimizerName", "Patches", "Perceptron", "Positive", "Probability", "Range", "Repeats", "Schedule",
+    "OptimizerName", "Patches", "Perceptron", "Placed", "Positive", "Probability", "Range", "Repeats", "Schedule",
     "ScheduleName", "Sequences", "Share", "Some", "Splits", "Tables", "Text", "Tokens", "Training", "Tuning",
     "Whole", "group_of", "plain_type", "range_of", "reading_options", "types_of",
 ]  # fmt: skip
@@ -196,7 +197,7 @@ class InitialWeights(Training):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageTraining(Images, Examples, Batches, Optimization, Schedule, Augmentation, ClassLoss, InitialWeights):
+class ImageTraining(Placed, Examples, Batches, Optimization, Schedule, Augmentation, ClassLoss, InitialWeights):
     """Everything that a classifier of images is told apart from its own shape."""
 
 

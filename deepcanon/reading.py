@@ -10,8 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from deepcanon.ranges import Count, NonNegative, Range, Share, Whole
 
 __all__ = [
-    "READERS", "Columns", "Documents", "Examples", "Images", "Mixtures", "Patches", "Sequences", "Splits", "Tables",
-    "Text", "Tokens", "reading_options",
+    "READERS", "Columns", "Documents", "Examples", "Images", "Mixtures", "Patches", "Placed", "Sequences", "Splits",
+    "Tables", "Text", "Tokens", "reading_options",
 ]  # fmt: skip
 
 
@@ -47,6 +47,14 @@ class Patches(Images):
     """Images: side of the patches that are cut from them; 0 takes whole images."""
     patches: Count = 20_000
     """Images: number of patches to cut."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed(Images):
+    """Of the generated sets that place pictures on canvases, `rotated-digits` say."""
+
+    base: Literal["letters", "digits", "mnist", "fashion-mnist"] = "letters"
+    """rotated-digits, rts-digits, cluttered-digits, multi-digits: the set whose pictures are placed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +145,7 @@ class Examples(Splits):
 
 
 READERS: dict[str, tuple[type, ...]] = {
-    "images": (Patches, Examples),
+    "images": (Patches, Placed, Examples),
     "tables": (Tables, Mixtures, Examples),
     "text": (Text,),
     "documents": (Documents, Examples),

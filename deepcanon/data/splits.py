@@ -32,6 +32,8 @@ class Split:
     y: Tensor | None = None
     ordered: bool = False
     """Whether batches follow the order of the examples instead of shuffling them in each epoch."""
+    parts: Tensor | None = None
+    """The pictures alone [N, P, C, H, W] of which each one is made, where the source knows them."""
 
     def __len__(self) -> int:
         return len(self.x)
@@ -40,7 +42,8 @@ class Split:
         """The examples with these indices, as one batch."""
         if isinstance(self.x, str):
             raise TypeError("a text has no examples to take: cut the text itself")
-        return Split(self.x.index_select(0, indices), None if self.y is None else self.y.index_select(0, indices))
+        x, *others = (None if t is None else t.index_select(0, indices) for t in (self.x, self.y, self.parts))
+        return Split(x, others[0], parts=others[1])
 
     def fingerprint(self) -> str:
         """The SHA-256 of inputs and targets."""

@@ -116,8 +116,9 @@ def held_on(split: Any, device: torch.device) -> Any:
     """A split with its tensors on the device; itself on the CPU, or where it holds no tensors or does not fit."""
     if device.type == "cpu" or type(split) is not Split or not isinstance(split.x, Tensor):
         return split
-    needed = split.x.nbytes + (0 if split.y is None else split.y.nbytes)
+    y, parts = split.y, split.parts
+    needed = split.x.nbytes + sum(0 if one is None else one.nbytes for one in (y, parts))
     if not fits(needed, device):
         return split
-    y = None if split.y is None else moved(split.y, device)
-    return dataclasses.replace(split, x=moved(split.x, device), y=y)
+    y, parts = (None if one is None else moved(one, device) for one in (y, parts))
+    return dataclasses.replace(split, x=moved(split.x, device), y=y, parts=parts)

@@ -109,16 +109,20 @@ class Run:
 
         Of a split that is drawn every batch holds new examples, from streams of the same names.
         """
+        taken = self.examples(split, size, stream, part)
+        return Batch(self.to(taken.x), self.to(taken.y))
+
+    def examples(self, split: Any, size: int, stream: str = "order", part: int = 0) -> Any:
+        """The rows that `batch` takes as a split, with all that is known of them (`parts`); not moved to the device."""
         if isinstance(split, DrawnSplit):
             first = (stream, part) == ("order", 0)
-            drawn = split.batch(self if first else Substreams(self, f"{stream}/{part}"), size)
-            return Batch(self.to(drawn.x), self.to(drawn.y))
+            return split.batch(self if first else Substreams(self, f"{stream}/{part}"), size)
         rows = self._in_order if split.ordered else self.indices
         here, chosen = self.held(split), rows(len(split), size, stream, part)
         taken = here.take(chosen if here is split else self.to(chosen))
         if not isinstance(split.x, Tensor):  # a streamed split decodes the next batch while this one is learned from
             split.prefetch(rows(len(split), size, stream, part + 1))
-        return Batch(self.to(taken.x), self.to(taken.y))
+        return taken
 
     def indices(self, count: int, size: int, stream: str = "order", part: int = 0) -> Tensor:
         """What `batch` takes, as row numbers below `count`: for a recipe that keeps the rows itself."""

@@ -31,16 +31,18 @@ def _images(name: str, task: Task, seed: int, options: dict[str, Any]) -> Datase
     size, endless = (train.x.shape[2], train.x.shape[3]), isinstance(train, DrawnSplit)
     notes = [f"images: {name}, generated, {size[1]}x{size[0]}{', new ones in each batch' if endless else ''}"]
     record: dict[str, Any] = {"files": []}
-    return image_sets.finish(
+    data = image_sets.finish(
         task.splits, classes, size, train.x.shape[1], seed, options, Problems(), notes, record, [], wanted=(0.0, 0.0)
     )
+    return replace(data, facts={**task.facts, **data.facts})
 
 
 def _in_colour(part: Split) -> Split:
     """Grey pictures with three equal channels."""
 
     def widened(grey: Split) -> Split:
-        return Split(grey.x.expand(-1, 3, -1, -1), grey.y)
+        parts = None if grey.parts is None else grey.parts.expand(-1, -1, 3, -1, -1)
+        return Split(grey.x.expand(-1, 3, -1, -1), grey.y, parts=parts)
 
     whole = widened(part)
     draw = part.draw if isinstance(part, DrawnSplit) else None
@@ -50,7 +52,7 @@ def _in_colour(part: Split) -> Split:
     def draw_in_colour(noise: Noise, size: int) -> Split:
         return widened(draw(noise, size))
 
-    return DrawnSplit(whole.x, whole.y, draw=draw_in_colour)
+    return DrawnSplit(whole.x, whole.y, parts=whole.parts, draw=draw_in_colour)
 
 
 def _tables(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dataset:
