@@ -54,7 +54,7 @@ class Config(Images, Tables, Tuning, Activation, Initialization):
     """Share of the last update that is kept."""
     train_steps: Count = 50_000
     """Steps of each trial."""
-    every: Count = 250
+    every: Count = 125
     """Steps between evaluations of the validation accuracy."""
     threshold: Annotated[float, Range("(0, 1]")] = 0.95
     """Validation accuracy to reach."""
@@ -68,7 +68,7 @@ PRESETS = {
     "smoke": (replace(FEW, threshold=0.3), {"data": "digits"}),
     "default": (SMALL, {"data": "digits"}),
     "paper": (Config(), {"data": "mnist"}),
-    "verify:mnist": (Config(), {"data": "mnist", "threads": 1}),
+    "verify:mnist": (Config(extend=2), {"data": "mnist", "threads": 1}),
 }
 
 import statistics
