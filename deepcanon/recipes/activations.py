@@ -52,7 +52,7 @@ PRESETS = {
     "smoke": (FEW, {"data": "digits"}),
     "default": (Config(hidden=(64, 64), batch=64, seeds=3), {"data": "digits"}),
     "paper": (Config(epochs=40), {"data": "fashion-mnist"}),
-    "verify:fashion-mnist": (Config(), {"data": "fashion-mnist", "threads": 1}),
+    "verify:fashion-mnist": (Config(extend=2), {"data": "fashion-mnist", "threads": 1}),
 }
 
 import torch

@@ -51,16 +51,18 @@ class Config(Images, Tables, Batches, Tuning, Activation):
     """Units of each of them."""
     transform_bias: Number = -4.0
     """Initial bias of the gates: the deeper the network, the more negative."""
-    learning_rates: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3)
+    learning_rates: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1)
     epochs: int = 10
+    batch: int = 256
 
 
-FEW = Config(depth=4, width=8, learning_rates=(0.1,), epochs=1, seeds=2)
+FEW = Config(depth=4, width=8, learning_rates=(0.1,), epochs=1, batch=128, seeds=2)
+SMALL = Config(learning_rates=(0.01, 0.03, 0.1), extend=0, batch=64, seeds=2)
 PRESETS = {
     "smoke": (FEW, {"data": "digits"}),
-    "default": (Config(depth=20, epochs=20, batch=64, seeds=2), {"data": "digits"}),
+    "default": (replace(SMALL, depth=20, epochs=20), {"data": "digits"}),
     "paper": (replace(Config(), depth=100, epochs=100), {"data": "mnist"}),
-    "verify:mnist": (Config(), {"data": "mnist", "threads": 1}),
+    "verify:mnist": (Config(extend=0), {"data": "mnist", "threads": 1}),
 }
 
 import statistics
@@ -113,8 +115,8 @@ class Recipe(Experiment[Config]):
         x = self.run.data[self.run.pictured].x[:SEEN]
         gates = transform_gates(trained.module.layers, trained.preprocess(x))
         means = gates.mean(1)
-        layers = range(2, len(means) + 2)
+        layers = range(len(means))
         one = Line(gates[:, 0].mean(1), layers, "one example", style=":")
-        curve = Plot([Line(means.mean(1), layers, "mean"), one], "layer", "mean of its gates")
-        heat = Heat(means, "unit", "highway layer", unit="mean of the gate")
+        curve = Plot([Line(means.mean(1), layers, "mean"), one], "gated layer", "mean of its gates")
+        heat = Heat(means, "unit", "gated layer", unit="mean of the gate")
         return Panels([heat, curve], columns=2, caption=GATES)

@@ -65,7 +65,7 @@ PRESETS = {
     "smoke": (replace(FEW, measured_width=32), {"data": "digits"}),
     "default": (Config(width=64, epochs=10, batch=32, seeds=2), {"data": "digits"}),
     "paper": (Config(width=256, epochs=30), {"data": "mnist"}),
-    "verify:mnist": (Config(), {"data": "mnist", "threads": 1}),
+    "verify:mnist": (Config(extend=1), {"data": "mnist", "threads": 1}),
 }
 
 import torch
