@@ -137,6 +137,10 @@ class Examples(Splits):
 
     train_examples: Whole = 0
     """Learn from at most this many of the training examples, drawn by the seed; 0 takes all."""
+    per_class: Whole = 0
+    """Learn from at most this many training examples of each class, drawn by the seed; 0 takes all."""
+    classes: tuple[str, ...] = ()
+    """Only the examples of these classes, in every split. Default: all."""
     label_noise: Share = 0.0
     """Share of the training labels that are replaced by another class, drawn by the seed."""
     order: Literal["shuffled", "balanced", "file", "class"] = "shuffled"

@@ -23,7 +23,7 @@ from deepcanon.claims import interval
 from deepcanon.data.seeds import stream_seed
 from deepcanon.engine.contract import Metrics, Recipe
 from deepcanon.engine.figures import Line, Panels, Plot, Text
-from deepcanon.engine.trials import Trials
+from deepcanon.engine.trials import Source, Trials
 from deepcanon.options import Repeats, Tuning, group_of
 
 __all__ = ["Experiment", "LearningCurves", "SizeExperiment"]
@@ -80,6 +80,10 @@ class Experiment(Recipe[E]):
         """Values of options that every arm tries."""
         return {"learning_rate": self.config.learning_rates} if isinstance(self.config, Tuning) else {}
 
+    def sources(self) -> dict[str, Source]:
+        """Runs that arms begin with, trained once for each seed: an arm gives the name as its `init_from`."""
+        return {}
+
     def trial_settings(self) -> dict[str, Any]:
         """Settings of the trained recipe's run, such as {"steps": 500}."""
         return {}
@@ -102,6 +106,9 @@ class Experiment(Recipe[E]):
             better=self.better,
             settings=self.trial_settings(),
             also=self.also,
+            sources={
+                name: source._replace(options={**common, **source.options}) for name, source in self.sources().items()
+            },
         )
 
     def plan(self) -> int:

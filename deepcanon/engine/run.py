@@ -309,9 +309,7 @@ class Run:
         """
         if self._child is None:
             raise UsageError("this run cannot train others")
-        if self.folder is None and self._scratch is None:
-            self._scratch = tempfile.TemporaryDirectory(prefix="deepcanon-")
-        folder = (self.folder or Path(self._scratch.name if self._scratch else "")) / "trials" / str(index)
+        folder = self.trial_folder(index)
         mine = {name: getattr(self.settings, name) for name in ("data", "device", "threads", "precision", "skip_bad")}
         with processes.alone():
             sweep(folder)
@@ -324,6 +322,12 @@ class Run:
             return None
         with processes.alone():
             return self._lend(folder)
+
+    def trial_folder(self, index: int) -> Path:
+        """Where a trial lives."""
+        if self.folder is None and self._scratch is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="deepcanon-")
+        return (self.folder or Path(self._scratch.name if self._scratch else "")) / "trials" / str(index)
 
     def breathe(self) -> None:
         """To be called now and then in an evaluation or figure that may take long: a signal ends it here.

@@ -2,7 +2,8 @@
 
 One step trains one trial, a child run of the recipe in `trials/<i>/`. First every arm tries every combination of the
 tuned options from one seed and keeps the one that is best on validation; then all arms are trained from each seed:
-trial s of every arm has the same initialisation and order of examples. `verdict` gives the paired differences with
+trial s of every arm has the same initialisation and order of examples. Where arms begin with the weights of other runs
+(sources), those are trained before anything else, once for each seed. `verdict` gives the paired differences with
 their intervals, `table` says them in words.
 """
 
@@ -10,7 +11,7 @@ import itertools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,12 +22,20 @@ from deepcanon.engine.figures import Dots, Line, Panels, Plot, Text
 from deepcanon.engine.run import Run
 from deepcanon.targets import difference_suffix
 
-__all__ = ["Trials"]
+__all__ = ["Source", "Trials"]
 
 RATE = "learning_rate"
 
 Trial = tuple[str, str, int, dict[str, Any] | None]
-"""Phase, arm, seed, and the options that are tried; None for the best ones."""
+"""Phase, arm (or source), seed, and the options that are tried; None for the best ones."""
+
+
+class Source(NamedTuple):
+    """A run that arms begin with: options of the trained recipe, and settings of its run (other data, more steps)."""
+
+    options: dict[str, Any]
+    settings: dict[str, Any] = {}  # noqa: RUF012 (never changed)
+
 
 VERDICT = (
     "Mean test score of each arm with its seeds, and the paired differences: a difference is shown if its interval "
@@ -55,12 +64,13 @@ class Trials:
         better: "min" or "max".
         settings: of the child's run, such as {"steps": 500}; data, threads and precision are those of `run`.
         also: further metrics to keep of every trial, with their splits ("train/nll").
+        sources: runs that arms begin with, by name: an arm whose `init_from` is that name is given the run's folder.
 
     Attributes:
-        results: one dict for each finished trial: arm, phase ("tune" or "seeds"), seed, options, valid and test (the
-            metric at the scored weights; test None while tuning), curve ([[step, metric on validation], ...]), loss
-            ([[step, training loss], ...]), failed (why, or None; the metric is then infinitely bad) and, if asked for,
-            also (the further metrics by name; NaN in a trial that failed).
+        results: one dict for each finished trial: arm, phase ("source", "tune" or "seeds"), seed, options, valid and
+            test (the metric at the scored weights; test None while tuning), curve ([[step, metric on validation], ..]),
+            loss ([[step, training loss], ...]), failed (why, or None; the metric is then infinitely bad) and, if asked
+            for, also (the further metrics by name; NaN in a trial that failed).
     """
 
     def __init__(
@@ -76,6 +86,7 @@ class Trials:
         better: str = "min",
         settings: dict[str, Any] | None = None,
         also: Sequence[str] = (),
+        sources: Mapping[str, Source] | None = None,
     ) -> None:
         if better not in ("min", "max"):
             raise ValueError(f'better is "min" or "max", not {better!r}')
@@ -91,6 +102,8 @@ class Trials:
         # With one combination there is nothing to choose.
         choices = self._grid if seeds and len(self._grid) > 1 else []
         self._extend = extend if choices and RATE in names else 0
+        self._sources = dict(sources or {})
+        self._sourcing: list[Trial] = [("source", name, seed, {}) for seed in range(seeds) for name in self._sources]
         self._searching: list[Trial] = [("tune", arm, 0, options) for options in choices for arm in arms]
         self._scoring: list[Trial] = [("seeds", arm, seed, None) for seed in range(seeds) for arm in arms]
         self.results: list[dict[str, Any]] = []
@@ -99,7 +112,8 @@ class Trials:
     def trials(self) -> int:
         """Steps of the recipe at most: trials divided by processes, with all that may lie beyond the edges."""
         beyond = [len(self._arms)] * self._extend
-        return sum(math.ceil(count / self._run.world) for count in (len(self._searching), *beyond, len(self._scoring)))
+        phases = (len(self._sourcing), len(self._searching), *beyond, len(self._scoring))
+        return sum(math.ceil(count / self._run.world) for count in phases)
 
     def state_dict(self) -> dict[str, Any]:
         return {"results": self.results}
@@ -119,10 +133,12 @@ class Trials:
         return {"trials": torch.tensor(float(len(self.results))), "failed": torch.tensor(float(failed))}
 
     def _ready(self) -> list[Trial]:
-        """Trials that wait for no result: the rest of the grid, then rates beyond the edges, then seeds."""
+        """Trials that wait for no result: sources, the rest of the grid, rates beyond the edges, seeds, in turn."""
         done = len(self.results)
-        if done < len(self._searching):
-            return self._searching[done:]
+        for phase in (self._sourcing, self._searching):
+            if done < len(phase):
+                return phase[done:]
+            done -= len(phase)
         scored = sum(result["phase"] == "seeds" for result in self.results)
         beyond: list[Trial] = (
             [] if scored else [("tune", arm, 0, options) for arm in self._arms for options in self._beyond(arm)]
@@ -141,14 +157,18 @@ class Trials:
 
     def _train(self, index: int, phase: str, arm: str, seed: int, tried: dict[str, Any] | None) -> dict[str, Any]:
         options = self.chosen(arm) if tried is None else tried
-        overrides = {**self._arms[arm], **options}
+        source = self._sources.get(arm) if phase == "source" else None
+        overrides = {**(source.options if source else self._arms[arm]), **options}
         checkpoint = overrides.pop("checkpoint", "last")
+        if (name := overrides.get("init_from")) in self._sources:
+            place = self._sourcing.index(("source", name, seed, {}))
+            overrides["init_from"] = str(self._run.trial_folder(place))
         number = stream_seed(self._run.seed, seed, f"comparison/{phase}") % 2**31
         words = ", ".join([arm, *(f"{k.replace('_', '-')} {v}" for k, v in options.items())])
         self._run.say(f"trial {index + 1}: {words}, {'tuning' if phase == 'tune' else f'seed {seed}'}")
         scored = ("valid", "test") if phase == "seeds" else ("valid",)
         read = {name.split("/")[0]: None for name in self._also}
-        settings = {**self._settings, "seed": number}
+        settings = {**self._settings, **(source.settings if source else {}), "seed": number}
         done = self._run.trial(
             index, self._stem, overrides, settings, checkpoint, tuple(dict.fromkeys((*scored, *read)))
         )
@@ -263,7 +283,7 @@ class Trials:
             return {}
         lines = [line for place, arm in enumerate(self._arms) for line in self._curve(arm, place)]
         panels = [Plot(lines, "step of a trial", f"{self._metric} on validation")]
-        seen = [*self._grid, *(r["options"] for r in self.results)]
+        seen = [*self._grid, *(r["options"] for r in self.results if r["phase"] != "source")]
         tried = {name: list(dict.fromkeys(options[name] for options in seen)) for name in self._grid[0]}
         panels += [self._tuning(name, values) for name, values in tried.items() if len(values) > 1][:1]
         shown: dict[str, Any] = {"verdict": Text(self.table(), VERDICT)}

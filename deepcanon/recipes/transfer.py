@@ -1,0 +1,152 @@
+"""How well the layers of a network transfer: copied and frozen, trained further, or not copied.
+
+Task: half of the classes (A) train a convolutional network; of the other half (B) there are few
+labelled examples. The first n layers of the network of A are copied into one for B and stay frozen
+(AnB) or are trained further (AnB+); as a control, those of a network of B's own few examples are
+(BnB, BnB+). With --source-data the network of A is trained on another set. Metric: test error on B,
+and what random weights lose against copied ones, with intervals over seeds. Protocol: Yosinski et
+al. 2014 (arXiv:1411.1792), who find on ImageNet that AnB+ stays ahead even after long training.
+
+    deepcanon train transfer --data fashion-mnist
+"""
+
+from dataclasses import dataclass, replace
+
+from deepcanon.options import Batches, Count, Examples, Images, Positive, Tuning
+from deepcanon.targets import target, trial_metrics
+
+SYSTEM = "vision.convnet"
+DATA = ("images",)
+ARMS = ("scratch", "A*B", "B*B", "A*Bplus", "B*Bplus")
+METRICS = trial_metrics("test error", "share", "min", *ARMS)
+FIRST = "error of random weights minus that of copied ones"
+TARGETS = (
+    target("fashion-mnist", "test/difference_A1Bplus >= 0.03", "P", f"one layer; {FIRST}"),
+    target("fashion-mnist", "test/difference_A2Bplus >= 0.03", "P", f"two layers; {FIRST}"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Images, Examples, Batches, Tuning):
+    source_data: str = ""
+    """Data of the network that is copied. Default: half of the classes of the data themselves."""
+    source_classes: tuple[str, ...] = ()
+    """Classes of A. Default: half of them, drawn by the seed."""
+    source_epochs: Count = 4
+    """Passes over the examples of A."""
+    source_rate: Positive = 0.003
+    """Learning rate of the networks that are copied."""
+    layers: tuple[Count, ...] = (1, 2, 3, 4)
+    """Numbers of first layers to copy; the last layer, that of the classes, is always new."""
+    filters: tuple[Count, ...] = (16, 32, 64)
+    """Filters of each convolution; they are the first layers, and the hidden layer follows."""
+    hidden: Count = 64
+    """Units of the hidden layer."""
+    copied_rate: Positive = 0.3
+    """Learning rate of copied layers that are trained further, as a share of that of new ones."""
+    train_examples: int = 500
+    seeds: int = 5
+    epochs: int = 40
+    batch: int = 50
+    learning_rates: tuple[float, ...] = (0.001, 0.003, 0.01)
+
+
+FEW = Config(train_examples=40, epochs=1, source_epochs=1, layers=(1,), seeds=2)
+TINY = replace(FEW, learning_rates=(0.003,), filters=(4, 4), hidden=8, batch=10)
+TWENTY = Config(source_data="fashion-mnist", train_examples=0, per_class=20)
+PRESETS = {
+    "smoke": (TINY, {"data": "digits"}),
+    "default": (Config(train_examples=100, layers=(1, 3), source_epochs=1), {"data": "letters"}),
+    "paper": (Config(train_examples=0, epochs=20), {"data": "fashion-mnist"}),
+    "verify:fashion-mnist": (Config(), {"data": "fashion-mnist", "threads": 1}),
+    "verify:fashion-to-mnist": (TWENTY, {"data": "mnist", "threads": 1}),
+}
+
+import torch
+
+from deepcanon.engine import Experiment, require_classes
+from deepcanon.engine.figures import Line, Plot
+from deepcanon.engine.trials import Source
+from deepcanon.errors import UsageError
+
+CURVES = (
+    "Test error on B by the number of copied layers: below the line of random weights, copying "
+    "helps; frozen layers that are too special for A rise above it."
+)
+
+
+class Recipe(Experiment[Config]):
+    trains = "convnet"
+    shares = ("filters", "hidden", "batch")
+    wants = "classes"
+
+    @classmethod
+    def learn(cls, config, data):
+        names = require_classes(data)
+        if max(config.layers) > len(config.filters) + 1:
+            raise UsageError(
+                f"--layers {max(config.layers)}: the network has {len(config.filters) + 1} to copy"
+            )
+        if config.source_data:
+            return {"a": [], "b": names}
+        if len(names) < 4:
+            raise UsageError(f"{len(names)} classes are too few to halve: give --source-data")
+        order = torch.randperm(len(names), generator=torch.Generator().manual_seed(config.seeds))
+        drawn = [names[place] for place in order[: len(names) // 2].sort().values]
+        a = list(config.source_classes) or drawn
+        b = [name for name in names if name not in a]
+        if len(a) + len(b) != len(names) or len(b) < 2:
+            raise UsageError(
+                f"--source-classes must leave two of {', '.join(names)} and name no others"
+            )
+        return {"a": a, "b": b}
+
+    @property
+    def common(self):
+        config = self.config
+        return {
+            "batch_norm": True,
+            "dropout": 0.0,
+            "classes": tuple(self.facts["b"]),
+            "epochs": config.epochs,
+        }
+
+    def sources(self):
+        config = self.config
+        trained = {**self.common, "learning_rate": config.source_rate}
+        whole = {"train_examples": 0, "per_class": 0, "epochs": config.source_epochs}
+        a = {**trained, **whole, "batch": 128, "classes": tuple(self.facts["a"])}
+        settings = {"data": config.source_data} if config.source_data else {}
+        return {"A": Source(a, settings), **({} if config.source_data else {"B": Source(trained)})}
+
+    def arms(self):
+        config, found = self.config, {"scratch": self.common}
+        layers = range(len(config.filters))
+        words = [*((f"convolutions.{i}", f"normalisations.{i}") for i in layers), ("hidden",)]
+        for count in config.layers:
+            copied = {"copy": tuple(word for layer in words[:count] for word in layer)}
+            for name in self.sources():
+                begun = {**self.common, **copied, "init_from": name}
+                found[f"{name}{count}B"] = {**begun, "freeze": ("all",)}
+                found[f"{name}{count}Bplus"] = {**begun, "copied_rate": config.copied_rate}
+        return found
+
+    def figures(self):
+        return {**super().figures(), **self.curves()}
+
+    def curves(self):
+        found, config = self.comparison.verdict(), self.config
+        if "scratch" not in found:
+            return {}
+        counts = sorted(config.layers)
+        lines = [
+            Line([found["scratch"]] * len(counts), counts, "random weights", style="--", colour=-1)
+        ]
+        for name in self.sources():
+            for end, words in (("", "frozen"), ("plus", "trained further")):
+                values = [found.get(f"{name}{count}B{end}") for count in counts]
+                if None not in values:
+                    lines.append(Line(values, counts, f"layers of {name}, {words}", style=".-"))
+        return {
+            "layers": Plot(lines, "copied layers", "test error on B", ticks=counts, caption=CURVES)
+        }
