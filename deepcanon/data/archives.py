@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import lzma
 import os
 import re
 import tarfile
@@ -12,7 +13,7 @@ from typing import BinaryIO
 
 from .errors import DataError, Problem
 
-__all__ = ["MAX_BYTES", "MAX_MEMBERS", "member_names", "read_bytes", "read_member", "read_members"]
+__all__ = ["MAX_BYTES", "MAX_MEMBERS", "member_names", "pictures", "read_bytes", "read_member", "read_members"]
 
 MAX_BYTES = 8 << 30
 """No file or member is read beyond this many bytes."""
@@ -147,6 +148,26 @@ def read_members(path: Path, pattern: str, limit: int | None = None) -> dict[str
     if not found:
         raise _problem(path, "", f"has no member {pattern}", "download it again")
     return found
+
+
+def pictures(path: Path, folder: str, largest: int) -> list[tuple[str, bytes]]:
+    """Names and bytes of the JPEG files in a folder of a tar archive (gzip, xz or plain), sorted by name.
+
+    Args:
+        largest: bytes of a file; a larger one is left out.
+    """
+    found = {}
+    try:
+        with tarfile.open(path, "r|*") as archive:
+            for number, member in enumerate(archive):
+                if number >= MAX_MEMBERS:
+                    break
+                inside = member.isreg() and member.name.startswith(folder) and member.name.endswith(".jpg")
+                if inside and member.size <= largest and (stream := archive.extractfile(member)) is not None:
+                    found[member.name] = stream.read()
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError) as error:
+        raise _problem(path, "", f"cannot be read ({error})", "download it again") from None
+    return sorted(found.items())
 
 
 def _tar_member(path: Path, name: str, limit: int) -> bytes:

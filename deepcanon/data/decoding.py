@@ -84,7 +84,7 @@ def heads_of(
 
     paths, found = list(states), []  # type: tuple[list[Path], list[Head | str]]
     try:
-        if len(paths) < MANY or not _wanted(options):
+        if len(paths) < MANY or not wanted(options):
             raise cache.NotKept
         key = cache.key_of("heads", pixels.DECODER, [*states.values()])
         store, made = cache.kept(key, len(paths), (len(Head._fields),), np.int32, make, _say)
@@ -107,7 +107,7 @@ def heads_of(
     return heads
 
 
-def _wanted(options: dict[str, Any] | None) -> bool:
+def wanted(options: dict[str, Any] | None) -> bool:
     return (options or {}).get("cache", "auto") != "off"
 
 
@@ -213,7 +213,7 @@ def _keep(found: Pictures, states: list[State], paths: list[Path], options: dict
 
     again = "; read batch by batch" if found.streamed else ""
     try:
-        if not _wanted(options):
+        if not wanted(options):
             raise cache.NotKept("--cache off")
         key = cache.key_of("pixels", pixels.DECODER, found.size, found.channels, found.levels, states)
         found.store, made = cache.kept(key, len(paths), shape, np.uint8, make, _say)

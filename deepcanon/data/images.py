@@ -74,6 +74,10 @@ def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) 
         from .photographs import bsds500
 
         return bsds500(seed, options)
+    if name == "cifar10-jpeg":
+        from .cifar import cifar10_jpeg
+
+        return cifar10_jpeg(seed, options)
     valid, _ = shares(options)
     paths = published.get(name)
     arrays, files = Arrays(), list(paths.values())

@@ -1,8 +1,5 @@
 """The 200 training photographs of BSDS500 from their archive, for patches of natural images."""
 
-import gzip
-import tarfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +26,7 @@ def bsds500(seed: int, options: dict[str, Any] | None = None) -> Dataset:
     size, channels = size or SIDE, channels or 3
     path = published.get("bsds500")["bsds500-train.tar.gz"]
     images = []
-    for name, content in _photographs(path):
+    for name, content in archives.pictures(path, FOLDER, LARGEST):
         try:
             images.append(pixels.decode(content, (size, size), channels))
         except pixels.BadImage as error:
@@ -44,21 +41,3 @@ def bsds500(seed: int, options: dict[str, Any] | None = None) -> Dataset:
     record = {"files": [path.name]}
     examples = [f"a photograph of {path.name}"] * 3
     return finish(splits, (), (size, size), channels, seed, options, Problems(), notes, record, examples)
-
-
-def _photographs(path: Path) -> list[tuple[str, bytes]]:
-    """Names and bytes of the JPEG files, by name."""
-    found = {}
-    try:
-        with gzip.open(path, "rb") as unpacked, tarfile.open(fileobj=unpacked, mode="r|") as archive:
-            for number, member in enumerate(archive):
-                if number >= archives.MAX_MEMBERS:
-                    break
-                inside = member.isreg() and member.name.startswith(FOLDER) and member.name.endswith(".jpg")
-                if inside and member.size <= LARGEST and (stream := archive.extractfile(member)) is not None:
-                    found[member.name] = stream.read()
-    except (OSError, EOFError, tarfile.TarError) as error:
-        raise DataError(
-            Problem(str(path), "", f"cannot be read ({error})", "download it again", skippable=False)
-        ) from None
-    return sorted(found.items())

@@ -20,9 +20,11 @@ DATA = ("images",)
 ARMS = ("scratch", "A*B", "B*B", "A*Bplus", "B*Bplus")
 METRICS = trial_metrics("test error", "share", "min", *ARMS)
 FIRST = "error of random weights minus that of copied ones"
+NATURAL = "cifar10-to-fashion-mnist"
 TARGETS = (
     target("fashion-mnist", "test/difference_A1Bplus >= 0.03", "P", f"one layer; {FIRST}"),
     target("fashion-mnist", "test/difference_A2Bplus >= 0.03", "P", f"two layers; {FIRST}"),
+    target(NATURAL, "test/difference_A2Bplus >= 0.03", "P", f"20 examples a class; {FIRST}"),
 )
 
 
@@ -48,18 +50,23 @@ class Config(Images, Examples, Batches, Tuning):
     seeds: int = 5
     epochs: int = 40
     batch: int = 50
+    batch_norm: bool = False
+    """Batch normalisation in all networks; a frozen layer keeps the statistics of A."""
     learning_rates: tuple[float, ...] = (0.001, 0.003, 0.01)
 
 
 FEW = Config(train_examples=40, epochs=1, source_epochs=1, layers=(1,), seeds=2)
-TINY = replace(FEW, learning_rates=(0.003,), filters=(4, 4), hidden=8, batch=10)
-TWENTY = Config(source_data="fashion-mnist", train_examples=0, per_class=20)
+TINY = replace(FEW, learning_rates=(0.003,), filters=(4, 4), hidden=8, batch=10, batch_norm=True)
+SMALL = {"layers": (1, 3), "source_epochs": 1}
+TWENTY = Config(
+    source_data="cifar10-jpeg", size=28, channels=1, train_examples=0, per_class=20, epochs=60
+)
 PRESETS = {
     "smoke": (TINY, {"data": "digits"}),
-    "default": (Config(train_examples=100, layers=(1, 3), source_epochs=1), {"data": "letters"}),
+    "default": (Config(train_examples=100), {"data": "letters", "options": SMALL}),
     "paper": (Config(train_examples=0, epochs=20), {"data": "fashion-mnist"}),
     "verify:fashion-mnist": (Config(), {"data": "fashion-mnist", "threads": 1}),
-    "verify:fashion-to-mnist": (TWENTY, {"data": "mnist", "threads": 1}),
+    f"verify:{NATURAL}": (TWENTY, {"data": "fashion-mnist", "threads": 1}),
 }
 
 import torch
@@ -77,7 +84,7 @@ CURVES = (
 
 class Recipe(Experiment[Config]):
     trains = "convnet"
-    shares = ("filters", "hidden", "batch")
+    shares = ("filters", "hidden", "batch", "batch_norm")
     wants = "classes"
 
     @classmethod
@@ -121,8 +128,9 @@ class Recipe(Experiment[Config]):
 
     def arms(self):
         config, found = self.config, {"scratch": self.common}
-        layers = range(len(config.filters))
-        words = [*((f"convolutions.{i}", f"normalisations.{i}") for i in layers), ("hidden",)]
+        kinds = ("convolutions", "normalisations")[: 1 + config.batch_norm]
+        words = [tuple(f"{kind}.{i}" for kind in kinds) for i in range(len(config.filters))]
+        words.append(("hidden",))
         for count in config.layers:
             copied = {"copy": tuple(word for layer in words[:count] for word in layer)}
             for name in self.sources():

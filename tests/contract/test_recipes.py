@@ -185,11 +185,11 @@ def test_two_processes_equal_one(tmp_path):
 
 
 def own_images(folder):
-    """Two classes of small pictures, of several sizes and formats."""
+    """Four classes of small pictures, of several sizes and formats."""
     random = np.random.default_rng(0)
-    for name, level in (("dark", 40), ("light", 200)):
+    for name, level in (("black", 40), ("dark", 90), ("light", 150), ("white", 210)):
         (folder / name).mkdir(parents=True)
-        for index in range(40):
+        for index in range(20):
             shape = (12 + index % 3, 14, 3) if index % 2 else (16, 12 + index % 2)
             pixels = random.integers(level - 30, level + 30, shape).astype(np.uint8)
             Image.fromarray(pixels).save(folder / name / f"{index}.{'png' if index % 3 else 'webp'}", lossless=True)

@@ -11,7 +11,7 @@ from deepcanon.errors import UsageError
 
 SMALL = {
     "data": "digits", "filters": (4, 5), "hidden": 6, "layers": (1, 3), "seeds": 2, "train_examples": 60, "batch": 10,
-    "epochs": 1, "source_epochs": 1, "learning_rates": (0.003,), "quiet": True,
+    "epochs": 1, "source_epochs": 1, "learning_rates": (0.003,), "batch_norm": True, "quiet": True,
 }  # fmt: skip
 
 
