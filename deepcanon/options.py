@@ -66,7 +66,7 @@ GROUPS = {
 # Training
 
 OptimizerName = Literal["sgd", "adamw", "gradient-descent", "momentum", "nesterov", "adagrad"]
-ScheduleName = Literal["one-cycle", "constant"]
+ScheduleName = Literal["one-cycle", "steps", "constant"]
 InitializationName = Literal["he", "glorot", "orthogonal", "small", "zero", "lecun"]
 ActivationName = Literal["relu", "tanh", "sigmoid", "leaky-relu", "prelu", "rrelu", "elu", "selu"]
 NormalizationName = Literal["none", "batch"]
@@ -137,9 +137,11 @@ class Optimization(Training):
 @dataclass(frozen=True, kw_only=True)
 class Schedule(Training):
     schedule: ScheduleName = "one-cycle"
-    """A linear rise and half a cosine down to 0, or a constant rate."""
+    """A linear rise and half a cosine down to 0; a tenth of the rate after each of `drops`; or a constant rate."""
     warmup: Share = 0.1
     """one-cycle: share of the steps over which the rate rises to its peak."""
+    drops: tuple[Annotated[float, Range("(0, 1]")], ...] = (0.5, 0.75)
+    """steps: shares of all steps after which the rate falls to a tenth."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -109,6 +109,8 @@ class Start:
         mine, theirs = model.state_dict(), known["shapes"]
         new = () if known["same_classes"] else tuple(heads)
         wanted = [name for name in mine if not _below(name, new) and (not options.copy or _below(name, options.copy))]
+        # Files older than the count of batches lack it; nothing depends on it.
+        wanted = [name for name in wanted if name in theirs or not name.endswith(".num_batches_tracked")]
         for word in options.copy:
             if not any(_below(name, (word,)) for name in mine):
                 raise UsageError(f"--copy {word}: the model has no such layer, only {_layers(mine)}")

@@ -281,7 +281,7 @@ class Trials:
         """Validation curves of the arms (mean and range over seeds), what tuning saw, and the verdict as text."""
         if not self.results:
             return {}
-        lines = [line for place, arm in enumerate(self._arms) for line in self._curve(arm, place)]
+        lines = [line for place, arm in enumerate(self._arms) for line in self.course(arm, place)]
         panels = [Plot(lines, "step of a trial", f"{self._metric} on validation")]
         seen = [*self._grid, *(r["options"] for r in self.results if r["phase"] != "source")]
         tried = {name: list(dict.fromkeys(options[name] for options in seen)) for name in self._grid[0]}
@@ -312,9 +312,17 @@ class Trials:
             lines.append(Line([means[place]], [place], "best on validation", style="*", colour=3))
         return Plot(lines, x, y, ticks={name: place for place, name in enumerate(names.values())}, caption=OVER)
 
-    def _curve(self, arm: str, place: int) -> list[Line]:
-        """At the steps that all trials of the arm have in common; none before its first trial."""
-        curves = [dict(map(tuple, r["curve"])) for r in self.of(arm) or self.of(arm, "tune") if r["curve"]]
+    def last_losses(self, arm: str, rows: int) -> list[float]:
+        """Means of the last logged training losses of an arm, seed by seed; infinite where nothing was logged."""
+        each = ([loss for _, loss in result["loss"][-rows:]] for result in self.of(arm))
+        return [statistics.fmean(losses) if losses else math.inf for losses in each]
+
+    def course(self, arm: str, place: int, of: str = "curve") -> list[Line]:
+        """The metric on validation ("curve") or the training loss ("loss") of an arm: mean and range over its trials.
+
+        At the steps that all trials of the arm have in common; no line before its first trial.
+        """
+        curves = [dict(map(tuple, r[of])) for r in self.of(arm) or self.of(arm, "tune") if r[of]]
         steps = sorted(set.intersection(*(set(curve) for curve in curves))) if curves else []
         if not steps:
             return []

@@ -101,6 +101,11 @@ class BatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels, device=device, dtype=dtype))
         self.register_buffer("num_batches_tracked", torch.zeros((), dtype=torch.int64, device=device))
 
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        # Files older than the count lack it; torch's layer accepts them too.
+        state_dict.setdefault(f"{prefix}num_batches_tracked", self.num_batches_tracked)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
     def forward(self, inputs: Float[Tensor, "batch channels ..."]) -> Tensor:
         """The normalised inputs, scaled and shifted; by running statistics in eval mode.
 

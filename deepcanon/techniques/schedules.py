@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from deepcanon.foundations.learning_rate_decay import step_decay
 from deepcanon.options import Schedule
 from deepcanon.parts.schedules import one_cycle
 
@@ -9,6 +10,7 @@ __all__ = ["SCHEDULES", "scheduled"]
 
 SCHEDULES: dict[str, Callable[[int, int, Schedule], float]] = {
     "one-cycle": lambda step, steps, options: one_cycle(step, steps, options.warmup),
+    "steps": lambda step, steps, options: step_decay(step, steps, drops=options.drops),
     "constant": lambda step, steps, options: 1.0,
 }
 

@@ -11,6 +11,9 @@ from .batch_norm import batch_norm_forward as batch_norm_forward
 from .convnet import ConvNet as ConvNet
 from .convolution import Convolution as Convolution
 from .highway import Highway as Highway
+from .resnet import ResidualBlock as ResidualBlock
+from .resnet import ResNet as ResNet
+from .resnet import zero_padded as zero_padded
 from .selu import SELU as SELU
 from .selu import AlphaDropout as AlphaDropout
 from .selu import alpha_dropout as alpha_dropout
