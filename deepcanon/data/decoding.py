@@ -24,7 +24,7 @@ MEMORY_LIMIT = 1 << 30
 """Pictures that need more bytes than this are read batch by batch."""
 WORTH, OPENING = 10**8, 10_000
 """Pixels of all files, with so many for the opening of each, from which decoded pictures are kept: a second or two."""
-MANY = 5_000
+MANY = 1_000
 """Files from which their headers are kept."""
 BLOCK = 512
 
