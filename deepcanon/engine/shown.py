@@ -11,6 +11,7 @@ from deepcanon.engine.figures import Bars, Heat, Histogram, Line, Panels, Plot, 
 from deepcanon.parts.tiles import side_by_side, signed_tiles
 
 __all__ = [
+    "class_maps",
     "class_means",
     "columns",
     "curves",
@@ -39,6 +40,10 @@ RECONSTRUCTIONS = "Inputs and their reconstructions: good ones keep the shape an
 SAMPLES = "Samples drawn by the model: good ones look like the training data and differ from each other."
 EMBEDDING = (
     "Neighbours in the data lie together on the map: classes should form clumps; distances between clumps say little."
+)
+CLASS_MAPS = (
+    "Pictures, and below each the maps whose means are the logits of the classes: white where a class is seen; in a good "
+    "network one map is bright, on the object."
 )
 GREY = "Grey is 0; the largest weight of a tile is white if it is positive, black if it is negative."
 TOGETHER = "Grey is 0; the largest weight of all is white if it is positive, black if it is negative."
@@ -143,6 +148,23 @@ def free_energies(energies: Mapping[str, Any]) -> Histogram:
 def class_means(images: Any, names: Sequence[str]) -> Tiles:
     """The mean picture of each class."""
     return samples(images, "The mean picture of each class, which is all that the model knows about it.", names)
+
+
+def class_maps(images: Tensor, maps: Tensor, names: Sequence[str], most: int = 12) -> Tiles:
+    """Images [N, C, H, W] of bytes and their maps [N, K, h, w] of all classes, enlarged to the images' size.
+
+    Args:
+        names: of the K classes.
+        most: classes that are shown: those with the brightest maps, in their order.
+    """
+    bright = maps.mean((2, 3)).amax(0).topk(min(most, len(names))).indices.sort().values.tolist()
+    shown = maps[:, bright].float().cpu().clamp_min(0)
+    pixels = (255 * shown / shown.amax().clamp_min(1e-12)).round()
+    pixels = torch.nn.functional.interpolate(pixels, size=tuple(images.shape[2:])).to(torch.uint8)
+    stack = [images, *(pixels[:, place, None].expand_as(images) for place in range(len(bright)))]
+    tiles = torch.stack(stack, 1).flatten(0, 1)
+    versions = ["picture", *(names[place] for place in bright)]
+    return Tiles(tiles.numpy(), versions=versions, scale="Black is 0, white the largest value.", caption=CLASS_MAPS)
 
 
 def embedding(points: Any, axes: tuple[str, str], labels: Any, reader: Mapping[str, Any]) -> Scatter:

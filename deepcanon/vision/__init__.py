@@ -17,3 +17,5 @@ from .resnet import zero_padded as zero_padded
 from .selu import SELU as SELU
 from .selu import AlphaDropout as AlphaDropout
 from .selu import alpha_dropout as alpha_dropout
+from .network_in_network import MlpConv as MlpConv
+from .network_in_network import NetworkInNetwork as NetworkInNetwork
