@@ -42,8 +42,8 @@ EMBEDDING = (
     "Neighbours in the data lie together on the map: classes should form clumps; distances between clumps say little."
 )
 CLASS_MAPS = (
-    "Pictures, and below each the maps whose means are the logits of the classes: white where a class is seen; in a good "
-    "network one map is bright, on the object."
+    "Pictures, and below each the maps whose means are the logits of the classes: white where a class is seen; a good "
+    "network has one bright map for each picture, where the object is."
 )
 GREY = "Grey is 0; the largest weight of a tile is white if it is positive, black if it is negative."
 TOGETHER = "Grey is 0; the largest weight of all is white if it is positive, black if it is negative."

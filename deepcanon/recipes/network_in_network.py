@@ -24,7 +24,7 @@ TARGETS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Config(ImageTraining, Dropout):
-    widths: tuple[Count, ...] = (32, 64, 96)
+    widths: tuple[Count, ...] = (32, 64, 128)
     """Maps of each block; between blocks the maps are pooled to half their size."""
     kernel: Count = 3
     """Side of the first filters of each block, odd."""
@@ -35,7 +35,7 @@ class Config(ImageTraining, Dropout):
     optimizer: OptimizerName = "adamw"
     learning_rate: float = 0.003
     warmup: float = 0.2
-    epochs: int = 12
+    epochs: int = 16
 
 
 NORMAL = Config(batch_norm=True, flip=True, shift=1, valid_share=0.0)
@@ -43,11 +43,11 @@ PAPER = Config(widths=(192, 192, 192), kernel=5, dropout=0.5, optimizer="momentu
 PRESETS = {
     "smoke": (Config(widths=(8, 12), batch_norm=True), {"data": "digits", "steps": 40}),
     "default": (
-        Config(widths=(16, 32, 48), batch_norm=True, batch=64),
-        {"data": "letters", "options": {"epochs": 2}},
+        Config(batch_norm=True),
+        {"data": "letters", "options": {"widths": (16, 32, 48), "batch": 64, "epochs": 2}},
     ),
     "paper": (PAPER, {"data": "fashion-mnist"}),
-    "verify:fashion-mnist": (NORMAL, {"data": "fashion-mnist", "steps": 5625, "threads": 1}),
+    "verify:fashion-mnist": (NORMAL, {"data": "fashion-mnist", "steps": 7500, "threads": 1}),
 }
 
 from deepcanon.engine.shown import class_maps

@@ -11,11 +11,14 @@ from .batch_norm import batch_norm_forward as batch_norm_forward
 from .convnet import ConvNet as ConvNet
 from .convolution import Convolution as Convolution
 from .highway import Highway as Highway
+from .inception import AuxiliaryHead as AuxiliaryHead
+from .inception import Inception as Inception
+from .inception import MiniGoogLeNet as MiniGoogLeNet
+from .network_in_network import MlpConv as MlpConv
+from .network_in_network import NetworkInNetwork as NetworkInNetwork
 from .resnet import ResidualBlock as ResidualBlock
 from .resnet import ResNet as ResNet
 from .resnet import zero_padded as zero_padded
 from .selu import SELU as SELU
 from .selu import AlphaDropout as AlphaDropout
 from .selu import alpha_dropout as alpha_dropout
-from .network_in_network import MlpConv as MlpConv
-from .network_in_network import NetworkInNetwork as NetworkInNetwork

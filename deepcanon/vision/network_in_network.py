@@ -30,7 +30,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from deepcanon.parts.batch_norm import BatchNorm2d
+from deepcanon.parts.convolution_unit import ConvolutionUnit
 
 __all__ = ["MlpConv", "NetworkInNetwork"]
 
@@ -43,6 +43,9 @@ class MlpConv(nn.Module):
         widths: maps of the three layers.
         kernel_size: of the first, odd: maps keep their size.
         normalised: how many of the layers, from the first on, have batch normalisation before the ReLU.
+
+    Raises:
+        ValueError: the kernel is even.
     """
 
     def __init__(
@@ -50,27 +53,16 @@ class MlpConv(nn.Module):
         device=None, dtype=None,
     ) -> None:  # fmt: skip
         super().__init__()
-        if kernel_size % 2 == 0:
-            raise ValueError(f"an even kernel ({kernel_size}) has no centre; use an odd one")
-        made = {"device": device, "dtype": dtype}
         before, sides = (in_channels, *widths[:2]), (kernel_size, 1, 1)
-        self.convolutions = nn.ModuleList(
-            nn.Conv2d(fewer, more, side, padding=side // 2, bias=place >= normalised, **made)
+        self.layers = nn.ModuleList(
+            ConvolutionUnit(fewer, more, side, batch_norm=place < normalised, device=device, dtype=dtype)
             for place, (fewer, more, side) in enumerate(zip(before, widths, sides, strict=True))
         )
-        self.normalisations = nn.ModuleList(BatchNorm2d(width, **made) for width in widths[:normalised])
-        for convolution in self.convolutions:
-            nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
-            if convolution.bias is not None:
-                nn.init.zeros_(convolution.bias)
 
     def forward(self, maps: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch n height width"]:
         """The maps of the third layer, as large as those that come in."""
-        for place, convolution in enumerate(self.convolutions):
-            maps = convolution(maps)
-            if place < len(self.normalisations):
-                maps = self.normalisations[place](maps)
-            maps = F.relu(maps)  # (1), (2), (3)
+        for layer in self.layers:
+            maps = layer(maps)  # (1), (2), (3)
         return maps
 
 

@@ -1,15 +1,21 @@
+import torch
 from contract.cases import Case
 from oracles import network_in_network as oracle
-from torch import nn
 
 from deepcanon.vision import MlpConv, NetworkInNetwork
 
 
 def biased(module):
-    """With biases other than 0: a pixel whose units are all silent would lie on the kink of the next ReLU."""
-    for name, parameter in module.named_parameters():
-        if name.endswith("bias"):
-            nn.init.normal_(parameter)
+    """Without units that are silent everywhere: filters whose sum is 0, and positive biases.
+
+    A pixel whose units are all silent would lie on the kink of the next ReLU, and nothing learns from it.
+    """
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.ndim == 4:
+                parameter -= parameter.mean((1, 2, 3), keepdim=True)
+            elif parameter.ndim == 1:
+                parameter.uniform_(0.2, 1.0)
     return module
 
 
@@ -32,6 +38,6 @@ CASES = (
         build=lambda: biased(MlpConv(3, (4, 5, 2), kernel_size=3)),
         inputs=lambda rng: (rng.normal(size=(2, 3, 5, 4)),),
         oracle=lambda params, maps: oracle.mlpconv({f"block.{k}": v for k, v in params.items()}, "block", maps),
-        covers=("MlpConv",),
+        covers=("MlpConv", "ConvolutionUnit"),
     ),
 )

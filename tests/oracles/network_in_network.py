@@ -16,10 +16,10 @@ def per_pixel(maps, weight, bias):
 
 def mlpconv(params, name, maps):
     for place in range(3):
-        weight = params[f"{name}.convolutions.{place}.weight"]
-        bias = params.get(f"{name}.convolutions.{place}.bias", np.zeros(len(weight)))
+        weight = params[f"{name}.layers.{place}.convolution.weight"]
+        bias = params.get(f"{name}.layers.{place}.convolution.bias", np.zeros(len(weight)))
         maps = per_pixel(maps, weight[:, :, 0, 0], bias) if place else convolution(maps, weight, bias)
-        norm = f"{name}.normalisations.{place}."
+        norm = f"{name}.layers.{place}.normalisation."
         if norm + "weight" in params:
             statistics = params[norm + "running_mean"], params[norm + "running_var"]
             maps = normalise(maps, params[norm + "weight"], params[norm + "bias"], *statistics)
@@ -39,7 +39,7 @@ def overlapping_maxima(maps):
 
 def class_maps(params, images):
     maps, block = images, 0
-    while f"blocks.{block}.convolutions.0.weight" in params:
+    while f"blocks.{block}.layers.0.convolution.weight" in params:
         maps = overlapping_maxima(mlpconv(params, f"blocks.{block}", maps))
         block += 1
     return mlpconv(params, "output", maps)

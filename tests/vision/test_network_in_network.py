@@ -12,7 +12,7 @@ from deepcanon.vision import MlpConv, NetworkInNetwork
 def test_a_1x1_convolution_is_the_same_linear_layer_at_every_pixel_bit_for_bit_in_whole_numbers():
     torch.manual_seed(0)
     block = MlpConv(3, (4, 5, 2), kernel_size=1, dtype=torch.float64)
-    layer = block.convolutions[1]
+    layer = block.layers[1].convolution
     with torch.no_grad():
         layer.weight.copy_(torch.randint(-9, 10, layer.weight.shape))  # sums of whole numbers have no rounding
         layer.bias.copy_(torch.randint(-9, 10, layer.bias.shape))
@@ -23,7 +23,7 @@ def test_a_1x1_convolution_is_the_same_linear_layer_at_every_pixel_bit_for_bit_i
 
 def one_convolution(block, side):
     """The three layers as one k x k convolution, as if there were no nonlinearity."""
-    first, second, third = (layer.weight for layer in block.convolutions)
+    first, second, third = (layer.convolution.weight for layer in block.layers)
     product = third[:, :, 0, 0] @ second[:, :, 0, 0] @ first.flatten(1)
     return product.view(len(third), first.shape[1], side, side)
 
@@ -35,8 +35,8 @@ def test_there_is_a_nonlinearity_after_each_layer():
     assert (block(maps) >= 0).all()
     assert (block(maps) - F.relu(merged)).abs().max() > 0.1  # a ReLU at the end only would agree
     with torch.no_grad():
-        for layer in block.convolutions:
-            layer.weight.abs_()
+        for layer in block.layers:
+            layer.convolution.weight.abs_()
     bright = maps.abs()  # where nothing is below zero, the three are one convolution
     torch.testing.assert_close(block(bright), F.conv2d(bright, one_convolution(block, 3), padding=1))
 
@@ -63,8 +63,8 @@ def test_parameter_counts_of_wide_blocks_and_of_the_preset():
     wide = NetworkInNetwork(3, 10)
     blocks = (75 * 192 + 192) + (25 * 192 * 192 + 192) * 2 + (192 * 192 + 192) * 5 + 1930
     assert count(wide) == blocks
-    preset = NetworkInNetwork(1, 10, widths=(32, 64, 96), kernel_size=3, batch_norm=True)
-    assert count(preset) == 95_402 < 421_642
+    preset = NetworkInNetwork(1, 10, widths=(32, 64, 128), kernel_size=3, batch_norm=True)
+    assert count(preset) == 121_450 < 421_642
 
 
 def test_wrong_sizes_are_named():
