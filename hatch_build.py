@@ -1,4 +1,4 @@
-"""Writes `deepcanon/__init__.pyi` whenever the package is built or installed: python hatch_build.py does it by hand.
+"""What the build adds: `deepcanon/__init__.pyi` (by hand: python hatch_build.py), and in a wheel the measured results.
 
 To an editor `deepcanon.train(name, **options)` says nothing of a recipe's options. The stub has an overload of `train`
 and `Estimator` for every recipe, made from the heads of the recipe files: editors complete `train("convnet", batch=`,
@@ -115,6 +115,12 @@ def told(head: heads.Head) -> str:
     return text.replace("\\", "\\\\").replace('"""', "'''")
 
 
+def records() -> dict[str, str]:
+    """By path, the place in a wheel of each measured result that `deepcanon show` tells: those of recipes."""
+    found = ((stem, ROOT / "docs" / "results" / f"{stem}.json") for stem in heads.stems())
+    return {str(path): f"deepcanon/results/{stem}.json" for stem, path in found if path.is_file()}
+
+
 def stub() -> str:
     """The text of the stub."""
     shared, known = groups(), [heads.head(stem) for stem in heads.stems()]
@@ -147,6 +153,8 @@ else:
     class Stub(BuildHookInterface):  # type: ignore[type-arg]
         def initialize(self, version: str, build_data: dict[str, Any]) -> None:
             STUB.write_text(stub(), encoding="utf-8")
+            if self.target_name == "wheel" and version != "editable":  # a checkout reads them where they are
+                build_data["force_include"] |= records()
 
 
 if __name__ == "__main__":

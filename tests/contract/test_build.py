@@ -1,4 +1,4 @@
-"""What an editor and a type checker know of `train` and `Estimator`: the stub that the build writes."""
+"""What the build adds: a stub, from which editors and type checkers know the options of recipes, and the records."""
 
 import importlib.util
 import inspect
@@ -80,6 +80,12 @@ def test_every_option_is_a_key_and_every_key_an_option(stem):
     head = heads.head(stem)
     keys = space[f"_{hatch_build.camel(head)}"].__annotations__.keys()
     assert keys == {*vars(head.config()), *vars(Settings())} - {"data"}
+
+
+def test_a_wheel_has_the_records_that_show_reads_and_no_others():
+    places = set(hatch_build.records().values())
+    assert "deepcanon/results/convnet.json" in places and "deepcanon/results/steady.json" not in places
+    assert len(places) == sum(heads.record(stem) != {} for stem in heads.stems())
 
 
 def test_the_stub_has_the_keywords_of_the_functions():
