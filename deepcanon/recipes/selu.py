@@ -52,12 +52,12 @@ class Config(Images, Tables, Batches, Tuning):
     """Units of each of them."""
     dropout: Probability = 0.05
     """Alpha-dropout of the third arm in training."""
-    learning_rates: tuple[float, ...] = (0.003, 0.01, 0.03)
+    learning_rates: tuple[float, ...] = (0.003, 0.01)
     draws: Count = 5
     """Fresh networks whose means and variances are measured."""
     measured_width: Count = 512
     """Units of each of their layers."""
-    epochs: int = 5
+    epochs: int = 8
 
 
 FEW = Config(depth=4, width=8, learning_rates=(0.01,), epochs=1, seeds=2, draws=2)
