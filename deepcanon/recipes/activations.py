@@ -48,9 +48,10 @@ class Config(Images, Tables, Batches, Tuning):
 
 
 FEW = Config(hidden=(16,), units=("relu", "maxout"), learning_rates=(0.1,), epochs=2, seeds=2)
+SMALL = {"hidden": (64, 64), "batch": 64, "seeds": 3}
 PRESETS = {
     "smoke": (FEW, {"data": "digits"}),
-    "default": (Config(hidden=(64, 64), batch=64, seeds=3), {"data": "digits"}),
+    "default": (Config(), {"data": "digits", "options": SMALL}),
     "paper": (Config(epochs=40), {"data": "fashion-mnist"}),
     "verify:fashion-mnist": (Config(extend=2), {"data": "fashion-mnist", "threads": 1}),
 }

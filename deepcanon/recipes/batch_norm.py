@@ -52,9 +52,9 @@ class Config(Images, Tables, Tuning, Activation, Initialization):
     """Constant rates that both arms try; each takes the best validation error of its course."""
     momentum: Share = 0.0
     """Share of the last update that is kept."""
-    train_steps: Count = 50_000
+    train_steps: Count = 10_000
     """Steps of each trial."""
-    every: Count = 125
+    every: Count = 100
     """Steps between evaluations of the validation accuracy."""
     threshold: Annotated[float, Range("(0, 1]")] = 0.95
     """Validation accuracy to reach."""
@@ -63,12 +63,13 @@ class Config(Images, Tables, Tuning, Activation, Initialization):
 
 
 FEW = Config(hidden=(16, 16), learning_rates=(1.0,), train_steps=30, every=10, seeds=2)
-SMALL = Config(train_steps=2000, every=50, learning_rates=(0.3, 1.0, 3.0), threshold=0.9)
+SMALL = {"train_steps": 2000, "every": 50, "learning_rates": (0.3, 1.0, 3.0), "threshold": 0.9}
+LONG = Config(train_steps=50_000, every=125, extend=2)
 PRESETS = {
     "smoke": (replace(FEW, threshold=0.3), {"data": "digits"}),
-    "default": (SMALL, {"data": "digits"}),
-    "paper": (Config(), {"data": "mnist"}),
-    "verify:mnist": (Config(extend=2), {"data": "mnist", "threads": 1}),
+    "default": (Config(), {"data": "digits", "options": SMALL}),
+    "paper": (LONG, {"data": "mnist"}),
+    "verify:mnist": (LONG, {"data": "mnist", "threads": 1}),
 }
 
 import statistics

@@ -57,10 +57,17 @@ class Config(Images, Tables, Batches, Tuning, Activation):
 
 
 FEW = Config(depth=4, width=8, learning_rates=(0.1,), epochs=1, batch=128, seeds=2)
-SMALL = Config(learning_rates=(0.01, 0.03, 0.1), extend=0, batch=64, seeds=2)
+SMALL = {
+    "depth": 20,
+    "epochs": 20,
+    "batch": 64,
+    "learning_rates": (0.01, 0.03, 0.1),
+    "extend": 0,
+    "seeds": 2,
+}
 PRESETS = {
     "smoke": (FEW, {"data": "digits"}),
-    "default": (replace(SMALL, depth=20, epochs=20), {"data": "digits"}),
+    "default": (Config(), {"data": "digits", "options": SMALL}),
     "paper": (replace(Config(), depth=100, epochs=100), {"data": "mnist"}),
     "verify:mnist": (Config(extend=0), {"data": "mnist", "threads": 1}),
 }

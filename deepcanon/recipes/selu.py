@@ -50,7 +50,7 @@ class Config(Images, Tables, Batches, Tuning):
     """Hidden layers."""
     width: Count = 128
     """Units of each of them."""
-    dropout: Probability = 0.05
+    dropout: Probability = 0.01
     """Alpha-dropout of the third arm in training."""
     learning_rates: tuple[float, ...] = (0.003, 0.01)
     draws: Count = 5
@@ -61,9 +61,10 @@ class Config(Images, Tables, Batches, Tuning):
 
 
 FEW = Config(depth=4, width=8, learning_rates=(0.01,), epochs=1, seeds=2, draws=2)
+SMALL = {"width": 64, "epochs": 10, "batch": 32, "seeds": 2}
 PRESETS = {
     "smoke": (replace(FEW, measured_width=32), {"data": "digits"}),
-    "default": (Config(width=64, epochs=10, batch=32, seeds=2), {"data": "digits"}),
+    "default": (Config(), {"data": "digits", "options": SMALL}),
     "paper": (Config(width=256, epochs=30), {"data": "mnist"}),
     "verify:mnist": (Config(extend=1), {"data": "mnist", "threads": 1}),
 }
