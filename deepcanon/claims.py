@@ -90,12 +90,15 @@ def judge(target: Target, measured: dict[str, list[dict[str, Any]]], repeats: bo
     else:  # the worst seed: the one farthest on the wrong side
         value = {"<=": max, ">=": min}.get(relation, lambda v: max(v, key=lambda x: abs(x - goal)))(values)
     low, high = _interval(target, values, measured[target.run])
+    # Of an experiment, what is exact and has no interval has no spread: its value decides.
+    alone = len(values) == 1 and target.mark in WITHOUT_SPREAD and not math.isfinite(low) and not math.isfinite(high)
+    ends = (value, value) if alone else (low, high)
     if relation == "==":
         tolerance = target.tolerance or 0.0
-        at_most = word("<=", goal + tolerance, value, low, high)
-        said = max(at_most, word(">=", goal - tolerance, value, low, high), key=WORDS.index)
+        at_most = word("<=", goal + tolerance, value, *ends)
+        said = max(at_most, word(">=", goal - tolerance, value, *ends), key=WORDS.index)
     else:
-        said = word(relation, goal, value, low, high)
+        said = word(relation, goal, value, *ends)
     return {
         "run": " - ".join(runs),
         "metric": target.metric,
@@ -136,4 +139,4 @@ def _interval(target: Target, values: list[float], seeds: list[dict[str, Any]]) 
     scores = [t["test"] for t in seeds[0].get("trials", []) if t["arm"] == name and t["phase"] == "seeds"]
     if len(scores) > 1:
         return interval(scores)[1:]
-    return (value, value) if target.mark in WITHOUT_SPREAD else NONE
+    return NONE

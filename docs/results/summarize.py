@@ -8,6 +8,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 WORDS = """Verdicts: **shown**, the 95 % interval clears the target (over the seeds; of an experiment with one seed over
 its trials); **reached**, the value does, but the interval does not, or there is none; **missed**, neither does.
+What an experiment finds of an exact or recomputed target without an interval is judged by its value.
 One seed of a recipe that is not an experiment is **not a verdict**, for an exact target too."""
 CHOSEN = (  # what the README shows: (record, run, metric, what it says)
     ("convnet", "mnist", "test/error", "convolutional network, MNIST: test error"),

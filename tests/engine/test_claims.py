@@ -72,7 +72,8 @@ def test_an_equality_holds_with_its_whole_interval():
 
 def test_one_seed_of_an_experiment_shows_only_what_it_has_an_interval_of():
     assert said("test/error <= 0.015", "P", measured("test/error", 0.01))["verdict"] == "reached"
-    assert said("test/pieces == 64 +- 0", "X", measured("test/pieces", 64.0))["verdict"] == "shown"
+    row = said("test/pieces == 64 +- 0", "X", measured("test/pieces", 64.0))
+    assert row["verdict"] == "shown" and "interval" not in row, "an interval of no width was never measured"
     ends = {"test/low": 0.001, "test/high": 0.004, "test/gap_low": -0.1, "test/gap_high": 0.3}
     assert said("test/difference >= 0", "P", measured("test/difference", 0.002, **ends))["verdict"] == "shown"
     assert said("test/gap >= 0", "P", measured("test/gap", 0.1, **ends))["verdict"] == "reached"
