@@ -5,7 +5,7 @@ from pathlib import Path
 
 from deepcanon import heads
 from deepcanon.cli.arguments import Parser, json_option, number
-from deepcanon.cli.output import print_json
+from deepcanon.cli.output import fold, print_json
 from deepcanon.collecting import heavy_imports
 
 __all__ = ["verify_command"]
@@ -61,7 +61,7 @@ def verify_command(parser: Parser, arguments: list[str]) -> int:
             found = f"{row['run']}: {row['metric']} {row['value']:.6g} {limit}"
             if "interval" in row:
                 found += " [{:.4g}, {:.4g}]".format(*row["interval"])
-            tell(f"  {mark} {found} ({row['statistic']}; {row['source']})")
+            tell(fold(f"  {mark} {found} ({row['statistic']}; {row['source']})", " " * 8))
         tell(f"{recipe.name}: {result['verdict']}, {len(result['seeds'])} seed(s), {result['cpu_seconds']:.0f} CPU s")
         if given.record:
             tell(str(verify.record(result)))
