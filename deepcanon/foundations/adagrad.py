@@ -9,11 +9,11 @@ theta parameters, g gradient, eta rate, s accumulator (all elementwise), s_0 its
     theta <- theta - eta g / (sqrt(s) + eps)              eps outside the root         (2)
     theta <- theta - eta g / sqrt(s + eps)                eps inside                   (3)
 
-The paper's delta and torch stand outside (2) with s_0 = 0; TensorFlow and Keras start at s_0 = 0.1 and Keras puts eps
-inside (3). Nothing is forgotten: the rate of a coordinate never rises. Under a constant gradient the coordinate moves
-by eta sum_{i <= t} 1/sqrt(i), whatever the gradient's size. AdaGrad has no momentum: it rescales and carries nothing
-of the direction. A sparse gradient changes accumulator and parameters in its rows alone, so rare features keep their
-high rate until they are seen; for a zero in a dense gradient (2) and (3) give the same nothing.
+The paper's delta and torch's eps are outside the root (2), with s_0 = 0; TensorFlow and Keras start at s_0 = 0.1 and
+Keras puts eps inside (3). Nothing is forgotten: the rate of a coordinate never rises. Under a constant gradient the
+coordinate moves by eta sum_{i <= t} 1/sqrt(i), whatever the gradient's size. AdaGrad has no momentum: it rescales and
+keeps no memory of the direction. A sparse gradient changes accumulator and parameters in its rows alone, so rare
+features keep their high rate until they are seen; for a zero in a dense gradient (2) and (3) change nothing.
 
 Departures: no projection onto a feasible set and no composite regulariser; eps defaults to torch's 1e-10, so that (2)
 is the plain rule up to rounding. The weight decay is an L2 penalty and is therefore rescaled too (see `weight_decay`).
@@ -43,7 +43,7 @@ __all__ = ["Adagrad", "adagrad_rates"]
 def adagrad_rates(
     accumulator: Float[Tensor, "..."], lr: float, *, eps: float = 1e-10, eps_place: str = "outside"
 ) -> Float[Tensor, "..."]:
-    """What multiplies the gradient in (2) or (3): the present rate of each coordinate."""
+    """What multiplies the gradient in (2) or (3): the current rate of each coordinate."""
     if eps_place == "outside":
         return lr / (accumulator.sqrt() + eps)  # (2)
     if eps_place == "inside":

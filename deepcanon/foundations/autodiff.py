@@ -7,18 +7,18 @@ v_i: value of node i, computed from the values of its arguments j; d_ij = dv_i /
 arrays; t_i: tangent, a derivative along one direction of the inputs; a_i: adjoint, dy / dv_i for the output y.
 
     v_i = f_i(v_j, ...)                                                             (1)
-    t_i = sum_j d_ij t_j               forward, beside (1)                          (2)
+    t_i = sum_j d_ij t_j               forward, along with (1)                      (2)
     a_j = sum over all i that use j of d_ij^T a_i        reverse, after (1)         (3)
 
 Forward mode carries (2) along with the value as a pair `Dual(value, tangent)`: one pass gives one directional
 derivative, so that the gradient of R^n -> R takes n passes. Reverse mode records a graph of `Variable`s and runs (3)
-from the output once: all n derivatives for the cost of a few evaluations. A node comes when all that use it have been
-seen (topological order by counting uses, no recursion: a chain of 50,000 operations is no deeper than one of 5), and a
-node that is used k times gets k contributions.
+from the output once: all n derivatives for the cost of a few evaluations. A node is visited after all nodes that use it
+(topological order by counting uses, no recursion: a chain of 50,000 operations is no deeper than one of 5), and a node
+that is used k times gets k contributions.
 
 A function to differentiate is ordinary NumPy: operators, the ufuncs named in `PRIMITIVES`, the functions of
 `FUNCTIONS`, slicing with any index, and `.relu()`. It runs on arrays, Duals and Variables alike; comparisons give plain
-arrays of booleans. Everything is float64. What the derivative is at a kink (|x| at 0, ties of a maximum) stands in
+arrays of booleans. Everything is float64. The derivative at a kink (|x| at 0, ties of a maximum) is defined in
 `primitives`; both modes have the same.
 
 Departures: the survey's forward mode augments program text, here operators are overloaded; the modes do not nest (no

@@ -6,21 +6,21 @@ Papers: Telgarsky 2016, "Benefits of depth in neural networks" (arXiv:1602.04485
 A network of ReLU units with one input is a piecewise linear function of it. k_l units in hidden layer l; D layers.
 
     tent(x) = 2 min(x, 1 - x) = 2 relu(x) - 4 relu(x - 1/2) on [0, 1]                          (1)
-    f_D     = tent o ... o tent (D times): 2^D pieces, 0 and 1 by turns at i / 2^D               (2)
+    f_D     = tent o ... o tent (D times): 2^D pieces, alternately 0 and 1 at i / 2^D          (2)
     pieces  <= k_1 + 1 with one hidden layer,   <= prod_l (k_l + 1) with several                 (3)
     max |f_D - g| >= 1/2           for every continuous g of fewer than 2^D pieces              (4)
     int (f_D - g)^2 >= (2^D - p) / (48 2^D)      for every continuous g of p pieces              (5)
 
 D layers of two units give 2^D pieces by 2 D units; one layer needs 2^D - 1. (4): a g that is closer than 1/2 at the
-2^D + 1 places i / 2^D goes up and down by turns, so it turns 2^D - 1 times. (5): p pieces have p - 1 borders, so of the
-2^D - 1 windows of width 2^-D about the inner turning points at least 2^D - p have no border inside; there f_D is a tent
-of height 1/2 and g a line, and no line is closer to a tent of height h than h^2 / 12 in the mean of squares.
+2^D + 1 places i / 2^D rises and falls alternately, so it turns 2^D - 1 times. (5): p pieces have p - 1 borders, so of
+the 2^D - 1 windows of width 2^-D about the inner turning points at least 2^D - p have no border inside; there f_D is a
+tent of height 1/2 and g a line, and no line is closer to a tent of height h than h^2 / 12 in the mean of squares.
 
     parameters = sum_l (n_{l-1} + 1) n_l,   multiplications for one example = sum_l n_{l-1} n_l  (6)
 
-Departures: Telgarsky counts crossings and bounds the mean absolute error; (5) is the same argument for squares, with a
-constant of its own. Equal parameters are equal multiplications in fully connected layers, up to the biases: a
-comparison by (6) is one of equal compute too (not of equal time: three narrow layers are three calls).
+Departures: Telgarsky counts crossings and bounds the mean absolute error; (5) is the same argument for squares, with
+another constant. Equal parameters are equal multiplications in fully connected layers, up to the biases: a comparison
+by (6) is one of equal compute too (not of equal time: three narrow layers are three calls).
 
     >>> from deepcanon.foundations import TentNetwork
     >>> from deepcanon.foundations.depth_versus_width import equal_width, linear_pieces, parameters
@@ -69,15 +69,15 @@ def most_pieces(hidden: Sequence[int]) -> int:
 
 
 def least_squared_error(depth: int, pieces: int) -> float:
-    """Equation (5): mean squared error on [0, 1] below which no continuous function of so many pieces comes to f_D."""
+    """Equation (5): the least mean squared error from f_D on [0, 1] of a continuous function of so many pieces."""
     if depth < 1 or pieces < 1:
         raise ValueError(f"depth {depth} and {pieces} pieces: at least 1 each")
     return max(0, 2**depth - pieces) / (48 * 2**depth)  # (5)
 
 
 def tent_bends(depth: int, units: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "units"]:
-    """Where one layer of `units` may bend to begin a fit to f_D: at 0, at a run of turning points of f_D that begins
-    anywhere, and at random places if units are left over."""
+    """Where the units of one layer bend at the beginning of a fit to f_D: at 0, at a run of turning points of f_D that
+    begins anywhere, and at random places if units are left over."""
     if depth < 1 or units < 1:
         raise ValueError(f"depth {depth} and {units} units: at least 1 each")
     turns = 2**depth - 1
@@ -95,7 +95,7 @@ def fit_one_layer(
 ) -> tuple[nn.Sequential, float]:
     """One hidden ReLU layer through points, and its mean squared error there, in float64.
 
-    Units that bend at `bends` and the least-squares weights of their outputs to begin with, then all of it by L-BFGS.
+    Starts from units that bend at `bends` and from least-squares output weights; L-BFGS then fits all parameters.
     """
     if inputs.ndim != 2 or inputs.shape[1] != 1 or targets.shape != inputs.shape or bends.ndim != 1:
         shapes = [tuple(x.shape) for x in (inputs, targets, bends)]
@@ -128,7 +128,7 @@ def breakpoints(
     """Where a network of one input bends in [low, high], both ends included, and its values there.
 
     Exact: the values at all bends so far are known, so that a ReLU's zeros lie on straight lines between them. Bends at
-    which the slope changes by less than `tolerance` (relative to the largest) in every output are none and left out.
+    which the slope changes by less than `tolerance` (relative to the largest) in every output do not count.
     """
     if not low < high:
         raise ValueError(f"[{low}, {high}] is not an interval")
@@ -194,7 +194,7 @@ def equal_width(inputs: int, outputs: int, depth: int, budget: int) -> int:
 
 
 class TentNetwork(nn.Module):
-    """Equation (2) as a network: `depth` hidden layers of two ReLU units; nothing is left to learn.
+    """Equation (2) as a network: `depth` hidden layers of two ReLU units; it has nothing to learn.
 
     Args:
         depth: how many tents are composed, one or more.

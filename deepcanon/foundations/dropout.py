@@ -1,21 +1,21 @@
-"""Dropout with inverted scaling, the moments of a layer behind it, and the max-norm constraint that goes with it.
+"""Dropout with inverted scaling, the moments of the next layer, and the max-norm constraint that goes with it.
 
 Papers: Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov 2014, "Dropout: a simple way to prevent neural
 networks from overfitting" (JMLR 15); Hinton et al. 2012 (arXiv:1207.0580); Srebro, Rennie and Jaakkola 2004 (max-norm).
 
 `p` is the probability to DROP a unit, as in torch. In the paper p is the probability to KEEP it: the paper's p = 0.8
 for inputs and 0.5 for hidden units are 0.2 and 0.5 here. m rows, n units; y [m, n] goes in; W [k, n] and b [k] are the
-layer behind; w_i is row i of W, the incoming weights of unit i.
+next layer; w_i is row i of W, the incoming weights of unit i.
 
     r_ij ~ Bernoulli(1 - p), independent for every example i and unit j, new in every step             (1)
-    drop(y) = r * y / (1 - p) in training,   drop(y) = y outside it                                    (2)
+    drop(y) = r * y / (1 - p) in training,   drop(y) = y otherwise                                       (2)
     E[W drop(y) + b] = W y + b,   Var[W drop(y) + b] = p / (1 - p) * (W * W)(y * y)                    (3)
     w_i <- w_i * min(1, c / |w_i|)   after each step of the optimizer: max-norm                        (4)
 
 Departures
 - Inverted scaling: the paper multiplies the weights by 1 - p after training; we divide the units by 1 - p during it.
   The two networks are the same up to the scale that the learning rate sees, and ours needs no change for inference.
-- p = 1 is refused (torch returns zeros): a layer of which nothing is left has no mean to keep.
+- p = 1 is refused (torch returns zeros): a layer that drops everything has no mean to preserve.
 - The paper constrains hidden units' incoming weights; `max_norm_` takes any weight [units, ...], of a convolution too.
 
 Masks compare uniform numbers with p. On a CPU that takes a quarter of the time of the Bernoulli draws in torch's own
@@ -66,7 +66,7 @@ def rescale(
 def drop(
     inputs: Float[Tensor, "..."], p: float, generator: torch.Generator | None = None, training: bool = True
 ) -> Float[Tensor, "..."]:
-    """Equations (1) and (2): a fresh mask in training, the inputs themselves outside it."""
+    """Equations (1) and (2): a new mask in training, the unchanged inputs otherwise."""
     _check(p)
     if not training or p == 0:
         return inputs
@@ -76,7 +76,7 @@ def drop(
 def dropout_moments(
     inputs: Float[Tensor, "batch units"], weight: Float[Tensor, "after units"], bias: Float[Tensor, "after"], p: float
 ) -> tuple[Float[Tensor, "batch after"], Float[Tensor, "batch after"]]:
-    """Equation (3): mean and variance over all masks of a linear layer's output behind dropout."""
+    """Equation (3): mean and variance over all masks of a linear layer's output after dropout."""
     _check(p)
     if inputs.ndim != 2 or weight.ndim != 2 or inputs.shape[1] != weight.shape[1] or bias.shape != weight.shape[:1]:
         raise ValueError(f"inputs {tuple(inputs.shape)}, weight {tuple(weight.shape)} and bias "

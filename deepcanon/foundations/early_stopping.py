@@ -14,13 +14,14 @@ E_t is the validation loss and F_t the training loss at evaluation t = 1 ... T; 
     a loss below the lowest so far by more than `least`                                                   (6)
 
 Whatever stops, the weights to keep are those of the best evaluation so far (1): stopping late costs time, and keeping
-the last weights costs accuracy. All of it looks at validation losses only; the test set is not asked.
+the last weights costs accuracy. Only these losses are used, never the test set.
 
 Ties: an equal loss is no improvement, no rise (5) and no generalisation loss (2), so a flat curve is stopped by
-patience alone. A loss that is not a number counts as infinitely bad. Places are indices from 0; None is never.
+patience alone. A loss that is not a number counts as infinitely bad. Places are indices from 0; None means never.
 
 Departures: Prechelt evaluates at each strip's end and uses F of every epoch; we take both from the same evaluations. A
-strip without any progress (P_k = 0) stops PQ where GL > 0; he bounds the training time instead. Patience is not his.
+strip without any progress (P_k = 0) stops PQ where GL > 0; he bounds the training time instead. Patience is not from
+his paper.
 
     >>> import torch
     >>> from deepcanon.foundations import EarlyStopping
@@ -196,7 +197,7 @@ class EarlyStopping:
         self.stopped: int | None = None
 
     def update(self, valid: float, train: float | None = None) -> bool:
-        """Adds an evaluation; True from the one on at which the rule stops."""
+        """Adds an evaluation; returns True from the one at which the rule stops."""
         if self.rule == "pq" and train is None:
             raise ValueError("the progress quotient needs the training loss too")
         self.valid.append(float(valid))

@@ -20,8 +20,8 @@ smooth function is never excused.
 
 Outputs that are not a scalar are multiplied by fixed random weights and summed, since a plain sum hides mistakes
 (softmax sums to 1). Each evaluation begins from the same random state and the same buffers: dropout keeps its mask,
-batch normalisation its running statistics. A backward pass that draws random numbers draws others, and is caught. Your
-module is copied and turned to float64; it is not changed.
+batch normalisation its running statistics. A backward pass that draws random numbers draws different ones, and is
+caught. Your module is copied and converted to float64; it is not changed.
 
 Departures: UFLDL compares |g - n| to a fixed number of digits; (2) is relative. The default step is 1e-5, within
 Bengio's range.
@@ -127,7 +127,7 @@ def _compare(
     coordinates: int | None,
     seed: int,
 ) -> GradientReport:
-    """Equations (1) to (4) over every coordinate, or so many random ones of each tensor."""
+    """Equations (1) to (4) over every coordinate, or over a number of random ones of each tensor."""
     if step <= 0 or tolerance <= 0 or not 0 <= floor < 1 or (coordinates is not None and coordinates < 1):
         raise ValueError(
             f"step {step}, tolerance {tolerance}, coordinates {coordinates}: above 0; floor {floor}: [0, 1)"
@@ -210,7 +210,7 @@ def _project(outputs: Any, cotangents: list[Tensor]) -> Tensor:
 
 
 def _ready(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Copies: floats as float64 that may be moved, all else as it is."""
+    """Copies: floats as float64 that may be changed, everything else as it is."""
     found = {}
     for name, value in inputs.items():
         if isinstance(value, Tensor) and value.is_floating_point():
@@ -240,7 +240,7 @@ def check_gradients(
         backward: an explicit gradient to check, (cotangent, *inputs) -> one gradient for each float input; autograd's
             if none is given.
         step, tolerance, floor: h and the two constants of equation (2).
-        coordinates: so many random entries of each tensor; None takes all.
+        coordinates: number of random entries of each tensor; None takes all.
         seed: of the random state that every evaluation begins from, of the weights and of the choice of coordinates.
     """
     named = inputs if isinstance(inputs, Mapping) else {f"input {i}": value for i, value in enumerate(inputs)}

@@ -10,9 +10,9 @@ divided out; c is the limit.
     g_p <- g_p c / max(n, c)                                                           (2)
     g_p <- max(-c, min(c, g_p))       entry by entry: by value                         (3)
 
-(2) multiplies all gradients by one number: their direction stays, and what they were is told by n, which is returned.
-(3) does not keep it, nor does a norm for each parameter by itself. A norm that is infinite or NaN has no direction
-left: (2) would make of it zeros and NaNs, without a word, so it raises FloatingPointError and changes nothing.
+(2) multiplies all gradients by one number: their direction stays; n, their norm before clipping, is returned.
+(3) does not keep it, nor does clipping each parameter by its own norm. A norm that is infinite or NaN has no direction
+left: (2) would silently make zeros and NaNs of it, so it raises FloatingPointError and changes nothing.
 
 `deepcanon.parts.clipping.clip_in_step` is (2) inside a fused optimizer's own pass, which saves reading and writing
 every gradient once more.

@@ -14,7 +14,7 @@ theta parameters, eta learning rate, lambda decay, L_i the loss of example i of 
 The rate belongs to the MEAN gradient: with the sum over a batch instead, eta must be divided by |B|.
 
 Departures: Robbins and Monro let eta fall as 1/t so that (1) converges under noise; here eta is what the caller sets
-(`learning_rate_decay` holds schedules). Examples are drawn without replacement, as everybody does, where their theorem
+(`learning_rate_decay` holds schedules). Examples are drawn without replacement, as is usual, where their theorem
 draws them independently. `lambda` is zero unless asked for, and is the L2 penalty of `weight_decay`.
 
     >>> import torch

@@ -107,7 +107,7 @@ def gradient_flow(
 
     Args:
         start: s_0; its batch axis, if it has one, is part of it.
-        probes: 0 multiplies the Jacobians; otherwise so many random directions are carried forward.
+        probes: 0 multiplies the Jacobians; otherwise that many random directions are carried forward.
 
     Raises:
         ValueError: the chain is empty, or a Jacobian is not finite.
@@ -166,9 +166,9 @@ def _along(function: Callable[[Tensor], Tensor], at: Tensor, directions: Tensor)
 def spectral_norm(
     function: Callable[[State], State], at: State, iterations: int = 100, generator: torch.Generator | None = None
 ) -> Float[Tensor, ""]:
-    """The largest singular value of any map's Jacobian (a whole unrolled chain, say) by power iteration on J^T J.
+    """The largest singular value of a map's Jacobian, also of a whole unrolled chain, by power iteration on J^T J.
 
-    No matrix is formed: J v by forward mode, J^T u by reverse mode. From below, and exact in the limit.
+    No matrix is formed: J v by forward mode, J^T u by reverse mode. The estimate converges from below.
     """
     point, back = _flat(at)
     flat = _vector_map(function, back)

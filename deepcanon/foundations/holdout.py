@@ -21,12 +21,12 @@ of false positives. It depends on n q, the expected number of examples on which 
     n q              30     100     200     226     300     1,000    3,000
     P(|b-c| >= 30)   0.00   0.32    3.7     5.0     8.8     35.1     59.0     per cent (n = 30,000)
 
-So the rule keeps its word (5 %) up to about 226 changed examples; two retrainings of one network that differ in 10 %
+So the rule keeps its level of 5 % up to about 226 changed examples; two retrainings of one network that differ in 10 %
 of 3,000 validation examples already give 8.8 %, and of 30,000 give 59 %. McNemar's test, which divides by m, is right
 throughout: use the rule where models differ little, the test where they differ much.
 
 Splits come before any statistic. `stratified_split` draws by class; `group_split` keeps all examples of a group (a
-speaker, a document) on one side. `feature_leak` and `group_leak` show what breaking either rule gives away.
+speaker, a document) on one side. `feature_leak` and `group_leak` show how much breaking either rule leaks.
 
 Departures: (3) is 0, not 1/m, for b = c; m = 0 gives p = 1. (3) is Dietterich's; (2) is for small m, where (3) errs.
 
@@ -66,7 +66,7 @@ DRAWS = 4_000_000  # random numbers at a time
 
 
 class Leak(NamedTuple):
-    """Held-out accuracies on labels that are pure chance: 1/2 is all that can be known of them."""
+    """Held-out accuracies on labels of pure chance: no honest classifier exceeds 1/2 on average."""
 
     honest: Tensor
     leaking: Tensor
@@ -172,7 +172,7 @@ def simulate_calls(
     level: float = 0.05,
     generator: torch.Generator | None = None,
 ) -> tuple[Float[Tensor, "rates"], Float[Tensor, "rates"]]:
-    """In how many of the trials rule (4), and in how many test (2), calls two simulated models different."""
+    """How many trials call two simulated models different, by rule (4) and by test (2)."""
     ups, downs = simulate_changes(examples, rates, trials, generator)
     by_rule = (ups - downs).abs() >= threshold  # (4)
     by_test = mcnemar(ups, downs) <= level
@@ -214,7 +214,7 @@ def group_split(
 def feature_leak(
     generator: torch.Generator | None = None, *, examples: int = 200, features: int = 500, chosen: int = 10
 ) -> Leak:
-    """What choosing features before the split gives away: random features, labels of chance, the nearer class mean.
+    """The leak of choosing features before the split: random features, labels of chance, the nearer class mean.
 
     The `chosen` features whose class means differ most are taken from the training half, or from all examples.
     """
@@ -233,7 +233,7 @@ def feature_leak(
 
 
 def group_leak(generator: torch.Generator | None = None, *, groups: int = 40, copies: int = 8) -> Leak:
-    """What groups on both sides give away: near copies of points, a label of chance for each, the nearest neighbour.
+    """The leak of groups on both sides of the split: near copies of points, labels of chance, the nearest neighbour.
 
     The split is by group, or by example.
     """

@@ -21,8 +21,9 @@ over rotations, since a QR routine chooses the signs of R. (4) without c makes e
 Departures: fan_out counts the units of one group, where torch.nn.init counts those of all groups. `initialize` sets
 biases to zero, leaves embeddings and normalisation as they are, and treats each gate of a recurrent layer as a matrix
 of its own. Of a transposed convolution the fans are those of its kernel; with stride s only 1 / s^d of the values of
-(1) meet in an output, so that its variance is as much smaller. Gain 1 for SELU (its fixed point, arXiv:1706.02515),
-where torch has 3/4. Le et al. ask for ReLU units beside (6): a recurrent layer with other units is refused.
+(1) meet in an output, so that its variance is smaller by that factor. Gain 1 for SELU (its fixed point,
+arXiv:1706.02515), where torch has 3/4. Le et al. combine (6) with ReLU units: a recurrent layer with other units is
+refused.
 
     >>> import torch
     >>> from deepcanon.foundations import initialize
@@ -187,7 +188,7 @@ def orthogonal_(weight: Tensor, gain: float = 1.0, generator: torch.Generator | 
 
 @torch.no_grad()
 def identity_(weight: Tensor, scale: float = 1.0, std: float = 0.001, generator: torch.Generator | None = None):
-    """Equation (6): `scale` times the identity if inputs and outputs are as many, N(0, std^2) otherwise."""
+    """Equation (6): `scale` times the identity if there are as many outputs as inputs, N(0, std^2) otherwise."""
     fans(weight)
     if weight.shape[0] != weight.shape[1]:
         return normal_(weight, std, generator)
@@ -241,7 +242,7 @@ def initialize(
 def _weights(layer: nn.Module) -> list[tuple[Tensor, str | None]]:
     """The matrices of a layer, gates and groups apart, each [out, in, *kernel]; its biases are set to zero.
 
-    Beside a matrix stands None, or in a recurrent layer "input" or the kind of its recurrence.
+    With each matrix comes None or, in a recurrent layer, "input" or the kind of its recurrence.
     """
     own = dict(layer.named_parameters(recurse=False))
     if isinstance(layer, nn.Linear):

@@ -15,7 +15,7 @@ x_0 ... x_T are losses in the order of the steps; keep in [0, 1); n points in th
 
 `diagnose` says, in this order,
 - "not finite": some loss is NaN or infinite;
-- "diverging": the mean of the last fifth lies above the lowest fifth by half of what had been gained at least (or above
+- "diverging": the mean of the last fifth lies above the lowest fifth by at least half of what had been gained (or above
   the first), and by more than three times its error;
 - "oscillating": one frequency holds a quarter of the power around the trend (3), beyond chance, with swings above
   `tolerance` and above the trend;
@@ -32,8 +32,8 @@ Bengio's rule, a half of the largest rate that does not diverge, is `largest / 2
 that third of the losses up to the minimum whose line of least squares over log r falls fastest.
 
 Departures: the thresholds and (6) are ours, since the papers tell how curves look, not where one kind ends. Smith's
-rates rise linearly; ours rise by a constant factor, so that no order of magnitude is passed over. Adding (1) of NaN
-gives NaN usually; here it is left out, so that a curve can be drawn up to its end.
+rates rise linearly; ours rise by a constant factor, so that every order of magnitude gets as many steps. An average
+over a NaN is usually NaN; (1) leaves it out, so that a curve can be drawn up to its end.
 
     >>> import torch
     >>> from deepcanon.foundations import diagnose, read_range
@@ -100,10 +100,10 @@ class RangeReading(NamedTuple):
     steepest: float
     """The rate around which the loss fell fastest per factor."""
     largest: float
-    """The largest rate before the loss left `factor` times its minimum behind, or stopped being a number."""
+    """The largest rate before the loss rose above `factor` times its minimum, or was not finite."""
     minimum: float
     last: float
-    """The loss at the end; infinite where it was no number."""
+    """The loss at the end; infinite where it is not finite."""
     inside: bool
     """The minimum lies strictly between the first and the last rate, and the loss rose beyond `factor` after it."""
 
@@ -141,7 +141,7 @@ def trend(values: Losses) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def periodicity(values: Losses, slowest: int = SLOWEST) -> tuple[Tensor, Tensor]:
-    """Equation (3): the largest share of one frequency in what the trend leaves, and how often chance does as much.
+    """Equation (3): the largest share of one frequency in the residuals of the trend, and its probability by chance.
 
     Frequencies of `slowest` periods in the vector and more count; a vector of even length loses its first value.
     """
@@ -232,7 +232,7 @@ def read_range(rates: Losses, losses: Losses, keep: float = 0.9, factor: float =
 
 
 def _noise(x: Losses) -> float:
-    """s of equation (5): of second differences, which a fall or a rise hardly enters; 0 of fewer than 3 losses."""
+    """s of equation (5): of second differences, which a trend hardly affects; 0 of fewer than 3 losses."""
     if len(x) < 3:
         return 0.0
     return math.sqrt(float(x.diff(n=2).square().median()) / (6 * 0.4549))

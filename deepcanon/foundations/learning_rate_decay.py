@@ -1,4 +1,4 @@
-"""Learning-rate decay: schedules as pure functions of (step, steps), and what they do to the noise of the end.
+"""Learning-rate decay: schedules as pure functions of (step, steps), and their effect on the noise at the end.
 
 Papers: Robbins and Monro 1951, "A stochastic approximation method" (Ann. Math. Statist. 22); Bottou 2012, "Stochastic
 gradient descent tricks" (Neural Networks: Tricks of the Trade, LNCS 7700); Loshchilov and Hutter 2016, "SGDR"
@@ -20,13 +20,13 @@ The noisy quadratic theta <- theta - eta_t (h theta + s xi), xi standard normal:
     Bottou's eta_t, c = 1/(eta h), any start theta_0: after t steps
     E theta^2 = ((c - 1)^2 theta_0^2 + t s^2 / h^2) / (t + c - 1)^2                      (7)
 
-(6) is a floor that no patience passes, (7) goes to zero as 1/t.
+(6) is a floor however long one trains, (7) goes to zero as 1/t.
 
 Per step or per epoch: `whole_epochs(step, per_epoch)` counts the epochs that are done, so that a schedule of
 (whole_epochs(step, m), epochs) keeps the first rate through the whole first epoch. The step is all the state there
 is: a resumed run that knows its step knows its rate.
 
-Departures: the papers' schedules know no T; here they do, so that one setting serves runs of any length.
+Departures: the papers' schedules do not depend on T; these do, so that one setting serves runs of any length.
 
     >>> from deepcanon.foundations import inverse_decay, step_decay
     >>> from deepcanon.foundations.learning_rate_decay import whole_epochs
@@ -102,7 +102,7 @@ def whole_epochs(step: int, per_epoch: int) -> int:
 
 
 def stationary_variance(rate: float, curvature: float, noise: float) -> float:
-    """Equation (6); needs rate * curvature < 2, else there is none."""
+    """Equation (6); needs rate * curvature < 2, otherwise the variance diverges."""
     _check(rate, curvature, noise)
     return rate * noise**2 / (curvature * (2 - rate * curvature))  # (6)
 

@@ -1,4 +1,4 @@
-"""Logistic regression: two classes, the loss from logits by log-sigmoid, L2, and separable data that has no maximum.
+"""Logistic regression: two classes, the loss from logits by log-sigmoid, L2, and separable data, which have no maximum.
 
 Papers: Cox 1958, "The regression analysis of binary sequences"; Albert and Anderson 1984, "On the existence of maximum
 likelihood estimates in logistic regression models" (separation). Exercise: UFLDL tutorial, logistic regression.
@@ -52,7 +52,7 @@ def _check_labels(logits: Tensor, labels: Tensor) -> None:
     if not len(labels):
         raise ValueError("no examples: logits of shape (0,)")
     if labels.device.type != "cpu" and not labels.is_floating_point():
-        return  # what they are is not asked of a GPU, whose answer would be waited for
+        return  # values are not checked on a GPU, since that would wait for it
     low, high = labels.aminmax()
     if labels.is_floating_point() or low < 0 or high > 1:
         raise ValueError(f"labels are the integers 0 and 1, not {labels.dtype} from {low.item()} to {high.item()}")
@@ -128,7 +128,7 @@ def logistic_both(
     """Equation (4), in float64, and its gradient (5) from one pass over the rows, some rows at a time.
 
     Inputs may be whole numbers, such as the bytes of pictures: they take a quarter of the memory and less time to read.
-    On the CPU NumPy multiplies: keep its BLAS to as many threads as you want.
+    On the CPU NumPy multiplies: limit the threads of its BLAS as you want.
     """
     _check(weight, bias, inputs)
     _check_labels(labels.new_zeros(len(inputs), dtype=inputs.dtype), labels)

@@ -10,7 +10,7 @@ m rows; layer l maps a_{l-1} [m, n_{l-1}] to a_l [m, n_l]; delta_l = dJ/dz_l; * 
     dJ/dW_l  = delta_l^T a_{l-1},   dJ/db_l = column sums of delta_l                  (4)
     dJ/da_{l-1} = delta_l W_l,   delta_{l-1} = dJ/da_{l-1} * (z_{l-1} > 0)            (5)
 
-`forward_cached` returns outputs and a list of caches; `backward_cached` eats that list from its end, returns the
+`forward_cached` returns outputs and a list of caches; `backward_cached` consumes that list from its end, returns the
 gradient with respect to the INPUT and adds each weight's gradient to a dictionary, so a layer used twice
 accumulates. Caches belong to the caller: two forwards before a backward do not overwrite each other, and each
 cache is freed as soon as its layer is done.

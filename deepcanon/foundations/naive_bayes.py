@@ -24,9 +24,10 @@ the logarithms), where a discriminative classifier maximises that of c given x.
 Departures
 - Smoothing is scikit-learn's: in (2) its share of the largest variance of any feature (1e-9: a constant feature does
   no harm), in (3) and (4) a count (Laplace's 1 by default). Ng and Jordan's analysis has none.
-- (3) takes features in [0, 1]: a value between is the probability of a 1, which gives the expectation of (3) and (1)
+- (3) takes features in [0, 1]: a value in between is the probability of a 1, which gives the expectation of (3) and (1)
   over binary draws; with `threshold` features become 1 above it and 0 elsewhere.
-- (4) leaves out the multinomial coefficient, which no class changes: its log p(x) is that of one order of the draws.
+- (4) leaves out the multinomial coefficient, which is the same for all classes: its log p(x) is that of one order of
+  the draws.
 - Everything is float64. Where probabilities are 0 and smoothing is 0, log p is a large negative number, not minus
   infinity.
 

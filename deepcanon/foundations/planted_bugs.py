@@ -1,4 +1,4 @@
-"""Twenty classic mistakes in hand-written backward passes, each with the right one: what a gradient check must catch.
+"""Twenty classic mistakes in hand-written backward passes, each next to the correct one, for a gradient check to catch.
 
 Papers: Rumelhart, Hinton and Williams 1986, "Learning representations by back-propagating errors" (Nature 323);
 Baydin et al. 2015, arXiv:1502.05767, section 3.2 (the adjoint of a value is a sum over all its uses).

@@ -11,12 +11,12 @@ a: logits of K classes; T: temperature; y: the class; conf: the largest probabil
     T* = argmin_T  -(1/n) sum_i log p_{i, y_i}(T)              on held-out data                  (4)
     ECE = sum_bins (n_bin / n) |accuracy of the bin - mean conf of the bin|                      (5)
 
-Scaling logits by c is the temperature 1/c. T changes no argmax, so that (4) repairs confidence and leaves accuracy.
-With beta = 1/T the loss (4) is convex (its second derivative is the variance of the logits under p), so that Newton's
-steps, kept inside a bracket, find the minimum.
+Scaling logits by c is the temperature 1/c. T changes no argmax, so that (4) corrects confidence and leaves accuracy as
+it is. With beta = 1/T the loss (4) is convex (its second derivative is the variance of the logits under p), so that
+Newton's steps, kept inside a bracket, find the minimum.
 
 Departures: Guo et al. fit T by conjugate gradients or L-BFGS; here Newton's method on beta. Data on which every row is
-right have their minimum at T = 0; the answer is then held to `lowest`.
+right have their minimum at T = 0; the answer is then limited to `lowest`.
 
 Shown by: softmax-regression
 

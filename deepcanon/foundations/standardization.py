@@ -20,7 +20,7 @@ that validation, test and export use the training set's statistics. `Unstandardi
 
 Departures: the paper also decorrelates the inputs; that is whitening, and not done here. It divides by N, as we do;
 other libraries divide by N - 1. Sums are in float64 and in one pass over batches. A feature is constant if its largest
-value is its smallest: a deviation of 1e-17, which rounding makes of equal numbers, would blow that rounding up.
+value is its smallest: a deviation of 1e-17, which rounding gives to equal numbers, would amplify that rounding.
 
     >>> import torch
     >>> from deepcanon.foundations import Unstandardize, fit_standardize

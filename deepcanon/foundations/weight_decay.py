@@ -1,4 +1,4 @@
-"""Weight decay: the L2 penalty, decoupled decay, which parameters take part, and ridge regression in closed form.
+"""Weight decay: the L2 penalty, decoupled decay, which parameters decay, and ridge regression in closed form.
 
 Papers: Krogh and Hertz 1992, "A simple weight decay can improve generalization" (NIPS 4); Loshchilov and Hutter 2017,
 "Decoupled weight decay regularization" (arXiv:1711.05101); Hoerl and Kennard 1970, "Ridge regression".
@@ -66,7 +66,7 @@ def l2_penalty(weights: Iterable[Tensor], decay: float) -> Float[Tensor, ""]:
 
 
 def l2_gradients(weights: list[Tensor], gradients: list[Tensor], decay: float) -> list[Tensor]:
-    """Equation (2): new gradients; the given ones stay."""
+    """Equation (2): new gradients; the given ones are unchanged."""
     _check(decay)
     if [w.shape for w in weights] != [g.shape for g in gradients]:
         raise ValueError(f"weights {[tuple(w.shape) for w in weights]} and gradients "
@@ -91,7 +91,7 @@ def decay_groups(
     """Two groups for an optimizer: what decays, and biases and normalisation, which do not.
 
     Args:
-        module: whose parameters that take gradients are shared out, each once.
+        module: whose parameters that take gradients are divided, each once.
         decay: lambda of the first group.
         exclude: (name, parameter) -> whether it is free; replaces the rule by number of axes and kind of layer.
     """
