@@ -6,11 +6,12 @@ x [N, D] data, c [N, K] code, phi the hidden units' activation; L layers down, L
 
     a_0 = x,  a_l = phi(W_l a_{l-1} + b_l)  for l < L,   c = W_L a_{L-1} + b_L             linear code       (1)
     d_0 = c,  d_l = phi(V_l d_{l-1} + g_l)  for l < L,   z = V_L d_{L-1} + g_L             the decoder       (2)
-    y = sigmoid(z) for data in [0, 1],   y = z for any others                                                (3)
+    y = sigmoid(z) for data in [0, 1],   y = z for other data                                                (3)
     E = (1/N) sum_n sum_d (y_nd - x_nd)^2                         summed over the features, as in the paper   (4)
 
 With no hidden layers and y = z the least E is that of PCA with K components, and the decoder spans their subspace
-(Baldi and Hornik 1989): a linear autoencoder that stays above that is broken, and a deep one that does is useless.
+(Baldi and Hornik 1989): a linear autoencoder with a larger error is broken, and a deep one with a larger error is
+useless.
 
 Departures: ReLU units with He's initialisation, trained from the start by Adam, instead of logistic units that are
 pre-trained as a stack of RBMs and fine-tuned by conjugate gradients; (4) is what is minimised (the paper minimises the
@@ -84,7 +85,7 @@ class Autoencoder(nn.Module):
         return self.encoder(inputs)  # (1)
 
     def logits(self, code: Float[Tensor, "batch code"]) -> Float[Tensor, "batch features"]:
-        """z of equation (2): what a cross-entropy takes."""
+        """z of equation (2), the logits for a cross-entropy."""
         if code.ndim != 2 or code.shape[1] != self.decoder[0].in_features:
             raise ValueError(f"codes {tuple(code.shape)} are not [batch, {self.decoder[0].in_features}]")
         return self.decoder(code)  # (2)

@@ -15,10 +15,10 @@ x [N, D] clean, u [N, D] corrupted; h [N, H] hidden code; phi the hidden activat
     cos(r(u) - u, c(u) - u),  c(u) the point of a known support of the data that is nearest to u        (7)
 
 Of Gaussian data the best linear r is the Wiener filter Sigma (Sigma + sigma^2 I)^-1; near a curved manifold r(u) - u
-points back to it, and (7) is close to 1. With no corruption and H >= D the identity is a minimum, and nothing need be
+points back to it, and (7) is close to 1. With no corruption and H >= D the identity is a minimum, and nothing has to be
 learned.
 
-Departures: Glorot's initialisation; other units than the logistic ones of the paper can be chosen.
+Departures: Glorot's initialisation; units other than the paper's logistic ones can be chosen.
 
     >>> import torch
     >>> from deepcanon.representation import DenoisingAutoencoder
@@ -89,7 +89,7 @@ class DenoisingAutoencoder(nn.Module):
     Args:
         features, hidden: D and H.
         activation: class of the hidden units' module.
-        output: "sigmoid" for data in [0, 1], "linear" for any others.
+        output: "sigmoid" for data in [0, 1], "linear" for other data.
         tied: V = W^T.
     """
 
@@ -125,7 +125,7 @@ class DenoisingAutoencoder(nn.Module):
         return self.activation(self.encoder(inputs))  # (3)
 
     def logits(self, code: Float[Tensor, "batch hidden"]) -> Float[Tensor, "batch features"]:
-        """V h + c of equation (3): what a cross-entropy takes."""
+        """V h + c of equation (3), the logits for a cross-entropy."""
         weight = self.encoder.weight.T if self.weight is None else self.weight
         return F.linear(code, weight, self.bias)
 
@@ -150,7 +150,7 @@ def jacobian_norm(model: DenoisingAutoencoder, inputs: Float[Tensor, "batch feat
 def nearest(
     points: Float[Tensor, "points dimensions"], support: Float[Tensor, "support dimensions"]
 ) -> Float[Tensor, "points dimensions"]:
-    """Of each point the nearest one of the support."""
+    """For each point the nearest point of the support."""
     if points.ndim != 2 or support.ndim != 2 or points.shape[1] != support.shape[1]:
         raise ValueError(f"points {tuple(points.shape)} do not lie in the space of the support {tuple(support.shape)}")
     return support[torch.cdist(points, support).argmin(1)]

@@ -1,4 +1,4 @@
-"""How distributed and how diverse the units of a layer are: no single neuron should matter, no two be the same.
+"""How distributed and how diverse the units of a layer are: no single one should matter, no two should be alike.
 
 Papers: Hinton, McClelland and Rumelhart 1986, "Distributed representations"; Bengio, Courville and Vincent 2013,
 "Representation learning" (arXiv:1206.5538); Roy and Vetterli 2007, "The effective rank" (EUSIPCO); Vinje and Gallant
@@ -15,7 +15,7 @@ W [U, D] incoming weights of U units; A [N, U] their activations, not negative; 
 
 Units that begin equal stay equal under gradient descent (every copy has the same gradient): cosine 1, rank 1.
 `collapsed` names that state: all weights zero, or every pair of units parallel. Departures: (3) takes absolute
-activations, so that tanh units have one too.
+activations, so that it is defined for tanh units too.
 
     >>> import torch
     >>> from deepcanon.representation import effective_rank
@@ -43,7 +43,7 @@ def _matrix(weight: Tensor) -> Tensor:
 
 
 def mean_absolute_cosine(weight: Float[Tensor, "units ..."]) -> Float[Tensor, ""]:
-    """Equation (1). A unit without weights counts as equal to every other one: it adds nothing of its own."""
+    """Equation (1). A unit without weights counts as equal to every other one: it contributes nothing."""
     flat = _matrix(weight)
     norms = flat.norm(dim=1, keepdim=True)
     rows = flat / norms.clamp_min(torch.finfo(flat.dtype).tiny)
@@ -85,7 +85,7 @@ def ablation(
     """Equation (4): what setting one unit of `layer`'s output [N, U] to 0 does to `error(module)`, unit by unit.
 
     Args:
-        units: which are set to 0, one at a time; a number takes so many at most, evenly spread over the layer.
+        units: which are set to 0, one at a time; a number takes at most that many, evenly spread over the layer.
     """
     width, silent = 0, -1
 

@@ -17,15 +17,15 @@ N examples of D features, K components, K <= D; x is a row, mu the mean, z the w
     index of P = W V A:  (1 / 2K(K-1)) (sum_i (sum_j |p_ij| / max_j |p_ij| - 1) + the same of P^T)     (7)
 
 At most one source may be Gaussian. In (6), d is the standard deviation of exp(-nu^2 / 2) for Gaussian nu, given that
-the sample's variance is one, so that c_i is a number of standard errors. Gaussian noise that was turned to where it
-looks least Gaussian came to 3.3 at most for K = 2, 5.6 for K = 10 and 11.8 for K = 64; a source counts as Gaussian
-below 2 + (4/3) sqrt(K), and two such sources as `unidentifiable_`, with a warning.
+the sample's variance is one, so that c_i is a number of standard errors. Gaussian noise, rotated so that it looks least
+Gaussian, reached 3.3 at most for K = 2, 5.6 for K = 10 and 11.8 for K = 64; a source counts as Gaussian below 2 + (4/3)
+sqrt(K), and two such sources as `unidentifiable_`, with a warning.
 
 Departures
 - Rows are never rescaled one by one: that would leave them correlated, and several would find the same source.
 - Sources are sorted by (6), and the largest entry of each row of `components_` is positive: the model leaves order and
   sign open. Variances divide by N.
-- The fixed point starts on each `stride`-th example and ends on all of them. The end is the same, in half the time.
+- The fixed point starts on each `stride`-th example and ends on all of them. The result is the same, in half the time.
 - Directions without variance (lambda <= 1e-12 lambda_1) are dropped, where the notes add eps to lambda.
 - (4) keeps W orthogonal, where the maximum-likelihood form of the notes lets it be any matrix.
 
@@ -63,7 +63,7 @@ FUNCTIONS = ("logcosh", "exp", "cube")
 GAUSSIAN_DEVIATION = math.sqrt(1 / math.sqrt(3) - 1 / 2 - 1 / 16)
 """Of exp(-nu^2 / 2): its variance, less the part that follows nu^2, since sources have variance one."""
 ROWS_A_SOURCE, FIRST_UPDATES = 250, 30
-"""How many examples for each source the first updates need, so that they lead anywhere, and how many they may be."""
+"""Examples for each source that the first updates need to be useful, and the most that they take."""
 
 
 class Sums(NamedTuple):
@@ -166,7 +166,7 @@ class ICA(Estimator):
     """Independent components with the API of scikit-learn: `fit` returns self, what is learned ends in `_`.
 
     Args:
-        n_components: K; None keeps all directions with variance. More than there are cannot be had: see RICA.
+        n_components: K, at most the number of directions with variance (see RICA for more); None keeps all of them.
         algorithm: "fastica" is equation (3), "gradient" (4).
         function: of equation (5).
         whiten: False takes the centred data as white; right only if they are.
@@ -240,7 +240,7 @@ class ICA(Estimator):
             scales = (values[:kept] + self.eps).sqrt()[:, None]
             self.whitening_, self.dewhitening_ = rows[:kept] / scales, (rows[:kept] * scales).mT.contiguous()  # (1)
         else:
-            size = (values[:there].mean()).sqrt()  # one scale for all directions, which turns and stretches nothing
+            size = (values[:there].mean()).sqrt()  # one scale for all directions, which neither rotates nor distorts
             self.whitening_, self.dewhitening_ = rows[:kept] / size, (rows[:kept] * size).mT.contiguous()
         start = torch.randn(kept, kept, generator=torch.Generator().manual_seed(self.seed), dtype=torch.float64)
         self.rotation_ = decorrelate(start).to(values)
@@ -249,7 +249,7 @@ class ICA(Estimator):
         return self
 
     def whitened(self, inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch components"]:
-        """z of equation (1); in memory each component stands in one run."""
+        """z of equation (1); each component is contiguous in memory."""
         white = inputs.new_empty(len(self.whitening_), len(inputs), dtype=self.mean_.dtype)
         for part, rows in zip(_blocks(white.mT), _blocks(inputs, white.shape[0]), strict=True):
             torch.mm(self.whitening_, (rows - self.mean_).mT, out=part.mT)
@@ -287,13 +287,13 @@ class ICA(Estimator):
 
     @property
     def gaussian_(self) -> Tensor:
-        """Which sources are no less Gaussian than turned Gaussian noise."""
+        """Which sources look no less Gaussian than rotated Gaussian noise."""
         self.check_fitted()
         return self.nongaussianity_ < 2 + 4 / 3 * math.sqrt(len(self.nongaussianity_))
 
     @property
     def unidentifiable_(self) -> bool:
-        """Whether two sources or more are Gaussian, so that any rotation of them is as good."""
+        """Whether at least two sources are Gaussian, so that they cannot be told from any rotation of them."""
         return int(self.gaussian_.sum()) > 1
 
     @property

@@ -1,10 +1,10 @@
-"""Who stands near whom in a text, counted, and the pointwise mutual information of words.
+"""Counts of words that occur near each other in a text, and their pointwise mutual information.
 
 Papers: Church and Hanks 1990, "Word association norms, mutual information, and lexicography" (Computational
 Linguistics), for (2); Levy and Goldberg 2014, "Neural word embedding as implicit matrix factorization" (NIPS), for (3)
 and (4).
 
-#(w, c) says how often c stands near w; #(w) = sum_c #(w, c), #(c) = sum_w #(w, c), # = sum_wc #(w, c); P the noise
+#(w, c) is how often c occurs near w; #(w) = sum_c #(w, c), #(c) = sum_w #(w, c), # = sum_wc #(w, c); P the noise
 distribution and k the noise words of negative sampling; L the largest window.
 
     #(w, c) in expectation over windows drawn from 1..L:  each pair at distance d <= L counts (L + 1 - d) / L    (1)
@@ -42,7 +42,7 @@ ROWS = 10_000
 
 
 class CooccurrenceCounts(NamedTuple):
-    """The pairs of words that stand near each other, and the expectation of #(w, c) over the windows drawn."""
+    """The pairs of words that occur near each other, and the expectation of #(w, c) over the windows drawn."""
 
     words: Int[Tensor, "pairs"]
     near: Int[Tensor, "pairs"]
@@ -98,7 +98,7 @@ def pmi_fit(
     negatives: float = 1.0,
     least: float = 0.0,
 ) -> PMIFit:
-    """How near a model of word pairs is to (4), over the pairs that stand near each other `least` times or more.
+    """How near a model of word pairs is to (4), over the pairs that occur near each other at least `least` times.
 
     Args:
         score: (words [rows], words near them [rows]) -> the model's scores.

@@ -15,7 +15,7 @@ N examples of D features, K components; x is a row, mu the mean row.
     x_hat  = mu + U_K z,   mean |x - x_hat|^2 = sum_{i > K} lambda_i on the fitted data           (6)
     merge: mu = (N1 mu1 + N2 mu2) / N,   S = S1 + S2 + (N1 N2 / N)(mu1 - mu2)(mu1 - mu2)^T        (7)
     pool:  mu = sum_p N_p mu_p / N,      S = sum_p S_p + N_p (mu_p - mu)(mu_p - mu)^T             (8)
-    z_i / sqrt(tr(Sigma) / K)              one scale for all: turned and stretched, not whitened  (9)
+    z_i / sqrt(tr(Sigma) / K)              one scale for all: rotated and scaled, not whitened    (9)
 
 Departures
 - Sign: an eigenvector is known up to its sign; we make its largest entry by magnitude positive (the notes leave

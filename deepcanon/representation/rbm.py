@@ -16,11 +16,11 @@ v [N, D] visible, h [N, H] in {0, 1}; W [D, H], b [D], c [H]; sigma [D] of Gauss
     -log p(v) = F(v) + log Z,   its slope that of  mean F(data) - mean F(samples of the model)             (7)
     dW = mean u'^T p(h|v') - mean u^T p(h|v),   dc = mean p(h|v') - mean p(h|v),   db = mean v' - mean v
             (Gaussian: over sigma^2),   the slope of (7) with data v and samples v'                         (8)
-    CD-k takes for the samples k steps of (3), (4) from the data; PCD continues its chains of the last update
+    CD-k takes its samples after k steps of (3), (4) from the data; PCD continues its chains of the last update
     AIS: W, c times beta, b from a base to its own; w = prod_k exp(F_k(v_k) - F_{k+1}(v_k)),  Z = Z_0 E[w]   (9)
 
-(8) holds the probabilities of h, not samples of it, as the guide asks of the last statistics; what drives a
-reconstruction are sampled states. A Gaussian reconstruction of CD is the mean of (4), without noise.
+(8) holds the probabilities of h, not samples of it, as the guide recommends for the last statistics; reconstructions
+are driven by sampled states. A Gaussian reconstruction of CD is the mean of (4), without noise.
 
 Departures: binary reconstructions are sampled (the guide allows probabilities). Log sigma may be learned, by PCD.
 
@@ -138,8 +138,8 @@ def annealed_log_partition(
 
     Args:
         base: visible biases at beta = 0, such as the log odds of the data's means; None takes `visible_bias`.
-        temperatures: steps of beta from 0 to 1, all of one length.
-        chains: number of chains, each with a weight of its own.
+        temperatures: steps of beta from 0 to 1, all of the same length.
+        chains: number of chains, each with its own weight.
     """
     _check(weight, visible_bias, hidden_bias, sigma)
     if temperatures < 1 or chains < 2:
@@ -184,8 +184,8 @@ def nll_estimates(
 ) -> dict[str, Tensor]:
     """Equation (7) for examples of this mean free energy: "nll" where `model.enumerable`, by (9) "nll_ais" with the
     ends of its interval "nll_ais_low" and "nll_ais_high", and "ais_gap" between the two; 0 temperatures leave out (9).
-    Of examples that are `compared`: "nll_gaussian" under the single Gaussian that fits them best, and the "gain"; of
-    examples in fewer dimensions than they have numbers no Gaussian has a density, and both are left out.
+    Of examples that are `compared`: "nll_gaussian" under the single Gaussian that fits them best, and the "gain"; if
+    the examples do not span all dimensions, no Gaussian has a density, and both are left out.
     """
     found = {"nll": energy + model.log_partition()} if model.enumerable else {}
     entropy = None if compared is None else gaussian_entropy(gaussian_fit(compared)[1])
@@ -208,7 +208,7 @@ class RBM(nn.Module):
         units: "bernoulli" or "gaussian" visible units.
         sigma: of Gaussian units at the start.
         learn_sigma: log sigma is a parameter.
-        scale: standard deviation of the first weights.
+        scale: standard deviation of the initial weights.
     """
 
     def __init__(
@@ -247,7 +247,7 @@ class RBM(nn.Module):
         return self.log_sigma.exp() if self.units == "gaussian" else None
 
     def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """W, b, c, sigma: what the functions of this file take."""
+        """W, b, c, sigma: the arguments of this file's functions."""
         return self.weight, self.visible_bias, self.hidden_bias, self.sigma
 
     def forward(self, visible: Float[Tensor, "batch visible"]) -> Float[Tensor, "batch hidden"]:
@@ -273,10 +273,10 @@ class RBM(nn.Module):
         mean: bool = False,
         share: tuple[int, int] = (0, 1),
     ) -> Chain:
-        """So many steps of (3) and (4), at least one.
+        """A number of steps of (3) and (4), at least one.
 
         Args:
-            mean: Gaussian units take their mean, as CD's reconstructions do; binary ones are sampled all the same.
+            mean: Gaussian units take their mean, as CD's reconstructions do; binary ones are sampled anyway.
             share: (rank, world) of processes that run one set of chains: each draws the noise of all, takes its rows.
         """
         rank, world = share
@@ -295,7 +295,7 @@ class RBM(nn.Module):
         return Chain(visible, first, m)
 
     def gibbs(self, visible: Float[Tensor, "batch visible"], steps: int, *given, **options) -> Tensor:
-        """The visible units after so many steps; arguments as those of `chain`."""
+        """The visible units after a number of steps; the arguments are those of `chain`."""
         return self.chain(visible, steps, *given, **options).visible
 
     @torch.no_grad()
@@ -317,7 +317,7 @@ class RBM(nn.Module):
     def samples(
         self, start: Float[Tensor, "batch visible"], steps: int, generator: torch.Generator | None = None
     ) -> Float[Tensor, "batch visible"]:
-        """Visible units after so many steps, to be looked at: binary ones as the probabilities of a last one."""
+        """Visible units after a number of steps, to be shown: binary ones as probabilities of the last step."""
         found = self.gibbs(start.to(self.weight), steps, generator)
         return self.reconstruct(found) if self.sigma is None else found
 
@@ -332,7 +332,7 @@ class RBM(nn.Module):
         return min(visible, hidden) <= ENUMERABLE if self.sigma is None else hidden <= ENUMERABLE
 
     def free_energy(self, visible: Float[Tensor, "batch visible"], rows: int = 2000) -> Float[Tensor, "batch"]:
-        """Equation (5), so many rows at a time."""
+        """Equation (5), some rows at a time."""
         return torch.cat([free_energy(some, *self.parts()) for some in visible.split(rows)])
 
     def contrast(self, data: Float[Tensor, "n visible"], samples: Float[Tensor, "m visible"]) -> Float[Tensor, ""]:

@@ -5,11 +5,11 @@ Murray, Salakhutdinov and Mimno 2009, "Evaluation methods for topic models" (ICM
 
 v [N, K] word counts of documents of D = sum_k v_k words, h [N, J] in {0, 1}; W [K, J], b [K], c [J].
 
-    E(v, h) = -v.W h - b.v - D c.h                     the hidden bias, and it alone, is multiplied by D      (1)
+    E(v, h) = -v.W h - b.v - D c.h                     only the hidden bias is multiplied by D         (1)
     p(h_j = 1 | v) = sigmoid(D c_j + (v W)_j)                                                            (2)
     each of the D words is drawn from one softmax:  p(word k | h) = softmax(b + W h)_k                      (3)
     F(v) = -b.v - sum_j softplus(D c_j + (v W)_j)                                                          (4)
-    Z_D = sum_h exp(D c.h) (sum_k exp(b_k + (W h)_k))^D,    a Z of its own for each length                  (5)
+    Z_D = sum_h exp(D c.h) (sum_k exp(b_k + (W h)_k))^D,    its own Z for each length                       (5)
     -log p(words) = F(v) + log Z_D     of the words in their order: a bag of them has D! / prod_k v_k! orders   (6)
     AIS for each length: W, c times beta from 0 to 1, b all the way, so that the base is softmax(b)            (7)
     perplexity = exp(mean over documents of -log p / D)                                                   (8)
@@ -18,13 +18,13 @@ The directed model it is compared with, latent Dirichlet allocation: T topics ph
 
     p(words) = integral of Dirichlet(theta; a) prod_n sum_t theta_t phi_t,w(n)                              (9)
     p(w(n) | words before) ~ mean over particles of sum_t phi_t,w(n) (a + n_t) / (T a + n - 1), where n_t counts the
-    topics of the words before; each of these is drawn again given the others, then comes n              (10)
+    topics of the words before; each of these is resampled given the others, then comes n                (10)
 
 Merging two copies of a document doubles v and D: F becomes that of W, b, c doubled.
 
-Departures: the base of AIS is the words' frequencies by b, not the uniform one. Documents weigh alike in the gradient,
-however long, as in the paper; weights 1 / D can be given. The particles of (10) are drawn again by how well each
-foretold the word: the product over n is then an unbiased estimate of p(words), which without that it is not.
+Departures: the base of AIS is the words' frequencies by b, not the uniform one. Documents have equal weight in the
+gradient, however long, as in the paper; weights 1 / D can be given. The particles of (10) are resampled by how well
+each predicted the word: the product over n is then an unbiased estimate of p(words), which without that it is not.
 
     >>> import torch
     >>> from deepcanon.representation import ReplicatedSoftmax
@@ -117,7 +117,7 @@ def perplexities(
     Args:
         documents: word counts, in parts.
         log_shares: of single words.
-        temperatures: of (7), with so many `chains` for each length; 0 leaves it out.
+        temperatures: of (7), with `chains` chains for each length; 0 leaves it out.
         source: from word counts to log p(words) of the source of the documents, if that is known.
 
     Returns:
@@ -223,7 +223,7 @@ class ReplicatedSoftmax(nn.Module):
 
     Args:
         words, hidden: K and J.
-        scale: standard deviation of the first weights.
+        scale: standard deviation of the initial weights.
     """
 
     def __init__(self, words: int, hidden: int, *, scale: float = 0.01, device=None, dtype=None) -> None:
@@ -252,7 +252,7 @@ class ReplicatedSoftmax(nn.Module):
         return -counts @ self.word_bias - F.softplus(self.inputs(counts)).sum(1)  # (4)
 
     def parts(self) -> tuple[Tensor, Tensor, Tensor]:
-        """W, b, c: what the functions of this file take."""
+        """W, b, c: the arguments of this file's functions."""
         return self.weight, self.word_bias, self.hidden_bias
 
     @torch.no_grad()
@@ -265,7 +265,7 @@ class ReplicatedSoftmax(nn.Module):
         longest: int = 0,
         share: tuple[int, int] = (0, 1),
     ) -> Float[Tensor, "batch words"]:
-        """Documents of the same lengths after so many steps of (2) and (3).
+        """Documents of the same lengths after a number of steps of (2) and (3).
 
         Args:
             longest: words for which noise is drawn; 0 takes the longest document of the batch.
@@ -293,7 +293,7 @@ class ReplicatedSoftmax(nn.Module):
         steps: int = 100,
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "count words"]:
-        """Documents of so many words after so many steps from single words with these shares."""
+        """Documents of given lengths after a number of steps, starting from words drawn with these shares."""
         noise, lengths = uniform((count, length), shares, generator), shares.new_full((count,), float(length))
         start = draw_words(shares.expand(count, -1), lengths, noise)
         return self.gibbs(start.to(self.weight), steps, generator)

@@ -10,7 +10,7 @@ N examples of D features, K units, K above or below D; x is a row (white or not)
     dJ/dW = (1/N) sum_x ( s e^T + (W e + h'(s)) x^T ),    e = 2 lambda (W^T s - x)                    (3)
     with scaled rows, W = row V_i / |V_i|:   dJ/dV_i = (dJ/dW_i - (dJ/dW_i . W_i) W_i) / |V_i|        (4)
 
-W stands in (1) twice, as encoder and as decoder, so that (3) has a term for each: s e^T through W^T, (W e) x^T through
+W occurs twice in (1), as encoder and as decoder, so that (3) has a term for each: s e^T through W^T, (W e) x^T through
 W. On white data with K = D, lambda -> infinity forces W W^T = I and leaves the objective of ICA.
 
 Departures
@@ -101,7 +101,7 @@ def rica_gradient(
 def rica_both(
     weight: Tensor, inputs: Tensor, *, penalty: float, sparsity: str, eps: float, scale_rows: bool
 ) -> tuple[Tensor, Tensor]:
-    """Objective and gradient together: they share the codes and what the reconstruction misses."""
+    """Objective and gradient together: they share the codes and the reconstruction's error."""
     _check(weight, inputs, penalty, eps)
     w, length = _scaled(weight, scale_rows)
     codes = inputs @ w.mT
@@ -130,7 +130,7 @@ class RICA(nn.Module):
 
     Args:
         features: D.
-        units: K, above D if wished.
+        units: K, which may exceed D.
         scale_rows: every row of the weight is scaled to length one before use, equation (4).
     """
 
@@ -147,7 +147,7 @@ class RICA(nn.Module):
         nn.init.normal_(self.weight, std=self.weight.shape[0] ** -0.5)
 
     def rows(self) -> Float[Tensor, "units features"]:
-        """W: the weight, with its rows scaled if that is asked for."""
+        """W: the weight, with its rows scaled if `scale_rows` is set."""
         return _scaled(self.weight, self.scale_rows)[0]
 
     def forward(self, inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch units"]:

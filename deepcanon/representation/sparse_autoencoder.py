@@ -1,4 +1,4 @@
-"""A sparse autoencoder: one hidden layer whose units are on for a small, stated share of the examples each.
+"""A sparse autoencoder: one hidden layer whose units are each active on a small, given share of the examples.
 
 Sources: Ng 2011, "Sparse autoencoder" (CS294A lecture notes; the UFLDL exercise); Raina et al. 2007, "Self-taught
 learning" (ICML): features from unlabelled data of other classes.
@@ -12,7 +12,7 @@ x_i [D] of m examples in [0.1, 0.9] (or any, with a linear output), h_i [H] hidd
     squash(x) = 0.4 (clip(x, -3 s, 3 s) / (3 s) + 1) + 0.1,   s the standard deviation of all values      (5)
 
 (2) couples the examples: the gradient of (3) at one of them needs the mean over all of them first, so a penalty that
-averages KL(rho | h_ij) over examples, or takes rho_j from another batch, is another objective.
+averages KL(rho | h_ij) over examples, or takes rho_j from another batch, is a different objective.
 
 Departures: rho_j is kept above 1e-12 and below 1 - 1e-12 (in single precision 1e-7), where (3) is finite.
 

@@ -12,13 +12,13 @@ the penalty, L the largest eigenvalue of D D^T.
     s_k = shrink(y - (1/L) (y D - x) D^T, lambda / L)                                                    (2)
     shrink(v, t) = argmin_z 1/2 (z - v)^2 + t h(z);   sign(v) max(|v| - t, 0) for |s|                    (3)
     t' = (1 + sqrt(1 + 4 t^2)) / 2,   y = s_k + ((t - 1) / t') (s_k - s_(k-1));   t = 1 again where
-         (y - s_k) . (s_k - s_(k-1)) > 0: momentum that points uphill                                    (4)
+         (y - s_k) . (s_k - s_(k-1)) > 0: the momentum points uphill                                    (4)
     KKT: v = max_j of |g_j + lambda sign s_j| where s_j is not 0, max(|g_j| - lambda, 0) where it is,
          over lambda;   g = (s D - x) D^T                                                                (5)
     A = sum s^T s,   B = sum s^T x,   old sums times (1 - 1/n)^r at mini-batch n                         (6)
     d_j <- (B_j - A_j D + A_jj d_j) / A_jj,   then d_j / max(|d_j|, 1)  (ball)  or  d_j / |d_j|  (sphere)  (7)
 
-Without a bound on the norm of the atoms, D grows and s shrinks until the penalty is nothing. With the sphere, (7) is
+Without a bound on the norm of the atoms, D grows and s shrinks until the penalty vanishes. With the sphere, (7) is
 the exact minimum too, since all points of it have the same A_jj |d|^2.
 
 Departures
@@ -53,9 +53,9 @@ __all__ = [
 ]  # fmt: skip
 
 ENTRIES = 1 << 17
-"""Codes that are worked on at once: they stay in the cache."""
+"""Codes that are computed at once: they stay in the cache."""
 LOOK, NEWTON = 5, 20
-"""Steps between two looks at (5); Newton steps in (3) for the smooth penalty."""
+"""Steps between two checks of (5); Newton steps in (3) for the smooth penalty."""
 NORMS = ("ball", "sphere")
 Inputs = Float[Tensor, "batch features"]
 Atoms = Float[Tensor, "atoms features"]
@@ -123,7 +123,7 @@ def _violation(codes: Tensor, slope: Tensor, eps: float) -> Tensor:
 def fista(
     dictionary: Atoms, inputs: Inputs, penalty: float, steps: int = 100, eps: float = 0.0, largest: Tensor | None = None
 ) -> Sparse:
-    """Codes after so many steps from zero, without restarts: the same work for all data, so it exports."""
+    """Codes after a fixed number of steps from zero, without restarts: the same work for all data, which exports."""
     _check(dictionary, inputs, penalty, eps)
     largest = _largest(dictionary) if largest is None else largest
     same = torch.eye(len(dictionary), dtype=dictionary.dtype, device=dictionary.device)
@@ -254,7 +254,7 @@ class SparseCoding(Estimator):
             missed = x - codes @ self.dictionary_
             self.absorb(codes.mT @ codes, codes.mT @ x, keep=0.0)
             idle = (codes == 0).all(0).nonzero()[:, 0][: len(x)]
-            if len(idle):  # what the others explain worst takes the place of an atom without use
+            if len(idle):  # what the others explain worst replaces an unused atom
                 worst = missed.square().sum(1).topk(len(idle)).indices
                 self.dictionary_[idle] = F.normalize(x[worst], dim=1, eps=1e-30)
                 self.largest_ = _largest(self.dictionary_)

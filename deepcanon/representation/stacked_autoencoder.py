@@ -35,7 +35,7 @@ __all__ = ["Phase", "StackedAutoencoder", "phase_of"]
 
 
 class Phase(NamedTuple):
-    """What a step trains, and where in its phase the step is."""
+    """What a step trains, and how far its phase has come."""
 
     part: int | str
     """A layer's number from 0, "classifier" or "all"."""
@@ -75,7 +75,7 @@ class StackedAutoencoder(nn.Module):
         features, classes: D and C.
         hidden: H_1 .. H_L.
         activation: class of the hidden units' module; its values are what the next layer reconstructs.
-        output: of the first layer's reconstruction, "sigmoid" for data in [0, 1], "linear" for any others; the layers
+        output: of the first layer's reconstruction, "sigmoid" for data in [0, 1], "linear" for other data; the layers
             above reconstruct codes: by a sigmoid where the units are logistic, linearly where they are not.
     """
 
@@ -104,7 +104,7 @@ class StackedAutoencoder(nn.Module):
         nn.init.zeros_(self.classifier.bias)
 
     def codes(self, inputs: Float[Tensor, "batch features"], depth: int | None = None) -> Float[Tensor, "batch code"]:
-        """h of the given depth; of the last layer if none is given."""
+        """h of the given depth; by default of the last layer."""
         depth = len(self.layers) if depth is None else depth
         if not 0 <= depth <= len(self.layers):
             raise ValueError(f"a stack of {len(self.layers)} layers has no codes at depth {depth}")
@@ -113,11 +113,11 @@ class StackedAutoencoder(nn.Module):
         return inputs
 
     def pretrained(self) -> list[nn.Parameter]:
-        """What equation (2) learns."""
+        """The parameters that equation (2) learns."""
         return list(self.layers.parameters())
 
     def finetuned(self) -> list[nn.Parameter]:
-        """What equation (4) learns: encoders and classifier, without the decoders' biases."""
+        """The parameters that equation (4) learns: encoders and classifier, without the decoders' biases."""
         encoders = [parameter for layer in self.layers for parameter in layer.encoder.parameters()]
         return [*encoders, *self.classifier.parameters()]
 

@@ -14,7 +14,7 @@ N points x_i in D dimensions, y_i in the map (two dimensions), perplexity u.
     gain_i: + 0.2 where the gradient points against the last move, else times 0.8, at least 0.01       (7)
     move = momentum move - rate gain dC/dy,   y <- y + move;    momentum 0.5 while a > 1, then 0.8     (8)
 
-P is dense: N = 5,000 takes 200 MB in float64, 100 in float32. Rows are worked through in blocks that stay in the cache.
+P is dense: N = 5,000 takes 200 MB in float64, 100 in float32. Rows are processed in blocks that stay in the cache.
 There is no map of points that were not fitted.
 
 Departures
@@ -176,7 +176,7 @@ def neighbour_accuracy(y: Float[Tensor, "points dims"], labels: Int[Tensor, "poi
 def trustworthiness(
     x: Float[Tensor, "points features"], y: Float[Tensor, "points dims"], neighbours: int = 5
 ) -> Float[Tensor, ""]:
-    """1 less a penalty for each neighbour in the map by how far down the list of neighbours in the data it stands.
+    """1 less a penalty for each neighbour in the map by its rank in the list of neighbours in the data.
 
     Venna and Kaski 2001: 1 - 2 / (N k (2N - 3k - 1)) sum over the k nearest in the map of max(0, rank in the data - k).
     """
@@ -243,7 +243,7 @@ class TSNE(Estimator):
         return self
 
     def fit_transform(self, X, y=None):
-        """The map of these points: that of others is not defined."""
+        """The map of these points; it is not defined for others."""
         found = self.fit(X).embedding_
         return found if isinstance(X, Tensor) else found.numpy()
 

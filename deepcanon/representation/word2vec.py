@@ -6,7 +6,7 @@ Papers: Mikolov et al. 2013, "Efficient estimation of word representations in ve
 "Adaptive subgradient methods" (JMLR), for (10).
 
 V words with counts n_w and frequencies f_w = n_w / sum n; v_w the input, u_w the output vector of D numbers; c the
-largest window; k noise words; #(w, c) how often c stands near w, #(w) = sum_c #(w, c).
+largest window; k noise words; #(w, c) how often c occurs near w, #(w) = sum_c #(w, c).
 
     p(keep w) = min(1, sqrt(t / f_w)), drawn before windows are                                     (1)
     P(w) proportional to n_w^0.75                       the noise                                   (2)
@@ -24,7 +24,7 @@ a_ij = (c + 1 - |i - j|) / c, the probability that (3) has j near i,
 
 has the expectation of (5) over the windows, the noise and all pairs of i, and is a few products of matrices.
 
-A step on a batch moves the vector e_w of a word by its summed gradient d_w, with AdaGrad's slowing by the word:
+A step on a batch moves the vector e_w of a word by its summed gradient d_w, with AdaGrad's rate for each word:
 
     s_w <- s_w + |d_w|^2 / D;     e_w <- e_w - rate d_w / s_w^p                                     (10)
 
@@ -81,7 +81,7 @@ class SharedRows(NamedTuple):
 
 
 def keep_probabilities(counts: Tensor, threshold: float) -> Float[Tensor, "words"]:
-    """With which probability a token of each word stays in the text, equation (1); a threshold of 0 keeps all."""
+    """The probability that a token of each word stays in the text, equation (1); a threshold of 0 keeps all."""
     if counts.ndim != 1 or not bool((counts >= 0).all()) or not float(counts.sum()) > 0:
         raise ValueError(f"expected counts [words], none negative, not all zero, got {tuple(counts.shape)}")
     frequencies = counts.double() / counts.double().sum()
@@ -98,10 +98,10 @@ def noise_distribution(counts: Tensor, power: float = 0.75) -> Float[Tensor, "wo
 
 
 def draw_noise(noise: Float[Tensor, "words"], shape: tuple[int, ...], generator=None) -> Int[Tensor, "..."]:
-    """Words drawn from probabilities, each by itself: the place of a uniform number among the cumulative sums."""
+    """Words drawn independently from probabilities: the place of a uniform number among the cumulative sums."""
     edges = noise.double().cumsum(0)
     uniform = torch.rand(shape, dtype=torch.float64, generator=generator).to(noise.device) * edges[-1]
-    last = int(noise.nonzero()[-1])  # rounding must not lead behind the last word that can be drawn
+    last = int(noise.nonzero()[-1])  # rounding must not lead beyond the last word that can be drawn
     return torch.searchsorted(edges, uniform, right=True).clamp(max=last)
 
 
@@ -135,7 +135,7 @@ def cbow_windows(
 ) -> tuple[Int[Tensor, "centres"], Int[Tensor, "centres near"], Float[Tensor, "centres near"]]:
     """(centres, near words, their shares of the mean) of a text, equations (3) and (4).
 
-    Empty places hold the centre with share 0; tokens that no other stands near are left out.
+    Empty places hold the centre with share 0; tokens without a neighbour are left out.
     """
     _fit(words, sentences, reach)
     size = len(words)
@@ -161,7 +161,7 @@ def noise_weights(targets: Int[Tensor, "rows targets"]) -> Float[Tensor, "rows t
 def negative_sampling_loss(
     scores: Float[Tensor, "rows targets"], weights: Float[Tensor, "rows targets"] | None = None
 ) -> Float[Tensor, "rows"]:
-    """Equation (5) of each row: the true word's score stands in the first column, the others are noise."""
+    """Equation (5) of each row: the true word's score is in the first column, the others are noise."""
     if scores.ndim != 2 or not scores.shape[1] or (weights is not None and weights.shape != scores.shape):
         shape = tuple(weights.shape) if weights is not None else "none"
         raise ValueError(f"expected scores [rows, 1 + noise] and weights like it, got {tuple(scores.shape)}, {shape}")
@@ -334,7 +334,7 @@ class Word2Vec(nn.Module):
         targets = torch.cat([rows.near, rows.noise], 1)
         hidden, outputs = F.embedding(rows.words, self.input_vectors), F.embedding(targets, table)
         scores = torch.bmm(hidden, outputs.mT)
-        few = slice(None, None, 16)  # the logarithms of all would cost a tenth of the step
+        few = slice(None, None, 16)  # the logarithms of all would take a tenth of the step's time
         loss = shared_noise_loss(scores[few], right[few], wrong[few]).sum() / right[few].sum().clamp(min=1e-12)
         slopes, around = scores.sigmoid_(), right.shape[2]
         slopes[:, :, :around].sub_(1).mul_(right)
