@@ -11,7 +11,7 @@ x: data, density p; z: noise, standard normal; G(z): sample, density q; D: proba
     V(D*, G) = 2 JSD(p, q) - log 4                           so that G minimises a distance     (3)
     L_D     = -E_x log D(x) - E_z log(1 - D(G(z)))           ascends (1) in D                   (4)
     L_G     = -E_z log D(G(z))                               non-saturating: default            (5)
-    L_G     = E_z log(1 - D(G(z)))                           minimax: its gradient dies when D is sure   (6)
+    L_G     = E_z log(1 - D(G(z)))                           minimax: its gradient vanishes when D is sure   (6)
 
 All are computed from logits: log D = logsigmoid(a), log(1 - D) = logsigmoid(-a). In the discriminator's step the
 samples are constants (no gradient reaches G), and real and generated batches pass D apart, so that its batch
@@ -21,12 +21,12 @@ Departures from DCGAN
 - The smallest map is 4 to 7 pixels wide whatever the image (28 = 7 * 2 * 2, 32 = 4 * 2 * 2 * 2), width 32 instead
   of 128.
 - Batch normalisation stays in the generator; in the discriminator it is an option (`batch_norm`), off by default:
-  without it nothing ties the rows of a batch together.
+  without it the rows of a batch are independent.
 - DCGAN has no hidden layers besides its convolutions; here each player may have one (`hidden`): between noise and
-  smallest map, and between last map and logit. Behind it the generator normalises each value of the smallest map
-  by itself: normalised by channel, the map can become one that does not depend on the noise, and all samples equal.
-- The discriminator may drop (`dropout`, which DCGAN does not use) whole maps behind its early convolutions, single
-  values behind the last and in the hidden layer.
+  smallest map, and between last map and logit. After it the generator normalises each value of the smallest map
+  separately: normalised by channel, the map can become independent of the noise, and all samples equal.
+- The discriminator may drop (`dropout`, which DCGAN does not use) whole maps after its early convolutions, single
+  values after the last and in the hidden layer.
 - The recipe's two updates of a step share their samples, where algorithm 1 of Goodfellow et al. draws noise for each;
   it lets the step size fall to zero; and what it samples from is a moving average of the generator's weights.
 - Weights start as torch starts them: with the paper's N(0, 0.02^2) the small discriminator learns more slowly.
@@ -200,7 +200,7 @@ class ConvGenerator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, noise: Float[Tensor, "batch noise"]) -> Float[Tensor, "batch channels height width"]:
-        """Images in (-1, 1), one for each row of noise; ValueError where its length is another."""
+        """Images in (-1, 1), one for each row of noise; ValueError if its length does not fit."""
         if noise.ndim != 2 or noise.shape[1] != self.noise:
             raise ValueError(f"expected noise [batch, {self.noise}], got {tuple(noise.shape)}")
         return torch.tanh(self.layers(noise))
@@ -213,8 +213,8 @@ class ConvDiscriminator(nn.Module):
         shape: (channels, height, width) of an image.
         width: channels of the largest map.
         hidden: units of a layer between the last map and the logit; 0 for none, as in DCGAN.
-        dropout: share dropped in training behind every nonlinearity; none for 0.
-        batch_norm: normalises the convolutions but the first.
+        dropout: share dropped in training after every nonlinearity; 0: none.
+        batch_norm: normalises all convolutions except the first.
     """
 
     def __init__(
@@ -252,7 +252,7 @@ class ConvDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Linear(hidden or values, 1, **made))
 
     def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch"]:
-        """The logit for "from the data" of each image; ValueError where their shape is another."""
+        """The logit for "from the data" of each image; ValueError if their shape does not fit."""
         if tuple(images.shape[1:]) != self.shape:
             raise ValueError(f"expected images [batch, {', '.join(map(str, self.shape))}], got {tuple(images.shape)}")
         return self.layers(images).squeeze(1)

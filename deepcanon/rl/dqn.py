@@ -15,9 +15,9 @@ van Hasselt, Guez, Silver, Deep reinforcement learning with double Q-learning, a
     (5)  epsilon_t falls linearly from epsilon_0 to epsilon_1 over the first T steps, then stays
 
 Departures: the network is a multilayer perceptron on state vectors, not a convolutional one on four Atari
-frames (no Atari preprocessing); (4) is the Huber loss whose gradient is the clipped error of the paper, as
-everybody writes it; the optimizer is the caller's (the paper: RMSProp). The update (1) is masked by
-termination only: an episode cut by its time limit still has a future, so its last target bootstraps.
+frames (no Atari preprocessing); (4) is the Huber loss whose gradient is the clipped error of the paper, as is common
+today; the optimizer is the caller's (the paper: RMSProp). The update (1) is masked by termination only: an episode cut
+by its time limit still has a future, so its last target bootstraps.
 
 >>> import torch
 >>> network, s = QNetwork(4, 2), torch.zeros(3, 4)

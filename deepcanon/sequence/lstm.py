@@ -77,7 +77,7 @@ def lstm_sequence(
         new = lstm_cell(sums + state.hidden @ weight_hh.T, state.cell)
         return new.hidden, new
 
-    # (1), but for W_hh h_{t-1}; (5) is in `scan`
+    # (1) without W_hh h_{t-1}; (5) is in `scan`
     return scan(step, F.linear(x, weight_ih, bias), state, mask)
 
 
@@ -92,8 +92,8 @@ def lstm_layer(
 ) -> tuple[Float[Tensor, "batch time hidden"], LSTMState]:
     """One layer over a whole sequence with the backward pass by hand; for ``products`` see `recur`.
 
-    Meant for training on a CPU with products in bf16: the outputs are then bf16, the state is fp32. Quicker than
-    torch's kernel, whose backward reads the weights again at every step, but for narrow layers.
+    Meant for training on a CPU with products in bf16: the outputs are then bf16, the state is fp32. Faster than torch's
+    kernel, whose backward pass reads the weights again at every step, except for narrow layers.
 
     Args:
         x: the inputs, or the rows of a table that they are: then W_ih is multiplied with the rows that occur.
@@ -255,7 +255,7 @@ class LSTM(nn.Module):
             w_ih, w_hh, b_ih, b_hh = weights
             return lstm_sequence(x, LSTMState(*start), w_ih, w_hh, b_ih + b_hh, mask)
 
-        # The kernel itself would draw a mask for the rows that it is given, which may be those of one process of many.
+        # The kernel would draw a mask for its own rows only, which may be those of one process of many.
         output, end = stacked(one, x, (hidden, cell), self.between)
         return output, LSTMState(*end)
 

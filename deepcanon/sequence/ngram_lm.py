@@ -4,8 +4,8 @@ Papers: Kneser and Ney, "Improved backing-off for m-gram language modeling", ICA
 "An empirical study of smoothing techniques for language modeling", 1998 (the modified form, three discounts).
 
 Legend: ``w`` a word (or character) out of V; ``h`` its history, the at most n-1 words before it; ``h'`` the history
-without its oldest word; ``c(hw)`` how often ``hw`` occurs; ``N1+(. hw)`` how many different words stand before
-``hw``; ``n_j`` how many n-grams of one order have count j; D(c) the discount of a count, D(0) = 0.
+without its oldest word; ``c(hw)`` how often ``hw`` occurs; ``N1+(. hw)`` how many different words precede ``hw``;
+``n_j`` how many n-grams of one order have count j; D(c) the discount of a count, D(0) = 0.
 
 (1) p(w | h) = (c(hw) - D(c(hw))) / sum_v c(hv) + gamma(h) p(w | h')
 (2) gamma(h) = sum_v D(c(hv)) / sum_v c(hv), so that p(. | h) sums to 1; a history never seen has p(w | h) = p(w | h')
@@ -13,7 +13,7 @@ without its oldest word; ``c(hw)`` how often ``hw`` occurs; ``N1+(. hw)`` how ma
 (4) Y = n_1 / (n_1 + 2 n_2);  D(1) = 1 - 2 Y n_2/n_1,  D(2) = 2 - 3 Y n_3/n_2,  D(3+) = 3 - 4 Y n_4/n_3
 (5) the recursion ends in p(w) = (c(w) - D(c(w))) / sum_v c(v) + gamma / V
 
-The sentence end is a word that is predicted; the sentence start is only ever a history.
+The sentence end is a word that is predicted; the sentence start occurs only in histories.
 
 Departures: the estimates (4) need every n_j; an order in which one is 0 (tiny texts) uses 0.5, 1, 1.5, and
 every D(j) is kept within [0, j]. ``discounts=0.75`` gives the plain form of 1995 (one discount, unigrams not
@@ -50,8 +50,8 @@ def modified_discounts(counts: Int[Tensor, "ngrams"]) -> Float[Tensor, "3"]:
 class NgramLM(nn.Module):
     """Modified Kneser-Ney model over token numbers 0 .. vocabulary_size - 1.
 
-    The n-grams of one order are nodes, numbered by sorting ``node of the history * V + word``: counting is one sort
-    an order and looking up is one binary search, for all positions of a text at once.
+    The n-grams of one order are nodes, numbered by sorting ``node of the history * V + word``: counting is one sort for
+    each order and a look-up is one binary search, for all positions of a text at once.
 
     Args:
         vocabulary_size: V, the words that can be predicted (with sentence end and unknown word, without start).
@@ -86,7 +86,7 @@ class NgramLM(nn.Module):
             raise ValueError(f"a fixed discount must lie in [0, 1], not {discounts}")
         self.vocabulary_size, self.order, self.end, self.start = vocabulary_size, order, end, start
         self.discounts = discounts
-        # Node tables of all orders end to end: order 1 has V words and the start symbol (number V).
+        # Node tables of all orders, concatenated: order 1 has V words and the start symbol (number V).
         self.register_buffer("keys_", torch.empty(0, dtype=torch.int64, device=device))
         self.register_buffer("probability_", torch.empty(0, dtype=torch.float64, device=device))
         self.register_buffer("backoff_", torch.empty(0, dtype=torch.float64, device=device))
@@ -95,7 +95,7 @@ class NgramLM(nn.Module):
 
     @torch.no_grad()
     def fit(self, tokens: Int[Tensor, "time"]) -> "NgramLM":
-        """Counts one text (sentences end to end) and computes every probability and back-off weight."""
+        """Counts one text (its sentences concatenated) and computes every probability and back-off weight."""
         words = self._checked(tokens, 1)
         if words.numel() == 0:
             raise ValueError("fit needs at least one token")
@@ -176,7 +176,7 @@ class NgramLM(nn.Module):
             padded = torch.cat([node, nothing], 1)
             context = self._contexts(torch.cat([history, nothing], 1), padded, first=order == 2)[:, -1]
             p *= torch.where(context >= 0, backoff[order - 2][context.clamp(min=0)], 1.0)[:, None]
-            # Every word seen behind this context, for all rows at once: its children are neighbours in the sorting.
+            # Every word seen after this context, for all rows at once: its children are adjacent in the sorted table.
             first = torch.searchsorted(keys[order - 1], context.clamp(min=0) * size)
             last = torch.searchsorted(keys[order - 1], (context.clamp(min=0) + 1) * size)
             many = torch.where(context >= 0, last - first, 0)
@@ -226,7 +226,7 @@ class NgramLM(nn.Module):
         return tokens.to(torch.int64)
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
-        # A fitted table is as long as its text is rich: take the stored length before torch compares shapes.
+        # The length of a fitted table depends on its text: take the stored length before torch compares shapes.
         for name in ("keys_", "probability_", "backoff_"):
             if (stored := state_dict.get(prefix + name)) is not None:
                 setattr(self, name, getattr(self, name).new_empty(stored.shape))

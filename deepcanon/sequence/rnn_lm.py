@@ -19,8 +19,8 @@ exactly zero. With T at least the length of the text this is full backpropagatio
 
 Departures: the state starts again only where the streams do, not at sentence ends. LSTM biases begin as in
 ``lstm`` (forget gate 1). Dropout (arXiv:1409.2329) is on the top output and between layers, never on the recurrence;
-on the embedding, where that paper has it too, only by ``input_dropout``: the few numbers of a character's vector
-suffer from it (0.2 cost 0.01 nats on tiny Shakespeare).
+on the embedding, where that paper has it too, only by ``input_dropout``: the short vectors of characters suffer from it
+(0.2 cost 0.01 nats on tiny Shakespeare).
 
 >>> model = RecurrentLM(11, 8, layers=2)
 >>> logits, state = model(torch.zeros(3, 5, dtype=torch.int64))
@@ -70,7 +70,7 @@ class RecurrentLM(nn.Module):
         hidden_size: H, units of each recurrent layer.
         embedding_size: E; 0: one-hot inputs.
         layers: recurrent layers.
-        cell: the recurrent module's class: nn.RNN, nn.GRU, nn.LSTM, or one that is called alike.
+        cell: the recurrent module's class: nn.RNN, nn.GRU, nn.LSTM, or one with the same interface.
         dropout: share dropped of the top output and between layers.
         input_dropout: share dropped of the embedding.
         tied: whether the output weights are the embedding (needs E = H).
@@ -148,7 +148,7 @@ class RecurrentLM(nn.Module):
         else:
             x = self.input_dropout(self.embedding(tokens))
         # (2)
-        # A kernel of several layers would draw its masks itself, for the rows of one process where there are several.
+        # A kernel of several layers would draw its own masks, for the rows of one process only.
         if wide or (self.training and self.between.p):
             h, state = self._by_layers(x, state, wide)
         else:
@@ -156,7 +156,7 @@ class RecurrentLM(nn.Module):
         return self.dropout(h), tuple(state) if self.memory else (state,)
 
     def _wide_layers_in_bf16(self, tokens: Tensor) -> set[int]:
-        """The layers of which `lstm_layer` is quicker than torch's kernel, with the same results but for rounding."""
+        """The layers of which `lstm_layer` is quicker than torch's kernel, with the same results up to rounding."""
         autocast = tokens.device.type == "cpu" and torch.is_autocast_enabled("cpu")
         training = torch.is_grad_enabled() and not torch.compiler.is_compiling()
         if not (training and autocast and self.memory and tokens.shape[1] > 1):
@@ -250,7 +250,7 @@ class StepCell(nn.Module):
                 x, c = lstm_cell(a + b, memory[:, layer])
                 memories.append(c)
             elif self.kind == "gru":
-                # torch's form: the reset gate acts behind the recurrent product, whose candidate has its own bias.
+                # torch's form: the reset gate acts after the recurrent product, whose candidate has its own bias.
                 (a_r, a_z, a_n), (b_r, b_z, b_n) = a.chunk(3, 1), b.chunk(3, 1)
                 z = (a_z + b_z).sigmoid()
                 x = (1 - z) * (a_n + (a_r + b_r).sigmoid() * b_n).tanh() + z * h

@@ -18,8 +18,8 @@ draws from probabilities P_c, the same for all rows of a batch; Q_c the expected
     log-uniform, classes sorted by falling frequency from 0:  P_c = log((c + 2) / (c + 1)) / log(V + 1)     (6)
 
 The gradient of (3) differs from that of (1) by O(1 / m), and by nothing where every Q_c is 1, as in (5) with m = V.
-Without the correction (2) frequent classes, which are drawn more often, come out too unlikely. (3) is a loss to train
-on, no likelihood: evaluate by (1), which is what `SampledSoftmax` computes.
+Without the correction (2) frequent classes, which are drawn more often, come out too unlikely. (3) is a loss for
+training, not a likelihood: evaluate by (1), which is what `SampledSoftmax` computes.
 
 Departures
 - A class that is drawn for a row of which it is the true one (an accidental hit) is left out of (3) in that row. That
@@ -74,7 +74,7 @@ class Proposal(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """Classes and the log Q_c of each; infinity where a class has come before, which takes it out of (3)."""
+    """Classes and the log Q_c of each; infinity where a class has occurred before, which removes it from (3)."""
 
     classes: Int[Tensor, "samples"]
     log_counts: Float[Tensor, "samples"]
@@ -126,7 +126,7 @@ def draw_classes(source: Proposal, generator: torch.Generator | None = None) -> 
         points = points + torch.arange(source.samples, dtype=torch.float64, device=points.device)  # (5)
     else:
         points = (points * source.edges[-1]).sort().values
-    last = len(source.edges) - 1  # rounding must not lead behind the last class
+    last = len(source.edges) - 1  # rounding must not lead beyond the last class
     places = torch.searchsorted(source.edges, points, right=True).clamp(max=last)
     again = F.pad(places[1:] == places[:-1], (1, 0))
     classes = source.order[places]
@@ -208,9 +208,9 @@ def gradient_bias(
     """The size of (mean gradient of (3) over samples minus that of (1)) over that of (1), both with respect to h.
 
     With N = sum over c in S, c != t, of exp(o'_c) (w_c - w_t) and Z' the sum in (3), the gradient of (3) is N / Z'.
-    What is linear in their deviations from their means, which are known, has the mean zero and is taken off: without it
-    the noise of a few hundred samples would hide the bias. The two halves of the samples are multiplied, so that what
-    noise is left does not add to the size.
+    What is linear in their deviations from their means, which are known, has mean zero and is subtracted: otherwise the
+    noise of a few hundred samples would hide the bias. The two halves of the samples are multiplied, so that the
+    remaining noise does not add to the size.
     """
     if logits.shape != (len(targets), len(weight)) or source.log_counts.shape != weight.shape[:1] or draws < 2:
         shapes = [tuple(x.shape) for x in (logits, weight, targets, source.log_counts)]
@@ -300,7 +300,7 @@ class SampledSoftmax(nn.Module):
 
     @property
     def source(self) -> Proposal:
-        """What the samples are drawn from."""
+        """The distribution that the samples are drawn from."""
         return Proposal(self.order, self.edges, self.log_counts, self.samples, self.stratified)
 
     def forward(self, hidden: Float[Tensor, "*batch features"]) -> Float[Tensor, "*batch classes"]:

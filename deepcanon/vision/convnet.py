@@ -13,12 +13,12 @@ B images, C channels, H x W pixels, K filters of k x k, N classes.
 
 Departures from LeNet-5 (this is "LeNet-class", not LeNet-5): max pooling instead of learned sub-sampling, ReLU
 instead of tanh, fully connected maps instead of the sparse C3 table, softmax instead of radial-basis outputs. Each
-is faster to train and more accurate on MNIST (LeNet-5: 0.95 % error undistorted). The normalisation stands before
-the nonlinearity as in its paper, but after the pooling: a quarter of the values, a fifth off the step. Maps larger
-than 7 x 7 after the last block are averaged down to at most 7 x 7, so that the hidden layer does not grow with the
-photograph. With the channels last, (2) and (3) are computed by planes on a CPU (`parts.pooling`), to the same bits;
-a step without autograd, equal to rounding, is in `parts.flat_convnet`.
-The convolution is the cross-correlation of every library (the kernel is not flipped).
+is faster to train and more accurate on MNIST (LeNet-5: 0.95 % error undistorted). The normalisation comes before the
+nonlinearity as in its paper, but after the pooling: on a quarter of the values, which makes a step a fifth faster. Maps
+larger than 7 x 7 after the last block are averaged down to at most 7 x 7, so that the hidden layer does not grow with
+the photograph. With the channels last, (2) and (3) are computed by planes on a CPU (`parts.pooling`), to the same bits;
+a step without autograd, equal to rounding, is in `parts.flat_convnet`. The convolution is the cross-correlation of
+every library (the kernel is not flipped).
 
     >>> import torch
     >>> from deepcanon.vision import ConvNet

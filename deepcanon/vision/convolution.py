@@ -23,8 +23,8 @@ Libraries call (2) convolution. Padding by name:
     same-tensorflow   p + q = max((ceil(H / s) - 1) s + k - H, 0), p = floor((p + q) / 2): always ceil(H / s) windows;
                       an odd zero goes to the end, so that with a stride the windows lie elsewhere than torch's
 
-With rounding up instead of (1), one more window may hang over the end if it begins on a pixel (torch's rule). What
-hangs over never counts in the area of (6); zeros of the padding do unless `count_padding` is off (TensorFlow's way).
+With rounding up instead of (1), one more window may hang over the end if it begins on a pixel (torch's rule). Pixels
+beyond the end never count in the area of (6); zeros of the padding do unless `count_padding` is off (TensorFlow's way).
 
 Departures: none. `Convolution` computes what `torch.nn.Conv2d` does, with the gradients (4) and (5) written out; use
 torch's layer where speed counts.
