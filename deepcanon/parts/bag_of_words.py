@@ -1,4 +1,4 @@
-"""Documents as word counts: what a word is, which words are counted, and how often each stands in a document.
+"""Documents as word counts: what a word is, which words are counted, and how often each occurs in a document.
 
 A word is a run of letters, in lower case, perhaps with an apostrophe and letters after it. Counted are the most
 frequent words of the training documents, in this order (equally frequent ones by the alphabet); others are left out.
@@ -33,10 +33,10 @@ def draw_words(
     lengths: Float[Tensor, "batch"],
     uniform: Float[Tensor, "batch longest"],
 ) -> Float[Tensor, "batch words"]:
-    """Counts of exactly so many words for each row, by inversion of as many of the uniform numbers."""
+    """Counts of exactly the given number of words for each row, by inversion of as many uniform numbers."""
     if uniform.ndim != 2 or len(uniform) != len(probabilities):
         raise ValueError(f"noise {tuple(uniform.shape)} is not [{len(probabilities)}, longest]")
-    # Of a GPU nobody asks: the answer would be waited for.
+    # Not checked on a GPU, since that would wait for it.
     if lengths.device.type == "cpu" and bool(lengths.max() > uniform.shape[1]):
         raise ValueError(f"noise {tuple(uniform.shape)} is not enough for documents of {int(lengths.max())} words")
     ends = probabilities.cumsum(1)
@@ -57,7 +57,7 @@ class BagOfWords:
 
     Args:
         words: the words that are counted, each once.
-        longest: words of a document after so many are left out; 0 takes all.
+        longest: words of a document beyond this number are left out; 0 takes all.
     """
 
     def __init__(self, words: Sequence[str], longest: int = 0) -> None:
@@ -80,7 +80,7 @@ class BagOfWords:
         return len(self.words)
 
     def pack(self, texts: Iterable[str]) -> Packed:
-        """The known words of texts by their numbers: what `counts` takes, many times if need be."""
+        """The known words of texts by their numbers: what `counts` takes, as often as wanted."""
         get, numbers, ends = self.number.get, [], []
         for text in texts:
             numbers += [number for word in words_of(text, self.longest) if (number := get(word)) is not None]
@@ -88,7 +88,7 @@ class BagOfWords:
         return Packed(torch.tensor(numbers, dtype=torch.int64), torch.tensor(ends, dtype=torch.int64))
 
     def counts(self, packed: Packed, rows: Int[Tensor, "rows"] | None = None) -> Float[Tensor, "rows words"]:
-        """How often each word stands in some documents (all)."""
+        """How often each word occurs in some documents (by default all)."""
         rows = torch.arange(len(packed.ends)) if rows is None else rows
         starts = torch.cat([packed.ends.new_zeros(1), packed.ends])[rows]
         lengths = packed.ends[rows] - starts
@@ -120,7 +120,7 @@ def word_statistics(texts: Sequence[str], most: int, longest: int = 0) -> dict[s
 
 
 def likelier_words(weight: Float[Tensor, "words units"], words: Sequence[str], count: int = 10) -> str:
-    """The words of the largest and of the smallest weights of each unit, in lines to read."""
+    """The words of the largest and of the smallest weights of each unit, as lines of text."""
     lines = []
     for unit, column in enumerate(weight.detach().T):
         order = column.argsort(descending=True).tolist()

@@ -10,7 +10,7 @@ m: number of values per channel in the batch of ALL processes (batch times heigh
     y       = weight * x_hat + bias                                   (4)
     running <- (1 - momentum) * running + momentum * batch value, with var * m / (m - 1): unbiased   (5)
 
-In evaluation the running values stand in (1) and (2), so that a row depends on itself only. With one process
+In evaluation the running values replace (1) and (2), so that a row depends on itself only. With one process
 this is torch's own kernel, and the state-dict keys are those of torch's layers of these names. With several, the two
 sums are reduced over processes by a differentiable collective: the gradient passes through the global mean and
 variance. Processes must give batches together; they may differ in size.
@@ -90,7 +90,7 @@ class BatchNorm(nn.Module):
     running_var: Tensor
     num_batches_tracked: Tensor
     frozen = False
-    """Whether it normalises by its running statistics in training too, and leaves them as they are."""
+    """Whether it normalises by its running statistics in training too, without updating them."""
 
     def __init__(self, channels: int, *, eps: float = 1e-5, momentum: float = 0.1, device=None, dtype=None) -> None:
         super().__init__()

@@ -52,8 +52,8 @@ def roc(
         labels: 0 and 1, both among them.
 
     Returns:
-        False and true positive rates from (0, 0) to (1, 1), and the threshold of each: class 1 is what scores at
-        least so much.
+        False and true positive rates from (0, 0) to (1, 1), and the threshold of each: a score of at least that much
+        means class 1.
 
     Raises:
         ValueError: the shapes do not fit, or a class is missing.
@@ -104,7 +104,7 @@ def by_class(counts: Int[Tensor, "classes classes"]) -> tuple[Float[Tensor, "cla
 
 
 def balanced_error(logits: Float[Tensor, "batch classes"], labels: Int[Tensor, "batch"]) -> float:
-    """One minus the mean recall of the classes that occur: every class counts alike, whatever its size."""
+    """One minus the mean recall of the classes that occur: every class has equal weight, whatever its size."""
     recall = by_class(confusion(logits, labels))[1]
     return 1 - recall[recall.isfinite()].mean().item()
 

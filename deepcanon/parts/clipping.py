@@ -28,8 +28,8 @@ def clip_in_step(optimizer: torch.optim.Optimizer, limit: float) -> Tensor:
     An infinite limit never clips.
 
     Raises:
-        FloatingPointError: the norm is NaN or infinite; no weight was changed. A GPU is not asked, which would be
-            waited for: there a fused optimizer leaves the step out by itself, and the norm that is returned tells.
+        FloatingPointError: the norm is NaN or infinite; no weight was changed. It is not checked on a GPU, since that
+        would wait for it: there a fused optimizer skips the step by itself, and the returned norm shows it.
     """
     if not limit > 0:
         raise ValueError(f"limit {limit} must be positive")

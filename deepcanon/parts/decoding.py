@@ -15,8 +15,8 @@ The K results are different sequences by construction. K = 1 is the greedy choic
 discarded before the last step, so that the search is exhaustive. alpha = 0 (the default) ranks by log p(y) itself,
 which favours short results; alpha about 0.6 to 1 evens that out.
 
-Departures: what has not ended after ``length`` tokens counts as finished there. Extensions are sought row by row first
-(the K best of each hypothesis) and then among those K * K, which gives the same K as one search over K * V.
+Departures: a hypothesis that has not ended after ``length`` tokens counts as finished. Extensions are sought row by row
+first (the K best of each hypothesis) and then among those K * K, which gives the same K as one search over K * V.
 
 Shown by: rnn-lm
 
@@ -72,7 +72,7 @@ def sample_sequence(
     forbidden: Sequence[int] = (),
     end: int | None = None,
 ) -> tuple[Int[Tensor, "batch length"], Float[Tensor, "batch"]]:
-    """Draws ``length`` tokens a row, fewer where ``end`` comes up (it then fills the row).
+    """Draws ``length`` tokens a row, fewer where ``end`` is drawn (it then fills the row).
 
     Returns the tokens and the log probability (1) of each row under the model itself (temperature 1, nothing cut).
     """
@@ -125,7 +125,7 @@ def beam_search(
     batch, device = len(start), start.device
     row = torch.arange(batch, device=device)[:, None]
     tokens, state = start, state
-    # log p of the hypotheses in the beam, of which the first step has one; float64, as sums of many are compared
+    # log p of the hypotheses in the beam, of which the first step has one; long sums are compared: float64
     live = torch.zeros(batch, 1, dtype=torch.float64, device=device)
     history = torch.empty(batch, 1, 0, dtype=torch.int64, device=device)
     fill = 0 if end is None else end

@@ -6,7 +6,7 @@ to features of a classifier: its value depends on the features and the number of
     KL(p, q)  = sum_i p_i log(p_i / q_i)                                       in nats          (1)
     JSD(p, q) = (KL(p, m) + KL(q, m)) / 2,   m = (p + q) / 2                   0 .. log 2       (2)
     d^2       = |mu1 - mu2|^2 + tr(S1 + S2 - 2 (S1^(1/2) S2 S1^(1/2))^(1/2))                     (3)
-    H         = 1/2 log det(2 pi e S)    of a Gaussian in nats: what data cost under their best fit   (4)
+    H         = 1/2 log det(2 pi e S)    of a Gaussian in nats: the cost of data under their best fit (4)
 
     >>> import torch
     >>> from deepcanon.parts.divergences import frechet_distance, kl_divergence

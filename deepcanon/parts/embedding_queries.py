@@ -1,4 +1,4 @@
-"""Nearest words by cosine, analogies by 3CosAdd and 3CosMul, likeness of pairs, over an embedding of any size.
+"""Nearest words by cosine, analogies by 3CosAdd and 3CosMul, similarity of pairs, over an embedding of any size.
 
 Papers: Mikolov et al. 2013, "Efficient estimation of word representations in vector space" (arXiv:1301.3781); Levy and
 Goldberg 2014, "Linguistic regularities in sparse and explicit word representations" (CoNLL: the names and 3CosMul);
@@ -11,7 +11,7 @@ V words, rows e_w of D numbers. "a is to b as c is to ?":
     3CosAdd:           argmax_{w not in {a, b, c}} u_w . (u_b - u_a + u_c)                            (3)
     3CosMul:           argmax_{w not in {a, b, c}} s(w, b) s(w, c) / (s(w, a) + eps)                  (4)
                        s(w, v) = (u_w . u_v + 1) / 2                                                  (5)
-    likeness:          the correlation of the ranks of u_a . u_b and of a score of each pair (a, b)   (6)
+    similarity:        the correlation of the ranks of u_a . u_b and of a score of each pair (a, b)   (6)
 
 On unit vectors |u - v|^2 = 2 - 2 u . v, so that the nearest by distance are the nearest by cosine.
 
@@ -19,7 +19,7 @@ Departures
 - Ties go to the word of the smaller index (the more frequent one in a vocabulary sorted by frequency); the papers do
   not say.
 - Questions and pairs with a word outside the vocabulary are counted, and named as `skipped`; the accuracy over all
-  questions counts them as missed, that over the known ones leaves them out. The C tool drops them without a word.
+  questions counts them as missed, that over the known ones leaves them out. The C tool drops them silently.
 
 Shown by: word2vec
 
@@ -57,7 +57,7 @@ class Neighbours(NamedTuple):
 
 
 class AnalogyScore(NamedTuple):
-    """Counts of analogy questions: with all words known, answered rightly, and skipped for an unknown word."""
+    """Counts of analogy questions: with all words known, answered correctly, and skipped for an unknown word."""
 
     known: int
     right: int
@@ -104,7 +104,7 @@ def rank_correlation(x: Float[Tensor, "n"], y: Float[Tensor, "n"]) -> float:
 
 
 def unit_rows(vectors: Float[Tensor, "words dims"]) -> Float[Tensor, "words dims"]:
-    """Rows of length one, equation (1); a row of zeros stays one, and is near to nothing."""
+    """Rows of length one, equation (1); a row of zeros stays one, and is similar to no word."""
     if vectors.ndim != 2 or not vectors.numel():
         raise ValueError(f"expected vectors [words, dims], got {tuple(vectors.shape)}")
     if not bool(torch.isfinite(vectors).all()):
@@ -126,7 +126,7 @@ class _Best:
         best = scores.topk(min(self.kept, scores.shape[1]), 1)
         reach = scores >= best.values[:, -1:]
         width = int(reach.sum(1).max())
-        if width > best.indices.shape[1]:  # ties: all that reach the last kept score stay in play
+        if width > best.indices.shape[1]:  # ties: all that reach the last kept score remain candidates
             order = reach.int().argsort(dim=1, descending=True, stable=True)[:, :width]
         else:
             order = best.indices.sort(dim=1).values
@@ -257,7 +257,7 @@ class EmbeddingQueries:
     def score(
         self, questions: Sequence[Sequence[str]], method: Literal["3cosadd", "3cosmul"] = "3cosadd"
     ) -> AnalogyScore:
-        """How many questions (a, b, c, d) are answered rightly; those with an unknown word are counted as skipped."""
+        """How many questions (a, b, c, d) are answered correctly; those with an unknown word are counted as skipped."""
         rows = [[self.index.get(word, -1) for word in question] for question in questions]
         places = torch.tensor(rows, dtype=torch.long, device=self.unit.device).reshape(-1, 4)
         return score_analogies(self.unit, places, method)
@@ -273,9 +273,9 @@ class EmbeddingQueries:
         return SimilarityScore(len(known), len(pairs) - len(known), rank_correlation(cosines, scores))  # (6)
 
     def measures(self, pairs: Sequence[tuple[str, str, float]], questions: Sequence[Sequence[str]]) -> dict[str, float]:
-        """`similarity` of the pairs and the share of `analogies` answered rightly, each with its coverage.
+        """`similarity` of the pairs and the share of `analogies` answered correctly, each with its coverage.
 
-        Pairs and questions with an unknown word count in the coverage only; what nothing is asked of is left out.
+        Pairs and questions with an unknown word count in the coverage only; a list that is empty is left out.
         """
         found: dict[str, float] = {}
         if pairs:
@@ -287,7 +287,7 @@ class EmbeddingQueries:
         return found
 
     def answers(self, words: Sequence[str], vector: Float[Tensor, "dims"], kept: int = 8) -> list[tuple[str, float]]:
-        """What completes the analogy "a b c ?"; of any other words what is nearest to a vector, without themselves."""
+        """What completes the analogy "a b c ?"; for any other words the nearest ones, without themselves."""
         if list(words[3:]) == ["?"] and set(words[:3]) <= self.index.keys() and len(self.words) > 3:
             return self.analogy(words[0], words[1], words[2], min(kept, len(self.words) - 3))
         return self.nearest(vector, kept, words)

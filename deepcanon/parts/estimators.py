@@ -1,7 +1,7 @@
-"""The API of scikit-learn for what is fitted, not trained: parameters as given, learned buffers, named refusals.
+"""The API of scikit-learn for what is fitted, not trained: parameters as given, learned buffers, errors by name.
 
 An estimator keeps its arguments under their own names, lists in `LEARNED` the buffers that `fit` fills (each ends in
-`_`), and is a module: its state dict makes an unfitted instance whole, and an export holds what was learned.
+`_`), and is a module: its state dict restores an unfitted instance, and an export holds what was learned.
 
     >>> import torch
     >>> from deepcanon.parts.estimators import Estimator, rows_of
@@ -59,7 +59,7 @@ class Estimator(nn.Module):
         return self
 
     def check_fitted(self, features: int | None = None, given: tuple = ()) -> None:
-        """Refuses use before `fit`, and inputs of the shape `given` that do not have so many features."""
+        """Refuses use before `fit`, and inputs of the shape `given` with another number of features."""
         if any(getattr(self, name) is None for name in self.LEARNED):
             raise NotFitted(f"this {type(self).__name__} instance is not fitted yet: call fit with data first")
         if features is not None and (len(given) != 2 or given[1] != features):

@@ -1,7 +1,8 @@
 """Reads arithmetic such as "sin(x*y) + max(x, 2)**2" as a function of its variables, without running text as code.
 
 The text becomes a syntax tree, and the tree is walked. It may hold numbers, names, + - * / **, brackets and the
-functions of `CALLS`; all else is refused. The function takes numbers, arrays, and what behaves like arrays under NumPy.
+functions of `CALLS`; everything else is refused. The function takes numbers, arrays, and what behaves like arrays under
+NumPy.
 
     >>> from deepcanon.parts.expressions import parse_expression
     >>> names, function = parse_expression("x**2 + max(x, y, 0.5)")
@@ -67,7 +68,7 @@ def parse_expression(text: str) -> tuple[tuple[str, ...], Callable]:
 
 
 def _walk(node: ast.expr) -> Callable[[dict[str, Any]], Any]:
-    """The function of the variables that a part of the tree stands for."""
+    """The function of the variables that a part of the tree represents."""
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
         number = float(node.value)
         return lambda variables: number

@@ -17,8 +17,8 @@ convolution as a matrix product.
 
 d_uv is the gradient of y that `parts.pooling` routes to one of the four. The first convolution of one or three channels
 has few products and many values: as (1) its outputs come as four planes, so pooling and its backward pass run over
-whole planes, and no gradient of the images is computed. Everything stands in buffers that are kept, and views of
-them; at small sizes an eager step is calls of torch, allocations and views, a third of it.
+whole planes, and no gradient of the images is computed. Everything is in buffers that are kept, and in views of them;
+at small sizes a third of an eager step is calls of torch, allocations and views.
 
 In bf16 all weights are rounded at once, products are those of bf16, the loss is in fp32, and the gradient is widened
 at once: what autocast does, to its rounding. In float64 the results are autograd's to 1e-12.
@@ -59,7 +59,7 @@ class FlatConvNet(FlatParameters):
         dtype: what steps compute in; the parameters' own type if it is None.
 
     Raises:
-        ValueError: a layer is not such a one.
+        ValueError: a layer is of another kind.
     """
 
     def __init__(
@@ -77,13 +77,13 @@ class FlatConvNet(FlatParameters):
                 raise ValueError(f"a convolution with an odd kernel that keeps the size expected, got {layer}")
         if len(self.layers) < 3 or any(layer.bias is None for layer in self.layers):
             raise ValueError("at least one convolution expected, and a bias in every layer")
-        # Weights first: what decays and what does not are two stretches then.
+        # Weights first: what decays and what does not are then two contiguous parts.
         super().__init__([layer.weight for layer in self.layers] + [layer.bias for layer in self.layers])
         self.dropout, self.dtype = dropout, dtype
         self.made_for: tuple[Any, ...] = ()
 
     def attach(self) -> bool:
-        """Lays the parameters out in one vector, unless they lie there; whether it did."""
+        """Lays the parameters out in one vector, unless they are there already; returns whether it did."""
         if not super().attach():
             return False
         self.made_for = ()
@@ -186,7 +186,7 @@ def _keeps_size(layer: nn.Conv2d) -> bool:
 
 
 def _larger(words: Tensor, planes: list[Tensor], rows: tuple[Tensor, ...], y: Tensor) -> None:
-    """The largest of four planes with a ReLU behind it (`parts.pooling`), in words but for the ReLU.
+    """The largest of four planes, followed by a ReLU (`parts.pooling`); as machine words up to the ReLU.
 
     Args:
         words: what the planes are of; below -inf nothing is left of it.
@@ -202,7 +202,7 @@ def _larger(words: Tensor, planes: list[Tensor], rows: tuple[Tensor, ...], y: Te
 
 
 def _spread(d: Tensor, planes: list[Tensor], rows: tuple[Tensor, ...]) -> None:
-    """The gradient of the largest takes the places of four planes, and of the larger of two columns."""
+    """The gradient of the largest overwrites the four planes and the larger of two columns."""
     route(d, rows)
     route(rows[0], (planes[0], planes[1]))
     route(rows[1], (planes[2], planes[3]))
@@ -289,14 +289,14 @@ class _First:
 
 
 class _Later:
-    """Equations (3) and (4) of a convolution behind a pooling."""
+    """Equations (3) and (4) of a convolution after a pooling."""
 
     def __init__(self, layer: nn.Conv2d) -> None:
         pad = layer.kernel_size[0] // 2
         self.how: tuple[Any, ...] = ([1, 1], [pad, pad], [1, 1], False, [0, 0], 1)
 
     def forward(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """From the maps before it to those behind its pooling, [B, O, h, w] with the channels last."""
+        """From the maps before it to those after its pooling, [B, O, h, w] with the channels last."""
         z = aten.convolution(x, weight, bias, *self.how).contiguous(memory_format=torch.channels_last)
         self.x, self.z, words = x, z, z.view(WORDS[z.dtype][0])
         (batch, filters, height, width), (image, _, row, column) = z.shape, z.stride()

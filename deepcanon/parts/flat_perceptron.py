@@ -14,7 +14,7 @@ At a few thousand weights a step of autograd and `torch.optim` is overhead: a hu
 Here the products are NumPy's (keep its BLAS to one thread), the optimizer is one kernel on the whole vector. Results
 are those of autograd and `torch.optim` to rounding. The outputs z lie classes first, for a softmax along the long axis.
 
-The modules stay what they were: each parameter becomes a view of theta and its `.grad` a view of g. `load_state_dict`
+The modules stay torch's: each parameter becomes a view of theta and its `.grad` a view of g. `load_state_dict`
 copies into the views; what replaces their memory (`.double()`) is seen at the next call, which lays out new vectors.
 
 >>> net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
@@ -38,7 +38,7 @@ from deepcanon.parts.flat_step import FlatParameters
 __all__ = ["FEW", "SLOPES", "FlatPerceptron", "cross_entropy_slopes", "squared_slopes"]
 
 FEW = 100_000
-"""Weights up to which it pays: beyond, a step is arithmetic, and torch's own threads and instructions count."""
+"""Weights up to which it pays: beyond them a step is mostly arithmetic, at which torch is faster."""
 
 QUIET: dict[str, Any] = dict.fromkeys(("over", "invalid", "divide"), "ignore")  # whoever calls looks at the loss
 
@@ -119,11 +119,11 @@ class FlatPerceptron(FlatParameters):
         if not self.layers or any(not isinstance(layer, nn.Linear) or layer.bias is None for layer in self.layers):
             raise ValueError("linear layers with a bias expected")
         self.activate, self.slope = ACTIVATIONS[activation]
-        # Weights first: what decays and what does not are two stretches then.
+        # Weights first: what decays and what does not are then two contiguous parts.
         super().__init__([layer.weight for layer in self.layers] + [layer.bias for layer in self.layers])
 
     def attach(self) -> bool:
-        """Lays the parameters out in one vector, unless they lie there; whether it did."""
+        """Lays the parameters out in one vector, unless they are there already; returns whether it did."""
         if not super().attach():
             return False
         count = len(self.layers)

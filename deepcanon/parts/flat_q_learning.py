@@ -34,7 +34,7 @@ def targets(
     discount: float,
     selector: Float[np.ndarray, "actions batch"] | None = None,
 ) -> Float[np.ndarray, "batch"]:
-    """Equation (1); the values lie actions first."""
+    """Equation (1); the values have the actions first."""
     if selector is None:
         future = np.maximum.reduce(next_values, 0)
     else:
@@ -84,10 +84,10 @@ class FlatQLearning:
         return targets(batch["reward"], batch["terminated"], self.frozen(successor), self.options.discount, selector)
 
     def update(self, optimizer: torch.optim.Optimizer, transitions: dict[str, Tensor], count: int) -> Tensor:
-        """So many updates, each on its share of the transitions; returns the loss of the last one."""
+        """A number of updates, each on its share of the transitions; returns the loss of the last one."""
         columns = {name: column.numpy() for name, column in transitions.items()}
         size = len(columns["reward"]) // count
-        # No update changes what the frozen copy says, so all updates have their targets from one product.
+        # No update changes the frozen copy, so one product gives the targets of all updates.
         fixed = self.bootstrap(columns) if self.frozen is not self.online and not self.options.double else None
         loss = torch.zeros(())
         for start in range(0, size * count, size):

@@ -1,4 +1,4 @@
-"""A step of torch's Adam, AdamW or SGD on parameters that are stretches of one vector: one kernel call for all.
+"""A step of torch's Adam, AdamW or SGD on parameters that are contiguous parts of one vector: one kernel call for all.
 
 Kingma, Ba, Adam: a method for stochastic optimization, ICLR 2015; Loshchilov, Hutter, arXiv:1711.05101 (AdamW).
 
@@ -10,7 +10,7 @@ Kingma, Ba, Adam: a method for stochastic optimization, ICLR 2015; Loshchilov, H
     (4)  SGD: u <- mu u + g (u = g at first),   theta <- theta - r u, with Nesterov theta - r (g + mu u)
 
 `optimizer.step()` spends 20 us on finding out which tensors there are; the kernel that it calls needs 2 to 4 us for ten
-thousand weights. The state stays the optimizer's: each entry is a stretch of v1, v2 or u, so that its `state_dict` is
+thousand weights. The state stays the optimizer's: each entry is a part of v1, v2 or u, so that its `state_dict` is
 that of torch. An optimizer of another kind, or one that is not fused, takes its own step.
 
 >>> weight = torch.nn.Parameter(torch.ones(2))
@@ -50,7 +50,7 @@ class FlatParameters:
     `load_state_dict` copies into the views; what replaces their memory (`.double()`) is seen by the next `attach`.
 
     Args:
-        parameters: on the CPU, all of one type; they lie in this order.
+        parameters: on the CPU, all of one type; the vector has this order.
 
     Attributes:
         vector, gradient_vector: theta and g.
@@ -69,11 +69,11 @@ class FlatParameters:
         self._step: FlatStep | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: the weights are the module's, the moments the optimizer's, all else lasts for a step."""
+        """Nothing: the weights are the module's, the moments the optimizer's, everything else lasts for one step."""
         return {}
 
     def attach(self) -> bool:
-        """Lays the parameters out in one vector, unless they lie there; whether it did."""
+        """Lays the parameters out in one vector, unless they are there already; returns whether it did."""
         if [parameter.data_ptr() for parameter in self.parameters] == self.places:
             return False
         kinds = {(parameter.dtype, parameter.device.type) for parameter in self.parameters}
@@ -104,7 +104,7 @@ class FlatStep:
 
     Args:
         optimizer: its parameters are among those given.
-        parameters: stretches of `vector`, one after the other.
+        parameters: contiguous parts of `vector`, in order.
         vector, gradient: theta and g.
     """
 
@@ -138,7 +138,7 @@ class FlatStep:
         return optimizer is self.optimizer and optimizer.state is self.state
 
     def _moment(self, name: str, parameters: Sequence[Tensor], vector: Tensor) -> Tensor:
-        """A vector that holds the entries of this name, which become its stretches; 0 where there is none."""
+        """A vector that holds the entries of this name, which become its parts; 0 where there is none."""
         moment = torch.zeros_like(vector)
         for part, parameter in zip(stretches(moment, parameters), parameters, strict=True):
             if name in self.state[parameter]:
@@ -162,7 +162,7 @@ class FlatStep:
         self.first = False
 
     def _kernel(self, group: dict[str, Any], vectors: list[list[Tensor]]) -> None:
-        """Equations (1) to (3), or (4), on some stretches of theta, g and the moments."""
+        """Equations (1) to (3), or (4), on some parts of theta, g and the moments."""
         if self.adam:
             kernel = torch._fused_adamw_ if group["decoupled_weight_decay"] else torch._fused_adam_
             (beta1, beta2), (weights, gradients, v1, v2) = group["betas"], vectors
@@ -180,7 +180,7 @@ class FlatStep:
 
 
 def _plain(group: dict[str, Any]) -> bool:
-    """Whether a group asks for nothing but what stands above, by the fused kernel."""
+    """Whether a group needs only the equations above, by the fused kernel."""
     unusual = ("amsgrad", "maximize", "capturable", "differentiable")
     return bool(group.get("fused")) and not any(group.get(name) for name in unusual) and isinstance(group["lr"], float)
 
@@ -191,7 +191,7 @@ def _options(group: dict[str, Any]) -> list[Any]:
 
 
 def _of(group: dict[str, Any], parameters: Sequence[Tensor], vector: Tensor) -> list[Tensor]:
-    """The stretches of a vector that are a group's, neighbours as one."""
+    """The parts of a vector that belong to a group, adjacent ones joined."""
     owned, begin = {id(parameter) for parameter in group["params"]}, 0
     found: list[tuple[int, int]] = []
     for parameter in parameters:

@@ -11,7 +11,7 @@ A filter is localised, oriented and band-pass, the claim of Olshausen and Field 
 widths at half height of the envelope, wu = 2 sqrt(2 ln 2) su and wv alike, on a patch of H x W pixels, and with the
 spectrum G(k) of g for waves of k cycles a pixel along u:
 
-    localised:   wu wv <= H W / 4           four of them side by side have room in the patch: it has a place      (4)
+    localised:   wu wv <= H W / 4           four of them fit side by side into the patch: it has a place        (4)
     band-pass:   |G(0)| <= max_k |G(k)| / 2                                                                       (5)
     |G(k)|^2 is in proportion to (a^2 + b^2) (p^2 + m^2) + 2 (a^2 - b^2) p m,
                  p = exp(-2 (pi su (k - f))^2),   m = exp(-2 (pi su (k + f))^2)                                   (6)
@@ -36,7 +36,7 @@ from torch import Tensor
 __all__ = ["GaborFit", "GaborShares", "edge_like", "filter_shares", "fit_gabor", "gabor", "gabor_shares"]
 
 PEAKS, WIDTHS = 2, (0.10, 0.18, 0.30)
-WAVES = 400  # at which a spectrum is looked at
+WAVES = 400  # at which a spectrum is evaluated
 SCREEN, POLISH = 12, 100
 """Iterations of every start, and then of the best start of each patch."""
 
@@ -131,7 +131,7 @@ def _starts(patches: Tensor, height: int, width: int) -> Float[Tensor, "patches 
     for _ in range(PEAKS):
         best = power.flatten(1).argmax(1)
         fy, fx = rows[best // len(columns)], columns[best % len(columns)]
-        # What is near to this peak, in the spectrum's half plane and mirrored into it, is not the next one.
+        # What is near this peak, in the spectrum's half plane and mirrored into it, is not the next peak.
         for sign in (1, -1):
             near = torch.hypot(rows[:, None] - sign * fy[:, None, None], columns - sign * fx[:, None, None])
             power = power * (near > 1 / max(height, width))

@@ -3,7 +3,7 @@
 An untrained generator scores "all ten classes" when every sample counts for its most probable class. So classes are
 counted only among samples of which the judge is sure (p > 0.9), and means and covariances of the judge's last hidden
 features are compared with those of real images by the Frechet distance. The judge's accuracy and the distance between
-two sets of real images (the floor) belong to every figure: both depend on the judge.
+two sets of real images (the floor) must be stated with every figure: both depend on the judge.
 
     >>> import torch
     >>> from deepcanon.parts.judge import Judge
@@ -136,7 +136,7 @@ def judge_against_real(
     labels: Int[Tensor, "examples"],
     known: Reference,
 ) -> dict[str, int | float]:
-    """`judge_samples` against as many real images, and what these figures are worth.
+    """`judge_samples` against as many real images, and figures that put the result into perspective.
 
     frechet_floor: distance of the real images from `known`, which are other real ones; judge_accuracy: of the judge on
     all of them.

@@ -1,4 +1,4 @@
-r"""What every language model over a vocabulary is asked: how well it predicts a text, and how a text continues.
+r"""Questions to every language model over a vocabulary: how well it predicts a text, and how a text continues.
 
 w_1 .. w_T the tokens of a text.
 
@@ -35,12 +35,12 @@ LARGEST = 700.0  # nats; exp of more overflows
 
 
 def perplexity(nll: float) -> float:
-    """exp(nll) of (1); of a hopeless model a large number instead of an overflow."""
+    """exp(nll) of (1); for a hopeless model a large number instead of an overflow."""
     return math.exp(min(nll, LARGEST))
 
 
 def border(vocabulary: Vocabulary, otherwise: int) -> int:
-    """The token that stands before a text: the sentence end, of characters the line end, or `otherwise`."""
+    """The token that precedes a text: the sentence end, for characters the line end, or `otherwise`."""
     return vocabulary.number.get("\n", otherwise) if vocabulary.end is None else vocabulary.end
 
 
@@ -61,7 +61,7 @@ def text_nll(
             that are zero before a text. Without a state it begins a text.
         texts: each of two tokens or more.
         token_nll: (logits, targets, "none") -> nats of each token.
-        streams: at most so many rows; a text of fewer than `2 warm` tokens for each is read in fewer.
+        streams: rows at most; a text of fewer than `2 warm` tokens for each is read in fewer.
         warm: tokens before its beginning that each stream but the first has read.
         piece: tokens of each stream that are read at a time; a text is short if it has no more to predict.
     """
@@ -83,9 +83,9 @@ def text_nll(
 def side_by_side(
     texts: Sequence[Int[Tensor, "_"]], places: Sequence[int], most: int
 ) -> Iterator[tuple[list[int], Int[Tensor, "rows time"], Bool[Tensor, "rows time"]]]:
-    """Texts of like length as the rows of tensors of at most `most` tokens (or one row): places, tokens, what is text.
+    """Texts of similar length as the rows of tensors of at most `most` tokens: places, tokens, what is text.
 
-    A row is filled up behind its text, which a model that reads forwards does not see.
+    A row is padded after its text, which a model that reads forwards does not see.
     """
     order = sorted(places, key=lambda place: len(texts[place]))
     while order:

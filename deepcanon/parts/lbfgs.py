@@ -10,8 +10,8 @@ Wright, Numerical Optimization, 2nd edition, 2006, chapters 3 and 7; Hager and Z
     (3)  where rounding hides (2):  |f(x + t d) - f| <= eps |f|,  g(x + t d).d <= (2 c1 - 1) g.d     Hager, Zhang, (4.1)
     (4)  t = 1 is tried first; in the first step of all t = 1 / |d|
 
-`AffineRows` is the A of a linear model whose inputs have means far from 0: weights and bias hardly pull on each other
-in z = (W, b + W mean), which takes half as many steps on pictures. With A nothing else changes: x, f and g stay.
+`AffineRows` is the A of a linear model whose inputs have means far from 0: weights and bias hardly interact in z = (W,
+b + W mean), which takes half as many steps on pictures. With A nothing else changes: x, f and g stay.
 
 >>> x = torch.nn.Parameter(torch.tensor([3.0, -2.0]))
 >>> def closure():
@@ -35,8 +35,8 @@ from deepcanon.parts.optimizers import Optimizer
 __all__ = ["LBFGS", "AffineRows", "strong_wolfe"]
 
 DECREASE, CURVATURE = 1e-4, 0.9  # c1, c2
-NEARER, WIDEST = 1.5, 10.0  # where the end is not known the next length is between so many times the last one
-INSIDE = 0.1  # and where it is, no nearer to both ends than this share of the interval
+NEARER, WIDEST = 1.5, 10.0  # where the end is not known the next length is between these multiples of the last one
+INSIDE = 0.1  # and where it is, at least this share of the interval away from both ends
 
 
 class AffineRows:
@@ -138,7 +138,7 @@ class _Point(NamedTuple):
 class LBFGS(Optimizer):
     """`step` takes a closure that sets the gradients and returns the objective; it returns the objective at the start.
 
-    Gradients and parameters are those of the point it arrives at. What a checkpoint needs are the pairs alone.
+    Gradients and parameters are those of the point it arrives at. A checkpoint needs the pairs only.
 
     Args:
         params: parameters of one type on one device.
@@ -203,7 +203,7 @@ class LBFGS(Optimizer):
             return float(seen[length].objective), float(seen[length].slopes.dot(direction))
 
         length = 0.0
-        if slope < 0:  # rounding may have spoilt the pairs
+        if slope < 0:  # the pairs may suffer from rounding
             trial = 1.0 if pairs else 1 / math.sqrt(float(direction.dot(direction)))  # (4)
             rounding = 10 * torch.finfo(origin.dtype).eps
             length = strong_wolfe(along, (float(here.objective), slope), trial, self.evaluations, rounding)

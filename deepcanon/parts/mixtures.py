@@ -2,7 +2,7 @@
 
 The task is that of Metz et al. 2016 (arXiv:1611.02163) and VEEGAN (arXiv:1705.07761): a sample is good when it lies
 within 3 standard deviations of a centre, which a share 1 - exp(-9/2) = 98.89 % of real points in the plane does. A
-mode counts from `enough` good samples, because a single stray one says nothing.
+mode counts from `enough` good samples, since a single stray sample means nothing.
 
     share_k = good samples nearest to centre k / all good samples
     reverse KL = sum_k share_k log(share_k K),      0 for even cover, log K for one mode

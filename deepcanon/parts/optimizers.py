@@ -28,7 +28,7 @@ def _plain(method: Any) -> Any:
 
 
 class Optimizer(torch.optim.Optimizer):
-    """What an optimizer of one's own derives from."""
+    """The base class of your own optimizers."""
 
     add_param_group = _plain(torch.optim.Optimizer.add_param_group)
     state_dict = _plain(torch.optim.Optimizer.state_dict)

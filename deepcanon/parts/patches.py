@@ -1,6 +1,6 @@
 """Patches of pictures as the rows that models of natural images take.
 
-y = x - mean(x)            the mean over the pixels of each patch: its brightness, not what a filter is for   (1)
+y = x - mean(x)            the mean over the pixels of each patch: its brightness, which no filter should model (1)
 z = (y - m) W              m and W from the training patches, such as the matrix of ZCA: uncorrelated pixels   (2)
 
 >>> import torch
@@ -28,7 +28,7 @@ def patch_rows(scale: float, *, centred: bool = True, shift: Tensor | None = Non
     """The layers from raw inputs to rows: divided by `scale` (255 for pixels), and by (1) if `centred`.
 
     Args:
-        shift: taken off first, for each column of a table; in float64 where columns are large and their spread small.
+        shift: subtracted first, for each column of a table; in float64 where columns are large and their spread small.
     """
     place = torch.zeros(()) if shift is None else torch.as_tensor(shift)
     size = torch.full_like(place, scale, dtype=torch.float32)

@@ -1,4 +1,4 @@
-"""Maximum pooling over squares of 2 x 2 by whole planes instead of by indices, with or without a ReLU behind it.
+"""Maximum pooling over squares of 2 x 2 by whole planes instead of by indices, with or without a ReLU after it.
 
 Source: LeCun et al. 1998 for sub-sampling between convolutions; the order of the bits is IEEE 754, section 5.10.
 
@@ -8,7 +8,7 @@ B images, C channels, H x W pixels, h = H // 2, w = W // 2; u, v in {0, 1} count
     m[b,n,i,j]  = max(c[b,n,2i,j], c[b,n,2i+1,j])          the larger of two rows                    (2)
     y           = relu(m), if rectified; y = m if not                                                (3)
 
-The gradient goes to the first of equal maxima in the order of reading, as in `torch.nn.functional.max_pool2d`, whose
+The gradient goes to the first of equal maxima in reading order, as in `torch.nn.functional.max_pool2d`, whose
 values and gradients these are, bit for bit. With s = [first < second], taken for the rows and then for the columns,
 
     d second = s d,   d first = (1 - s) d                                                            (4)
@@ -16,9 +16,9 @@ values and gradients these are, bit for bit. With s = [first < second], taken fo
 so that no index is kept: an index takes eight bytes where a value takes two, and its scatter fills the map with zeros
 first. Both products are bit masks: s is the sign of a difference, spread over the word.
 
-Floats of one sign are ordered as the integers with the same bits. Where (3) follows, a negative value counts for
-nothing, so the planes are compared as integers; what is below zero becomes -inf first, which (3) makes 0, and a NaN
-that fills a square comes through. Of a square that holds +inf, the gradient may go to another value.
+Floats of one sign are ordered as the integers with the same bits. Where (3) follows, a negative value does not matter,
+so the planes are compared as integers; what is below zero becomes -inf first, which (3) makes 0, and a NaN that fills a
+square is kept. Of a square that holds +inf, the gradient may go to another value.
 
 Without (3) a zero below zero counts as smaller than one above it. The map `z` is overwritten: by its values in
 training, by its gradient in the backward pass. So it must be the output of something that does not keep it, as a
@@ -83,7 +83,7 @@ def positive(y: Tensor, grad: Tensor) -> Tensor:
 
 
 def route(grad: Tensor, pair: tuple[Tensor, ...]) -> None:
-    """Equation (4) on words: the gradients take the places of the values."""
+    """Equation (4) on words: the gradients overwrite the values."""
     first, second = pair
     shift = 8 * grad.element_size() - 1
     smaller = torch.sub(first, second).view(grad.dtype).bitwise_right_shift_(shift)  # -1 where it is, else 0

@@ -21,9 +21,9 @@ __all__ = ["Derivatives", "condition", "derivatives", "drawn", "execute", "large
 
 Step = tuple[str, tuple[int, ...]]
 
-SMALL, LARGE, SIZE = 0.2, 10.0, 36  # divisors and bases are above, values below, arrays no larger
-KINK = 1e-6  # no argument is nearer to a kink
-NUDGE = 1e-10  # relative change of the leaves by which the condition is told
+SMALL, LARGE, SIZE = 0.2, 10.0, 36  # least divisors and bases, largest values and arrays
+KINK = 1e-6  # the least distance of an argument from a kink
+NUDGE = 1e-10  # relative change of the leaves that measures the condition
 NOTHING = 1e-2  # an array whose entries are all smaller is compared as if it had one of that size
 CONDITION = 1e4  # of a drawn program at most: rounding errors of 1e-16 stay below 1e-11 by a wide margin
 
@@ -80,7 +80,7 @@ NAMES = (*UNARY, *BINARY, *BINARY)
 
 
 def random_program(random: np.random.Generator, operations: int) -> tuple[list[np.ndarray], list[Step]]:
-    """Leaves (), [3], [2, 1] and [2, 3], and so many steps."""
+    """Leaves (), [3], [2, 1] and [2, 3], and a number of steps."""
     leaves = [np.asarray(random.normal(size=shape)) for shape in ((), (3,), (2, 1), (2, 3))]
     values, program = list(leaves), list[Step]()
     while len(program) < operations:
@@ -125,7 +125,7 @@ class Derivatives(NamedTuple):
 def derivatives(
     program: Sequence[Step], leaves: Sequence[np.ndarray], tangents: Sequence[np.ndarray], cotangent: np.ndarray
 ) -> Derivatives:
-    """By torch.func: what another way of differentiating is compared with."""
+    """By torch.func: which another method of differentiation is compared with."""
 
     def function(*given: Any) -> Any:
         return execute(torch, program, given)
@@ -139,8 +139,8 @@ def derivatives(
 def largest_difference(ours: Derivatives, theirs: Derivatives) -> float:
     """Of all arrays: relative to the largest entry, or to `NOTHING`.
 
-    Derivatives of size 1 may cancel: what is left is their rounding, at most 7e-15 in 8,000 programs, and says nothing
-    about the way of differentiating.
+    Derivatives of size 1 may cancel: what is left is their rounding, at most 7e-15 in 8,000 programs, and does not
+    depend on the method of differentiation.
     """
     one, other = ((some.value, some.tangent, *some.adjoints) for some in (ours, theirs))
     found = [np.abs(a - b).max() / max(np.abs(b).max(), NOTHING) for a, b in zip(one, other, strict=True)]

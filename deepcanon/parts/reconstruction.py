@@ -1,4 +1,4 @@
-"""How far a reconstruction is from what it reconstructs: summed over features, averaged over examples.
+"""The distance of a reconstruction from the data: summed over features, averaged over examples.
 
 x [N, D] the data, y [N, D] the reconstruction, a [N, D] its logits (y = sigmoid(a) for data in [0, 1], or y = a).
 
@@ -61,7 +61,7 @@ def reconstruction_loss(
     """Equation (1) or (2) from the output layer's logits, as a mean over the examples, in fp32 or better.
 
     Args:
-        output: "sigmoid" or "linear": what makes the reconstruction of the logits.
+        output: "sigmoid" or "linear": how logits become the reconstruction.
         objective: "squared" or, with a sigmoid, "cross-entropy".
     """
     if output not in ("sigmoid", "linear") or objective not in ("squared", "cross-entropy"):

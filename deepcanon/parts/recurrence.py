@@ -54,12 +54,12 @@ def _each(function: Callable[..., Tensor], state: State, *others: State) -> Stat
 
 
 def detach(state: State) -> State:
-    """The same values, without their past."""
+    """The same values without their history, as `detach` does."""
     return _each(lambda value: value.detach(), state)
 
 
 def select_rows(state: State, rows: Int[Tensor, "rows"], axis: int = 0) -> State:
-    """These rows of every tensor of a state."""
+    """The given rows of every tensor of a state."""
     return _each(lambda value: value.index_select(axis, rows), state)
 
 
@@ -77,7 +77,7 @@ class Window(NamedTuple):
 def streams(
     tokens: Int[Tensor, "tokens"], count: int
 ) -> tuple[Int[Tensor, "count length"], Int[Tensor, "count length"]]:
-    """Cuts a text into ``count`` contiguous streams; inputs, and targets one token further. The rest is left out."""
+    """Cuts a text into ``count`` contiguous streams; inputs, and targets one token further. The rest is dropped."""
     length = (tokens.numel() - 1) // count
     if tokens.ndim != 1 or length < 1:
         raise ValueError(f"{tuple(tokens.shape)} tokens are too few for {count} streams")
@@ -121,14 +121,14 @@ def scan(
         if mask is not None:
             # (3)
             keep = mask[:, t]
-            new = _each(lambda value, old, keep=keep: torch.where(_beside(keep, value), value, old), new, state)
-            output = torch.where(_beside(keep, output), output, torch.zeros_like(output))
+            new = _each(lambda value, old, keep=keep: torch.where(_broadcast(keep, value), value, old), new, state)
+            output = torch.where(_broadcast(keep, output), output, torch.zeros_like(output))
         outputs.append(output)
         state = new
     return torch.stack(outputs, dim=1), state
 
 
-def _beside(keep: Tensor, value: Tensor) -> Tensor:
+def _broadcast(keep: Tensor, value: Tensor) -> Tensor:
     return keep.view(-1, *(1,) * (value.ndim - 1))
 
 
@@ -142,7 +142,7 @@ def stacked(
 
     Args:
         layer: (number, inputs, state [batch, hidden]) -> (outputs, state).
-        x: inputs of the lowest layer, [batch, time, input] or what else it takes.
+        x: inputs of the lowest layer, [batch, time, input] or whatever it takes.
         between: what the outputs of a layer pass through on their way to the next: a dropout layer.
     """
     ends = []

@@ -9,13 +9,13 @@ rows [B].
 
 (1) a_t = W_x x_t + b_x + W_h h_{t-1} + b_h;   h_t, m_t = f(a_t, h_{t-1}, m_{t-1})
 (2) W_x x_t does not wait for h_{t-1}: one matrix product for all steps, before the loop
-(3) with s_t = dL / da_t:  dL / dh_{t-1} = s_t W_h, plus what f hands on directly;
+(3) with s_t = dL / da_t:  dL / dh_{t-1} = s_t W_h, plus what f passes on directly;
     dL / dW_x = sum_t s_t^T x_t,  dL / dW_h = sum_t s_t^T h_{t-1},  dL / db = sum_t s_t: one product over all steps each
 (4) where x_t = C[w_t], W_x x_t is row w_t of C W_x^T: one product over the rows that occur, instead of over all steps.
     With S_v = sum of s_t over all t and batch rows where w_t = v:  dL / dW_x = S^T C,  dL / dC = S W_x
 
-The numbers are those of `recurrence.scan` but for rounding. It is quicker because autograd reads the weights again at
-every step; of 65 characters (4) halves the arithmetic. Products may be in bf16 with all else in float32.
+The numbers are those of `recurrence.scan` up to rounding. It is faster because autograd reads the weights again at
+every step; of 65 characters (4) halves the arithmetic. Products may be in bf16, with everything else in float32.
 
 >>> class Elman(StepRule):
 ...     input_blocks = hidden_blocks = (0,)
@@ -80,7 +80,7 @@ class StepRule(ABC):
     ) -> None:
         """Fills the new state and ``kept``, and may turn the sums into what the derivative needs of them.
 
-        ``hidden`` and ``new_hidden`` have the type of the products, all else is wide.
+        ``hidden`` and ``new_hidden`` have the type of the products, everything else is in the wide type.
         """
 
     @abstractmethod
@@ -96,7 +96,7 @@ class StepRule(ABC):
     ) -> Tensor | None:
         """Fills ``d_sums`` with s_t and changes ``d_memory`` from dL / dm_t to dL / dm_{t-1}.
 
-        ``hidden`` and ``memory`` are h_{t-1} and m_{t-1}. Returns what f hands on of dL / dh_{t-1} directly, if any.
+        ``hidden`` and ``memory`` are h_{t-1} and m_{t-1}. Returns what f passes on of dL / dh_{t-1} directly.
         """
 
 
@@ -214,7 +214,7 @@ class _Recurrence(torch.autograd.Function):
                 rule.forward(sums, states[t], parts[t], states[t + 1], parts[t + 1], extras[t])
         ctx.save_for_backward(inputs, distinct, places, w_x, w_h, gates, hiddens, memories, kept)
         ctx.rule, ctx.into, ctx.back, ctx.exact, ctx.dtype, ctx.entries = rule, into, back, exact, x.dtype, len(x)
-        # In memory time comes first, as in torch's kernels: dropout draws the same mask then.
+        # In memory, time is the first axis, as in torch's kernels: dropout draws the same mask then.
         outputs = hiddens[1:].clone().transpose(0, 1)
         return outputs, hiddens[-1].to(exact, copy=True), *memories[:, -1].clone().unbind()
 

@@ -1,4 +1,4 @@
-"""A replay memory: the newest transitions in a ring of arrays, read back in batches of any rows.
+"""A replay memory: the newest transitions in a ring of arrays, from which batches of any rows are read.
 
 Lin, Self-improving reactive agents based on reinforcement learning, planning and teaching, 1992.
 
@@ -6,7 +6,7 @@ Lin, Self-improving reactive agents based on reinforcement learning, planning an
 
 Row k (0 is the first ever written) lies at k mod C, so that writing row n overwrites row n - C and a batch
 of rows may wrap around the end. The memory draws no random numbers: the caller draws the rows, from a
-stream of its own, which keeps a resumed run equal to an uninterrupted one. On a GPU the rows lie there, and
+stream of its own, which keeps a resumed run equal to an uninterrupted one. With a GPU the rows are kept there, and
 only new rows and the places of a batch are copied.
 
 >>> import numpy as np
@@ -45,7 +45,7 @@ class Replay:
         self.capacity = capacity
         self.written = 0
         self.device = device or torch.device("cpu")
-        # On the CPU arrays hold the rows, since NumPy takes them quicker; else tensors do, and arrays say their types.
+        # On the CPU arrays hold the rows, since NumPy indexes them faster; otherwise tensors do.
         here = capacity if self.device.type == "cpu" else 0
         self.columns = {name: np.zeros((here, *shape), dtype=kind) for name, (shape, kind) in columns.items()}
         self.there: dict[str, Tensor] = {}
@@ -58,7 +58,7 @@ class Replay:
         return min(self.written, self.capacity)
 
     def add(self, **rows: np.ndarray) -> None:
-        """Writes a batch of rows, one array [rows, ...] per column; the oldest rows give way."""
+        """Writes a batch of rows, one array [rows, ...] per column; the oldest rows are overwritten."""
         if rows.keys() != self.columns.keys():
             raise ValueError(f"columns {sorted(self.columns)} expected, got {sorted(rows)}")
         arrays = {name: np.asarray(array) for name, array in rows.items()}

@@ -1,4 +1,4 @@
-"""Rows of a matrix some at a time, in the type that is computed in: one pass over them stays within the cache.
+"""Rows of a matrix in blocks, in the type of the computation: one pass over them stays within the cache.
 
 >>> import torch
 >>> from deepcanon.parts.row_blocks import row_blocks
@@ -20,7 +20,7 @@ ROWS = 1024
 def row_blocks(
     inputs: Num[Tensor, "batch features"], dtype: torch.dtype, rows: int = ROWS
 ) -> Iterator[Float[Tensor, "block features"]]:
-    """Blocks of so many rows, the last of them smaller.
+    """Blocks of a number of rows, the last one smaller.
 
     Rows of another type are copied into the same place, block after block: use a block before you take the next.
     """

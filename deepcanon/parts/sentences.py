@@ -1,4 +1,4 @@
-"""A text as its words and the number of each word's sentence, for models of words that stand near each other.
+"""A text as its words and the number of each word's sentence, for models of words that occur near each other.
 
 >>> import torch
 >>> text = sentences_of(torch.tensor([4, 0, 5, 1, 3, 1, 2, 2]), first=2, end=1)  # 0 an unknown word, 1 a sentence's end

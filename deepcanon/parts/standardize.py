@@ -29,7 +29,7 @@ def standardize(inputs: Num[Tensor, "batch ..."], shift: Tensor, scale: Tensor) 
     """
     shift, scale = _fitting(shift, scale, inputs)
     values = inputs.to(shift.dtype)
-    # What is a copy already is written over: a pass over new memory takes longer than the arithmetic.
+    # A tensor that is a copy already is overwritten: a pass over new memory takes longer than the arithmetic.
     centred = values - shift if values is inputs else values.sub_(shift)
     return centred.to(scale.dtype).div_(scale)
 

@@ -1,15 +1,15 @@
-"""Plain recurrent networks of one start, trained side by side; backpropagation through time is written out.
+"""Plain recurrent networks with equal initial weights, trained side by side; backpropagation in time is written out.
 
 Paper: Rumelhart, Hinton and Williams 1986, "Learning representations by back-propagating errors" (Nature 323).
 
-x_t: inputs, h_t: state, y: the answer after T steps, of each of K networks with weights of its own.
+x_t: inputs, h_t: state, y: the answer after T steps, of each of K networks with its own weights.
 
     h_t = tanh(x_t U + h_{t-1} W + b),   y = h_T v + c,   J = mean (y - target)^2                    (1)
     d_T = dJ/dy v^T (1 - h_T^2),   d_{t-1} = d_t W^T (1 - h_{t-1}^2)                                 (2)
     dJ/dW = sum_t h_{t-1}^T d_t,   dJ/dU = sum_t x_t^T d_t,   dJ/db = sum_t d_t                      (3)
 
-Small networks spend their time in overhead: K side by side cost little more than one, and (2) and (3) a fifth of what
-the graph of autograd costs.
+Small networks spend their time in overhead: K side by side cost little more than one, and (2) and (3) cost a fifth of
+autograd's graph.
 
     >>> import torch
     >>> from deepcanon.parts.tanh_networks import TanhNetworks

@@ -2,7 +2,7 @@
 
 binary:    v ~ Bernoulli(pixel / 255), or whether that is above 1/2, or that itself                  (1)
 Gaussian:  v = (x - mean) / deviation of each channel or column                                      (2)
-biases of units that know nothing of each other: the log odds of their means, or their means         (3)
+biases of independent units:                     the log odds of their means, or their means         (3)
 
 >>> import torch
 >>> from deepcanon.parts.visible_units import VisibleUnits, unit_statistics
@@ -85,7 +85,7 @@ class VisibleUnits(nn.Module):
         return self.mean if self.gaussian else self.mean.clamp(0.01, 0.99).logit()
 
     def independent(self, count: int, generator: torch.Generator | None = None) -> Float[Tensor, "count visible"]:
-        """States that know nothing of each other, of variance 1 if they are Gaussian: where chains begin."""
+        """Independent states, of variance 1 if they are Gaussian: where chains begin."""
         noise = (torch.randn if self.gaussian else torch.rand)(count, len(self.mean), generator=generator)
         noise = noise.to(self.mean.device)
         return self.mean + noise if self.gaussian else (noise < self.mean).to(noise)

@@ -1,7 +1,7 @@
 """A vocabulary of characters or words: text to token numbers and back.
 
-Words are what stands between blanks; every line that is not blank is a sentence and ends in the token ``</s>``.
-Characters are Unicode code points, line ends among them. Whatever the training text lacks becomes the unknown token,
+Words are separated by blanks; every line that is not blank is a sentence and ends in the token ``</s>``.
+Characters are Unicode code points, line ends among them. Symbols that the training text lacks become the unknown token,
 ``<unk>``, number 0; a word ``<unk>`` in the text is that same token.
 
 >>> vocabulary = Vocabulary.build("a rose is a rose", "words")
@@ -121,7 +121,7 @@ class Vocabulary:
         return "".join(pieces)
 
     def join(self, prompt: str, tokens: Iterable[int] | Tensor) -> str:
-        """A prompt and what follows it; between words stands a blank."""
+        """A prompt and what follows it; words are separated by a blank."""
         more = self.decode(tokens)
         apart = self.unit == "words" and prompt and more and not prompt[-1].isspace() and more[0] != "\n"
         return prompt + (" " if apart else "") + more

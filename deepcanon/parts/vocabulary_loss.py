@@ -1,4 +1,4 @@
-r"""The loss of a softmax over a large vocabulary, with its gradient made along with it, a few rows at a time.
+r"""The loss of a softmax over a large vocabulary, with its gradient computed along with it, a few rows at a time.
 
 Legend: N rows (tokens); h_n hidden vector [H]; W [V, H], b [V] the output layer; y_n target; p_n probabilities [V].
 
@@ -8,7 +8,7 @@ Legend: N rows (tokens); h_n hidden vector [H]; W [V, H], b [V] the output layer
 
 The logits are the largest tensor of a model of words. In bf16 they cost half, but the softmax has to be taken in
 float32; done as a whole, copies of them and of their gradient cost more than a recurrence. So a few rows at a time are
-turned into float32, and (2) is made while the probabilities are in the cache, with one exponential for each, and
+converted to float32, and (2) is made while the probabilities are in the cache, with one exponential for each, and
 written over the logits. The factor 1 / N is left to the products, which are smaller.
 
 >>> hidden, weight, bias = torch.randn(6, 3), torch.randn(9, 3), torch.zeros(9)
@@ -26,7 +26,7 @@ from torch import Tensor
 
 __all__ = ["linear_nll", "rows_nll"]
 
-PIECE = 2**19  # logits that are turned into float32 at a time
+PIECE = 2**19  # logits that are converted to float32 at a time
 
 
 def linear_nll(
@@ -130,7 +130,7 @@ class _RowsNLL(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         _once("bf16 logits")
         (slopes,) = ctx.saved_tensors
-        if bool((gradient == 1).all()):  # the loss itself was asked for: nothing is left to do
+        if bool((gradient == 1).all()):  # the loss itself is differentiated: the gradients are complete
             return slopes, None, None, None
         pieces = _pieces(*slopes.shape)
         return (
