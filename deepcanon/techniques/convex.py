@@ -39,10 +39,11 @@ name)."""
 
 
 def lbfgs(parameters: Iterable[nn.Parameter], history: int) -> LBFGS:
-    """One iteration per call of `step`, so that a checkpoint and a picture fit between any two; it never stops itself.
+    """One iteration per call of `step`, so that a checkpoint and a picture fit between any two; it never stops by
+    itself.
 
     Args:
-        history: pairs of differences that stand for the Hessian.
+        history: pairs of differences that approximate the Hessian.
     """
     return LBFGS(parameters, history=history)
 
@@ -100,7 +101,7 @@ def rows_of_step(run: Any, options: Any, prepared: Prepared, split: Any, optimiz
 
 
 def _mean(run: Any, rows: Rows, dtype: torch.dtype) -> Tensor:
-    """Of about a thousand of the rows of all processes, [F]: any vector near it serves as well."""
+    """Of about a thousand of the rows of all processes, [F]: any vector near it would do."""
     every = max(1, rows.total // SAMPLE)
     mine = torch.arange(run.rank, rows.total, run.world, device=rows.inputs.device) % every == 0
     return run.sum(rows.inputs[mine].to(dtype).sum(0)) / (-(-rows.total // every) * rows.unit)
@@ -119,7 +120,7 @@ class _Point(NamedTuple):
 class Objective:
     """The objective over the rows of all processes, which sets the gradients of a model's `weight` and `bias`.
 
-    What it was at the points of a step is kept for the next: L-BFGS begins by asking for the point that its line search
+    Its values at the points of a step are kept for the next: L-BFGS begins by asking for the point that its line search
     ended at.
 
     Args:
@@ -172,7 +173,7 @@ def descend(run: Any, options: Any, optimizer: Any, model: Any, closure: Any) ->
 
 
 def steepest(*parameters: Tensor) -> Tensor:
-    """The largest entry of the gradients, without its sign."""
+    """The largest absolute entry of the gradients."""
     return torch.stack([p.grad.abs().max() for p in parameters if p.grad is not None]).max()
 
 

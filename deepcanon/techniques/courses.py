@@ -51,7 +51,7 @@ class Courses(nn.Module):
             self.register_buffer(name, torch.zeros(count, dtype=torch.bool))
 
     def stop(self, network: int) -> None:
-        """There is nothing that could be clipped: this network is over."""
+        """The gradient of this network is not finite and cannot be clipped: its training ends."""
         self.stopped[network] = self.diverged[network] = True
 
     def add(self, step: int, steps: int, network: int, norm: Tensor, loss: Tensor) -> None:
@@ -80,7 +80,7 @@ class Courses(nn.Module):
         Args:
             steps: of the whole training.
             limit: on the norm.
-            levels: errors to compare with, by what they are.
+            levels: errors to compare with, by name.
         """
         places, plots = (torch.arange(self.bins) + 0.5) / self.bins * steps, []
         means = self.losses / self.counts  # NaN where a network took no step

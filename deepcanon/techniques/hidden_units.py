@@ -1,4 +1,4 @@
-"""How the hidden units of an autoencoder share the work: filters that differ, and no unit that all depends on."""
+"""How the hidden units of an autoencoder share the work: different filters, and no indispensable unit."""
 
 from collections.abc import Mapping
 

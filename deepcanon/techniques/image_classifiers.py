@@ -1,4 +1,4 @@
-"""What recipes of image classifiers share: statistics, augmentation, the loss, weights to begin with, one update.
+"""What recipes of image classifiers share: statistics, augmentation, the loss, initial weights, one update.
 
 A recipe subclasses `ImageClassifier`, names its `Config` (of `options.ImageTraining` and its own fields) and gives
 `network`. One whose update is another one writes its own `step`.
