@@ -91,10 +91,12 @@ def idx_files(path: Path) -> tuple[Arrays, list[Path]]:
     images = read_idx(path)
     if images.ndim < 3:
         raise DataError(Problem(str(path), "", "holds labels, not images", "give the file of the images"))
-    beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1").replace("idx4", "idx1"))
-    zipped = beside.suffix.lower() == ".gz"
-    other = beside.with_suffix("") if zipped else beside.with_name(f"{beside.name}.gz")  # one of the two may be packed
-    twin = next((p for p in (beside, other) if beside != path and p.is_file()), None)
+    labels_path = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1").replace("idx4", "idx1"))
+    zipped = labels_path.suffix.lower() == ".gz"
+    other = (
+        labels_path.with_suffix("") if zipped else labels_path.with_name(f"{labels_path.name}.gz")
+    )  # one of the two may be packed
+    twin = next((p for p in (labels_path, other) if labels_path != path and p.is_file()), None)
     x, notes = _as_images(path, "x", images)
     arrays = Arrays(train=(x, None if twin is None else read_idx(twin)), notes=notes)
     return _agreed(arrays, path), [path] if twin is None else [path, twin]

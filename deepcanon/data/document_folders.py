@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from .beside import Told, split_of, splits_by_name
 from .document_rows import LINES, ROWS, Columns, Row, columns_of, of_lines, rows_of
 from .errors import Problems, one_line
 from .image_sets import list_folder
+from .named_splits import Told, split_of, splits_by_name
 from .text import filled, is_text
 
 __all__ = ["EMPTY", "has_text_column", "holds_texts", "read_folder", "read_rows"]

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .beside import Told
 from .errors import Problems, one_line
+from .named_splits import Told
 from .splits import SPLIT_NAMES
 from .text import load
 

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from . import published
 from .archives import read_bytes, read_members
-from .beside import ORDER, Told
 from .document_folders import EMPTY, has_text_column, holds_texts, read_folder, read_rows
 from .document_rows import LINES, ROWS, Columns, Row, columns_of, rows_of
 from .errors import DataError, Problem, Problems, one_line
 from .image_sets import list_folder
 from .inputs import Inputs
+from .named_splits import ORDER, Told
 from .splits import Dataset, Split, draw_splits, shares
 from .text import add_lines, decode, filled, is_text, load
 

@@ -197,8 +197,8 @@ def _inner(path: Path, strange: list[str]) -> Path:
         folders, files = list_folder(path)
         if len(folders) != 1 or any(pixels.is_image(p) or is_label_file(p) for p in files):
             return path
-        below, beside = list_folder(folders[0])
-        if not any(walk(inner, []) for inner in below) and not any(map(is_label_file, beside)):
+        below, here = list_folder(folders[0])
+        if not any(walk(inner, []) for inner in below) and not any(map(is_label_file, here)):
             return path
         strange += map(str, files)
         path = folders[0]

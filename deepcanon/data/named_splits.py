@@ -1,4 +1,4 @@
-"""What lies in a folder: which files and folders are splits, by their names, and in words what is not read."""
+"""Files and folders whose names say which split they are, and notes about what of a folder is not read."""
 
 import re
 from collections import Counter

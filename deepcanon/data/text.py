@@ -8,10 +8,10 @@ from typing import Any
 
 from . import published, tasks
 from .archives import read_bytes, read_members
-from .beside import ORDER, Told, splits_by_name
 from .errors import DataError, Problem, Problems, one_line
 from .image_sets import list_folder
 from .inputs import Inputs
+from .named_splits import ORDER, Told, splits_by_name
 from .splits import Dataset, Split, shares
 
 __all__ = ["ACCEPTS", "add_lines", "decode", "filled", "fits", "inputs", "is_text", "load", "read", "read_named"]

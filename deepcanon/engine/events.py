@@ -1,4 +1,4 @@
-"""TensorBoard events beside `metrics.jsonl`, where the package tensorboard is installed."""
+"""TensorBoard events next to `metrics.jsonl`, where the package tensorboard is installed."""
 
 import os
 import socket

@@ -121,10 +121,10 @@ def write_export(export: Export, form: str, to: Path) -> list[Path]:
         "outputs": [_describe(name, t, export.dynamic) for name, t in zip(export.output_names, outputs, strict=True)],
         **export.about,
     }
-    beside = to.with_suffix(".json")
-    with replacing(beside) as temporary:
+    described = to.with_suffix(".json")
+    with replacing(described) as temporary:
         temporary.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-    return [to, beside]
+    return [to, described]
 
 
 def _describe(name: str, tensor: Tensor, dynamic: bool) -> dict[str, Any]:

@@ -172,7 +172,7 @@ class Graph:
     Attributes:
         nodes: the text of each.
         columns: [N] whole numbers from 0, the column of each node.
-        beside, below: texts to the right of some nodes, and below some in red, by number.
+        right, below: texts to the right of some nodes, and below some in red, by number.
         given: numbers of nodes whose frame is pale, such as constants.
     """
 
@@ -180,7 +180,7 @@ class Graph:
     columns: Sequence[int]
     edges: Sequence[Edge]
     title: str = ""
-    beside: Mapping[int, str] = field(default_factory=dict)
+    right: Mapping[int, str] = field(default_factory=dict)
     below: Mapping[int, str] = field(default_factory=dict)
     given: Sequence[int] = ()
     caption: str = ""

@@ -37,7 +37,7 @@ def cost_figure(inputs: Sequence[int], elements: int) -> Plot:
 
 
 def graph_of(output: Variable, title: str) -> Graph:
-    """Nodes by their distance from the leaves; an edge bears what its user adds to the gradient of its argument, and
+    """Nodes by their distance from the leaves; an edge shows what its user adds to the gradient of its argument, and
     the sums stand under the variables.
     """
     sweep = backward(output, keep=True)
@@ -55,7 +55,7 @@ def graph_of(output: Variable, title: str) -> Graph:
             if isinstance(argument, Variable):  # x * x: one edge with two gradients
                 pair = place[argument], place[node]
                 edges.setdefault(pair, []).append(f"{next(parts)[2]:.4g}")
-            else:  # a constant stands before its user
+            else:  # a constant is in the column before its user
                 given.append(len(texts))
                 edges[len(texts), place[node]] = []
                 texts.append(f"{argument:.4g}")
@@ -65,5 +65,5 @@ def graph_of(output: Variable, title: str) -> Graph:
         for (tail, head), red in edges.items()
     ]
     below = {place[n]: f"{sweep.adjoints[n]:.4g}" for n in nodes if n.primitive is None}
-    beside = {place[output]: f"{output.value:.4g}"}
-    return Graph(texts, columns, arrows, title, beside, below, given, CAPTION)
+    right = {place[output]: f"{output.value:.4g}"}
+    return Graph(texts, columns, arrows, title, right, below, given, CAPTION)

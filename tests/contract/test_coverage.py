@@ -421,7 +421,7 @@ def test_imports_go_one_way(path):
     assert not wrong, "\n".join(f"{path.relative_to(ROOT)}:{line} imports {module}" for line, module in wrong)
 
 
-BESIDE_STDLIB = {"torch", "numpy", "jaxtyping"}  # of systems and parts
+WITH_STDLIB = {"torch", "numpy", "jaxtyping"}  # of systems and parts
 
 BELOW_RECIPES = ("engine", "environments", "data", "parts", *GROUND_FLOOR)
 ROOMS = {  # what a room may import, apart from itself
@@ -468,7 +468,7 @@ def wrong_imports(path, imports=None):
             another_recipe = room == target == "recipes"
             if target not in ("", "__version__", room, *ROOMS[room]) or another_recipe:
                 wrong.append((line, module))
-        elif top not in BESIDE_STDLIB | sys.stdlib_module_names and (room == "parts" or room in subjects()):
+        elif top not in WITH_STDLIB | sys.stdlib_module_names and (room == "parts" or room in subjects()):
             wrong.append((line, module))
     return wrong
 

@@ -1,7 +1,8 @@
-"""Texts that users read are free of turns of phrase that no engineer would use: strings, docstrings and documents."""
+"""Texts are free of turns of phrase that no engineer would use: strings, docstrings, comments and documents."""
 
 import ast
 import re
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -29,12 +30,29 @@ PHRASES = re.compile("|".join(rf"\b(?:{phrase})" for phrase in BETTER), re.IGNOR
 
 
 def texts_of(path):
-    """(line, text) of every string of a module, or of every line of a document."""
+    """(line, text) of every string and comment of a module, or of every line of a document.
+
+    Lines of a comment that follow each other are one text.
+    """
     content = path.read_text(encoding="utf-8")
     if path.suffix != ".py":
         return list(enumerate(content.splitlines(), 1))
     nodes = (node for node in ast.walk(ast.parse(content)) if isinstance(node, ast.Constant))
-    return [(node.lineno, node.value) for node in nodes if isinstance(node.value, str)]
+    return [(node.lineno, node.value) for node in nodes if isinstance(node.value, str)] + comments_of(path)
+
+
+def comments_of(path):
+    found = []
+    with tokenize.open(path) as file:
+        for token in tokenize.generate_tokens(file.readline):
+            if token.type == tokenize.COMMENT:
+                words, line = token.string.lstrip("#: "), token.start[0]
+                whole = token.line.lstrip().startswith("#")
+                if whole and found and found[-1][3] and found[-1][0] + found[-1][2] == line:
+                    found[-1] = (found[-1][0], f"{found[-1][1]} {words}", found[-1][2] + 1, True)
+                else:
+                    found.append((line, words, 1, whole))
+    return [(line, words) for line, words, _, _ in found]
 
 
 def wrong(texts):
@@ -44,6 +62,12 @@ def wrong(texts):
 def test_no_text_holds_a_phrase_that_has_a_better_one():
     found = [f"{path.relative_to(ROOT)}: {what}" for path in TEXTS for what in wrong(texts_of(path))]
     assert not found, "\n".join([*found, "better:", *(f"  {phrase} -> {word}" for phrase, word in BETTER.items())])
+
+
+def test_comments_are_read(tmp_path):
+    path = tmp_path / "module.py"
+    path.write_text("x = 1  # computed\n# in the\n# place of 2\ny = 3  # anew\n", encoding="utf-8")
+    assert wrong(texts_of(path)) == ["line 2: in the place of", "line 4: anew"]
 
 
 @pytest.mark.parametrize(

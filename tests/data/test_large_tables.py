@@ -129,7 +129,7 @@ def test_a_large_table_is_held_by_pyarrow_and_read_without_it(tmp_path, monkeypa
     assert with_it.facts == without.facts and with_it.facts["classes"] == ["0", "1", "2"]
 
 
-def test_lines_keep_their_numbers_beside_empty_ones(monkeypatch):
+def test_lines_keep_their_numbers_next_to_empty_ones(monkeypatch):
     monkeypatch.setattr(table_cells, "LARGE", 0)
     monkeypatch.setattr(csv_tables, "PIECE", 4)
     problems = Problems()

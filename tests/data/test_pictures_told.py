@@ -100,7 +100,7 @@ def test_files_that_are_stepped_over_are_told(tmp_path):
     assert "not read: 1 .pdf" in notes(tmp_path / "set")
 
 
-def test_what_lies_beside_the_folders_of_splits_is_told(tmp_path):
+def test_what_lies_next_to_the_folders_of_splits_is_told(tmp_path):
     for split in ("train", "test"):
         for name in ("a", "b"):
             picture(tmp_path / "set" / split / name / "0.png")
@@ -112,7 +112,7 @@ def test_what_lies_beside_the_folders_of_splits_is_told(tmp_path):
     refused(tmp_path / "set", r"labels\.tsv: is next to labels\.csv")
 
 
-def test_a_table_beside_splits_without_classes_is_refused(tmp_path):
+def test_a_table_next_to_splits_without_classes_is_refused(tmp_path):
     for split in ("train", "test"):
         picture(tmp_path / "set" / split / "0.png")
     (tmp_path / "set" / "labels.csv").write_text(lines("train/0.png,x"))
@@ -174,7 +174,7 @@ def test_what_a_table_says_of_its_cells_is_told(table):
 # Other files next to the table
 
 
-def test_other_files_beside_the_table_are_told(table):
+def test_other_files_next_to_the_table_are_told(table):
     folder = table(lines(*ROWS))
     Image.new("L", (6, 6)).save(folder / "x.gif")
     (folder / "notes.txt").write_text("x")

@@ -59,7 +59,7 @@ def test_what_is_taken_off_later_is_told(write):
     assert found.values.tolist() == [[0.5], [5.0]] and "% removed" in " ".join(found.notes.values())
 
 
-def test_points_beside_decimal_commas_are_not_guessed(write):
+def test_points_next_to_decimal_commas_are_not_guessed(write):
     text = "price;count;y\n" + "".join(f"0,1{i};{i}.137;{'uv'[i % 2]}\n" for i in range(1, 9))
     refused(write(text), "column count: .*1.137 may be 1137, since column price has commas")
     assert table(write(text), decimal=",")["train"].x[0].tolist() == [0.11, 1137.0]
@@ -160,7 +160,7 @@ def test_another_file_in_a_folder_is_no_split_and_is_told(write, tmp_path):
     refused(str(tmp_path / "d"), "two files for train: train.csv and training.csv")
 
 
-def test_a_split_column_beside_files_for_splits_is_refused(write, tmp_path):
+def test_a_split_column_next_to_files_for_splits_is_refused(write, tmp_path):
     write(PLAIN, "d/train.csv"), write(PLAIN, "d/test.csv")
     refused(str(tmp_path / "d"), "a file for each split", split="b")
 

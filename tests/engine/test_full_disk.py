@@ -121,7 +121,7 @@ def test_during_training(pattern, count, checkpoints, whole, tmp_path):
     check_sound(out)
 
 
-def test_what_cannot_be_drawn_or_noted_beside_the_training_is_told(whole, tmp_path):
+def test_what_cannot_be_drawn_or_noted_next_to_the_training_is_told(whole, tmp_path):
     """The last thing that a training writes is its report, and events are not its own: it is whole without them."""
     out = tmp_path / "run"
     code, said, complaints = command(*TRAIN, "--out", out, full_at=r"report\.html")

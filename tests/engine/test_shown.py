@@ -49,7 +49,7 @@ def test_an_embedding_is_coloured_by_class_or_number():
     assert plain.groups is None and plain.x == "a"
 
 
-def test_variances_add_up_and_sources_stand_beside_what_was_found():
+def test_variances_add_up_and_sources_stand_next_to_what_was_found():
     (line,) = shown.variance_kept(torch.tensor([0.5, 0.25, 0.125])).lines
     assert line.y.tolist() == [0.5, 0.75, 0.875] and list(line.x) == [1, 2, 3]
     rows = torch.randn(9, 3)

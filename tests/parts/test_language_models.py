@@ -52,9 +52,9 @@ def test_short_texts_are_read_side_by_side_and_each_once():
     found = text_nll(watched, texts, token_nll, streams=8, piece=30)
     assert found == pytest.approx(alone, rel=1e-12)
     long = sum(len(text) > 31 for text in texts)
-    beside = [shape for shape in shapes if shape[0] > 1]
+    together = [shape for shape in shapes if shape[0] > 1]
     assert 0 < long < 20 and len(shapes) < 2 * long + 10  # a long text in two pieces, and a few of many rows
-    assert all(rows * (time + 1) <= 8 * 30 for rows, time in beside)
+    assert all(rows * (time + 1) <= 8 * 30 for rows, time in together)
     places = [place for some, _, _ in side_by_side(texts, range(len(texts)), 100) for place in some]
     assert sorted(places) == list(range(50))
 

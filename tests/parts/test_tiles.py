@@ -15,7 +15,7 @@ def test_zero_is_grey_and_every_tile_uses_the_whole_range():
         signed_tiles(rows, (1, 2, 3))
 
 
-def test_versions_of_an_image_lie_beside_each_other():
+def test_versions_of_an_image_lie_next_to_each_other():
     pixels = torch.randint(0, 256, (5, 1, 3, 4), dtype=torch.uint8)
     x = pixels.flatten(1).float() / 255
     both = side_by_side((x, 2 * x.double() - 1), (1, 3, 4))

@@ -43,9 +43,9 @@ def graph(figure: Graph, hover: bool = True, alt: str = "") -> str:
         boxes.append(text(words, x, y + 4, "middle", "word"))
         if index in figure.below:
             boxes.append(text(figure.below[index], x, y + 26, "middle", "small red halo"))
-        if index in figure.beside:
-            boxes.append(text(figure.beside[index], x + wide / 2 + 5, y + 4, kind="small"))
-    beside = max((width_of(words, 10.5) for words in figure.beside.values()), default=0.0)
-    width = COLUMN * (max(columns) + 1) + beside
+        if index in figure.right:
+            boxes.append(text(figure.right[index], x + wide / 2 + 5, y + 4, kind="small"))
+    overhang = max((width_of(words, 10.5) for words in figure.right.values()), default=0.0)
+    width = COLUMN * (max(columns) + 1) + overhang
     more = f' style="min-width:{min(720.0, 0.72 * width):.0f}px"'
     return svg([*parts, *arrows, *boxes], width, top + 36 + ROW * tallest, alt, more)
