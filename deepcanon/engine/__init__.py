@@ -1,4 +1,4 @@
-"""The outer loop, once for all recipes: what a recipe imports from here."""
+"""The outer loop of all recipes; the names that a recipe imports."""
 
 from deepcanon.engine.classifier import Classifier as Classifier
 from deepcanon.engine.classifier import Classifies as Classifies

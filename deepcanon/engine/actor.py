@@ -1,8 +1,8 @@
-"""What is done with a policy apart from training it: scored on episodes of its own, played, filmed, exported.
+"""What is done with a policy apart from training it: scored on separate episodes, played, filmed, exported.
 
 The update is the recipe's own. The rest is the same for every policy of numbered actions: a recipe holds `model` and
 `preprocess`, says which actions it takes (`greedy`), and inherits the verbs (`Acts`). One that learns from a replay
-memory inherits how experience is gathered too (`Remembers`).
+memory also inherits how experience is gathered (`Remembers`).
 """
 
 import math
@@ -67,7 +67,7 @@ class Acts(Plays, Exports):
 
     @classmethod
     def learn(cls, config: Any, data: Dataset) -> dict[str, Any]:
-        """How large each observed number gets: known for some environments, else 1."""
+        """The usual size of each observed number: known for some environments, otherwise 1."""
         known = SCALES.get(data.facts["id"]) if config.scale else None
         return {"scale": list(known or [1.0] * math.prod(data.facts["observation"]))}
 

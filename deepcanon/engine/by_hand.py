@@ -4,7 +4,7 @@ Those of small perceptrons are NumPy's (`parts.flat_perceptron`), those of convo
 (`parts.flat_convnet`).
 
 torch's number of threads does not govern NumPy's matrix products: OpenBLAS starts one for each core at 64 x 64 x 64 and
-lets them spin, which costs more than it brings at these sizes, and takes cores that other processes were given.
+lets them spin, which costs more than it gains at these sizes, and takes cores that other processes were given.
 """
 
 import functools
@@ -24,13 +24,13 @@ __all__ = ["OneBlasThread", "averaged", "backward_by_hand", "written_out", "writ
 
 
 def written_out(run: Run, flat: FlatPerceptron, asked: str, never: bool = False) -> bool:
-    """Whether NumPy computes the steps, which the run says.
+    """Whether NumPy computes the steps; the run prints it.
 
     It can on the CPU, in the parameters' own type, where nothing is compiled.
 
     Args:
-        asked: "flat" if it can, "auto" if it is quicker than autograd too; any other word is no.
-        never: what else stands against it (dropout).
+        asked: "flat" if it can, "auto" if it is also faster than autograd; any other word is no.
+        never: whether something else rules it out (dropout).
     """
     can = run.device.type == "cpu" and run.settings.precision == "fp32" and not (run.settings.compile or never)
     does = can and (asked == "flat" or (asked == "auto" and flat.size <= FEW))
@@ -40,7 +40,8 @@ def written_out(run: Run, flat: FlatPerceptron, asked: str, never: bool = False)
 
 
 def written_out_in_bf16(run: Run, known: bool) -> bool:
-    """Whether the steps of a convolutional network are written out, which the run says: in bf16 on the CPU it pays.
+    """Whether the steps of a convolutional network are written out, which is faster in bf16 on the CPU; the run prints
+    it.
 
     Args:
         known: whether `parts.flat_convnet` has all its layers.
@@ -54,7 +55,8 @@ def written_out_in_bf16(run: Run, known: bool) -> bool:
 def backward_by_hand(
     run: Run, flat: FlatPerceptron, inputs: Tensor, labels: Tensor, loss: Callable[..., Any]
 ) -> Tensor:
-    """What `run.backward` is to autograd: the mean loss over the global batch, whose gradient `flat` holds then.
+    """The counterpart of `run.backward` without autograd: the mean loss over the global batch, whose gradient `flat`
+    holds then.
 
     Args:
         inputs, labels: this process's rows.

@@ -1,6 +1,6 @@
 """Choices for a run: threads, precision, how many steps fit into the minutes asked for, and how often it is evaluated.
 
-What is measured here runs on scratch instances of the recipe, so that the run itself begins untouched.
+What is measured here runs on scratch instances of the recipe, so that they leave the run itself untouched.
 """
 
 import os
@@ -56,7 +56,7 @@ def choose_threads_and_precision(
     torch.set_num_threads(threads[0])
     recipe, take_step = build(first)
     take_step()
-    if recipe.run.stop_reason:  # one pass, and it is done: there is nothing to gain
+    if recipe.run.stop_reason:  # done after one pass: there is nothing to gain
         return first
     began = time.perf_counter()
     take_step()
@@ -85,7 +85,7 @@ def steps_in_minutes(
     Args:
         take_step: takes the scratch recipe's next step.
         evaluate: evaluates it once.
-        often: how often a run of so many steps is evaluated.
+        often: from a number of steps to the number of evaluations.
     """
     for _ in range(recipe.calibrate_at):
         if recipe.run.stop_reason:
@@ -111,10 +111,10 @@ def _count(split: Any, config: Any) -> int:
 
 
 def evaluations(recipe_class: type[Recipe[Any]], config: Any, data: Any, steps: int) -> int:
-    """How often a run of so many steps is evaluated: 20 times, or less often if that took too long.
+    """How often a run is evaluated: 20 times, or less often if that took too long.
 
-    The cost is told from the numbers of examples, not measured: what is evaluated at which step must not depend on the
-    clock.
+    The cost is estimated from the numbers of examples, not measured: what is evaluated at which step must not depend on
+    the clock.
     """
     split = (recipe_class.monitor or ("valid/",))[0].split("/")[0]
     batch, window = getattr(config, "batch", 0), getattr(config, "window", 0)

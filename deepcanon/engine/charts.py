@@ -58,7 +58,7 @@ def short(value: float) -> str:
 
 
 def wants_log(lines: list[Line]) -> float:
-    """How many times the largest value is the smallest one; 0 where a value is not positive."""
+    """The largest value over the smallest; 0 where a value is not positive."""
     values = [value for line in lines for value in line.values if math.isfinite(value)]
     return max(values) / min(values) if values and min(values) > 0 else 0.0
 
@@ -125,7 +125,7 @@ def chart(name: str, lines: list[Line], log: bool = False, unit: str = "", alt: 
 
 
 def _rows(lines: list[Line], stop: int) -> list[str]:
-    """What the lines say at a step, or at the nearest one that they have."""
+    """The values of the lines at a step, or at the nearest one that they have."""
     rows = [f"step {stop:,}"]
     for line in lines:
         place = bisect_left(line.steps, stop)

@@ -1,4 +1,4 @@
-"""Checkpoints: folders of safetensors and JSON with the SHA-256 of each file, written so that a half one cannot exist.
+"""Checkpoints: folders of safetensors and JSON with the SHA-256 of each file, never left incomplete.
 
 A folder is written under a temporary name, every file and the folder are flushed to disk, and it is renamed.
 Reading checks every byte against the manifest, since most flipped bits in a safetensors file load silently.
@@ -31,7 +31,7 @@ _flushes = contextvars.ContextVar("flushes", default=True)
 
 @contextlib.contextmanager
 def unflushed() -> Iterator[None]:
-    """Within it nothing waits for the disk: for a folder that does not outlive the process."""
+    """Inside this context nothing waits for the disk: for a folder that does not outlive the process."""
     before = _flushes.set(False)
     try:
         yield
@@ -40,7 +40,7 @@ def unflushed() -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replaces a file by `text` such that either the old or the new content stands there."""
+    """Replaces a file by `text` such that it holds either the old or the new content."""
     with replacing(path) as temporary:
         _write(temporary, text.encode())
 
@@ -71,7 +71,7 @@ def taking_shape(final: Path) -> Iterator[Path]:
     """The temporary folder of `final`, which is removed if it cannot be written.
 
     Raises:
-        DeepcanonError: the disk is full or not writable; what stood there before is whole.
+        DeepcanonError: the disk is full or not writable; what was there before is intact.
     """
     temporary = final.with_name(TEMPORARY + final.name)
     try:
@@ -86,11 +86,11 @@ def write_folder(final: Path, **parts: Any) -> None:
     """Writes a verified folder, one part per keyword, all or nothing.
 
     Raises:
-        DeepcanonError: the disk is full or not writable; what stood there before is whole.
+        DeepcanonError: the disk is full or not writable; what was there before is intact.
     """
     with taking_shape(final) as temporary:
         shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()  # not its parents: a folder that was removed is not made again
+        temporary.mkdir()  # not its parents: a folder that was removed is not created again
         for part, value in parts.items():
             write_part(temporary, part, value)
         seal(temporary, final)
@@ -100,7 +100,7 @@ def read_folder(folder: Path) -> dict[str, Any]:
     """The parts of a verified folder.
 
     Raises:
-        CheckpointError: a file is missing, truncated or altered, or the folder is none of ours.
+        CheckpointError: a file is missing, truncated or altered, or the folder is not a checkpoint.
     """
     try:
         raw = (folder / "manifest.json").read_bytes()

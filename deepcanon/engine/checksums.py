@@ -1,4 +1,4 @@
-"""`checksums.json` of a run folder: the SHA-256 of the files that say what a run is. A changed bit is noticed."""
+"""`checksums.json` of a run folder: the SHA-256 of the files that say what a run is. A changed bit is detected."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ def write_checked(path: Path, text: str) -> None:
 
 
 def write_first(folder: Path, texts: dict[str, str]) -> None:
-    """Writes checksums and files of a folder that counts as nothing until the last of them is there."""
+    """Writes checksums and files of a folder that is not valid until the last of them is there."""
     _write(folder, {name: [_digest(text.encode())] for name, text in texts.items()})
     for name, text in texts.items():
         checkpoint.write_text(folder / name, text)

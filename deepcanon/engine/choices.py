@@ -20,11 +20,11 @@ from deepcanon.writing import replacing
 __all__ = ["place", "remembered"]
 
 ASKED = ("data", "steps", "minutes", "device", "threads", "precision", "compile", "allocator")
-"""Settings on which the measurement depends, or which say what may be chosen; the seed is none of them."""
+"""Settings on which the measurement depends, or which say what may be chosen; the seed is not among them."""
 
 
 def place() -> Path:
-    """The file of the memory; whoever removes it is measured again."""
+    """The file that remembers; if it is removed, measurements are made again."""
     return cache_folder() / "choices.json"
 
 
@@ -36,7 +36,8 @@ def remembered(
     precisions: tuple[str, ...],
     choose: Callable[[], Settings],
 ) -> tuple[Settings, str]:
-    """What was chosen before for this recipe, its options and settings, this processor and torch; else it is measured.
+    """What was chosen before for this recipe, its options and settings, this processor and torch; otherwise a
+    measurement.
 
     Args:
         counts: examples of each split; arrays in memory have no other name.

@@ -1,7 +1,7 @@
 """What is done with a classifier apart from training it: measured, drawn, asked, taken out of its run.
 
-The update is the recipe's own and stands there. The rest is the same for every classifier of images or of the rows of a
-table: a recipe holds a `Classifier` and passes the verbs on to it.
+The update is the recipe's own and is written there. The rest is the same for every classifier of images or of the rows
+of a table: a recipe holds a `Classifier` and passes the verbs on to it.
 """
 
 from collections.abc import Callable, Sequence
@@ -80,7 +80,7 @@ class Classifier:
         preprocess: from raw inputs to prepared ones; it becomes part of the export.
         shape: of one raw input, (C, H, W) or (F,).
         reader: what the reader said of the data; it names the classes.
-        prepare: takes the place of `preprocess` in this process (a memory layout, say).
+        prepare: replaces `preprocess` in this process (for example by another memory layout).
     """
 
     def __init__(

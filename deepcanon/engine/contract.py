@@ -13,7 +13,7 @@
         def step(self, step): ...               forward, backward, update
         def evaluate(self, split): ...          metrics of a split
 
-The verbs that a recipe offers are the mixins that it inherits; what each of them is asked is a dataclass of
+The verbs that a recipe offers are the mixins that it inherits; what may be asked of each is a dataclass of
 `deepcanon.verb_options`. The engine owns everything else: no recipe has a loop, a checkpoint call or an argument
 parser.
 """
@@ -71,13 +71,13 @@ class Recipe(ABC, Generic[C]):
     wants: ClassVar[Literal["classes", "numbers", "anything"]] = "anything"
     """What the targets of the data must be."""
     needs: ClassVar[str] = ""
-    """What is said where the data have no classes; a sentence about the readers' forms if empty."""
+    """The error message if the data have no classes; a sentence about the readers' forms if empty."""
     inputs: ClassVar[str] = ""
     """The kind of data that `predict` and `encode` take; that of the training data if empty."""
     deterministic: ClassVar[bool] = False
-    """Whether nothing is left to chance: every seed gives the same weights on the same split."""
+    """Whether training does not depend on the seed: every seed gives the same weights on the same split."""
     computed: ClassVar[tuple[str, ...]] = ()
-    """Names of attributes that a step fills with what would be computed again alike (prepared rows); never saved."""
+    """Names of attributes that a step fills with values that can be computed again (prepared rows); never saved."""
     unknown: ClassVar[tuple[str, ...]] = ()
     """Names in `state` that hold NaN for what is not known yet; of all others a checkpoint holds finite numbers."""
     planned: ClassVar[str] = ""
@@ -132,7 +132,7 @@ class Recipe(ABC, Generic[C]):
         """Metrics of a split, named without it; called in eval mode without gradients."""
 
     def conclusion(self) -> str:
-        """What a finished run shows, in a few lines; empty where the score says it."""
+        """What a finished run shows, in a few lines; empty if the score says everything."""
         return ""
 
     def figures(self) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""The device of a run: which one a process takes, what is held on it, and how values come there without a wait.
+"""The device of a run: which one a process takes, what is held on it, and how values get there without waiting.
 
 A copy from ordinary memory makes the host wait until the GPU has done all that it was given before; one from pinned
 memory does not. Splits that fit are held on the device, so that a batch is an index there.
@@ -25,10 +25,10 @@ SHARE = 4
 
 
 def settle_device(settings: Settings) -> Settings:
-    """`auto` becomes the device there is.
+    """The device that `auto` stands for.
 
     Raises:
-        UsageError: the device asked for is not there.
+        UsageError: the device asked for is not available.
     """
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if settings.device == "auto":
@@ -94,7 +94,7 @@ def moved(value: Tensor, device: torch.device) -> Tensor:
         return value
     if device.type == "cuda" and value.device.type == "cpu":
         value = value.pin_memory()  # torch keeps the memory until the copy is done
-    # On mps a copy that nobody waits for may read memory that was given back already, and on the host be read too soon.
+    # On mps an asynchronous copy may read memory that was freed already, and may be read too early on the host.
     return value.to(device, non_blocking="mps" not in (device.type, value.device.type) and device.type != "cpu")
 
 
@@ -104,7 +104,7 @@ def generator(device: torch.device, seed: int) -> torch.Generator:
 
 
 def fits(needed: int, device: torch.device) -> bool:
-    """Whether so many bytes are a small part of what is free on the device."""
+    """Whether this many bytes are a small part of what is free on the device."""
     if device.type == "cuda":
         return needed * SHARE <= torch.cuda.mem_get_info(device)[0]
     if device.type == "mps":

@@ -1,4 +1,4 @@
-"""The figures, text samples and the report of a run, drawn as long as they cost little; none of them can fail it."""
+"""The figures, text samples and the report of a run, drawn as long as they cost little; failures never stop the run."""
 
 import time
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """What is done with a code apart from learning it: computed for many inputs, its filters drawn, taken out of its run.
 
-How the code is learned is the recipe's own and stands there. The rest is the same for every code of images or of the
-rows of a table: a recipe holds an `Encoder` and passes the verbs on to it.
+How the code is learned is the recipe's own and is written there. The rest is the same for every code of images or of
+the rows of a table: a recipe holds an `Encoder` and passes the verbs on to it.
 """
 
 import functools
@@ -65,7 +65,7 @@ class Encoder:
         return self.prepare(self.run.data[split].x)
 
     def mine(self, split: str) -> Tensor:
-        """All prepared inputs of a split, but of the training split only those of this process."""
+        """All prepared inputs of a split; of the training split only those of this process."""
         rows = self.prepared(split)
         return rows[self.run.rank :: self.run.world] if split == "train" else rows
 

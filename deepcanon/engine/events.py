@@ -11,12 +11,12 @@ __all__ = ["Events"]
 
 
 class Events:
-    """Writes scalars; does nothing without tensorboard (torch's own writer would load half of it at each start).
+    """Writes scalars; does nothing without tensorboard (torch's own writer would import much of it at each start).
 
     Written as they come: tensorboard's own writer has a thread, which ends in a traceback where the disk is full.
 
     Args:
-        say: takes what went wrong, once; nothing is written after that, and the training continues.
+        say: is told once what went wrong; nothing is written after that, and the training continues.
     """
 
     def __init__(self, folder: Path, purge_from: int | None, say: Callable[[str], None]):

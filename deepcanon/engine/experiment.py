@@ -60,7 +60,7 @@ class Experiment(Recipe[E]):
     trains: ClassVar[str]
     """Stem of the recipe that is trained."""
     shares: ClassVar[tuple[str, ...]] = ()
-    """Own options that the trained recipe takes under the same name; it takes all reading options anyway."""
+    """Own options that the trained recipe takes under the same name; it always takes all reading options."""
     metric: ClassVar[str] = "error"
     """Of the trained recipe's evaluation, without the split."""
     better: ClassVar[Literal["min", "max"]] = "min"

@@ -6,8 +6,8 @@
     Tiles(images, names=["3", "5"])
     Text("a sample")
 
-Every figure has a `caption`: one sentence that says what is seen and what good looks like. It stands below the figure
-in the report and is its text for those who do not see it. `engine.shown` has the figures that many recipes show.
+Every figure has a `caption`: one sentence that says what is seen and what good looks like. It is shown below the figure
+in the report and is its alternative text. `engine.shown` has the figures that many recipes show.
 """
 
 import json
@@ -208,7 +208,7 @@ class Tiles:
 
 @dataclass(frozen=True)
 class Text:
-    """A text sample or a table of letters of one width."""
+    """A text sample or a table in a monospaced font."""
 
     text: str
     caption: str = ""
@@ -245,14 +245,14 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> Figure:
     """The figure that `to_arrays` took apart.
 
     Raises:
-        ValueError: the arrays are no figure.
+        ValueError: the arrays are not a figure.
     """
     try:
         figure = _together(json.loads(str(arrays["figure"])), arrays)
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"these arrays are no figure: {type(error).__name__}: {error}") from None
+        raise ValueError(f"these arrays are not a figure: {type(error).__name__}: {error}") from None
     if not isinstance(figure, get_args(Figure)):
-        raise ValueError("these arrays are no figure")
+        raise ValueError("these arrays are not a figure")
     return figure
 
 
@@ -302,7 +302,8 @@ def as_pictures(images: Any) -> np.ndarray:
     """Pictures as an array [N, H, W] or [N, C, H, W].
 
     Raises:
-        ValueError: it is none, is empty, or has another number of channels than 1 (grey) or 3 (colour).
+        ValueError: it is not an array of pictures, is empty, or has another number of channels than 1 (grey) or 3
+        (colour).
     """
     if hasattr(images, "detach"):
         images = images.detach().cpu()

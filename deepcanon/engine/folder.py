@@ -1,4 +1,4 @@
-"""What a run folder holds before its first step, and whether that is still what the run wrote."""
+"""The content of a run folder before its first step, and whether it is still as the run wrote it."""
 
 import json
 import platform

@@ -94,7 +94,7 @@ class Draws(Generates, Exports):
         return values.round().clamp(0, 255).to(torch.uint8) if len(self.shape) == 3 else values
 
     def measured(self, samples: Tensor, real: Split) -> dict[str, float]:
-        """What a judge makes of pictures; of points how well they cover a mixture of which the centres are known."""
+        """What a judge makes of pictures; for points how well they cover a mixture whose centres are known."""
         if len(self.shape) == 1:
             truth = self.run.data.truth
             if "centres" not in truth:

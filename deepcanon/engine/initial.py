@@ -1,9 +1,9 @@
-"""Weights of another model to begin with: which are copied, which stay frozen, which learn more slowly.
+"""Initial weights from another model: which are copied, which stay frozen, which learn more slowly.
 
 Protocol: Yosinski, Clune, Bengio and Lipson 2014, "How transferable are features in deep neural networks?"
-(arXiv:1411.1792). The layers of the classes start afresh unless the classes are the same. A frozen layer keeps its
-batch statistics too. What is copied is known from options and facts alone, so a resumed run has the same optimizer;
-the weights themselves are read once, before the first step, from a copy in the run folder.
+(arXiv:1411.1792). The layers of the classes start from new weights unless the classes are the same. A frozen layer
+keeps its batch statistics too. What is copied is known from options and facts alone, so a resumed run has the same
+optimizer; the weights themselves are read once, before the first step, from a copy in the run folder.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ def read(path: Path) -> Source:
     """A run folder or a .safetensors file.
 
     Raises:
-        UsageError: it is neither, or damaged, or a run of no single model.
+        UsageError: it is neither, or damaged, or a run without a single model.
     """
     if path.is_dir():
         checkpoints = Checkpoints(path / "checkpoints")

@@ -30,7 +30,7 @@ from deepcanon.parts.judge import Judge, Reference, reference, train_judge
 __all__ = ["VERSION", "Judged", "judge_facts", "judge_of", "judged_from"]
 
 VERSION = 1
-"""Of the network and its training in `parts.judge`: count it up when either changes."""
+"""Of the network and its training in `parts.judge`: increase it when either changes."""
 
 
 class Judged(NamedTuple):
@@ -94,7 +94,7 @@ def judge_of(train: Split, classes: int, *, seed: int = 0) -> Judge:
 
 
 def _about(train: Split, classes: int, seed: int) -> dict[str, Any]:
-    """All that the judge follows from."""
+    """Everything that the judge depends on."""
     if train.y is None:
         raise ValueError("a judge needs labels, but the images have none")
     content = hashlib.sha256()
@@ -108,7 +108,7 @@ def _about(train: Split, classes: int, seed: int) -> dict[str, Any]:
         "shape": list(train.x.shape),
         "types": [str(train.x.dtype), str(train.y.dtype)],
         "sha256": content.hexdigest(),
-        # What decides the rounding.
+        # What determines the rounding.
         "torch": torch.__version__,
         "instructions": torch.backends.cpu.get_cpu_capability(),
     }

@@ -68,7 +68,7 @@ class Speaks(Predicts, Generates):
 
     asked: ClassVar[type[TextSampling]] = TextSampling
     first: ClassVar[int] = 0
-    """The first token of a text that the model predicts: 1 if it must be given one to begin with."""
+    """The first token of a text that the model predicts: 1 if it needs a first token as input."""
     temperature: ClassVar[float] = 1.0
     """Of the sample that is drawn at each evaluation."""
 
@@ -93,7 +93,7 @@ class Speaks(Predicts, Generates):
         return encode_once(self.run.data[split].x, self.vocabulary)
 
     def read(self, text: str) -> Tensor:
-        """The numbers of a text, after the token that stands before it if the model must be given one."""
+        """The numbers of a text, after the token that precedes it if the model needs one."""
         tokens = self.vocabulary.encode(text)
         before = tokens.new_tensor([border(self.vocabulary, self.vocabulary.unknown)])
         return self.run.to(torch.cat([before[: self.first], tokens]))

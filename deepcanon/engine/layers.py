@@ -12,7 +12,7 @@ __all__ = ["layers", "table"]
 def layers(recipe: Recipe[Any]) -> list[dict[str, Any]]:
     """{name, type, shapes, parameters, trained} of every module that holds tensors itself, in the order of building.
 
-    A tensor that two modules share counts where it stands first.
+    A tensor that two modules share is counted once, where it occurs first.
     """
     rows: list[dict[str, Any]] = []
     seen: set[int] = set()

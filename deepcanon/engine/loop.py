@@ -317,7 +317,7 @@ class Loop:
             self.events.close()
         if self.run.rank > 0:
             return self.status(what, reason)
-        # The disk may be what failed: then there is nothing more to write, and the first error is the one to tell.
+        # The disk itself may have failed: then there is nothing more to write, and the first error is reported.
         with contextlib.suppress(*([DeepcanonError, OSError] if what == "failed" else [])):
             self.metrics_file.flush()
             content = self.status(what, reason)
@@ -328,7 +328,7 @@ class Loop:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """One process tree at a time works in a folder; whoever holds the lock may enter again."""
+        """One process tree at a time works in a folder; the holder of the lock may enter again."""
         if self.run.rank > 0 or self.locked:
             yield
             return

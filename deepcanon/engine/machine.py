@@ -1,4 +1,4 @@
-"""What a figure was measured on: processor, instructions, threads, BLAS, versions."""
+"""The machine that a figure was measured on: processor, instructions, threads, BLAS, versions."""
 
 from functools import cache
 from pathlib import Path

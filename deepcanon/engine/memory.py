@@ -1,9 +1,9 @@
 """The C library's allocator, told to keep freed memory for the next step.
 
 glibc hands large blocks back to the kernel as they are freed, which gives them again at the next step, page by page and
-filled with zeros: thousands of page faults a step for small networks. Whether it does depends on what the heap looked
-like before, so that the same step runs at two speeds. Told to keep them, the process holds at most `kept_bytes` that
-are free, where `give_back_more` is called now and then. Other C libraries are left as they are.
+filled with zeros: thousands of page faults a step for small networks. Whether it does depends on the state of the heap,
+so that the same step runs at two speeds. When told to keep them, the process holds at most `kept_bytes` that are free,
+where `give_back_more` is called now and then. Other C libraries are left as they are.
 
 On Linux it also asks for huge pages under the part of the heap that comes next (madvise(2), MADV_HUGEPAGE): the maps of
 a small network are larger than what the processor remembers the addresses of in pages of 4 KiB.
@@ -22,7 +22,7 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # of mallopt, <malloc.h
 LARGEST = 256 << 20
 """Larger blocks go back to the kernel still: what is done with one takes much longer than to fault it in."""
 HEAP = 128 << 20
-"""Bytes of the heap that are asked to lie on huge pages: more than a step of a small network takes."""
+"""Bytes of the heap that are to be on huge pages: more than a step of a small network takes."""
 HUGE_PAGE, _MADV_HUGEPAGE = 2 << 20, 14  # <sys/mman.h>
 MOST_KEPT = 1 << 30
 SHARE = 8  # of the memory there is, at most an eighth is kept
@@ -80,7 +80,8 @@ class _Info(ctypes.Structure):  # struct mallinfo2
 
 
 def give_back_more() -> None:
-    """Hands free memory back where there is more than `kept_bytes` of it: between blocks in use no threshold counts."""
+    """Returns free memory to the kernel where there is more than `kept_bytes` of it: thresholds ignore it between used
+    blocks."""
     if not _told:
         return
     try:

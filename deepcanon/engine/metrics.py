@@ -104,7 +104,7 @@ class Unread:
     Each is copied into a vector there, of one place for each step: the recipe may write over its own tensor.
 
     Args:
-        device: whose numbers are not read at once. Where the host need not wait for it, all are, and it is full by one.
+        device: whose numbers are not read at once. Where the host need not wait, numbers are read at once.
     """
 
     ROOM = 1024

@@ -151,7 +151,7 @@ def tiles(array: np.ndarray) -> "Image":
 
 
 def _columns(count: int, height: int, width: int) -> int:
-    """Columns of a grid of ``count`` tiles: near to a square, without a ragged last row if possible."""
+    """Columns of a grid of ``count`` tiles: nearly a square, without an incomplete last row if possible."""
     square = max(1, min(count, round(math.sqrt(count * height / width))))
     for columns in range(square, min(count, 2 * square) + 1):
         if count % columns == 0:
@@ -181,7 +181,7 @@ def _shrink(image: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _write(stem: Path, suffix: str, content: bytes | Callable[[IO[bytes]], None]) -> Path:
-    """Write through a temporary name, so that the final name never holds half a file."""
+    """Writes under a temporary name, so that the final name never holds an incomplete file."""
     path = stem.with_name(stem.name + suffix)
     with replacing(path) as temporary, open(temporary, "wb") as file:
         if isinstance(content, bytes):

@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 __all__ = ["Portions", "in_portions", "rows_at_a_time"]
 
 BYTES = 8 << 20
-"""Of the largest intermediate result: what is written stays near until it is read."""
+"""Of the largest intermediate result, so that it stays in the cache until it is read."""
 LEAST, MOST = 64, 8192
 MOST_KNOWN = 32
 PROBES = 2, 4  # rows; what grows from the one to the other belongs to the rows, and not to the weights
@@ -57,9 +57,9 @@ def in_portions(function: Callable[[Tensor], Tensor], x: Any, rows: int | None =
 
 
 class Portions:
-    """`in_portions` for what is asked again and again: it looks at each function once, and keeps what it found.
+    """`in_portions` for repeated calls: it examines each function once, and remembers the result.
 
-    The look takes half a millisecond, as long as a small network needs for a thousand rows.
+    Examining takes half a millisecond, as long as a small network needs for a thousand rows.
     """
 
     def __init__(self) -> None:

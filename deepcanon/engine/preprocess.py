@@ -67,7 +67,7 @@ class Prepared:
         self._kept: dict[tuple[int, int, int, bool], tuple[Any, Split]] = {}
 
     def unit(self, split: Any) -> float:
-        """What bytes are divided by, if they lie in memory and the transform does nothing else; 0 if not."""
+        """What bytes are divided by, if they are in memory and the transform does nothing else; otherwise 0."""
         children = [*self.transform.children()]
         first, others = (children[0] if children else None), children[1:]
         if not isinstance(first, Standardize) or not all(isinstance(other, nn.Flatten) for other in others):

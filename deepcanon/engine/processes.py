@@ -41,7 +41,7 @@ def world() -> int:
 
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
-    """Within it this process is one of one: it trains a trial of its own, whatever the others do."""
+    """Inside this context the process is the only one: it trains its own trial, whatever the others do."""
     global _alone
     before, _alone = _alone, True
     try:

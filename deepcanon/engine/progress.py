@@ -1,4 +1,4 @@
-"""How far a run is: a bar on a terminal, a plain line now and then elsewhere; always on stderr."""
+"""The progress of a run: a bar on a terminal, otherwise a plain line from time to time; always on stderr."""
 
 import html
 import sys
@@ -13,7 +13,7 @@ GAPS = 4  # spaces between the five columns
 
 
 def fitting(parts: list[str], room: int) -> str:
-    """As many of the parts as fit into so many characters, joined by commas."""
+    """As many of the parts as fit into a number of characters, joined by commas."""
     text = ""
     for part in parts:
         longer = f"{text}, {part}" if text else part
@@ -34,7 +34,7 @@ def duration(seconds: float) -> str:
 
 
 def in_notebook() -> bool:
-    """Whether what this process prints lands in the cell of a notebook."""
+    """Whether the output of this process appears in the cell of a notebook."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return type(shell).__name__ == "ZMQInteractiveShell"
 
@@ -73,7 +73,7 @@ class Progress:
             from rich.progress import Progress as Bar
 
             self.console = Console(stderr=True)
-            # Bar, step, rate and time left stay on a narrow terminal; metrics take what they leave.
+            # Bar, step, rate and time left are shown on a narrow terminal too; metrics take the remaining space.
             self.width = min(max(self.console.width // 5, BAR[0]), BAR[1])
             self.bar = Bar(
                 BarColumn(bar_width=self.width),

@@ -1,7 +1,7 @@
 """What is done with an autoencoder apart from training it: measured, drawn, asked, taken out of its run.
 
-The update is the recipe's own and stands there. The rest is the same for every system that encodes images or the rows
-of a table and draws them again: a recipe holds a `Reconstructor` and passes the verbs on to it.
+The update is the recipe's own and is written there. The rest is the same for every system that encodes images or the
+rows of a table and reconstructs them: a recipe holds a `Reconstructor` and passes the verbs on to it.
 """
 
 from collections.abc import Callable, Mapping

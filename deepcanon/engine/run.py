@@ -37,8 +37,8 @@ class Run:
     """The engine's side of a recipe.
 
     Args:
-        settings: what the run was told; threads, precision and steps are settled.
-        folder: where it lives; None for a scratch instance.
+        settings: the given settings; threads, precision and steps are settled.
+        folder: of the run; None for a scratch instance.
         open_data: opens the data set on first use.
         batches_per_step: how many batches a step takes (critics, accumulation).
         child: trains or reads a trial (`deepcanon.verbs.child`); None where there can be none.
@@ -57,7 +57,7 @@ class Run:
         lend: Callable[[Path], Any] | None = None,
     ):
         self._lend = lend
-        self.heard: Callable[[], int] = lambda: 0  # the signal that was heard, if one was
+        self.heard: Callable[[], int] = lambda: 0  # the signal that was received, if any
         self.settings = settings
         self.folder = folder
         self.seed = settings.seed
@@ -132,7 +132,7 @@ class Run:
         return self._orders[key].rows(self.step * self._batches_per_step + part, size)[self.rows(size)]
 
     def steps_of(self, epochs: float, batch: int, examples: int | None = None) -> int:
-        """Steps of so many passes over the training examples; a last batch that is not full is left out."""
+        """Steps of a number of passes over the training examples; a last batch that is not full is left out."""
         count = len(self.data["train"]) if examples is None else examples
         return round(epochs * max(1, count // batch))
 
@@ -208,7 +208,7 @@ class Run:
         Args:
             loss: mean over this process's rows.
             modules: whose gradients are averaged over the processes.
-            count: what this process's mean was taken over (tokens, say) where that differs between processes.
+            count: what this process's mean was taken over (for example tokens) where that differs between processes.
 
         Returns:
             The mean over the global batch, detached.
@@ -249,7 +249,7 @@ class Run:
     def borrow(self, folder: str | Path, name: str = "borrowed") -> Any:
         """A finished run as an input: its weights, facts and options, copied into this run's folder with their SHA-256.
 
-        The copy is what counts from then on: the other run may go, or train further.
+        From then on the copy counts: the other run may be deleted, or train further.
 
         Args:
             folder: of the other run.
@@ -330,7 +330,7 @@ class Run:
         return (self.folder or Path(self._scratch.name if self._scratch else "")) / "trials" / str(index)
 
     def breathe(self) -> None:
-        """To be called now and then in an evaluation or figure that may take long: a signal ends it here.
+        """To be called from time to time in an evaluation or figure that may take long: a signal ends it here.
 
         Raises:
             Abandoned: a signal was received.

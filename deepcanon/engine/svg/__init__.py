@@ -1,4 +1,4 @@
-"""Figures as SVG, light and dark: values of `engine.figures` become text that a page or a file holds.
+"""Figures as SVG, light and dark: values of `engine.figures` become text for a page or a file.
 
 Colours are classes whose values the page sets (`style.py`). Nothing is loaded and no script runs: values appear on
 hover by rules of the style. Lengths of texts are estimated, since the reader's typeface is not known.
@@ -33,7 +33,7 @@ def size_of(drawn: str) -> tuple[float, float]:
 
 
 def draw_file(figure: Figure, hover: bool = True) -> str:
-    """One SVG document with its own style: panels in rows of as many as the figure says."""
+    """One SVG document with its own style: panels in rows, as many in each as the figure says."""
     panels = draw(figure, hover)
     columns = max(1, min(figure.columns, len(panels))) if isinstance(figure, Panels) else 1
     sizes = [size_of(one) for one in panels]

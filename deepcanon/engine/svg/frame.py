@@ -1,6 +1,6 @@
 """What the drawings of figures have in common: scales with their ticks, axes, legends, values on hover.
 
-Lengths are units of the drawing's `viewBox`; a picture is as wide as its page allows.
+Lengths are units of the drawing's `viewBox`; a picture takes the width that its page allows.
 """
 
 import html
@@ -31,7 +31,7 @@ def escape(text: object) -> str:
 
 
 def number(value: float) -> str:
-    """A measured number for people: four significant digits, thousands apart."""
+    """A measured number for readers: four significant digits, thousands apart."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     if not math.isfinite(value):
@@ -48,7 +48,7 @@ def number(value: float) -> str:
 
 
 def width_of(words: str, size: float = 12) -> float:
-    """About how wide a text is, on the generous side: the reader's typeface is not known."""
+    """The approximate width of a text, rather too wide: the reader's typeface is not known."""
     ems = (
         0.36 if c in NARROW else 0.92 if c in WIDE else 0.7 if c.isupper() or ord(c) > 0x2E80 else 0.62 for c in words
     )
@@ -194,7 +194,7 @@ def title(words: str, width: float = WIDTH) -> tuple[list[str], float]:
 
 
 def legend(entries: Sequence[tuple[str, str]], top: float, width: float = WIDTH) -> tuple[list[str], float]:
-    """Rows of names behind their marks, and where the drawing below them may begin.
+    """Rows of names after their marks, and where the drawing below them may begin.
 
     Args:
         entries: (name, the mark as SVG around (9, -4), which fits into 18 units of width).

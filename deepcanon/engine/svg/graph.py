@@ -16,7 +16,7 @@ def graph(figure: Graph, hover: bool = True, alt: str = "") -> str:
     parts, top = title(figure.title, COLUMN * (max(columns) + 1))
     for column in columns:
         row = tallest - (counts[column] + 0.5) * tallest / columns.count(column)
-        # Columns are shifted by turns: arrows along a row do not cross a node.
+        # Columns are shifted alternately, so that arrows along a row do not cross a node.
         places.append((COLUMN * (column + 0.5), top + 26 + ROW * row - 18 * (column % 2)))
         counts[column] += 1
     arrows, boxes = [], []

@@ -103,7 +103,7 @@ def heat(figure: Heat, hover: bool = True, alt: str = "") -> str:
     colour = signed if figure.diverging else sequential
     table = np.array([colour(i / 255) for i in range(256)], dtype=np.uint8)
     pixels = np.concatenate([table[(255 * shares).round().astype(int)], np.full((rows, columns, 1), 255, np.uint8)], 2)
-    pixels[~np.isfinite(values)] = 0  # what is not a number is left open
+    pixels[~np.isfinite(values)] = 0  # cells that are not numbers stay empty
     framed, below = axes(
         area, x, y, figure.x, figure.y, _places(x_names, columns), [] if y_names else _places([], rows)
     )
@@ -188,12 +188,12 @@ def tiles(figure: Tiles, hover: bool = True, alt: str = "") -> str:
 
 
 def _columns(count: int, height: int, width: int, names: list[str], room: float) -> tuple[int, int]:
-    """Columns of a grid, without a ragged last row if possible, and the lines that a name takes."""
+    """Columns of a grid, without an incomplete last row if possible, and the lines that a name takes."""
     lines = [line for name in names for line in name.split("\n")]
     widest = min(110.0, max((width_of(line, SMALL) for line in lines), default=0.0))
     least = max(widest, 44.0 if width <= 96 else 90.0)
     most = max(1, min(count, int((room + 4) // (least + 4))))
-    if count > most * 12:  # many small ones: rather more in a row than a page of rows
+    if count > most * 12:  # many small ones: rather long rows than many of them
         most = min(count, int((room + 4) // (max(widest, 28.0) + 4)))
     tall = min(2, max((len(name.split("\n")) for name in names), default=0))
     wanted = most if height <= width else min(most, max(1, round(math.sqrt(count * height / width) * 1.3)))

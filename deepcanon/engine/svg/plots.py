@@ -30,7 +30,7 @@ __all__ = ["clipped", "equal_scales", "histogram", "plot", "sign"]
 
 HEIGHT = 250  # of the area of the values
 POINTS = 400  # of a curve; longer ones are drawn as means of bins with their range
-ALONE = 40  # points up to which each one of a curve may have a mark of its own
+ALONE = 40  # points up to which each one of a curve may have its own mark
 
 
 @dataclass
@@ -226,7 +226,7 @@ def _drawn(curve: Curve, x: Scale, y: Scale) -> list[str]:
 
 
 def _values(curves: list[Curve], figure: Plot, x: Scale, area: Area) -> list[str]:
-    """What the curves say at each of their places."""
+    """The values of the curves at each of their places."""
     known = [(curve, curve.x.tolist()) for curve in curves]
     stops = sorted({value for _, places in known for value in places if x.low <= value <= x.high})
     words = {float(at): str(name) for name, at in figure.ticks.items()} if isinstance(figure.ticks, Mapping) else {}

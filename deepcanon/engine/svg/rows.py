@@ -36,7 +36,7 @@ def _names(names: list[str]) -> tuple[list[str], float]:
 
 
 def bars(figure: Bars, hover: bool = True, alt: str = "") -> str:
-    """Bars that lie, so that every name can be read, with their numbers at the end."""
+    """Horizontal bars, so that every name can be read, with their numbers at the end."""
     names, heights = [str(name) for name in figure.heights], plain(list(figure.heights.values()))
     parts, top = title(figure.title)
     short, left = _names(names)

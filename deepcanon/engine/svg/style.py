@@ -1,6 +1,6 @@
 """The colours of figures: CSS variables for a light and a dark page, and the rules that refer to them.
 
-A report sets the variables once for its page; a file of its own brings them along (`file_style`).
+A report sets the variables once for its page; a separate file contains them (`file_style`).
 """
 
 __all__ = ["COLOURS", "DARK", "LIGHT", "RULES", "file_style", "sequential", "signed"]
@@ -69,7 +69,7 @@ SIGNED = ("#2166ac", "#67a9cf", "#d1e5f0", "#f7f7f7", "#fddbc7", "#ef8a62", "#b2
 
 
 def file_style() -> str:
-    """The style of a file of its own, which follows the reader's light or dark setting."""
+    """The style of a separate file, which follows the reader's light or dark setting."""
     return f":root{{color-scheme:light dark;{LIGHT}}}@media(prefers-color-scheme:dark){{:root{{{DARK}}}}}{RULES}"
 
 
