@@ -1,4 +1,4 @@
-"""The data doors: readers by the shape of the data, the catalogue of public sets, and the order of batches.
+"""Data: readers by the shape of the data, the catalogue of public sets, and the order of batches.
 
 Importing this package imports neither torch nor numpy; the readers are loaded when they are first used.
 """
@@ -26,7 +26,7 @@ __all__ = [
 KINDS = ("images", "tables", "text", "documents", "sequences", "environment", "nothing")
 PATHS = ("images", "tables", "text", "documents")  # the kinds that are read from a path
 IN_MEMORY = "arrays in memory"
-CATALOGUE = "catalogue:"  # before a name: the published set, whatever lies here under that name
+CATALOGUE = "catalogue:"  # before a name: the published set, whatever local path has that name
 QUEUE = "is neither a file nor a folder"
 Options = dict[str, dict[str, Any]]  # kind of reader -> its options
 
@@ -95,7 +95,7 @@ def _open(kinds: Sequence[str], spec: str, seed: int, options: Options, problems
 
 
 def _sets(kinds: Sequence[str], spec: str) -> list[str]:
-    """The sets of the catalogue that are meant, several of them with a + between; [] if it is something else."""
+    """The sets of the catalogue that are meant, several joined by +; [] if it is something else."""
     names = spec.removeprefix(CATALOGUE).split("+")
     known = all(name in catalogue.ENTRIES for name in names)
     return names if known and not (spec in catalogue.ENTRIES and _is_own(kinds, spec)) else []
@@ -109,25 +109,25 @@ def _joinable(names: list[str]) -> bool:
 def _path(spec: str) -> Path | None:
     """The path, if there is something."""
     try:
-        path = Path(os.path.expanduser(spec))  # unlike Path's, it takes an unknown ~user as it stands
+        path = Path(os.path.expanduser(spec))  # unlike Path's, it keeps an unknown ~user as it is
         return path if "\0" not in spec and spec and path.exists() else None
     except OSError:  # a name that is too long for the file system
         return None
 
 
 def _fits(kind: str, path: Path, options: Options) -> bool:
-    """Whether a reader takes the path; documents are known by the column that is asked for."""
+    """Whether a reader takes the path; documents are recognised by the column that is asked for."""
     more = (options.get(kind),) if kind == "documents" else ()
     return _reader(kind).fits(path, *more)
 
 
 def _readable(path: Path) -> bool:
-    """Whether a path is a file or a folder; to open a named pipe would wait for somebody to write into it."""
+    """Whether a path is a file or a folder; opening a named pipe would block until somebody writes into it."""
     return path.is_file() or path.is_dir()
 
 
 def _is_own(kinds: Sequence[str], name: str) -> bool:
-    """Whether a path here that bears the name of a set is the caller's own: one that a reader takes, not its files."""
+    """Whether a local path with the name of a set is the caller's own: one that a reader takes, not the set's files."""
     path = Path(name)
     if not _readable(path) or any(path.resolve() == (f / name).resolve() for f in _published().search_folders()):
         return False

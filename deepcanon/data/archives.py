@@ -34,7 +34,7 @@ def _problem(path: Path, place: str, what: str, remedy: str) -> DataError:
 
 
 class _Limited(io.RawIOBase):
-    """A stream that refuses to give more than `limit` bytes, so that a small file cannot unpack without end."""
+    """A stream that refuses to give more than `limit` bytes, so that a small file cannot unpack endlessly."""
 
     def __init__(self, stream: BinaryIO, limit: int, path: Path) -> None:
         self.stream, self.left, self.path = stream, limit, path
@@ -64,7 +64,7 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
     try:
         with open(path, "rb") as raw:
             if not is_gzip(path):
-                first = raw.read(min(os.fstat(raw.fileno()).st_size, limit))  # in one piece; mostly, it is all
+                first = raw.read(min(os.fstat(raw.fileno()).st_size, limit))  # in one piece, which is mostly everything
                 return first + _Limited(raw, limit - len(first), path).read()
             with gzip.GzipFile(fileobj=raw) as unpacked:
                 return _Limited(unpacked, limit, path).read()  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Arrays of images with labels: what an .npz file or idx files say, as uint8 [N, C, H, W] and class numbers."""
+"""Arrays of images with labels, from .npz and idx files, as uint8 [N, C, H, W] and class numbers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ LABELS = ("y", "label", "labels", "target", "targets", "class", "classes")
 
 
 class Arrays(dict[str, tuple[np.ndarray, np.ndarray | None]]):
-    """Pictures and labels by split, and what is told of how they were understood."""
+    """Pictures and labels by split, and notes on how they were understood."""
 
     def __init__(self, *given: Any, notes: Sequence[str] = (), **splits: Any) -> None:
         super().__init__(*given, **splits)
@@ -214,7 +214,7 @@ def from_arrays(
     size: tuple[int, int] = (side, side) if side else (height, width)
     splits = {}
     for split, (x, _) in arrays.items():
-        # a copy, so that the tensor owns memory that may be written to
+        # a copy, so that the tensor owns writable memory
         tensor = _resized(torch.from_numpy(np.array(x)), size, channels)
         splits[split] = Split(tensor, labels[split])
     kept = (found, height, width) == (channels, *size)

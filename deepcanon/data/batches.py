@@ -9,7 +9,7 @@ __all__ = ["Order"]
 
 
 class Order:
-    """Rows of the global batch of each step: places step*size .. (step+1)*size of the permutations of all epochs, end to end.
+    """Rows of the global batch of each step: places step*size .. (step+1)*size of the epochs' permutations in a row.
 
     Nothing is stored but the last two permutations, which are derived again when needed: any step can be asked for
     at any time, in any process, and the answer is the same. Every batch is full; within one epoch no row comes twice.
@@ -17,7 +17,7 @@ class Order:
     >>> order = Order(5, seed=0, stream="order")
     >>> sorted(torch.cat([order.rows(0, 3), order.rows(1, 3)])[:5].tolist())
     [0, 1, 2, 3, 4]
-    """  # noqa: E501
+    """
 
     def __init__(self, n: int, seed: int, stream: str) -> None:
         if n < 1:

@@ -1,4 +1,4 @@
-"""What is slow to make and always comes out the same, made once and kept on disk: decoded pictures, heads of files.
+"""A cache on disk of what is slow to compute and always the same: decoded pictures, heads of files.
 
     <key>.rows:  N rows of equal shape and type, end to end | footer | SHA-256 of the footer, its length, MAGIC    (1)
 
@@ -6,7 +6,7 @@ The footer is a line of JSON and arrays of N entries: the CRC-32 of every row, a
 statistics). The key is a hash of everything that the rows depend on. So:
 
 - A file is whole or not there: it is written under a temporary name, which its writer locks, and renamed. What a killed
-  writer leaves is used by nobody and removed by the next one. A second process that wants the same rows waits.
+  writer leaves is never used, and removed by the next one. A second process that wants the same rows waits.
 - A file that was cut short, or whose footer is damaged, is made again when it is opened. A damaged row is noticed when
   it is first read (`Damaged`), so that opening takes no pass over the file; its owner makes that row again (`mend`).
 - Rows are read by position, not mapped: a mapped file that another program cuts short kills the process (SIGBUS), and

@@ -25,7 +25,7 @@ class File:
 class Entry:
     """One data set: its name, the reader it is for, what it is, its licence and its files (none if embedded).
 
-    `folder` is where the files lie if sets share one; otherwise it bears the name. A generated set is a file of
+    `folder` is where the files lie if sets share one; otherwise the folder has its name. A generated set is a file of
     `data/tasks`, which says what it is.
     """
 

@@ -1,4 +1,4 @@
-"""Cells of a table by column, from CSV, TSV, JSON lines and Parquet files: text as it stands in the file."""
+"""Cells of a table by column, from CSV, TSV, JSON lines and Parquet files: text as it is in the file."""
 
 import json
 from collections import Counter
@@ -69,7 +69,7 @@ def _json_lines(text: str, file: str, problems: Problems) -> Table:
         if not line.strip():
             continue
         try:
-            # Numbers stay the text that stands there: 007 is none, and 1.0 is not 1 as a class.
+            # Numbers stay text as it is in the file: 007 is not a number, and as a class 1.0 is not 1.
             row = json.loads(line, object_pairs_hook=once, parse_int=str, parse_float=str, parse_constant=str)
             if not isinstance(row, dict) or not row:
                 raise ValueError("is not an object with columns")

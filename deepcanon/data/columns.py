@@ -1,7 +1,7 @@
 """Columns of a table as text, and what their cells say: numbers in several notations, categories, missing cells.
 
-A cell stays the text that stands in the file until it is known what its column is: 007 and 7 are two classes, and a
-number is read as float64. What was taken off a number ($, %, thousands separators) is told.
+A cell stays the file's text until it is known what its column is: 007 and 7 are two classes, and a
+number is read as float64. What was removed from a number ($, %, thousands separators) is reported.
 """
 
 import re
@@ -34,7 +34,7 @@ UNSURE = re.compile(r"[+-]?\d{1,3},\d{3}")
 POINTED = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+")
 CURRENCY = "$\u20ac\u00a3\u00a5\u20b9"
 DATES = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}( .*)?|\d{4}/\d{1,2}/\d{1,2}( .*)?")
-SAMPLE = 2000  # cells that a decision about the notation of a column looks at first
+SAMPLE = 2000  # cells that are examined first to decide the notation of a column
 
 Decimal = Literal["auto", ".", ","]
 
@@ -54,7 +54,7 @@ def is_missing(cells: np.ndarray, words: Sequence[str]) -> np.ndarray:
 
 
 def distinct(cells: np.ndarray) -> list[str]:
-    """The different cells: as numbers if all are, else as text in order; equal numbers written otherwise stay apart."""
+    """The different cells: as numbers if all are, otherwise as text in order, equal numbers by notation."""
     found = sorted(set(cells.tolist()))
     if found and all(PLAIN.fullmatch(cell) for cell in found):
         found.sort(key=lambda cell: (float(cell), cell))
@@ -79,8 +79,8 @@ class Numbers:
     Attributes:
         values: float64 [N], NaN where a cell is not a number.
         ok: which cells are numbers.
-        notes: what was taken off or understood, in words.
-        unsure: why the notation cannot be told ("" if it can).
+        notes: what was removed or understood, in words.
+        unsure: why the notation cannot be decided ("" if it can).
         decimal: the sign that was decided, if not all cells are plain numbers.
     """
 
@@ -161,7 +161,7 @@ def _plain(cells: np.ndarray) -> Numbers:
     except ValueError:
         pass
     values = np.full(len(cells), np.nan)
-    if len(cells) > SAMPLE:  # a column of text is found out before all of it is looked at cell by cell
+    if len(cells) > SAMPLE:  # a column of text is recognised before every cell is examined
         some = cells[:: len(cells) // SAMPLE].tolist()
         if not any(PLAIN.fullmatch(cell) for cell in some):
             places = [i for i, cell in enumerate(cells.tolist()) if cell and (cell[0].isdigit() or cell[0] in "+-.iI")]
@@ -187,7 +187,7 @@ def _checked(cells: np.ndarray, values: np.ndarray) -> Numbers:
 
 
 def _bare(cell: str, signs: dict[str, str]) -> str:
-    """A number without what stands around it; what was taken off is noted in `signs` with its first cell."""
+    """A number without its surroundings; what was removed is noted in `signs` with its first cell."""
     text = cell.replace("\u2212", "-")
     if text != cell:
         signs.setdefault("the sign \u2212 read as minus", cell)
@@ -205,7 +205,7 @@ def _bare(cell: str, signs: dict[str, str]) -> str:
 
 
 def _written(cells: list[str], mark: str) -> tuple[np.ndarray, list[str]]:
-    """Values of cells with the decimal sign `mark`, NaN where there is none, and what was taken off."""
+    """Values of cells with the decimal sign `mark`, NaN where there is none, and what was removed."""
     found: dict[str, str] = {}
     values = np.full(len(cells), np.nan)
     for place, cell in enumerate(cells):

@@ -23,7 +23,7 @@ PIECE = 1 << 24  # bytes that are searched at a time
 
 
 def _delimiter(line: str, suffix: str) -> str:
-    """The one of comma, semicolon, tab and bar that the first line holds most of, outside quotes."""
+    """Comma, semicolon, tab or bar: the one that is most frequent in the first line, outside quotes."""
     if suffix == ".tsv":
         return "\t"
     bare = "".join(line.split('"')[::2])
@@ -128,7 +128,7 @@ def _check_that_names_are_names(names: list[str], columns: dict[str, Cells], fil
     """Refuses a first line that is the first row: numbers above columns of numbers, or words of the columns below."""
     of_numbers = (name for name, cells in columns.items() if len(cells) and _mostly_numbers(cells))
     some = next(of_numbers, None)
-    if some is not None:  # the first name that is none settles it, before all columns are looked at
+    if some is not None:  # the first name that is none settles it, before all columns are examined
         values = number(some) is not None and all(number(name) is not None for name in of_numbers)
     else:
         values = all(number(name) is not None for name in names) or (
@@ -153,7 +153,7 @@ def read_large_csv(data: bytes, file: str, suffix: str, problems: Problems, head
     """The table that `read_csv` would give, its cells held by pyarrow.
 
     None if the file is small, if pyarrow is not here, or if anything about the file is unusual (quotes in the middle of
-    cells, line ends in them, bytes that are no text, an unusable header): then `read_csv` is to read it.
+    cells, line ends in them, bytes that are no text, an unusable header): then `read_csv` must read it.
     """
     found = _head(data, suffix) if is_large(data) else None
     if found is None:
@@ -248,7 +248,7 @@ def _by_arrow(
 
     names = [str(place) for place in range(width)]
     quote = '"' if data.find(b'"', start) >= 0 else False
-    handler = keep if data.isascii() else None  # pyarrow does not look whether rows of another width are text
+    handler = keep if data.isascii() else None  # pyarrow does not check whether rows of another width are text
     try:
         content = arrow_csv.read_csv(
             pyarrow.py_buffer(memoryview(data)[start:]),

@@ -30,7 +30,7 @@ BLOCK = 512
 
 
 def _parallel(function: Callable[[Any], Any], items: Sequence[Any], words: str) -> Iterable[Any]:
-    """The results in order; a signal is heard after a block."""
+    """The results in order; a signal is handled after a block."""
     if len(items) < 64:
         yield from map(function, items)
         return
@@ -128,7 +128,7 @@ def levels_of(deep: list[Path]) -> pixels.Levels:
 
 
 class Pictures:
-    """The pictures of a folder, as they can be had.
+    """The pictures of a folder, as they are available.
 
     Attributes:
         bad: why some cannot be decoded, by path; empty if that is not known yet.
@@ -165,8 +165,8 @@ def decoded(
     """Decodes the files, or finds what was kept of them.
 
     Args:
-        must_know: whether the files that cannot be decoded must be known now; else, if the pixels are neither kept nor
-            held in memory, they are met on their way.
+        must_know: whether the files that cannot be decoded must be known now; otherwise, if the pixels are neither kept
+        nor held in memory, they are found when they are read.
     """
     paths = list(heads)
     found = Pictures(size, channels, levels, len(paths) * channels * size[0] * size[1] > MEMORY_LIMIT)

@@ -14,7 +14,7 @@ EMPTY = "give each document a text"
 
 
 def holds_texts(folder: Path, depth: int = 8) -> bool:
-    """Whether .txt files lie in a folder or in those below it; no deeper, since a link may lead round in a circle."""
+    """Whether a folder or one directly below it has .txt files; no deeper, since links may form a cycle."""
     folders, files = list_folder(folder)
     return any(map(is_text, files)) or (depth > 1 and any(holds_texts(inner, depth - 1) for inner in folders))
 
@@ -76,7 +76,7 @@ def _split_folders(folders: list[Path], problems: Problems) -> dict[str, Path]:
     """The folders of the splits, if these are splits; else {}.
 
     Raises:
-        DataError: what the folders are cannot be told, or there is no train.
+        DataError: it is not clear what the folders are, or there is no train.
     """
     known = [p for p in folders if split_of(p) and holds_texts(p)]
     others = [p for p in folders if p not in known and holds_texts(p)]

@@ -26,7 +26,7 @@ LONGEST = 1 << 30  # characters of a cell: a whole book is one
 
 
 class Columns(NamedTuple):
-    """What the columns are called that are read, in lower case ("" if none is), and the options that said so."""
+    """The names of the columns that are read, in lower case ("" if none is), and the options that said so."""
 
     text: str = "text"
     label: str = "label"
@@ -51,7 +51,7 @@ class Columns(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A document, its class and split as far as they are given, and where it stands."""
+    """A document, its class and split as far as they are given, and where it is."""
 
     text: str
     label: str | None
@@ -67,7 +67,7 @@ def _suffix(path: Path) -> str:
 def columns_of(path: Path, wanted: str = "text") -> list[str]:
     """The names of a table's columns, or of the keys of the first JSON line, in lower case; none if it has none.
 
-    A file that cannot be read has none: a reader will say why.
+    A file that cannot be read has none: its reader reports why.
     """
     try:
         with gzip.open(path) if path.name.lower().endswith(".gz") else open(path, "rb") as file:
@@ -90,7 +90,7 @@ def _delimiter(path: Path, line: str, wanted: str) -> str:
 
 
 def _header(line: str, delimiter: str, names: list[str]) -> tuple[list[str], list[str]]:
-    """The cells of a header as they stand, and in lower case."""
+    """The cells of a header unchanged, and in lower case."""
     names = [name.strip() for name in next(csv.reader([line], delimiter=delimiter), names)]
     return names, [name.lower() for name in names]
 
@@ -204,7 +204,7 @@ def _table(
     lines = text.split("\n")
     with _long_cells():
         delimiter = _delimiter(path, lines[first], columns.text)
-    quoted = _suffix(path) != ".tsv"  # where a quotation mark is a character as any other
+    quoted = _suffix(path) != ".tsv"  # where a quotation mark is an ordinary character
     if delimiter not in ",\t" or (quoted and delimiter == "\t"):
         told.notes.append(f"cells lie between {'tabs' if delimiter == chr(9) else delimiter}")
     how: dict[str, Any] = {"strict": True} if quoted else {"quoting": csv.QUOTE_NONE}

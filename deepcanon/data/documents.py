@@ -43,7 +43,7 @@ class DocumentSplit(Split):
 
 
 class CountedSplit(Split):
-    """Documents of which only their known words are kept, by number; what is taken of them are rows of counts."""
+    """Documents of which only their known words are kept, by number; `take` gives rows of counts."""
 
     def __init__(self, bag: Any, packed: Any, y: Tensor | None = None) -> None:
         super().__init__(packed, y)
@@ -152,7 +152,7 @@ def _by_column(
 
 
 def _repeated(found: dict[str, list[Row]]) -> list[str]:
-    """What is told of texts that come again."""
+    """What is reported of repeated texts."""
     notes, seen = [], Counter(row.text for row in found["train"])
     again = sum(seen.values()) - len(seen)
     if again:

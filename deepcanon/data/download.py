@@ -31,7 +31,7 @@ class _Refused(Exception):
 
 
 def fetch(url: str, target: Path, sha256: str, size: int) -> Path:
-    """Downloads `url` to `target`; under the final name there is never anything but the whole, checked file.
+    """Downloads `url` to `target`; the final name never holds anything but the whole, checked file.
 
     What a broken download has received stays next to the target as `.part` and is resumed by an HTTP range.
     """
@@ -88,7 +88,7 @@ def _bring(url: str, part: Path, size: int, advance: Callable[[int], None]) -> N
             return
         except urllib.error.HTTPError as error:
             error.close()
-            if error.code == 416 and before:  # there is nothing behind what we have: the checksum decides
+            if error.code == 416 and before:  # there is nothing after what we have: the checksum decides
                 return
             if error.code < 500 and error.code not in (408, 429):
                 raise _Refused(f"{url} answers {error.code} {error.reason}") from None

@@ -1,4 +1,4 @@
-"""Examples that are drawn: new ones in each batch, and a finite number of them for all else.
+"""Examples that are drawn: new ones in each batch, and a finite number of them for everything else.
 
 What is drawn is a pure function of a seed, a step and the names of streams: a task asks a source of noise for numbers
 and makes examples of them. In a run the source is the run itself, so that several processes share the batch of one.
@@ -95,7 +95,7 @@ class DrawnSplit(Split):
 
 
 def drawn_splits(draw: Draw, name: str, seed: int, count: int, measured: int) -> dict[str, Split]:
-    """Training examples without end, `count` of which are one pass, and `measured` ones to validate and to test on."""
+    """Endless training examples, `count` of which are one pass, and `measured` ones to validate and to test on."""
 
     def some(split: str, size: int) -> Split:
         return draw(Substreams(Streams(seed), f"{name}/{split}"), size)

@@ -1,4 +1,4 @@
-"""Data that needs no network: what scikit-learn and Python bring along."""
+"""Data that needs no network: what scikit-learn and Python contain."""
 
 import re
 from typing import Any
@@ -90,7 +90,7 @@ def pydoc(*, words: bool = False) -> str:
     """The English help topics of the running Python.
 
     Args:
-        words: only the words, in the letters that they have, with a blank between two and a sentence on each line. A
+        words: only the words, with their own capitals, separated by blanks, a sentence on each line. A
             word is a name of code as a whole (`__init__`), an English word with its apostrophes and hyphens, or a
             number; marks belong to none, and a sentence ends at a mark that ends one, or at an empty line.
     """

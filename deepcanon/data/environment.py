@@ -1,4 +1,4 @@
-"""The environment reader: checks the id of a Gymnasium environment and says what it shows and takes."""
+"""The environment reader: checks the id of a Gymnasium environment and says what its observations and actions are."""
 
 import difflib
 from pathlib import Path
@@ -51,7 +51,7 @@ def read(
         environment = gymnasium.make(spec)
         seen, taken = environment.observation_space, environment.action_space
         environment.close()
-    except Exception as error:  # whatever an environment needs and lacks
+    except Exception as error:  # whatever an environment needs and does not find
         raise _problem(spec, f"cannot be made ({one_line(error, 120)})", "install what it needs") from None
     if not isinstance(taken, gymnasium.spaces.Discrete) or not isinstance(seen, gymnasium.spaces.Box):
         raise _problem(

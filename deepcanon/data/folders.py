@@ -1,4 +1,4 @@
-"""Folders of image files: which file belongs to which split and class, and what size they are given."""
+"""Folders of image files: which file belongs to which split and class, and the size that they get."""
 
 from collections import Counter
 from pathlib import Path
@@ -64,7 +64,7 @@ def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems:
     folders, files = list_folder(path)
     table = find_label_file(files, problems)
     tree = _split_folders(folders, problems)
-    table = None if tree else table  # which is then among what is not read
+    table = None if tree else table  # which is then among the files that are not read
     listed: dict[str, list[tuple[Path, str | None]]]
     if table is not None:
         listed, notes = label_file(path, table, problems, strange, links)
@@ -205,7 +205,7 @@ def _inner(path: Path, strange: list[str]) -> Path:
 
 
 def not_read(files: list[str]) -> str:
-    """Files that are not read, counted by their endings; pictures of other formats are said to be that."""
+    """Files that are not read, counted by their endings; pictures of other formats are named as such."""
     paths = [Path(name) for name in files]
     counts = Counter(p.name if is_label_file(p) else one_line(p.suffix.lower(), 40) or "no ending" for p in paths)
     words = [

@@ -3,7 +3,7 @@
 Rasterisers of fonts differ by version and by hinting; this one computes the same bits on every machine. It uses
 additions, products, quotients and square roots of float64, which IEEE 754 defines, and whole numbers after that.
 
-Many outlines are drawn in one call. Their vertices lie one after the other in one array [P, 2]; `after` names the row
+Many outlines are drawn in one call. Their vertices are concatenated in one array [P, 2]; `after` names the row
 of the vertex that follows each one on its contour, `image` the picture that it belongs to.
 """
 
@@ -63,7 +63,7 @@ def flatten(vertices: np.ndarray, codes: np.ndarray, tolerance: float) -> list[n
 
 
 def _curve(control: np.ndarray, tolerance: float) -> list[np.ndarray]:
-    """Points of a Bezier curve behind its first; of a curve of degree d with second differences of at most D, a chord
+    """Points of a Bezier curve after its first; of a curve of degree d with second differences of at most D, a chord
     of 1/k of it lies within d (d - 1) D / (8 k^2)."""
     degree = len(control) - 1
     if degree == 1:
@@ -80,7 +80,7 @@ def _curve(control: np.ndarray, tolerance: float) -> list[np.ndarray]:
 
 
 def join(outlines: Sequence[Sequence[np.ndarray]]) -> Outlines:
-    """Outlines, each a list of contours, in one store; the contours are turned so that ink lies on the same side."""
+    """Outlines, each a list of contours, in one store; the contours are oriented so that ink lies on the same side."""
     points, before, after, starts, row = [], [], [], [0], 0
     for contours in outlines:
         clockwise = sum(_area(contour) for contour in contours) < 0

@@ -47,7 +47,7 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file, each checked for its size before it is made; object arrays are refused."""
+    """The arrays of an .npz file, each checked for its size before it is created; object arrays are refused."""
     arrays = {}
     for member in member_names(path):
         name = member.removesuffix(".npy")

@@ -19,7 +19,7 @@ _IGNORED = ("thumbs.db", "desktop.ini", "__macosx")
 def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
     """The folders and the files in a folder, sorted, without hidden ones."""
     try:
-        with os.scandir(folder) as found:  # it knows what is a folder without asking again
+        with os.scandir(folder) as found:  # it knows what is a folder without another system call
             entries = sorted((entry.name, entry.is_dir()) for entry in found)
     except OSError as error:
         raise DataError(
@@ -71,7 +71,7 @@ def image_options(options: dict[str, Any] | None) -> tuple[int, int]:
 
 
 def levels_note(options: dict[str, Any] | None) -> list[str]:
-    """What is told where `levels` are given and no file has grey levels to scale."""
+    """The note where `levels` are given and no file has grey levels to scale."""
     return (
         ["--levels is not used: no training picture is a grey file of 16 bits"] if (options or {}).get("levels") else []
     )

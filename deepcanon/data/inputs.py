@@ -1,4 +1,4 @@
-"""What `predict` and `encode` were given: named inputs, notes about some of them, and what could not be read."""
+"""The inputs of `predict` and `encode`: named inputs, notes about some of them, and what could not be read."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +15,7 @@ class Inputs:
     Attributes:
         names: of each input that could be read.
         values: what the recipe takes: a tensor of them, or a list of texts.
-        notes: what was understood of an input in a way that must be told, by its place.
+        notes: what was understood of an input in a way that must be reported, by its place.
         refused: why others could not be read; they have no name and no value.
         rows: the cells of each row of a table, by column.
     """

@@ -11,7 +11,7 @@ class Known:
 
     Attributes:
         metric: as recipes name it ("nll", "error"), without the split.
-        floor: the score of a model that knows nothing of the inputs.
+        floor: the score of a model that ignores the inputs.
         optimum: the best possible score, of the source itself; None where it is not known.
         unit: of both.
         reasons: where the two come from.

@@ -71,7 +71,7 @@ def label_file(
         elif part.lower() not in SPLIT_NAMES:
             problems.add(path, place, f"says split {one_line(part, 40)!r}", "write train, valid or test")
         elif real in found:
-            # where bad rows are left out, rows that agree give the picture once, and others do not give it at all
+            # where bad rows are left out, rows that agree give the picture once, and contradictory ones not at all
             first, *said = found[real]
             if said != [cell, SPLIT_NAMES[part.lower()]]:
                 unclear.add(real)

@@ -1,4 +1,4 @@
-"""The letters A to J in many styles, 28 x 28 pixels: a picture set in the manner of notMNIST that needs no network.
+"""The letters A to J in many styles, 28 x 28 pixels: a set like notMNIST that needs no network.
 
 They are drawn from the outlines of the typefaces that matplotlib ships, each typeface in one split only: what the test
 measures is whether a letter is known in a typeface that was never seen. Picture i of a split is a pure function of
@@ -76,8 +76,8 @@ MEANS = {
 """Of the set with seed 0: the mean pixel of each letter, between 0 and 1."""
 TOLERANCE = 1e-3
 
-_VERSION = "1"  # goes up when other pictures come from the same outlines
-_CHUNK = 256  # pictures that are drawn in one go: what they need stays in the processor's cache
+_VERSION = "1"  # increase it when the same outlines give other pictures
+_CHUNK = 256  # pictures that are drawn at once: their data stay in the processor's cache
 _GOLDEN, _MASK = 0x9E3779B97F4A7C15, (1 << 64) - 1
 _SPREAD = np.sqrt(4 * (256**2 - 1) / 12)  # standard deviation of the sum of four bytes, whose mean is 510
 
@@ -195,7 +195,7 @@ def means(x: np.ndarray) -> np.ndarray:
 
 
 def changed(pictures: dict[str, np.ndarray]) -> str:
-    """What to tell if whole splits differ from those of record: a mean of a letter by more than a thousandth.
+    """The warning if whole splits differ from those of record: a mean of a letter by more than a thousandth.
 
     The drawing is the same everywhere, so the outlines differ: matplotlib ships another version of a typeface.
     """

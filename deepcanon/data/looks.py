@@ -1,4 +1,4 @@
-"""A look at one column: what its cells say, each different text looked at once where pyarrow holds them."""
+"""A look at one column: what its cells say, each distinct text examined once where pyarrow holds them."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
@@ -16,8 +16,8 @@ class Look:
     """The cells of one column, and what was found of them so far.
 
     A column that pyarrow holds is cast as a whole if its cells are plain numbers and words for missing cells. Any other
-    is looked at word by word: `words` are its different cells in the order in which they come, `codes` the place of
-    each row's. A column that NumPy holds has a word for each row, and no codes.
+    is examined word by word: `words` are its different cells in the order in which they come, `codes` the place of each
+    row's. A column that NumPy holds has a word for each row, and no codes.
 
     Args:
         gaps: words that mean a missing cell, for the cast.
@@ -34,7 +34,7 @@ class Look:
         return self.cells.words() if isinstance(self.cells, ArrowCells) else (names_in(self.cells), None)
 
     def spread(self, of_words: np.ndarray) -> np.ndarray:
-        """What holds of each word, by row."""
+        """From a value of each word to one of each row."""
         codes = self._words[1]
         return of_words if codes is None else of_words[codes]
 
@@ -84,7 +84,7 @@ class Look:
         return self.spread(np.array([at.get(word, -1) for word in self._words[0].tolist()], dtype=np.int64))
 
     def each(self, said: Callable[[str], Any]) -> np.ndarray:
-        """What a function says of each cell."""
+        """The result of a function for each cell."""
         return self.spread(np.array([said(word) for word in self._words[0].tolist()]))
 
     def in_order(self) -> Iterable[str]:

@@ -89,7 +89,7 @@ def _targets(values: np.ndarray, kind: str) -> tuple[np.ndarray, list[str] | Non
 
 
 class Held:
-    """Arrays of the caller; in words they are `arrays in memory`, and so the run's settings name them."""
+    """Arrays of the caller; the run's settings call them `arrays in memory`."""
 
     def __init__(self, data: Any) -> None:
         x, y = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
@@ -143,7 +143,7 @@ class Held:
 
 
 def inputs(describe: dict[str, Any], values: Any) -> Any:
-    """Arrays as a tensor of raw values, checked against what the training data were; what is none stays as it is."""
+    """Arrays as a tensor of raw values, checked against the training data; anything else stays as it is."""
     if isinstance(values, Tensor) or describe.get("kind") not in ("tables", "images"):
         return values
     x = _array(values, "x")

@@ -26,7 +26,7 @@ def split_of(path: Path) -> str:
 
 
 def splits_by_name(paths: Sequence[Path], problems: Problems) -> dict[str, Path]:
-    """The files or folders that are called as splits: train, val.txt ..., or ptb.train.txt next to ptb.test.txt.
+    """The files or folders whose names are splits: train, val.txt ..., or ptb.train.txt next to ptb.test.txt.
 
     Raises:
         DataError: two of them are the same split.
@@ -56,10 +56,10 @@ def _train_of(group: list[tuple[str, Path]]) -> Path:
 
 
 class Told:
-    """What a reader of texts met on its way and must tell, gathered over all of its files.
+    """What a reader of texts found and must report, gathered over all of its files.
 
     Attributes:
-        counts: how often something was met, by what it is in words.
+        counts: how often something was found, by its description.
         unread: files and folders that are not read.
         columns: of each column that is not read, its cells, and those of several words.
     """

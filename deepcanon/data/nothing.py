@@ -1,4 +1,4 @@
-"""The door of recipes that need no data: they calculate, simulate, or draw networks from the seed of the run."""
+"""The reader of recipes that need no data: they calculate, simulate, or draw networks from the seed of the run."""
 
 from pathlib import Path
 from typing import Any

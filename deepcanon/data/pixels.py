@@ -34,7 +34,7 @@ OTHER_FORMATS = (
     ".pgm", ".dcm", ".exr", ".hdr", ".jfif", ".tga",
 )  # fmt: skip
 """Pictures that are not read, and are named as such."""
-# Pillow looks for a decoder that it does not have yet by importing all forty of them.
+# To find a decoder that is not loaded yet, Pillow imports all forty of them.
 DECODER = [
     "rule 3",
     PIL.__version__,
@@ -109,13 +109,11 @@ def is_deep(image: Image.Image) -> bool:
 
 
 class Head(NamedTuple):
-    """What a file says before its pixels.
-
-    Attributes:
-        width, height: after EXIF rotation.
-        grey: whether it has no colours.
-        deep: whether a grey level has more than eight bits.
-        frames: how many pictures the file shows one after the other; only the first of them is decoded.
+    """The header of a file. Attributes:
+    width, height: after EXIF rotation.
+    grey: whether it has no colours.
+    deep: whether a grey level has more than eight bits.
+    frames: how many pictures the file shows one after the other; only the first of them is decoded.
     """
 
     width: int
@@ -126,7 +124,7 @@ class Head(NamedTuple):
 
 
 def head(source: Path | bytes) -> Head:
-    """What a file says before its pixels; decodes none of them.
+    """The header of a file; decodes no pixels.
 
     Raises:
         BadImage: it is not an image that is read.
@@ -215,7 +213,7 @@ def _fitted(image: Image.Image, size: tuple[int, int], channels: int) -> np.ndar
     image = image.convert("L" if channels == 1 else "RGB")
     height, width = size
     if image.size != (width, height):
-        # the middle part of the wanted proportions first, so that a long thin image is never blown up
+        # the middle part with the wanted proportions first, so that a long thin image is never enlarged much
         across = min(image.width, image.height * width / height)
         down = min(image.height, image.width * height / width)
         left, top = (image.width - across) / 2, (image.height - down) / 2

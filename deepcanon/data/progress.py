@@ -1,4 +1,4 @@
-"""How far a long reading is: a bar on a terminal, a line every ten seconds elsewhere; nothing of what is soon done."""
+"""The progress of a long reading: a bar on a terminal, otherwise a line every ten seconds; nothing for short ones."""
 
 import sys
 import time

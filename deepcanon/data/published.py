@@ -34,7 +34,7 @@ def where(name: str) -> dict[File, Path | None]:
     inner = entry(name).folder or name
     for file in entry(name).files:
         places = (folder / inner / file.name for folder in search_folders())
-        # a file that is published plain may lie there gzipped
+        # a file that is published plain may be gzipped there
         candidates = (c for place in places for c in (place, place.with_name(place.name + ".gz")))
         found[file] = next((c for c in candidates if c.is_file()), None)
     return found

@@ -1,8 +1,8 @@
-"""What word vectors are asked: pairs of words with a score of their likeness, and analogies by section.
+"""Questions to word vectors: pairs of words with a score of their similarity, and analogies by section.
 
 Pairs: a .csv (or .tsv) of word, word, score; a first line without a number is the header. Analogies: a .txt of four
-words a line, `a b c d`, under lines `: section`; those before the first section stand under `questions`; lines that
-begin with // are remarks. Either may be gzipped.
+words a line, `a b c d`, under lines `: section`; those before the first section belong to `questions`; lines that begin
+with // are comments. Either may be gzipped.
 """
 
 import csv

@@ -21,7 +21,7 @@ SPLIT_NAMES = {
     "train": "train", "training": "train", "valid": "valid", "val": "valid", "validation": "valid", "dev": "valid",
     "test": "test", "testing": "test",
 }  # fmt: skip
-"""What folders, files and cells call a split, in lower case."""
+"""Names of a split in folders, files and cells, in lower case."""
 
 
 @dataclass

@@ -21,7 +21,7 @@ __all__ = ["REMEDY", "THREADS", "StreamedPixels", "StreamedSplit", "part"]
 
 REMEDY = "replace or remove it, or leave bad files out with --skip-bad"
 THREADS = 4
-"""Threads that decode images; Pillow lets go of the interpreter while it decodes."""
+"""Threads that decode images; Pillow releases the interpreter lock while it decodes."""
 
 
 class StreamedPixels:

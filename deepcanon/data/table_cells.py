@@ -1,4 +1,4 @@
-"""A table by column: typed numbers, or text as it stands in the file, of a large table held by pyarrow."""
+"""A table by column: typed numbers, or the file's text, of a large table held by pyarrow."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ ARROW_LIMIT = (1 << 31) - 1  # bytes of text in one array with offsets of 32 bit
 class ArrowCells:
     """A column of text that pyarrow holds, so that no cell is an object of its own.
 
-    Blanks around a cell are still there in `cells`; whatever is given out as text is without them.
+    Blanks around a cell are still there in `cells`; text that is returned is without them.
     """
 
     def __init__(self, cells: "pyarrow.ChunkedArray | pyarrow.Array") -> None:
@@ -117,7 +117,7 @@ Cells = np.ndarray | ArrowCells
 
 @dataclass
 class Table:
-    """Cells by column, and where each row stands in the file.
+    """Cells by column, and where each row is in the file.
 
     A column is text without blanks around it ("" for an empty cell), or an array of float64 if the file's own type is
     that (NaN for an empty cell).
@@ -161,7 +161,7 @@ def _part(cells: Cells, rows: np.ndarray) -> Cells:
 
 
 def joined(columns: list[Cells]) -> Cells:
-    """Columns below each other: as text, unless all hold typed numbers."""
+    """Concatenated columns: as text, unless all hold typed numbers."""
     if all(isinstance(column, ArrowCells) for column in columns):
         import pyarrow
 

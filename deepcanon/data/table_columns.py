@@ -1,4 +1,4 @@
-"""What the columns of a table are: numbers or categories, what is missing, the target; and that for later tables.
+"""What the columns of a table are: numbers or categories, what is missing, the target; also for later tables.
 
 What a column is, is decided once, printed, and kept in the facts, so that `predict` reads later tables in the same way.
 """
@@ -55,7 +55,7 @@ class Source:
 
 @dataclass
 class Reading:
-    """A table that is being read: its options, its problems, the rows that cannot be used, what is to be told."""
+    """A table that is being read: its options, its problems, the rows that cannot be used, what is to be reported."""
 
     table: Table
     options: Tables
@@ -68,7 +68,7 @@ class Reading:
         self.bad = np.zeros(len(self.table), dtype=bool)
 
     def look(self, name: str) -> Look:
-        """The look at a column: what was found of the last one is kept, of no other, so that memory is."""
+        """The `Look` at a column; only the last one is kept, to save memory."""
         if self.last is None or self.last[0] != name:
             self.last = name, Look(self.table.columns[name], self.options.missing)
         return self.last[1]

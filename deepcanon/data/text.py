@@ -33,7 +33,7 @@ def fits(path: Path) -> bool:
 
 
 def decode(data: bytes, file: str | Path, problems: Problems) -> str | None:
-    """The text, with a byte order mark taken off and line ends made "\\n"; None after a noted problem."""
+    """The text, without a byte order mark and with line ends made "\\n"; None after a noted problem."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or data[:4] == b"\0\0\xfe\xff":
         wide = data[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff")
         problems.add(file, "byte 0", f"is UTF-{32 if wide else 16}, not UTF-8", "save it as UTF-8")
@@ -41,7 +41,7 @@ def decode(data: bytes, file: str | Path, problems: Problems) -> str | None:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        # the codec counts from behind a byte order mark
+        # the codec counts from after a byte order mark
         at = error.start + (3 if data.startswith(b"\xef\xbb\xbf") else 0)
         line = data.count(b"\n", 0, at) + 1
         problems.add(file, f"byte {at} (line {line})", f"byte 0x{data[at]:02x} is not UTF-8", "save it as UTF-8")
@@ -84,7 +84,7 @@ def filled(path: Path, problems: Problems, told: Told | None = None, remedy: str
 
 
 def _cut(text: str, named: list[tuple[str, float]], exact: bool = False) -> dict[str, str]:
-    """Cuts the text into contiguous pieces: the end in the given shares, the rest in front is "train".
+    """Cuts the text into contiguous pieces: the end in the given shares, the rest before it is "train".
 
     Pieces end at line ends, or at blanks where lines are long, so that no word is cut in two; `exact` ones do not,
     as a published cut may not.
@@ -103,9 +103,9 @@ def _cut(text: str, named: list[tuple[str, float]], exact: bool = False) -> dict
 
 
 def _border(text: str, start: int, place: int, stop: int) -> int:
-    """The nearest place behind a line end, or behind a blank if the next line end is far; `place` if there is none.
+    """The nearest place after a line end, or after a blank if the next line end is far; `place` if there is none.
 
-    It lies behind `start`, and before `stop`, where the next piece begins, so that no piece is lost.
+    It lies after `start`, and before `stop`, where the next piece begins, so that no piece is lost.
     """
     near = max(80, len(text) // 200)
     low, high = max(start, place - near), min(stop - 1, place + near)
@@ -130,7 +130,7 @@ def _joins(text: str, place: int) -> bool:
 
 
 def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, problems: Problems | None = None) -> Dataset:
-    """Reads a file or folder of text; the seed has no say, since text is cut into contiguous pieces."""
+    """Reads a file or folder of text; the seed has no effect, since text is cut into contiguous pieces."""
     problems, told = problems or Problems(), Told()
     valid, test = shares(options)
     if not path.is_dir() and not path.name.lower().endswith(NAMES):
@@ -242,7 +242,7 @@ def _sizes(pieces: dict[str, str]) -> str:
 
 
 def _drawn(missing: list[tuple[str, float]]) -> str:
-    """How the splits that were not given came about."""
+    """How the splits that were not given were made."""
     if len(missing) == 2:
         return f" (the end is cut off: {missing[0][1]:.0%} valid, then {missing[1][1]:.0%} test)"
     return "".join(f" ({split} is the last {share:.0%})" for split, share in missing)

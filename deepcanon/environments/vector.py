@@ -1,13 +1,13 @@
-"""Vector environments that can be saved in mid-episode and restored to the same bits.
+"""Vector environments that can be saved in mid-episode and restored bit for bit.
 
-`Environments(id, count)` runs `count` copies at once behind one interface, whatever stands below:
+`Environments(id, count)` runs `count` copies at once behind one interface, whatever is below:
 CartPole is gymnasium's own numpy vector environment, Acrobot is the numpy vector environment of this file,
 any other gymnasium id runs in gymnasium's SyncVectorEnv. Nothing is opened before it is used.
 
 A step resets every finished copy at once (autoreset in the SAME step). So `Transition` keeps two
 observations: `successor`, the true s' of the transition that was taken, also when the episode ended there,
 and `observation`, from which the next action is chosen, which is a fresh first observation after an end.
-Only (s, a, r, successor, terminated) belongs into a replay memory; a row that spans two episodes does not exist.
+Only (s, a, r, successor, terminated) belongs in a replay memory; a row that spans two episodes does not exist.
 
 Exact resume: `get_state` holds physics, clocks and the state of the random generator as arrays, numbers
 and strings. Environments without an adapter (`exact` is False) cannot be saved: on restore they start new
@@ -36,7 +36,7 @@ SCALES = {  # what counts as a large value of each observed number: the limit of
 
 
 class Transition(NamedTuple):
-    observation: np.ndarray  # [count, size] float32: what the next action answers to
+    observation: np.ndarray  # [count, size] float32: what the next action responds to
     reward: np.ndarray  # [count] float32
     terminated: np.ndarray  # [count] bool: the successor is terminal, its value is 0
     truncated: np.ndarray  # [count] bool: the time limit cut the episode, the successor has a value
@@ -225,7 +225,7 @@ class _Other:
 
 
 class Environments:
-    """`count` copies of one environment. `observation` is what the next actions answer to; `finished` holds
+    """`count` copies of one environment. `observation` is what the next actions respond to; `finished` holds
     (return, length) of the episodes that ended in the last step; `steps` counts environment steps."""
 
     def __init__(self, identifier: str, count: int, seed: int | list[int] = 0) -> None:
@@ -317,7 +317,7 @@ class Environments:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return and length of the first episode of each copy under `policy(observation) -> actions`.
 
-        An environment without an end of its own is cut after LONGEST steps, and a line says so.
+        An environment that never ends by itself is cut after LONGEST steps, and a line says so.
 
         Args:
             between: called between steps; may raise to end a long evaluation.

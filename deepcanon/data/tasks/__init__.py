@@ -33,7 +33,7 @@ class Task:
 
     Attributes:
         splits: raw examples.
-        known: scores that are known beforehand.
+        known: scores that are known without training.
         facts: what readers say of their data ("classes", "columns"), if there is something to say.
         truth: by name, what only the source knows: arrays, and functions of examples. An evaluation may use them; they
             are never given to a model and never written into a run.

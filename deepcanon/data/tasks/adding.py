@@ -1,8 +1,8 @@
 """The adding problem: sequences of numbers, two of them marked, and the sum of those two.
 
 At each of `--length` T steps a number, uniform in [0, 1), and a mark: 1 at one place of the first half and at one place
-of the second, drawn with equal chances, else 0. Whoever always answers 1 has a squared error of 1/6, twice the variance
-1/12 of one number; whoever remembers both has none. What must be remembered lies up to T steps back.
+of the second, drawn with equal chances, else 0. A model that always answers 1 has a squared error of 1/6, twice the
+variance 1/12 of one number; one that remembers both has none. What must be remembered lies up to T steps back.
 
 Source: Hochreiter and Schmidhuber 1997; Le, Jaitly and Hinton 2015 (arXiv:1504.00941).
 

@@ -6,8 +6,8 @@ so that the entropy is
 
     (1 - 4 / 2^(n + 1)) log 2^(n + 1) + 4 / 2^(n + 1) log 2^n,      3.379 nats for n = 4                  (1)
 
-A model that takes each pixel by itself finds a fair coin in every one: n^2 log 2 nats. The classes are "rows" and
-"columns"; whoever guesses is wrong half of the time, and nobody can tell those two pictures: 2 / 2^(n + 1).
+A model of independent pixels sees a fair coin in each: n^2 log 2 nats. The classes are "rows" and
+"columns"; a guess is wrong half of the time, and those two pictures cannot be told apart: 2 / 2^(n + 1).
 
 Source: Hinton and Sejnowski 1986, "Learning and relearning in Boltzmann machines"; MacKay 2003, chapter 43.
 
@@ -36,7 +36,7 @@ __all__ = ["KIND", "draw", "entropy", "pictures"]
 
 KIND = "images"
 SIDE, LARGEST = 4, 12
-PASS = 10_000  # about so many examples are a pass: each picture as often as any other
+PASS = 10_000  # about this many examples are a pass: each picture as often as any other
 
 
 @functools.cache
@@ -53,7 +53,7 @@ def entropy(side: int = SIDE) -> float:
 
 
 def draw(seed: int, options: dict[str, Any]) -> Task:
-    """Pictures without end; validation and test hold each picture once."""
+    """Endless pictures; validation and test hold each picture once."""
     side = options.get("size", 0) or SIDE
     if not 2 <= side <= LARGEST:
         what = f"has pictures of 2x2 to {LARGEST}x{LARGEST} pixels, not {side}x{side}"

@@ -1,4 +1,4 @@
-"""25 Gaussians on a grid: points in the plane on which generators are asked how many modes they cover.
+"""25 Gaussians on a grid: points in the plane, to measure how many modes a generator covers.
 
 Centres at -4, -2, 0, 2, 4 in both coordinates, with equal chances, and normal noise of 0.05 around them: so far apart
 that the entropy is log 25 + log(2 pi e 0.05^2) nats. A single Gaussian needs the variance 8 + 0.05^2 in each

@@ -4,10 +4,10 @@ A row is A s: `--mixture` sources s of the distribution `--source` (Laplace with
 [0, 1), or normal), and a square matrix A of standard normal numbers. Each split is new rows of one A.
 
     h(A s) = sum_k h(s_k) + log |det A|,   h = 1 + log 2, 0, (1/2) log(2 pi e)                            (1)
-    of the Gaussian with the same covariance: (1/2) log(2 pi e var s_k) in place of h(s_k)                (2)
+    of the Gaussian with the same covariance: (1/2) log(2 pi e var s_k) instead of h(s_k)                 (2)
 
 (2) is the score of a model that sees correlations and nothing else; the gap to (1) is what independent components find,
-and there is none where the sources are normal: nobody can unmix those (Comon 1994, theorem 11).
+and there is none where the sources are normal: they cannot be unmixed (Comon 1994, theorem 11).
 
 >>> from deepcanon.data.tasks.mixed_sources import entropies
 >>> [round(nats, 4) for nats in entropies("laplace")]
@@ -30,7 +30,7 @@ __all__ = ["KIND", "draw", "entropies"]
 KIND = "tables"
 ENTROPY = {"laplace": 1 + math.log(2), "uniform": 0.0, "gaussian": 0.5 * math.log(2 * math.pi * math.e)}
 VARIANCE = {"laplace": 2.0, "uniform": 1 / 12, "gaussian": 1.0}
-OTHERS = 10  # the other splits have a row for so many of training
+OTHERS = 10  # the other splits have a row for this many of training
 
 
 def entropies(source: str) -> tuple[float, float]:

@@ -1,8 +1,8 @@
 """20,000 sentences of a drawn grammar: nouns by role, gender and number, and words that mark each of the three.
 
 Analogies hold by construction: king is to queen as uncle is to aunt (another gender), as king is to kings (another
-number), 1,440 of them in the set of queries `planted-analogies`. Whoever guesses among the other words of the
-vocabulary answers 1 / (V - 3) of them rightly.
+number), 1,440 of them in the set of queries `planted-analogies`. A guess among the other words of the vocabulary
+answers 1 / (V - 3) of them correctly.
 
 >>> from deepcanon.data.tasks.planted_grammar import questions, text
 >>> len(text(0, sentences=2).split()), questions()[0]
@@ -27,7 +27,7 @@ waiters waitresses, brother sister brothers sisters, uncle aunt uncles aunts, fa
 daughter sons daughters, duke duchess dukes duchesses, host hostess hosts hostesses"""
 NOUNS = [role.split() for role in ROLES.split(",")]  # of each role: he, she, many of them, many of those
 SENTENCES, MARKERS = 20_000, 4  # MARKERS: words that go with each role, gender and number
-SLIPS = 0.1  # how often one of another stands there
+SLIPS = 0.1  # how often one of another takes its place
 
 
 def words() -> list[str]:

@@ -6,9 +6,9 @@ has one topic, its class, drawn with equal chances, and a number of words drawn 
     p(word | topic) = OWN [the word is the topic's] / EACH + (1 - OWN) / (TOPICS EACH)                    (1)
     log p(words) = log mean over topics of prod_n p(word_n | topic)                                       (2)
 
-The perplexity exp(-mean log p(words) / length) is 40, the number of words, for whoever takes all words as equally
-likely, which is also the best that single words can do; the source itself has 16.5582, and whoever names the topic that
-is likeliest by (2) errs in 0.0249 % of the documents. Both are sums over all counts of words by topic.
+The perplexity exp(-mean log p(words) / length) is 40, the number of words, for a model that takes all words as equally
+likely, which is also the best that single words can do; the source itself has 16.5582, and the topic that is likeliest
+by (2) is wrong for 0.0249 % of the documents. Both are sums over all counts of words by topic.
 
     >>> from deepcanon.data.tasks.planted_topics import topic_words
     >>> [round(p, 4) for p in topic_words()[0, [0, 39]].tolist()]
@@ -39,7 +39,7 @@ PERPLEXITY, ERROR = 16.5582, 2.49e-4  # of the source
 
 
 class Drawn(NamedTuple):
-    """Numbers of words, -1 behind the last of a document, and the topic of each document."""
+    """Numbers of words, -1 after the last of a document, and the topic of each document."""
 
     words: Int[Tensor, "documents longest"]
     topics: Int[Tensor, "documents"]

@@ -48,7 +48,7 @@ def points(
 
 
 def draw(seed: int, options: dict[str, Any]) -> Task:
-    """Points without end, of one curve."""
+    """Endless points of one curve."""
     random = Streams(seed).generator("winding-curve/axes")
     axes = torch.linalg.qr(torch.randn(DIMENSIONS, DIMENSIONS, generator=random)).Q
 
