@@ -25,6 +25,13 @@ BETTER = {
     r"for want of": "for lack of, without",
     r"(is|are) [\w' ]*to mend|mended": "fixed, repaired",
     r"(one|two|three|\d+) at least[,.;:)\"]": "at least one",
+    r"by turns": "alternately",
+    r"(ReLU|pooling|dropout|convolution|nonlinearity|context) behind|behind (its|the|a|every|an early) "
+    r"(pooling|nonlinearity|convolutions?|text|prompt|first)": "after",
+    r"(is|are|was) not asked": "is not used, is not checked",
+    r"know(s)? nothing of (each|one)": "are independent",
+    r"as (they|it) stands?\b(?! for)": "as they are",
+    r"would be waited for": "would wait for",
 }
 PHRASES = re.compile("|".join(rf"\b(?:{phrase})" for phrase in BETTER), re.IGNORECASE)
 
