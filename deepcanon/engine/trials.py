@@ -3,8 +3,7 @@
 One step trains one trial, a child run of the recipe in `trials/<i>/`. First every arm tries every combination of the
 tuned options from one seed and keeps the one that is best on validation; then all arms are trained from each seed:
 trial s of every arm has the same initialisation and order of examples. Where arms begin with the weights of other runs
-(sources), those are trained before anything else, once for each seed. `verdict` gives the paired differences with
-their intervals, `table` says them in words.
+(sources), those are trained first, once for each seed. `verdict` gives paired differences with intervals.
 """
 
 import itertools

@@ -9,7 +9,7 @@ name; each technique is an experiment that trains the host in several forms, on 
     highway        H T + x (1 - T)                     --layer highway --transform-bias -2
 
 The four system files read alike: equations of the values, of the gradient where the paper gives it, then modules. They
-know nothing of each other; what two of them need (noise of the global batch, its statistics) is in `parts`.
+do not import each other; what two of them need (noise of the global batch, its statistics) is in `parts`.
 """
 
 from collections.abc import Callable

@@ -132,7 +132,7 @@ def propagated_moments(
     """Mean and variance of all units in each layer of a network of weights N(0, 1 / width), for standard normal inputs.
 
     Args:
-        p: of alpha-dropout behind every layer.
+        p: of alpha-dropout after every layer.
         units: other units than SELU, to compare.
         batch: inputs that go through it.
 
