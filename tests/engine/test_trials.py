@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from contract.files import ROOT
+from torch import nn
 
 from deepcanon.claims import interval
 from deepcanon.engine import Experiment, training
@@ -23,7 +24,7 @@ from deepcanon.options import Batches, Images, Tuning, Whole
 from deepcanon.resolving import opener, resolve
 from deepcanon.settings import Settings
 from deepcanon.targets import target
-from deepcanon.verbs import child
+from deepcanon.verbs import child, load
 
 SMALL = {"hidden": (8,), "batch": 64, "epochs": 1}
 SETTINGS = Settings(data="digits", threads=1, precision="fp32", device="cpu")
@@ -157,6 +158,26 @@ def test_two_processes_share_the_trials(whole, tmp_path):
     two = kept(tmp_path / "run")
     assert two.results == kept(whole).results
     assert json.loads((tmp_path / "run" / "status.json").read_text())["step"] == 4
+
+
+def test_further_metrics_are_kept_and_a_trained_trial_can_be_loaded(tmp_path):
+    run = Run(SETTINGS, tmp_path, child=child, lend=load)
+    also = ("train/nll", "valid/accuracy", "train/nothing")
+    arms = {"broken": {**SMALL, "learning_rate": 1e30}, "sound": SMALL}
+    trials = Trials(run, "mlp", arms, seeds=1, also=also, settings={"steps": 5})
+    assert trials.trained("sound") is None
+    while not run.stop_reason:
+        trials.step(0)
+    (broken,), (sound,) = trials.of("broken"), trials.of("sound")
+    assert broken["failed"] and all(math.isnan(value) for value in broken["also"].values())
+    found = trials.trained("sound")
+    measured = training.evaluate(found.recipe, "train")["train/nll"]
+    assert sound["also"]["train/nll"] == pytest.approx(measured, rel=1e-6)
+    assert math.isnan(sound["also"]["train/nothing"]) and 0 < sound["also"]["valid/accuracy"] <= 1
+    assert trials.trained("broken") is None and isinstance(found.module, nn.Module)
+    bare = Trials(Run(SETTINGS, tmp_path, child=child), "mlp", arms, seeds=1)
+    bare.load_state_dict(trials.state_dict())
+    assert bare.trained("sound") is None, "a run that cannot load others"
 
 
 def test_what_makes_no_comparison_is_refused(tmp_path):
