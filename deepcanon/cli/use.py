@@ -58,22 +58,30 @@ def predict_command(parser: Parser, arguments: list[str]) -> int:
     parser.add_argument(
         "--threshold", type=number(float), metavar="P", help="of two classes: the second one from this probability on"
     )
+    parser.add_argument(
+        "--top", type=number(int), metavar="K", help="show the K likeliest classes (default: 3; in JSON all)"
+    )
     json_option(parser)
     given = parser.parse_all(arguments)
+    if given.top is not None and given.top < 1:
+        parser.error(f"argument --top: {given.top} is not 1 or more")
     to = place_of(given.to) if given.to else None
     trained = load_run(given)
     found = trained.read(given.input)
     records = trained.answer(found, given.threshold)
     if to:
         _write_answers(to, records, found.rows)
+    for record in records if given.top or not given.json else []:
+        if "probabilities" in record:
+            likeliest = sorted(record["probabilities"].items(), key=lambda item: -item[1])
+            record["probabilities"] = dict(likeliest[: given.top or 3])
     if given.json:
         print_json(records)
     for record in [] if given.json else records:
         if "error" in record:
             print(f"deepcanon: {record['input']}: {record['error']}", file=sys.stderr)
             continue
-        chances = sorted(record.get("probabilities", {}).items(), key=lambda item: -item[1])[:3]
-        words = ", ".join(f"{name} {chance:.3f}" for name, chance in chances)
+        words = ", ".join(f"{name} {chance:.3f}" for name, chance in record.get("probabilities", {}).items())
         note = f"  [{record['note']}]" if "note" in record else ""
         print(f"{record['input']}: {record.get('label', record.get('value'))}{f'  ({words})' if words else ''}{note}")
     return USAGE if found.refused else 0

@@ -18,7 +18,7 @@ from .progress import counted
 from .splits import Split
 from .streamed import REMEDY, THREADS, StreamedPixels, StreamedSplit
 
-__all__ = ["MEMORY_LIMIT", "Pictures", "decoded", "heads_of", "levels_of", "states_of"]
+__all__ = ["MEMORY_LIMIT", "Pictures", "decoded", "heads_of", "in_order", "levels_of", "states_of"]
 
 MEMORY_LIMIT = 1 << 30
 """Pictures that need more bytes than this are read batch by batch."""
@@ -29,8 +29,12 @@ MANY = 1_000
 BLOCK = 512
 
 
-def _parallel(function: Callable[[Any], Any], items: Sequence[Any], words: str) -> Iterable[Any]:
-    """The results in order; a signal is handled after a block."""
+def in_order(function: Callable[[Any], Any], items: Sequence[Any], words: str) -> Iterable[Any]:
+    """The results for these items in order, by several threads if there are many; a signal is handled after a block.
+
+    Args:
+        words: what progress is called.
+    """
     if len(items) < 64:
         yield from map(function, items)
         return
@@ -76,7 +80,7 @@ def heads_of(
             return str(error)
 
     def make(writer: cache.Writer | None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        for row, head in enumerate(_parallel(look, paths, "headers read")):
+        for row, head in enumerate(in_order(look, paths, "headers read")):
             found.append(head)
             if writer is not None and not isinstance(head, str):
                 writer.write(row, np.array(head, np.int32))
@@ -120,7 +124,7 @@ def levels_of(deep: list[Path]) -> pixels.Levels:
         except pixels.BadImage:
             return None
 
-    found = [levels for levels in _parallel(look, deep, "ranges read") if levels is not None]
+    found = [levels for levels in in_order(look, deep, "ranges read") if levels is not None]
     if not found:
         return pixels.WHOLE
     low, high = min(low for low, _ in found), max(high for _, high in found)
@@ -186,7 +190,7 @@ def decoded(
                 held[row] = torch.from_numpy(image.copy())
             return None
 
-        reasons = list(_parallel(one, range(len(paths)), "pictures decoded"))
+        reasons = list(in_order(one, range(len(paths)), "pictures decoded"))
         found.bad = {path: reason for path, reason in zip(paths, reasons, strict=True) if reason is not None}
         found.held = None if found.streamed else held
     return found
@@ -208,7 +212,7 @@ def _keep(found: Pictures, states: list[State], paths: list[Path], options: dict
             sums[row, :, 0], sums[row, :, 1] = values.sum(1), np.einsum("ci,ci->c", values, values)
             return None
 
-        reasons = _parallel(one, range(len(paths)), "pictures decoded")
+        reasons = in_order(one, range(len(paths)), "pictures decoded")
         return {"sums": sums}, {"bad": {row: reason for row, reason in enumerate(reasons) if reason is not None}}
 
     again = "; read batch by batch" if found.streamed else ""

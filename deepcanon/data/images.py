@@ -1,5 +1,6 @@
 """The image reader: folders of image files, .npz and idx files, as uint8 tensors [N, C, H, W]."""
 
+import functools
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from . import pixels, published
 from .arrays import Arrays, from_arrays, idx_files, idx_folder, npz
+from .decoding import in_order
 from .errors import DataError, Problems
 from .folders import is_image_folder, list_folder, not_read, read_folder, walk
 from .idx import is_idx, read_idx
@@ -102,20 +104,15 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
         links: list[str] = []
         start = len(images)
         sources = _sources(given, strange, links)
-        for name, source in sources:
-            try:
-                if isinstance(source, Path) and not source.is_file():
-                    raise pixels.BadImage("is not a file")
-                head = pixels.head(source)
-                if "levels" not in describe and head.deep:
-                    # its grey levels may be of any range, and training says nothing of them
-                    raise pixels.BadImage("is grey of 16 bits, and the training pictures were not: save it with 8 bits")
-                image = torch.from_numpy(pixels.decode(source, size, channels, (float(low), float(high))).copy())
-            except pixels.BadImage as error:
-                problems.add(name, "", str(error), "give images in JPEG, PNG, WebP or BMP")
+        read = functools.partial(_read, size, channels, (float(low), float(high)), "levels" in describe)
+        taken = in_order(read, [source for _, source in sources], "pictures decoded")
+        for (name, _), picture in zip(sources, taken, strict=True):
+            if isinstance(picture, str):
+                problems.add(name, "", picture, "give images in JPEG, PNG, WebP or BMP")
                 continue
-            if head.frames > 1:
-                found.notes[len(images)] = f"the first of {head.frames} pictures in the file"
+            image, frames = picture
+            if frames > 1:
+                found.notes[len(images)] = f"the first of {frames} pictures in the file"
             images.append(image)
             found.names.append(name)
         others = [name for name in strange if not name.lower().endswith(pixels.OTHER_FORMATS)]
@@ -134,6 +131,22 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
         raise DataError(problems.found)
     found.values, found.refused = torch.stack(images), problems.found
     return found
+
+
+def _read(
+    size: tuple[int, int], channels: int, levels: pixels.Levels, deep: bool, source: Path | bytes
+) -> tuple[Tensor, int] | str:
+    """The pixels of an input and how many pictures it holds, or why it cannot be taken."""
+    try:
+        if isinstance(source, Path) and not source.is_file():
+            return "is not a file"
+        head = pixels.head(source)
+        if head.deep and not deep:
+            # its grey levels may be of any range, and training says nothing of them
+            return "is grey of 16 bits, and the training pictures were not: save it with 8 bits"
+        return torch.from_numpy(pixels.decode(source, size, channels, levels).copy()), head.frames
+    except pixels.BadImage as error:
+        return str(error)
 
 
 def _sources(given: str, strange: list[str], links: list[str]) -> list[tuple[str, Path | bytes]]:

@@ -106,6 +106,27 @@ def test_a_verb_that_makes_no_sense_says_which_do(verb, folder, capsys):
     assert code == 2 and err.count("\n") == 1 and "predict" in err
 
 
+def test_predict_shows_the_likeliest_classes(folder, capsys, tmp_path):
+    from PIL import Image
+
+    for number in range(70):  # enough for threads
+        Image.new("L", (8, 8), number).save(tmp_path / f"{number:02d}.png")
+    (tmp_path / "07.png").write_bytes(b"")
+    code, out, err = call(capsys, "predict", str(folder), str(tmp_path), "--top", "2")
+    lines = out.splitlines()
+    assert code == 2 and len(lines) == 69 and err.count("\n") == 1 and "07.png: is empty" in err
+    assert [line.split(":")[0][-6:-4] for line in lines] == [f"{number:02d}" for number in range(70) if number != 7]
+    assert all(line.count(",") == 1 for line in lines)
+    _, out, _ = call(capsys, "predict", str(folder), str(tmp_path / "00.png"), "--top", "4", "--json")
+    (record,) = json.loads(out)
+    chances = list(record["probabilities"].values())
+    assert len(chances) == 4 and chances == sorted(chances, reverse=True) and record["label"] in record["probabilities"]
+    _, out, _ = call(capsys, "predict", str(folder), str(tmp_path / "00.png"), "--json")
+    assert len(json.loads(out)[0]["probabilities"]) == 10
+    code, _, err = call(capsys, "predict", str(folder), str(tmp_path / "00.png"), "--top", "0")
+    assert code == 2 and err.count("\n") == 1 and "--top" in err
+
+
 def test_last_and_config(folder, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, _ = call(capsys, "train", "softmax-regression", "--config", str(folder / "config.json"), "--seed", "7")
