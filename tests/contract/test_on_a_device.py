@@ -20,6 +20,8 @@ OTHERS = [stem for stem in STEMS if class_of(stem).parallel not in ("gradients",
 OPTIONS = [  # other ways through a step; none of them waits
     "convnet:shift=2", "denoising_autoencoder:corruption=gaussian", "denoising_autoencoder:corruption=salt-pepper",
     "gan:score=1", "logistic_regression:optimizer=sgd,penalty=0.1", "mlp:backward=explicit", "mlp:dropout=0.3",
+    "mlp:normalization=batch", "mlp:layer=highway", "mlp:activation=rrelu",
+    "mlp:activation=selu,dropout_kind=alpha,dropout=0.2",
     "rbm:method=cd", "rbm:visible=gaussian", "rnn_lm:dropout=0.2", "rnn_lm:samples=8",
     "softmax_regression:optimizer=sgd",
 ]  # fmt: skip
