@@ -72,6 +72,7 @@ PRESETS = {
     "verify:mnist": (Config(extend=0), {"data": "mnist", "threads": 1}),
 }
 
+import math
 import statistics
 
 from deepcanon.engine import Experiment
@@ -111,7 +112,9 @@ class Recipe(Experiment[Config]):
         return found
 
     def training_losses(self, arm, phase):
-        return [result["also"]["train/nll"] for result in self.comparison.of(arm, phase)]
+        """Of every trial; infinite where one diverged."""
+        found = [result["also"]["train/nll"] for result in self.comparison.of(arm, phase)]
+        return [loss if math.isfinite(loss) else math.inf for loss in found]
 
     def figures(self):
         trained = self.comparison.trained("highway")
@@ -119,11 +122,14 @@ class Recipe(Experiment[Config]):
 
     def gates(self, trained):
         """Mean activity of each gate, and by layer, of one highway network after its training."""
-        x = self.run.data[self.run.pictured].x[:SEEN]
-        gates = transform_gates(trained.module.layers, trained.preprocess(x))
+        x, layers = self.run.data[self.run.pictured].x[:SEEN], trained.module.layers
+        rows_first = trained.recipe.classifier(
+            x, lambda x: transform_gates(layers, x).movedim(1, 0)
+        )
+        gates = rows_first.movedim(0, 1).cpu()
         means = gates.mean(1)
-        layers = range(len(means))
-        one = Line(gates[:, 0].mean(1), layers, "one example", style=":")
-        curve = Plot([Line(means.mean(1), layers, "mean"), one], "gated layer", "mean of its gates")
+        places = range(len(means))
+        one = Line(gates[:, 0].mean(1), places, "one example", style=":")
+        curve = Plot([Line(means.mean(1), places, "mean"), one], "gated layer", "mean of its gates")
         heat = Heat(means, "unit", "gated layer", unit="mean of the gate")
         return Panels([heat, curve], columns=2, caption=GATES)

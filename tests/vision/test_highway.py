@@ -1,5 +1,7 @@
 """Highway layers: carry and transform in their places, the sign of the bias, depth 50 at the start, planted bugs."""
 
+import math
+
 import pytest
 import torch
 from contract.trainees import start, trainee
@@ -144,3 +146,16 @@ def test_a_perceptron_of_highway_layers_begins_with_a_plain_one():
 def test_layers_of_different_width_are_refused():
     with pytest.raises(UsageError, match="--layer highway needs neighbours of equal width"):
         start(trainee("mlp").with_({"layer": "highway", "hidden": (8, 7)}), 1)
+
+
+def test_a_trial_that_diverged_is_not_the_best_of_its_arm():
+    recipe, _ = start(trainee("highway"), 1)
+    losses = {"highway": [0.1, 0.3], "plain": [math.nan, 2.0], "half_open": [4.0, math.nan]}
+    recipe.comparison.results = [
+        {"arm": arm, "phase": phase, "also": {"train/nll": value}}
+        for arm, values in losses.items()
+        for phase, value in zip(("tune", "seeds"), values, strict=True)
+    ]
+    found = recipe.findings()
+    assert found["train_highway"] == 0.3 and found["train_half_open"] == math.inf
+    assert found["ratio_plain"] == pytest.approx(2.0 / 0.3) and found["ratio_half_open"] == pytest.approx(4.0 / 0.3)
