@@ -73,7 +73,8 @@ class Experiment(Recipe[E]):
     def arms(self) -> dict[str, dict[str, Any]]:
         """Options of the trained recipe by the arm's name; the first arm is what the others are compared with.
 
-        The key "checkpoint" is not an option but which weights are scored: "last" (if not given) or "best".
+        Two keys are not options: "checkpoint" says which weights are scored, "last" (if not given), "best", or "auto"
+        (those that `deepcanon.load` takes); "recipe" is the stem that the arm trains, if it is another one.
         """
 
     def tuned(self) -> dict[str, tuple[Any, ...]]:

@@ -54,8 +54,9 @@ class Trials:
     Args:
         run: of the recipe that compares.
         stem: the recipe that is trained.
-        arms: overrides of its Config by the arm's name; the first is what the others are compared with. The key
-            "checkpoint" is not an option but which weights are scored: "last" (if not given) or "best".
+        arms: overrides of its Config by the arm's name; the first is what the others are compared with. Two keys are
+            not options: "checkpoint" says which weights are scored, "last" (if not given), "best", or "auto" (those
+            that `deepcanon.load` takes); "recipe" is the stem that the arm trains, if it is another one.
         tune: values of options that every arm tries.
         extend: learning rates that an arm tries beyond the edge of its `tune`, as long as the best one lies there.
         seeds: trials of each arm after tuning; 0 trains nothing.
@@ -158,7 +159,7 @@ class Trials:
         options = self.chosen(arm) if tried is None else tried
         source = self._sources.get(arm) if phase == "source" else None
         overrides = {**(source.options if source else self._arms[arm]), **options}
-        checkpoint = overrides.pop("checkpoint", "last")
+        checkpoint, stem = overrides.pop("checkpoint", "last"), overrides.pop("recipe", self._stem)
         if (name := overrides.get("init_from")) in self._sources:
             place = self._sourcing.index(("source", name, seed, {}))
             overrides["init_from"] = str(self._run.trial_folder(place))
@@ -168,9 +169,7 @@ class Trials:
         scored = ("valid", "test") if phase == "seeds" else ("valid",)
         read = {name.split("/")[0]: None for name in self._also}
         settings = {**self._settings, **(source.settings if source else {}), "seed": number}
-        done = self._run.trial(
-            index, self._stem, overrides, settings, checkpoint, tuple(dict.fromkeys((*scored, *read)))
-        )
+        done = self._run.trial(index, stem, overrides, settings, checkpoint, tuple(dict.fromkeys((*scored, *read))))
         also = {name: done.get(name.split("/")[0], {}).get(name.split("/")[1], math.nan) for name in self._also}
         return {
             "arm": arm,

@@ -70,7 +70,7 @@ def start(of: Trainee, steps: int | None = None, data: Any = None) -> tuple[Any,
     steps = steps or settings.steps
     if steps is None:
         steps = training.make(of.recipe, of.config, facts, Run(settings, None, lambda: data, batches)).plan()
-    run = Run(settings.with_(steps=steps), None, lambda: data, batches, verbs.child)
+    run = Run(settings.with_(steps=steps), None, lambda: data, batches, verbs.child, lend=verbs.load)
     recipe = training.make(of.recipe, of.config, facts, run)
 
     def take_step() -> dict[str, float]:
@@ -106,11 +106,13 @@ def trace(
 def train(of: Trainee, folder: Path, **settings: Any) -> dict:
     """A whole run through the engine."""
     changed = of.settings.with_(**settings)
-    return training.train(of.recipe, of.name, of.config, changed, folder, of.open_data, quiet=True, child=verbs.child)
+    return training.train(
+        of.recipe, of.name, of.config, changed, folder, of.open_data, quiet=True, child=verbs.child, lend=verbs.load
+    )
 
 
 def resume(of: Trainee, folder: Path) -> dict:
-    return training.resume(of.recipe, folder, of.open_data, quiet=True, child=verbs.child)
+    return training.resume(of.recipe, folder, of.open_data, quiet=True, child=verbs.child, lend=verbs.load)
 
 
 @contextlib.contextmanager
