@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from deepcanon import options
-from deepcanon.targets import Metric, Target
+from deepcanon.targets import Metric, Target, metric_of
 
 __all__ = [
     "Head",
@@ -34,6 +34,7 @@ __all__ = [
     "stems",
     "summary",
     "system_path",
+    "unit_of",
 ]
 
 PACKAGE = Path(__file__).parent
@@ -200,6 +201,15 @@ def shown(value: Any) -> str:
     if isinstance(value, tuple | list):
         return " ".join(map(str, value)) or "none"
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value) or '""'
+
+
+def unit_of(stem: str, metric: str) -> str:
+    """The unit of a recipe's metric as the title of an axis has it: " (share)"; "" if there is none."""
+    try:
+        found = metric_of(head(stem).metrics, metric)
+    except UnknownRecipe:
+        return ""
+    return f" ({found.unit})" if found and found.unit else ""
 
 
 def system_path(recipe: Head) -> Path:

@@ -301,8 +301,8 @@ class LearningCurves(nn.Module):
         place = self.verdict().get("crossing")
         title = f"they cross at {place:.0f} examples" if place else "they do not cross from below"
         x = "training examples"
-        curves = Plot(lines, x, "error on held-out examples, mean of the groups", log="x", ticks=sizes)
+        curves = Plot(lines, x, "error on held-out examples (share)", log="x", ticks=sizes)
         gaps = [Line(gap, sizes, band=(low, high), style=".-"), Line([0.0] * len(sizes), sizes, colour=-1)]
-        difference = Plot(gaps, x, f"{self.arms[0]} minus the best of the others", title, "x", ticks=sizes)
+        difference = Plot(gaps, x, f"{self.arms[0]} minus the best of the others (share)", title, "x", ticks=sizes)
         shown: dict[str, Any] = {"learning-curves": Panels([curves, difference], columns=2, caption=CURVES)}
         return {**shown, "verdict": Text(f"{table}\n", TABLE)} if (table := self.table()) else shown

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from deepcanon import heads
 from deepcanon.claims import interval
 from deepcanon.data.seeds import stream_seed
 from deepcanon.engine.figures import Dots, Line, Panels, Plot, Text
@@ -94,15 +95,14 @@ class Trials:
             raise ValueError("an experiment needs arms, a number of seeds, and a value for each tuned option")
         self._run, self._stem, self._arms = run, stem, arms
         self._metric, self._sign, self._settings = metric, 1 if better == "min" else -1, settings or {}
-        self._also = tuple(also)
+        self._unit = heads.unit_of(stem, metric)
+        self._also, self._sources = tuple(also), dict(sources or {})
         names, values = list(tune or {}), list((tune or {}).values())
-        self._grid: list[dict[str, Any]] = [
-            dict(zip(names, chosen, strict=True)) for chosen in itertools.product(*values)
-        ]
+        combinations = itertools.product(*values)
+        self._grid: list[dict[str, Any]] = [dict(zip(names, chosen, strict=True)) for chosen in combinations]
         # With one combination there is nothing to choose.
         choices = self._grid if seeds and len(self._grid) > 1 else []
         self._extend = extend if choices and RATE in names else 0
-        self._sources = dict(sources or {})
         self._sourcing: list[Trial] = [("source", name, seed, {}) for seed in range(seeds) for name in self._sources]
         self._searching: list[Trial] = [("tune", arm, 0, options) for options in choices for arm in arms]
         self._scoring: list[Trial] = [("seeds", arm, seed, None) for seed in range(seeds) for arm in arms]
@@ -280,7 +280,7 @@ class Trials:
         if not self.results:
             return {}
         lines = [line for place, arm in enumerate(self._arms) for line in self.course(arm, place)]
-        panels = [Plot(lines, "step of a trial", f"{self._metric} on validation")]
+        panels = [Plot(lines, "step of a trial", f"{self._metric} on validation{self._unit}")]
         seen = [*self._grid, *(r["options"] for r in self.results if r["phase"] != "source")]
         tried = {name: list(dict.fromkeys(options[name] for options in seen)) for name in self._grid[0]}
         panels += [self._tuning(name, values) for name, values in tried.items() if len(values) > 1][:1]
@@ -288,7 +288,7 @@ class Trials:
         scores = {arm: self.scores(arm) for arm in self._arms}
         if count := min(map(len, scores.values())):
             series = {f"seed {place}": [found[place] for found in scores.values()] for place in range(count)}
-            shown["scores"] = Dots(series, list(scores), f"{self._metric} on test", caption=SCORES)
+            shown["scores"] = Dots(series, list(scores), f"{self._metric} on test{self._unit}", caption=SCORES)
         return {**shown, "comparison": Panels(panels, columns=2, caption=COMPARISON)}
 
     def over(self, names: Mapping[str, str], best: str | None, x: str, y: str) -> Plot:
@@ -342,7 +342,7 @@ class Trials:
         return Plot(
             lines,
             name.replace("_", " "),
-            f"{self._metric} on validation",
+            f"{self._metric} on validation{self._unit}",
             "tuning",
             log="x" if numbers and max(tried) >= 5 * min(tried) else "",
             ticks={f"{value:g}" if numbers else str(value): x for value, x in places.items()},

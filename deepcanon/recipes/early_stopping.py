@@ -120,7 +120,7 @@ class Recipe(Experiment[Config]):
             marks = {"best, kept": float(steps[best_evaluation(valid)])}
             for rule, stop in self.stops(valid, train).items():
                 marks[f"{rule} stops"] = float(steps[stop.place])
-            error = Plot([Line(valid, steps)], "step", "error on validation", marks=marks)
+            error = Plot([Line(valid, steps)], "step", "error on validation (share)", marks=marks)
             loss = Plot([Line(train, steps)], "step", "training loss (nats)", marks=marks)
             shown["stops"] = Panels([error, loss], columns=1, caption=STOPS)
         return shown

@@ -13,6 +13,7 @@ import pytest
 from contract.files import ROOT
 from torch import nn
 
+from deepcanon import heads
 from deepcanon.claims import interval
 from deepcanon.engine import Experiment, training
 from deepcanon.engine.figures import Panels
@@ -287,3 +288,13 @@ def test_a_target_may_be_a_difference_of_two_runs():
     assert found["values"] == pytest.approx([-0.05, -0.02]) and found["worst"] == pytest.approx(-0.02)
     assert not judge(with_out, {"with": seeds(0.3), "without": seeds(0.2)}, False)["passed"]
     assert judge(with_out, {"with": seeds(0.1)}, False) is None
+
+
+def test_axes_of_trials_name_the_unit_of_the_metric():
+    shown = results(first=(0.30, 0.31), other=(0.1, 0.2)).figures()
+    assert (
+        shown["comparison"].figures[0].y == "error on validation (share)"
+        and shown["scores"].x == "error on test (share)"
+    )
+    assert heads.unit_of("rnn-lm", "nll") == " (nats per token)"
+    assert heads.unit_of("rnn-lm", "perplexity") == heads.unit_of("no-such-recipe", "nll") == ""
