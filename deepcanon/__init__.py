@@ -1,6 +1,6 @@
 """deepcanon: the classic deep-learning systems, correct, fast, resumable, verified.
 
-The verbs of the command line are functions here too (imported on first use, so that `import deepcanon` is quick):
+The verbs of the command line are functions here too (imported on first use, so that `import deepcanon` is fast):
 
     run = deepcanon.train("convnet", data="digits", steps=200)
     run = deepcanon.load("runs/convnet-1")

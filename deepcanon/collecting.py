@@ -1,6 +1,6 @@
 """When Python's garbage collector has nothing to find: at imports, and while many answers are made.
 
-A collection looks through what was made lately, a full one through everything: 0.1 CPU seconds with torch loaded. It is
+A collection examines recent objects, a full one all objects: 0.1 CPU seconds with torch loaded. It is
 due after so many objects were made and kept, whether or not one of them is garbage.
 """
 
@@ -14,7 +14,7 @@ __all__ = ["heavy_imports", "without_collection"]
 
 @contextlib.contextmanager
 def without_collection() -> Iterator[None]:
-    """Within it nothing is collected; for work that makes many objects, keeps them all, and ends soon."""
+    """Inside this context nothing is collected; for short work that makes many objects and keeps them all."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -26,7 +26,7 @@ def without_collection() -> Iterator[None]:
 
 @contextlib.contextmanager
 def heavy_imports() -> Iterator[None]:
-    """The same for the imports of a command: what was made by their end is never looked through again.
+    """The same for the imports of a command: objects that exist at their end are never examined again.
 
     Where torch is there already (a program that calls the command line) it does nothing: its objects are not ours.
     """

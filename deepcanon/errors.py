@@ -8,7 +8,7 @@ class DeepcanonError(Exception):
 
 
 class UsageError(DeepcanonError):
-    """The user asked for something that cannot be; says what can."""
+    """The user asked for something impossible; the text says what is possible."""
 
     exit_code = 2
 
@@ -24,7 +24,7 @@ class NonFiniteError(DeepcanonError):
 
 
 class Abandoned(Exception):
-    """An evaluation or a figure was left because of a signal; the loop ends the run."""
+    """An evaluation or a figure was interrupted by a signal; the loop ends the run."""
 
 
 class Interrupted(DeepcanonError):

@@ -3,7 +3,7 @@
     codes = make_pipeline(StandardScaler(), deepcanon.Estimator("rica", overcomplete=2.0)).fit_transform(X)
     search = GridSearchCV(deepcanon.Estimator("mlp", epochs=20), {"learning_rate": [1e-3, 1e-2]}).fit(X, y)
 
-What it can do follows from what the recipe declares: one that wants classes is a classifier (predict, predict_proba,
+Its methods follow from what the recipe declares: one that wants classes is a classifier (predict, predict_proba,
 score), one that encodes is a transformer (transform), one that wants numbers is a regressor (predict, score).
 """
 
@@ -64,9 +64,9 @@ class Estimator(BaseEstimator):
     """A recipe that is trained by `fit`.
 
     All rows train it (`valid_share` and `test_share` are 0), in fp32 on one thread, unless the options say otherwise
-    (`threads=0` measures). Small networks gain nothing from more, searches run several fits at once, and on a busy
-    machine two threads were 8 to 27 times slower; the number of torch's threads is left as it was. The run's folder is
-    deleted when it is trained; the weights stay with the estimator, which can be copied and pickled.
+    (`threads=0` measures). Small networks gain nothing from more threads, searches run several fits at once, and on a
+    busy machine two threads were 8 to 27 times slower; the number of torch's threads is left as it was. The run's
+    folder is deleted when it is trained; the weights stay with the estimator, which can be copied and pickled.
 
     Args:
         name: of a recipe that reads tables, as `deepcanon list` shows it.

@@ -42,7 +42,7 @@ Preset: TypeAlias = tuple[Any, dict[str, Any]]  # a Config and the settings of a
 
 
 class UnknownRecipe(ValueError):
-    """There is no recipe of that name; the text says which names are near."""
+    """There is no recipe of that name; the text names similar ones."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +125,7 @@ def head(name: str) -> Head:
 
 
 def _head_text(text: str) -> str:
-    """The file up to the imports behind its head: to parse the rest would take most of the time of `list`."""
+    """The file up to the imports after its head: to parse the rest would take most of the time of `list`."""
     others = r"^(?:import|from) (?!dataclasses|typing|deepcanon\.(?:model_)?options|deepcanon\.targets)"
     found = re.compile(others, re.M).search(text, len(_doc_text(text)))
     return text[: found.start()] if found else text
@@ -174,7 +174,7 @@ def fields_of(config: type, path: Path) -> tuple[Option, ...]:
 def preset(recipe: Head, kind: str, data: str | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
     """(options, run settings) of a preset; `verify:RUN` names one of the runs that `verify` trains, `verify` the first.
 
-    Options that stand among the run settings (`{"data": "digits", "options": {"classes": ("3", "8")}}`) belong to that
+    Options among the run settings (`{"data": "digits", "options": {"classes": ("3", "8")}}`) belong to that
     data set: with other `data` they are left out.
 
     Raises:

@@ -1,7 +1,7 @@
 """Options that recipes share: what readers are told about data and how networks are trained.
 
 A recipe's `Config` inherits the groups that it uses; the text under a field is its help, and a default is changed by
-declaring the field again. Those of readers stand in `deepcanon.reading`. Without torch or NumPy.
+declaring the field again. Those of readers are in `deepcanon.reading`. Without torch or NumPy.
 """
 
 from dataclasses import dataclass

@@ -49,7 +49,7 @@ T = TypeVar("T")
 Some = Annotated[tuple[T, ...], NotEmpty()]
 """A list that must not be empty."""
 Share = Annotated[float, Range("[0, 1)")]
-"""A part of a whole that leaves something over."""
+"""A share of a whole, but not all of it."""
 Probability = Annotated[float, Range("[0, 1]")]
 Positive = Annotated[float, Range("(0, inf)")]
 NonNegative = Annotated[float, Range("[0, inf)")]

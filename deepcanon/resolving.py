@@ -30,7 +30,7 @@ def resolve(name: str) -> tuple[heads.Head, Any]:
 
 
 def moved_data(folder: Path) -> str:
-    """Where the data of a run lay, as a full path, if they were a path."""
+    """Where the data of a run were, as a full path, if they were a path."""
     try:
         return str(json.loads((folder / "data.json").read_text(encoding="utf-8")).get("path", ""))
     except (OSError, ValueError, AttributeError):
@@ -44,8 +44,8 @@ def opener(
 
     Args:
         data: other data than the settings name: a name, a path, or arrays of the caller, which settings cannot hold.
-        facts: of a trained run whose way of reading binds: pictures are read at the size of its training data, and
-            other data must have its classes.
+        facts: of a trained run that determines how data are read: pictures are read at the size of its training data,
+            and other data must have its classes.
         moved: the full path of the data, for a working directory from which the settings' own does not lead there.
     """
 

@@ -195,7 +195,7 @@ STANDARD = {
 
 
 def difference_suffix(arms: Collection[str], arm: str) -> str:
-    """What stands behind "difference", "low" and "high" of an arm; nothing if there are but two."""
+    """The suffix of "difference", "low" and "high" of an arm; none if there are only two arms."""
     return "" if len(arms) == 2 else f"_{arm}"
 
 

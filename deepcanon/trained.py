@@ -1,4 +1,4 @@
-"""A trained run and what it can be asked: its metrics, predictions, codes, samples, games, export and report."""
+"""A trained run and its verbs: metrics, predictions, codes, samples, games, export and report."""
 
 import dataclasses
 import json
@@ -42,7 +42,7 @@ def load(
     Args:
         checkpoint: "best", "last" or "auto" (best, else last).
         data: another data set to evaluate on: a name, a path, or arrays (X, y).
-        say: takes what must be told of the run: a damaged checkpoint, a changed file, data that changed.
+        say: is told what is wrong with the run: a damaged checkpoint, a changed file, data that changed.
     """
     return Trained(Path(folder), checkpoint, device, data, say)
 
@@ -151,9 +151,9 @@ class Trained:
     def predict(self, inputs: Any, threshold: float | None = None) -> list[dict[str, Any]]:
         """One record per input, in their order. Inputs are paths (files, folders, "-") or raw values.
 
-        With a threshold, for two classes, the second one is the label wherever its probability is at least so much.
+        With a threshold, for two classes, the second one is the label where its probability is at least that.
 
-        What was understood of an input in a way that must be told is its "note"; rows of a table that cannot be read
+        How an input was interpreted, if that must be reported, is its "note"; rows of a table that cannot be read
         come last, with an "error" instead of an answer.
         """
         return self.answer(self.read(inputs), threshold)
@@ -216,7 +216,7 @@ class Trained:
             return recipe.generate(asked, generator)
 
     def _asked(self, kind: type, given: dict[str, Any]) -> Any:
-        """What a verb is asked, as the dataclass that the recipe declares for it."""
+        """The options of a verb, as the dataclass that the recipe declares for it."""
         given = {name: value for name, value in given.items() if value is not None}
         known = [field.name for field in dataclasses.fields(kind)]
         for name in given:

@@ -171,8 +171,8 @@ def resume(
     """Resumes a run, or trains it further; returns the trained run, whose `status()` says how it ended.
 
     Args:
-        steps: train to so many steps in all.
-        data: where the data lie now, if they moved; a run on arrays needs them again.
+        steps: train to this many steps in all.
+        data: where the data are now, if they moved; a run on arrays needs them again.
         changed_data: train on with data that are not those that the run was trained on.
     """
     folder = Path(folder)

@@ -10,7 +10,7 @@ from deepcanon.errors import DeepcanonError
 __all__ = ["TEMPORARY", "replacing", "writing"]
 
 TEMPORARY = ".tmp-"
-"""How the name begins of what is not whole yet."""
+"""The beginning of the name of an incomplete file."""
 
 
 @contextlib.contextmanager
@@ -28,9 +28,9 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Where to write what takes the place of `path` when it is whole; if that fails, `path` is as it was.
+    """A temporary path whose file replaces `path` when it is complete; if that fails, `path` is unchanged.
 
-    A device or a pipe is written itself: nothing may take its place.
+    A device or a pipe is written directly: nothing may replace it.
 
     Raises:
         DeepcanonError: as `writing`.

@@ -1,4 +1,4 @@
-"""What there is, read without torch: the list of the recipes, and all that one of them says of itself."""
+"""The catalogue, read without torch: the list of the recipes, and everything that one of them says of itself."""
 
 import sys
 import textwrap

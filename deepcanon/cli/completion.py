@@ -33,7 +33,7 @@ def completion_command(parser: Parser, arguments: list[str], commands: Mapping[s
 
 
 class _Probe(Parser):
-    """Gives itself away where it would have parsed."""
+    """Raises itself instead of parsing."""
 
     def parse_all(self, arguments: list[str]) -> typing.NoReturn:
         raise _Found(self)

@@ -1,4 +1,4 @@
-"""Where the run lies that a command means, and where its file may go."""
+"""The run folder that a command means, and where its file is written."""
 
 import argparse
 import sys

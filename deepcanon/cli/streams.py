@@ -46,6 +46,6 @@ def complain(message: str, code: int) -> int:
 
 
 def mute(stream: TextIO) -> None:
-    """What was printed to a stream and is not written yet goes nowhere: Python would fail over it at its end."""
+    """Discards what was printed to a stream and is not written yet: Python would fail on it at its end."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

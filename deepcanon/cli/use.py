@@ -1,4 +1,4 @@
-"""Using a run: measuring it, asking it, drawing from it, playing, taking its module out, its page."""
+"""Using a run: eval, predict, encode, generate, play, export, report."""
 
 import csv
 import sys

@@ -292,9 +292,7 @@ def test_a_target_may_be_a_difference_of_two_runs():
 
 def test_axes_of_trials_name_the_unit_of_the_metric():
     shown = results(first=(0.30, 0.31), other=(0.1, 0.2)).figures()
-    assert (
-        shown["comparison"].figures[0].y == "error on validation (share)"
-        and shown["scores"].x == "error on test (share)"
-    )
+    assert shown["comparison"].figures[0].y == "error on validation (share)"
+    assert shown["scores"].x == "error on test (share)"
     assert heads.unit_of("rnn-lm", "nll") == " (nats per token)"
     assert heads.unit_of("rnn-lm", "perplexity") == heads.unit_of("no-such-recipe", "nll") == ""

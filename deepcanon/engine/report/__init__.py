@@ -1,9 +1,9 @@
 """A report of one run, or a comparison of several, as ONE self-contained HTML page.
 
-It reads the files of a run folder and nothing else, so that it works for a run that is still going, that was
-killed, or that came from another machine. The page holds its pictures and its style, no script, and refuses
-to load anything (content security policy); every text from a file is escaped. It follows the reader's light
-or dark setting and can be printed.
+It reads the files of a run folder and nothing else, so that it works for a run that is still training, that was killed,
+or that came from another machine. The page holds its pictures and its style, no script, and refuses to load anything
+(content security policy); every text from a file is escaped. It follows the reader's light or dark setting and can be
+printed.
 """
 
 from pathlib import Path
@@ -49,7 +49,7 @@ def write_report(runs: list[Path], to: Path) -> Path:
 
 
 def _labels(folders: list[Path]) -> list[str]:
-    """The shortest ends of the folders' paths that tell them apart."""
+    """The shortest ends of the folders' paths that distinguish them."""
     parts = [folder.absolute().parts for folder in folders]
     for length in range(1, max(map(len, parts)) + 1):
         labels = ["/".join(path[-length:]) for path in parts]

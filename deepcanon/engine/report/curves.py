@@ -9,7 +9,7 @@ from deepcanon.engine.svg.style import COLOURS
 __all__ = ["curves_of"]
 
 COUNTS = ("train/trials", "train/failed", "train/env_steps")
-"""Numbers that only say how far a run is: no curves."""
+"""Numbers that only say how far a run is; they get no curves."""
 BETTER = {"min": "lower is better", "max": "higher is better"}
 
 
@@ -79,5 +79,5 @@ def _chart_card(metric: str, lines: list[Line], index: int, sentence: str, unit:
 
 
 def _enlarging(drawn: str, name: str, legend: str) -> str:
-    """A chart that fills the window when it is clicked; its legend comes along."""
+    """A chart that fills the window when it is clicked; its legend is enlarged with it."""
     return enlarging(f"<span class='legend enlarged'>{legend}</span>{drawn}", f"curve of {name}")

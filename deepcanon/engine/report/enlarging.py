@@ -11,7 +11,7 @@ def enlarging(content: str, name: str) -> str:
     """The picture as the label of a box that nobody sees; the style enlarges it while the box is checked.
 
     Args:
-        content: HTML that may stand in a line of text.
+        content: HTML that is allowed in a line of text.
         name: of the picture, another one for each of a page.
     """
     known = f"zoom-{zlib.crc32(name.encode('utf-8', 'replace')):08x}"

@@ -20,7 +20,7 @@ from deepcanon.engine.svg.frame import WIDTH, escape
 __all__ = ["VERDICT", "figure_files", "figures_of", "small_figure", "texts_of"]
 
 VERDICT = "verdict"
-"""The text that stands first in a page."""
+"""The text that comes first in a page."""
 STRIP = 8
 """Earlier figures shown next to the latest one, evenly over the run."""
 STRIP_BYTES = 150_000

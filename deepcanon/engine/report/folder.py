@@ -73,7 +73,7 @@ def read_run(folder: Path) -> RunFiles:
         with open(metrics, encoding="utf-8", errors="replace") as file:
             for text in file:
                 broken += not _add_row(run.series, text)
-        # The last row of a run that is going on may be half written.
+        # The last row of a run in progress may be incomplete.
         if broken > 1:
             run.problems.append(f"{broken} rows of metrics.jsonl cannot be read")
     return run

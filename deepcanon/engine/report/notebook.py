@@ -1,4 +1,4 @@
-"""A run in a notebook: a small page of its own, and single figures."""
+"""A run in a notebook: a small separate page, and single figures."""
 
 from dataclasses import dataclass
 from pathlib import Path
