@@ -39,9 +39,9 @@ __all__ = [
     "Convex", "Count", "Documents", "Dropout", "DropoutName", "Examples", "HiddenLayerName", "HiddenLayers",
     "ImageTraining", "Images", "InitialWeights", "Initialization", "InitializationName", "InputDropout", "Lbfgs",
     "Loss", "LossName", "MaxNorm", "Mixtures", "NonNegative", "NormalizationName", "Number", "Optimization",
-    "OptimizerName", "Patches", "Perceptron", "Placed", "Positive", "Probability", "Range", "Repeats", "Schedule",
-    "ScheduleName", "Sequences", "Share", "Some", "Splits", "Tables", "Text", "Tokens", "Training", "Tuning",
-    "Whole", "group_of", "plain_type", "range_of", "reading_options", "types_of",
+    "OptimizerName", "Patches", "Perceptron", "Placed", "Pooling", "PoolingName", "Positive", "Probability", "Range",
+    "Repeats", "Schedule", "ScheduleName", "Sequences", "Share", "Some", "Splits", "Tables", "Text", "Tokens",
+    "Training", "Tuning", "Whole", "group_of", "plain_type", "range_of", "reading_options", "types_of",
 ]  # fmt: skip
 
 
@@ -73,6 +73,9 @@ NormalizationName = Literal["none", "batch"]
 HiddenLayerName = Literal["plain", "maxout", "highway"]
 DropoutName = Literal["standard", "alpha"]
 LossName = Literal["cross-entropy", "squared"]
+PoolingName = Literal[
+    "max", "mean", "overlapping", "lp", "stochastic", "mixed", "gated", "fractional", "k-max", "maxout", "pyramid"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,6 +251,13 @@ class HiddenLayers(Activation):
     """highway: initial bias of the gates that let a layer transform; the deeper, the more negative."""
     dropout_kind: DropoutName = "standard"
     """standard sets hidden units to 0; alpha, for selu, keeps their mean and variance."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pooling(Training):
+    pooling: PoolingName = "max"
+    """Pooling after each convolution, by 2; maxout halves the channels too, pyramid ends with 4 x 4, 2 x 2 and 1
+    regions."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ set), ours 6.6 % in three to four minutes (shifts and flips). Embedded letters: 
 
 from dataclasses import dataclass, replace
 
-from deepcanon.options import Count, Dropout, ImageTraining, OptimizerName
+from deepcanon.options import Count, Dropout, ImageTraining, OptimizerName, Pooling
 from deepcanon.targets import CLASSIFIER, target
 
 SYSTEM = "vision.convnet"
@@ -31,9 +31,9 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(ImageTraining, Dropout):
+class Config(ImageTraining, Dropout, Pooling):
     filters: tuple[Count, ...] = (32, 64)
-    """Filters of each convolution; each is followed by 2 x 2 max pooling."""
+    """Filters of each convolution; each is followed by pooling."""
     kernel: Count = 3
     """Side of the filters, odd."""
     hidden: Count = 128
@@ -70,6 +70,7 @@ from deepcanon.errors import UsageError
 from deepcanon.parts.flat_convnet import FlatConvNet
 from deepcanon.techniques.image_classifiers import ImageClassifier
 from deepcanon.techniques.optimizers import set_rate
+from deepcanon.techniques.poolings import poolings_of
 from deepcanon.techniques.schedules import scheduled
 from deepcanon.vision.convnet import ConvNet
 
@@ -96,6 +97,7 @@ class Recipe(ImageClassifier[Config], Encodes):
             hidden=config.hidden,
             batch_norm=config.batch_norm,
             dropout=config.dropout,
+            poolings=poolings_of(config.pooling, len(config.filters)),
         )
 
     def build(self):

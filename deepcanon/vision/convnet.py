@@ -18,7 +18,8 @@ nonlinearity as in its paper, but after the pooling: on a quarter of the values,
 larger than 7 x 7 after the last block are averaged down to at most 7 x 7, so that the hidden layer does not grow with
 the photograph. With the channels last, (2) and (3) are computed by planes on a CPU (`parts.pooling`), to the same bits;
 a step without autograd, equal to rounding, is in `parts.flat_convnet`. The convolution is the cross-correlation of
-every library (the kernel is not flipped).
+every library (the kernel is not flipped). Other poolings are injected; they stand behind the ReLU, since several are
+defined for rectified maps only.
 
     >>> import torch
     >>> from deepcanon.vision import ConvNet
@@ -27,6 +28,9 @@ every library (the kernel is not flipped).
     (torch.Size([2, 10]), torch.Size([2, 128]))
 """
 
+from collections.abc import Sequence
+
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -51,6 +55,8 @@ class ConvNet(nn.Module):
         hidden: units of the hidden layer.
         batch_norm: normalises after each convolution.
         dropout: probability of dropping a unit before and after the hidden layer in training.
+        poolings: one for each block instead of (2); they may change the number of channels, and what the last one
+            gives may have any shape.
     """
 
     def __init__(
@@ -64,6 +70,7 @@ class ConvNet(nn.Module):
         hidden: int = 128,
         batch_norm: bool = False,
         dropout: float = 0.0,
+        poolings: Sequence[nn.Module] = (),
         device=None,
         dtype=None,
     ) -> None:
@@ -74,21 +81,38 @@ class ConvNet(nn.Module):
             raise ValueError(f"images of {size[0]} x {size[1]} are too small for {len(channels)} poolings by 2")
         made = {"device": device, "dtype": dtype}
         self.in_channels, self.size, self.dropout = in_channels, tuple(size), nn.Dropout(dropout)
+        self.poolings = nn.ModuleList(poolings)
+        shapes = [torch.Size((in_channels, *size))]
+        for block, after in enumerate(channels):
+            shapes.append(self._pooled(block, torch.Size((after, *shapes[-1][1:]))))
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(before, after, kernel_size, padding=kernel_size // 2, bias=not batch_norm, **made)
-            for before, after in zip((in_channels, *channels), channels, strict=False)
+            nn.Conv2d(before[0], after, kernel_size, padding=kernel_size // 2, bias=not batch_norm, **made)
+            for before, after in zip(shapes, channels, strict=False)
         )
         self.normalisations = nn.ModuleList(BatchNorm2d(after, **made) for after in channels if batch_norm)
-        maps = [extent // 2 ** len(channels) for extent in size]
-        self.reduction = tuple(-(-extent // GRID) for extent in maps)
-        inputs = channels[-1] * (maps[0] // self.reduction[0]) * (maps[1] // self.reduction[1])
+        last = shapes[-1]
+        self.reduction = tuple(-(-extent // GRID) for extent in last[1:]) if len(last) == 3 else (1, 1)
+        inputs = last.numel() if len(last) != 3 else last[0]
+        if len(last) == 3:
+            inputs *= (last[1] // self.reduction[0]) * (last[2] // self.reduction[1])
         self.hidden = nn.Linear(inputs, hidden, **made)
         self.output = nn.Linear(hidden, classes, **made)
+
+    def _pooled(self, block: int, shape: torch.Size) -> torch.Size:
+        """The shape of one example's maps after the pooling of a block."""
+        if not self.poolings:
+            return torch.Size((shape[0], shape[1] // 2, shape[2] // 2))
+        pooling = self.poolings[block]
+        training = pooling.training
+        with torch.no_grad():
+            found = pooling.eval()(torch.zeros(1, *shape)).shape[1:]  # outside training nothing is drawn
+        pooling.train(training)
+        return found
 
     @property
     def plain(self) -> bool:
         """Whether it is (1) to (5) without normalisation and averaging, as `parts.flat_convnet` has them."""
-        return not self.normalisations and self.reduction == (1, 1)
+        return not self.normalisations and not self.poolings and self.reduction == (1, 1)
 
     @property
     def layers(self) -> tuple[nn.ModuleList, nn.Linear, nn.Linear, nn.Dropout]:
@@ -102,7 +126,12 @@ class ConvNet(nn.Module):
                              f"got {tuple(images.shape)}")  # fmt: skip
         maps = images
         for index, convolution in enumerate(self.convolutions):
-            maps = max_pool(convolution(maps), rectified=not self.normalisations)  # (1), (2), (3)
+            maps = convolution(maps)  # (1)
+            if self.poolings:
+                normalised = self.normalisations[index](maps) if self.normalisations else maps
+                maps = self.poolings[index](F.relu(normalised))
+                continue
+            maps = max_pool(maps, rectified=not self.normalisations)  # (2), (3)
             if self.normalisations:
                 maps = F.relu(self.normalisations[index](maps))  # (3)
         if self.reduction != (1, 1):

@@ -34,13 +34,22 @@ from deepcanon import heads
 from deepcanon.data import KINDS
 from deepcanon.engine import Experiment, Recipe, SizeExperiment
 from deepcanon.engine.contract import VERBS
-from deepcanon.options import ActivationName, InitializationName, LossName, OptimizerName, ScheduleName, plain_type
+from deepcanon.options import (
+    ActivationName,
+    InitializationName,
+    LossName,
+    OptimizerName,
+    PoolingName,
+    ScheduleName,
+    plain_type,
+)
 from deepcanon.settings import Settings, build_config
 from deepcanon.targets import Target, metric_of
 from deepcanon.techniques.activations import ACTIVATIONS
 from deepcanon.techniques.initializers import INITIALIZERS
 from deepcanon.techniques.losses import LOSSES
 from deepcanon.techniques.optimizers import OPTIMIZERS
+from deepcanon.techniques.poolings import POOLINGS
 from deepcanon.techniques.schedules import SCHEDULES
 
 RESERVED = {"data", "out", "seed", "steps", "minutes", "preset", "threads", "precision", "compile"}
@@ -344,6 +353,7 @@ TABLES = {
     InitializationName: INITIALIZERS,
     ActivationName: ACTIVATIONS,
     LossName: LOSSES,
+    PoolingName: POOLINGS,
 }
 
 
