@@ -42,11 +42,11 @@ class Config(Images, Examples, Tuning):
     """Filters of the first stage; the others have two and four times as many."""
     batch: Count = 64
     """Examples per step of a trial."""
-    train_steps: Count = 600
+    train_steps: Count = 1000
     """Steps of each trial."""
     size: int = 14
-    learning_rates: tuple[float, ...] = (0.03, 0.1, 0.3)
-    extend: int = 2
+    learning_rates: tuple[float, ...] = (0.05, 0.15, 0.45)
+    extend: int = 1
 
 
 FEW = Config(depths=(8, 14), width=2, train_steps=20, size=0, learning_rates=(0.1,), seeds=2)

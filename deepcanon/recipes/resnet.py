@@ -45,7 +45,7 @@ class Config(ImageTraining):
     epochs: int = 8
 
 
-FLIPPED = Config(flip=True, shift=1, valid_share=0.0)
+FLIPPED = Config(learning_rate=0.5, flip=True, shift=1, valid_share=0.0)
 RULE = Config(optimizer="momentum", schedule="steps", learning_rate=0.1, weight_decay=1e-4)
 PAPER = replace(RULE, decay_all=True, shift=4, flip=True)
 FEW = {"depth": 8, "batch": 64, "epochs": 2}
