@@ -3,9 +3,9 @@
 Peers (`resnet_loops.py`): (1) the loop that people write, an image at a time and in fp32; (2) what a careful user makes
 of it: batches by index, bf16 autocast, channels last, a fused optimizer, ReLU in place; (3) the same with the C
 library's allocator told to keep freed memory, as our engine does. Each measurement is a fresh process, rounds in turn.
-Quality: accuracy on 5,000 test images after one pass over 12,000, mean of three seeds; ours may be no more than half a point
-lower for the ratio to count. The last line is the profile of our step: what part of it torch's convolutions take, which
-no loop around them can shorten.
+Quality: accuracy on 5,000 test images after one pass over 12,000, mean of three seeds; ours may be no more than half a
+point lower for the ratio to count. The last line is the profile of our step: what part of it torch's convolutions take,
+which no loop around them can shorten.
 
     make bench NAME=resnet          (Fashion-MNIST under $DEEPCANON_DATA, or it is downloaded)
 """

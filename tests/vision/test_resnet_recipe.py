@@ -95,5 +95,8 @@ def test_the_experiment_tells_rises_of_the_training_loss(tmp_path):
     found = run.recipe.findings()
     assert found["plain_rise"] == pytest.approx(2) and found["residual_rise"] == pytest.approx(-0.5)
     assert found["plain_rise_low"] == pytest.approx(2) and found["loss_plain8"] == pytest.approx(1.05)
+    plain, residual = run.recipe.figures()["losses"].figures
+    assert [line.label for line in plain.lines] == ["plain8", "plain14"]
+    assert list(residual.lines[1].y)[1:] == pytest.approx([0.55] * 4)
     comparison.of("plain14")[0]["loss"] = []
     assert run.recipe.findings()["plain_rise"] == float("inf")
