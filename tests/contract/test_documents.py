@@ -2,8 +2,11 @@
 
 import ast
 import importlib.util
+import re
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from .files import PACKAGE, ROOT, subjects
 
@@ -18,6 +21,14 @@ def test_the_map_of_the_first_page_has_every_recipe():
 
 def test_the_first_page_is_short():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 120
+
+
+def test_the_picture_of_the_first_page_is_there_for_light_and_for_dark_pages():
+    """Of one page and one size (`python docs/picture.py RUN`), dark where the page is dark."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    names = re.findall(r'srcset="([^"]+)"|<img src="([^"]+)"', text)
+    dark, light = (Image.open(ROOT / (one or other)).convert("L") for one, other in names)
+    assert dark.size == light.size and np.median(dark) < 64 and np.median(light) > 192
 
 
 def public_classes():
