@@ -5,21 +5,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from deepcanon.engine.figures import Bars, Heat, Histogram, Line, Panels, Plot, Scatter, Text, Tiles
 from deepcanon.parts.tiles import side_by_side, signed_tiles
 
 __all__ = [
+    "by_layer",
     "class_maps",
     "class_means",
     "columns",
     "curves",
     "embedding",
+    "explained",
     "filters",
     "free_energies",
     "kernels",
     "map_of_groups",
+    "maximised",
     "reconstructions",
     "samples",
     "separated",
@@ -217,3 +221,56 @@ def columns(
 def curves(named: Mapping[str, Any], x: Any = None, *, first: int = 0, **how: Any) -> list[Line]:
     """A line for each name: over `x`, or over first, first + 1, ...; `how` is what else all lines have."""
     return [Line(y, range(first, first + len(y)) if x is None else x, name, **how) for name, y in named.items()]
+
+
+def maximised(images: Tensor, layer: str) -> Tiles:
+    """Inputs [U, C, H, W] that excite the units of a layer most, each with its own scale."""
+    return Tiles(
+        signed_tiles(images.flatten(1), images.shape[1:]).numpy(),
+        f"layer {layer}",
+        names=[f"unit {unit}" for unit in range(len(images))],
+        scale="grey is the mean of the training images",
+        caption=f"The inputs that excite units of {layer} most: edges in early layers, parts and whole shapes in later "
+        "ones.",
+    )
+
+
+def by_layer(probes: Mapping[str, float], layers: Sequence[str]) -> Plot:
+    """Accuracies of linear probes `probe_0`, `probe_1` ... on what each layer is given."""
+    values = [probes[f"probe_{place}"] for place in range(len(layers))]
+    return Plot(
+        [Line(values, range(len(layers)), style="o-")],
+        "layer that is given the features",
+        "accuracy of a linear probe",
+        ticks={name: place for place, name in enumerate(layers)},
+        caption="How well a linear classifier reads the classes from what each layer is given: it rises with depth.",
+    )
+
+
+def explained(images: Tensor, ways: Mapping[str, Tensor], names: Sequence[str]) -> Tiles:
+    """Pictures [N, C, H, W] with maps [N, h, w] of what decided, each map from 0 (black) to its largest (white).
+
+    Args:
+        names: what the network took each picture for.
+    """
+    channels, height, width = images.shape[1:]
+    tiles = [_bytes(images)]
+    for maps in ways.values():
+        large = F.interpolate(maps[:, None].float().cpu().clamp_min(0), (height, width))
+        large = large / large.amax((1, 2, 3), keepdim=True).clamp_min(1e-12)
+        tiles.append((255 * large).round().to(torch.uint8).expand(-1, channels, -1, -1))
+    return Tiles(
+        torch.stack(tiles, 1).flatten(0, 1).numpy(),
+        names=list(names),
+        versions=["picture", *ways],
+        scale="white: decided most; names: what the network saw",
+        caption="Which pixels decided: for a network that looks at the thing itself, bright places lie on the thing.",
+    )
+
+
+def _bytes(images: Tensor) -> Tensor:
+    """Pictures of any range as uint8."""
+    if images.dtype == torch.uint8:
+        return images.cpu()
+    low, high = images.min(), images.max()
+    return (255 * (images - low) / (high - low).clamp_min(1e-12)).round().to(torch.uint8).cpu()

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from deepcanon.foundations.softmax_regression import fit_softmax
 
-__all__ = ["probe"]
+__all__ = ["layer_probes", "probe"]
 
 DECAY, STEPS = 1e-4, 100
 
@@ -39,3 +39,22 @@ def probe(
         linear = fit_softmax(rows, y, len(kept), decay=DECAY, iterations=STEPS)
         found[name] = (linear(others).argmax(1) == wanted).double().mean()
     return {**found, "probe_gain": found["probe"] - found["probe_raw"]}
+
+
+def layer_probes(
+    known: Sequence[Tensor], labels: Tensor, asked: Sequence[Tensor], wanted: Tensor, classes: int, decay: float = 0.01
+) -> list[float]:
+    """The accuracy of a linear classifier on each layer's features, in order (Alain and Bengio 2016).
+
+    Features are standardised by those that it learns from.
+
+    Args:
+        known, labels: features [N, F] of each layer and classes [N] that it learns from.
+        asked, wanted: those that it is measured on.
+    """
+    found = []
+    for rows, others in zip(known, asked, strict=True):
+        mean, spread = rows.mean(0), rows.std(0).clamp_min(1e-6)
+        linear = fit_softmax((rows - mean) / spread, labels, classes, decay=decay, iterations=STEPS)
+        found.append((linear((others - mean) / spread).argmax(1) == wanted).double().mean().item())
+    return found

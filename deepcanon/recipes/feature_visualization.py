@@ -1,0 +1,202 @@
+"""What a trained image network sees: best inputs of units, ways back to pictures, linear probes.
+
+Task: with `--of RUN`, look at any trained classifier of images; without, at a convolutional network
+that is trained first. In each step the inputs of some units of every layer climb towards what
+excites them. Then pictures are explained by saliency, guided gradients, deconvolution and
+occlusion, a linear probe reads the classes from every layer (Alain and Bengio 2016), and the
+weights are shuffled: a map that stays as it was says nothing of them (Adebayo et al. 2018).
+Metrics: accuracies of the probes, the smallest rise from one layer to the next, rank correlation
+of saliency with that of shuffled weights. For a module of your own there are functions in
+`deepcanon.vision.feature_visualization`.
+
+    deepcanon train feature-visualization --of runs/convnet-1 --data mnist
+"""
+
+from dataclasses import dataclass
+
+from deepcanon.options import Count, Examples, Images, NonNegative, Positive, Whole
+from deepcanon.targets import metric, target
+
+SYSTEM = "vision.feature_visualization"
+DATA = ("images",)
+METRICS = {
+    "probe_*": metric("accuracy of a linear probe on what layer * is given", "share", "max"),
+    "probe_smallest_rise": metric("least gain of a probe over that of the layer before", "share"),
+    "saliency_correlation": metric("rank correlation with shuffled weights", "", "min"),
+    "loss": metric("minus the mean activation of the units whose inputs climb", "", "min"),
+}
+TARGETS = (
+    target("fashion-mnist", "test/probe_smallest_rise >= 0", "P", "probes rise with depth"),
+    target("fashion-mnist", "test/saliency_correlation <= 0.3", "P", "Adebayo 2018, sanity check"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Images, Examples):
+    of: str = ""
+    """Folder of a trained classifier of images. Default: a `convnet` is trained first."""
+    epochs: Count = 3
+    """Passes over the data that train the network, if none is given."""
+    layers: tuple[str, ...] = ()
+    """Names of the layers to look at. Default: five at most, evenly spaced."""
+    units: Count = 8
+    """Units of each layer whose best inputs are sought."""
+    ascent: Count = 150
+    """Steps of the ascent."""
+    rate: Positive = 0.1
+    """Length of the first step, as a share of the pixels' standard deviation; it falls to 0."""
+    decay: NonNegative = 0.0001
+    """Penalty on the squares of the pixels."""
+    smooth: Whole = 1
+    """How often each gradient is blurred, against patterns of single pixels."""
+    pictures: Count = 6
+    """Pictures that are explained."""
+    probed: Count = 5000
+    """Examples from which probes learn, and on which they are measured, at most."""
+
+
+SETTINGS = {"data": "fashion-mnist", "threads": 1}
+TINY = Config(ascent=3, units=2, pictures=2, probed=200, epochs=1)
+PRESETS = {
+    "smoke": (TINY, {"data": "digits"}),
+    "default": (Config(), {"data": "letters", "options": {"epochs": 1}}),
+    "paper": (Config(units=16, ascent=500), SETTINGS),
+    "verify:fashion-mnist": (Config(units=2, ascent=20, pictures=32), SETTINGS),
+}
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from deepcanon import engine
+from deepcanon.engine.initial import read
+from deepcanon.engine.shown import by_layer, explained, maximised
+from deepcanon.errors import UsageError
+from deepcanon.parts.standardize import Standardize, channel_statistics
+from deepcanon.techniques.probe import layer_probes
+from deepcanon.vision.convnet import ConvNet
+from deepcanon.vision.feature_visualization import (
+    RULES,
+    ascended,
+    backward_map,
+    class_score,
+    layer_features,
+    layer_names,
+    occlusion,
+    rank_correlation,
+    saliency,
+    shuffled,
+    unit_score,
+)
+
+
+class Recipe(engine.Recipe[Config]):
+    state = ("images",)
+    parallel = "none: one network is looked at"
+    splits = ("test",)
+    wants = "classes"
+    computed = ("measured",)
+
+    @classmethod
+    def learn(cls, config, data):
+        if config.of:
+            reader = read(Path(config.of)).facts.get("reader", {})
+            if reader.get("kind") != "images" or not reader.get("classes"):
+                raise UsageError(f"--of {config.of}: is not a run of a classifier of images")
+            size, channels = reader["size"], reader["channels"]
+            if (list(size), channels) != (list(data.facts["size"]), data.facts["channels"]):
+                raise UsageError(f"{config.of} takes --size {size[0]} --channels {channels}")
+        shift, scale = channel_statistics(part.x for part in data["train"].chunks())
+        return {"shift": shift, "scale": scale}
+
+    def build(self):
+        config, run, reader = self.config, self.run, self.facts["reader"]
+        folder = Path(config.of) if config.of else run.trial_folder(0)
+        if config.of or (folder / "result.json").is_file():
+            trained = run.borrow(folder, "looked-at")
+            model, self.preprocess = trained.module, trained.preprocess
+        else:  # until `begin` has trained one
+            size, kinds = tuple(reader["size"]), len(reader["classes"])
+            model = ConvNet(reader["channels"], kinds, size=size, channels=(16, 32), hidden=64)
+            self.preprocess = Standardize(self.facts["shift"], self.facts["scale"])
+        self.model = model.to(run.device, memory_format=torch.contiguous_format)
+        self.model.requires_grad_(False).eval()
+        self.preprocess.to(run.device)
+        self.layers = config.layers or tuple(layer_names(self.model, 5))
+        shape = (config.units, reader["channels"], *reader["size"])
+        self.images = {layer: 0.1 * torch.randn(shape, device=run.device) for layer in self.layers}
+        self.measured: dict[str, dict[str, float]] = {}
+
+    def begin(self):
+        if not self.config.of:
+            reading = {"size": self.config.size, "channels": self.config.channels}
+            shape = {"filters": (16, 32), "hidden": 64, "epochs": self.config.epochs}
+            self.run.trial(0, "convnet", {**reading, **shape}, {"seed": self.run.seed})
+            self.build()
+
+    def plan(self):
+        return self.config.ascent
+
+    def step(self, step):
+        self.model.eval()
+        rate, heights = self.config.rate * (1 - step / self.run.steps), []
+        for layer, images in self.images.items():
+            self.images[layer], height = ascended(
+                self.model,
+                images,
+                unit_score,
+                rate=rate,
+                decay=self.config.decay,
+                smooth=self.config.smooth,
+                layer=layer,
+            )
+            heights.append(height.mean())
+        return {"loss": -torch.stack(heights).mean()}
+
+    def evaluate(self, split):
+        return {**self.probes(split), **self.sanity(split)}
+
+    def probes(self, split):
+        if split not in self.measured:  # the network stays as it is
+            self.measured[split] = self.probed(split)
+        return self.measured[split]
+
+    def probed(self, split):
+        run, count = self.run, self.config.probed
+        rows = [(run.data[of].x[:count], run.data[of].y[:count]) for of in ("train", split)]
+        prepared = (self.preprocess(x.to(run.device)) for x, _ in rows)
+        known, asked = (layer_features(self.model, x, self.layers) for x in prepared)
+        labels, wanted = (y.to(run.device) for _, y in rows)
+        kinds = len(self.facts["reader"]["classes"])
+        values = layer_probes(known, labels, asked, wanted, kinds)
+        rises = [after - before for before, after in itertools.pairwise(values)]
+        found = {f"probe_{place}": value for place, value in enumerate(values)}
+        return {**found, "probe_smallest_rise": min(rises)}
+
+    def pictured(self, split):
+        x = self.run.data[split].x[: self.config.pictures]
+        prepared = self.preprocess(x.to(self.run.device))
+        return x, prepared, self.model(prepared).argmax(1)
+
+    def sanity(self, split):
+        _, x, guesses = self.pictured(split)
+        other = shuffled(self.model, self.run.generator("shuffled"))
+        maps = [saliency(backward_map(m, x, class_score(guesses))) for m in (self.model, other)]
+        return {"saliency_correlation": rank_correlation(*maps).nanmean()}
+
+    def figures(self):
+        self.model.eval()
+        raw, x, guesses = self.pictured(self.run.pictured)
+        score, side = class_score(guesses), max(2, x.shape[2] // 5)
+        ways = {str(r): saliency(backward_map(self.model, x, score, rule=r)) for r in RULES}
+        ways["occlusion"] = occlusion(self.model, x, score, side=side, stride=max(1, side // 2))
+        classes = self.facts["reader"]["classes"]
+        shown: dict[str, Any] = {
+            "explained": explained(raw, ways, [classes[guess] for guess in guesses.tolist()])
+        }
+        for place, (layer, images) in enumerate(self.images.items()):
+            shown[f"best-inputs-{place}"] = maximised(images, layer)
+        shown["probes"] = by_layer(self.probes(self.run.pictured), self.layers)
+        return shown
