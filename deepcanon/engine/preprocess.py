@@ -13,7 +13,7 @@ from deepcanon.engine.run import Batch, Run
 from deepcanon.parts.patches import patch_rows
 from deepcanon.parts.standardize import Standardize, input_statistics
 
-__all__ = ["Prepared", "input_facts", "input_transform", "row_facts", "row_transform"]
+__all__ = ["Prepared", "input_facts", "input_transform", "pictures_first", "row_facts", "row_transform"]
 
 KEPT = 64_000_000  # bytes of prepared rows that are kept
 
@@ -102,3 +102,12 @@ class Prepared:
                 x = x.flatten(1) if raw else self.transform(x)
             self._kept[key] = split, Split(x, self.run.to(split.y[mine]), split.ordered)
         return self._kept[key][1]
+
+
+def pictures_first(preprocess: nn.Module, model: nn.Module) -> tuple[nn.Module, nn.Module]:
+    """The same two modules, divided so that the first gives pictures, also where it flattened them for the second."""
+    children = list(preprocess.children())
+    if isinstance(preprocess, nn.Sequential) and any(isinstance(child, nn.Flatten) for child in children):
+        kept = [child for child in children if not isinstance(child, nn.Flatten)]
+        return nn.Sequential(*kept), nn.Sequential(nn.Flatten(), model)
+    return preprocess, model

@@ -71,9 +71,12 @@ from typing import Any
 import torch
 
 from deepcanon import engine
+from deepcanon.engine import Predicts
 from deepcanon.engine.initial import read
+from deepcanon.engine.preprocess import pictures_first
 from deepcanon.engine.shown import by_layer, explained, maximised
 from deepcanon.errors import UsageError
+from deepcanon.parts.classification import records
 from deepcanon.parts.standardize import Standardize, channel_statistics
 from deepcanon.techniques.probe import layer_probes
 from deepcanon.vision.convnet import ConvNet
@@ -92,7 +95,7 @@ from deepcanon.vision.feature_visualization import (
 )
 
 
-class Recipe(engine.Recipe[Config]):
+class Recipe(engine.Recipe[Config], Predicts):
     state = ("images",)
     parallel = "none: one network is looked at"
     splits = ("test",)
@@ -109,31 +112,31 @@ class Recipe(engine.Recipe[Config]):
             if (list(size), channels) != (list(data.facts["size"]), data.facts["channels"]):
                 raise UsageError(f"{config.of} takes --size {size[0]} --channels {channels}")
         shift, scale = channel_statistics(part.x for part in data["train"].chunks())
-        return {"shift": shift, "scale": scale}
+        classes = reader["classes"] if config.of else data.facts["classes"]
+        return {"shift": shift, "scale": scale, "classes": list(classes)}
 
     def build(self):
         config, run, reader = self.config, self.run, self.facts["reader"]
         folder = Path(config.of) if config.of else run.trial_folder(0)
         if config.of or (folder / "result.json").is_file():
             trained = run.borrow(folder, "looked-at")
-            model, self.preprocess = trained.module, trained.preprocess
+            self.preprocess, model = pictures_first(trained.preprocess, trained.module)
         else:  # until `begin` has trained one
             size, kinds = tuple(reader["size"]), len(reader["classes"])
             model = ConvNet(reader["channels"], kinds, size=size, channels=(16, 32), hidden=64)
             self.preprocess = Standardize(self.facts["shift"], self.facts["scale"])
-        self.model = model.to(run.device, memory_format=torch.contiguous_format)
-        self.model.requires_grad_(False).eval()
+        self.model = model.to(run.device).requires_grad_(False).eval()
         self.preprocess.to(run.device)
         self.layers = config.layers or tuple(layer_names(self.model, 5))
         shape = (config.units, reader["channels"], *reader["size"])
-        self.images = {layer: 0.1 * torch.randn(shape, device=run.device) for layer in self.layers}
+        self.images = {layer: 0.1 * run.randn(f"start/{layer}", shape) for layer in self.layers}
         self.measured: dict[str, dict[str, float]] = {}
 
     def begin(self):
         if not self.config.of:
-            reading = {"size": self.config.size, "channels": self.config.channels}
-            shape = {"filters": (16, 32), "hidden": 64, "epochs": self.config.epochs}
-            self.run.trial(0, "convnet", {**reading, **shape}, {"seed": self.run.seed})
+            given = {name: getattr(self.config, name) for name in ("size", "channels", "epochs")}
+            given |= {"filters": (16, 32), "hidden": 64}
+            self.run.trial(0, "convnet", given, {"seed": self.run.seed})
             self.build()
 
     def plan(self):
@@ -142,21 +145,15 @@ class Recipe(engine.Recipe[Config]):
     def step(self, step):
         self.model.eval()
         rate, heights = self.config.rate * (1 - step / self.run.steps), []
+        given: dict[str, Any] = {"decay": self.config.decay, "smooth": self.config.smooth}
         for layer, images in self.images.items():
-            self.images[layer], height = ascended(
-                self.model,
-                images,
-                unit_score,
-                rate=rate,
-                decay=self.config.decay,
-                smooth=self.config.smooth,
-                layer=layer,
-            )
-            heights.append(height.mean())
+            found = ascended(self.model, images, unit_score, rate=rate, layer=layer, **given)
+            self.images[layer], height = found[0], found[1].mean()
+            heights.append(height)
         return {"loss": -torch.stack(heights).mean()}
 
     def evaluate(self, split):
-        return {**self.probes(split), **self.sanity(split)}
+        return self.probes(split) | self.sanity(split)
 
     def probes(self, split):
         if split not in self.measured:  # the network stays as it is
@@ -169,11 +166,12 @@ class Recipe(engine.Recipe[Config]):
         prepared = (self.preprocess(x.to(run.device)) for x, _ in rows)
         known, asked = (layer_features(self.model, x, self.layers) for x in prepared)
         labels, wanted = (y.to(run.device) for _, y in rows)
-        kinds = len(self.facts["reader"]["classes"])
-        values = layer_probes(known, labels, asked, wanted, kinds)
-        rises = [after - before for before, after in itertools.pairwise(values)]
-        found = {f"probe_{place}": value for place, value in enumerate(values)}
-        return {**found, "probe_smallest_rise": min(rises)}
+        values = layer_probes(known, labels, asked, wanted, len(self.facts["reader"]["classes"]))
+        rise = min(after - before for before, after in itertools.pairwise(values))
+        return {f"probe_{i}": v for i, v in enumerate(values)} | {"probe_smallest_rise": rise}
+
+    def predict(self, inputs):
+        return records(self.model(self.preprocess(inputs)), self.facts["classes"])
 
     def pictured(self, split):
         x = self.run.data[split].x[: self.config.pictures]
@@ -182,8 +180,8 @@ class Recipe(engine.Recipe[Config]):
 
     def sanity(self, split):
         _, x, guesses = self.pictured(split)
-        other = shuffled(self.model, self.run.generator("shuffled"))
-        maps = [saliency(backward_map(m, x, class_score(guesses))) for m in (self.model, other)]
+        both = self.model, shuffled(self.model, self.run.generator("shuffled"))
+        maps = [saliency(backward_map(model, x, class_score(guesses))) for model in both]
         return {"saliency_correlation": rank_correlation(*maps).nanmean()}
 
     def figures(self):
@@ -192,7 +190,7 @@ class Recipe(engine.Recipe[Config]):
         score, side = class_score(guesses), max(2, x.shape[2] // 5)
         ways = {str(r): saliency(backward_map(self.model, x, score, rule=r)) for r in RULES}
         ways["occlusion"] = occlusion(self.model, x, score, side=side, stride=max(1, side // 2))
-        classes = self.facts["reader"]["classes"]
+        classes = self.facts["classes"]
         shown: dict[str, Any] = {
             "explained": explained(raw, ways, [classes[guess] for guess in guesses.tolist()])
         }

@@ -72,6 +72,7 @@ def start(of: Trainee, steps: int | None = None, data: Any = None) -> tuple[Any,
         steps = training.make(of.recipe, of.config, facts, Run(settings, None, lambda: data, batches)).plan()
     run = Run(settings.with_(steps=steps), None, lambda: data, batches, verbs.child, lend=verbs.load)
     recipe = training.make(of.recipe, of.config, facts, run)
+    recipe.begin()
 
     def take_step() -> dict[str, float]:
         training.seed_generators(run.seed, run.step, "step/0")

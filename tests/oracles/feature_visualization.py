@@ -53,3 +53,13 @@ def back(p, x, classes, rule):
     else:
         above = np.maximum(above, 0) * (f > 0)
     return transposed(unpool(above, switches), p["0.weight"])
+
+
+def saliency(back):
+    return np.abs(back).max(1)
+
+
+def rank_correlation(one, other):
+    """Of values without ties: the correlation of their places in order."""
+    ranks = [maps.reshape(len(maps), -1).argsort(1).argsort(1) for maps in (one, other)]
+    return np.array([np.corrcoef(a, b)[0, 1] for a, b in zip(*ranks, strict=True)])
