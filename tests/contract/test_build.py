@@ -42,6 +42,7 @@ WRONG = {
 @pytest.fixture(scope="module")
 def said(tmp_path_factory):
     """By line of a script, what mypy says of it; the stub is read, and what it imports is not."""
+    pytest.importorskip("mypy")
     folder = tmp_path_factory.mktemp("typed")
     package = folder / "deepcanon"
     package.mkdir()
