@@ -30,6 +30,7 @@ from .resnet import zero_padded as zero_padded
 from .selu import SELU as SELU
 from .selu import AlphaDropout as AlphaDropout
 from .selu import alpha_dropout as alpha_dropout
+from .spatial_transformer import SpatialTransformer as SpatialTransformer
 from .translation_invariance import Subsampled as Subsampled
 from .translation_invariance import blurred_subsample as blurred_subsample
 from .translation_invariance import circular_convolution as circular_convolution
