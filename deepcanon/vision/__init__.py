@@ -8,6 +8,10 @@ from .activations import RReLU as RReLU
 from .batch_norm import BatchNorm as BatchNorm
 from .batch_norm import batch_norm_backward as batch_norm_backward
 from .batch_norm import batch_norm_forward as batch_norm_forward
+from .capsules import CapsuleLayer as CapsuleLayer
+from .capsules import CapsuleNet as CapsuleNet
+from .capsules import margin_loss as margin_loss
+from .capsules import reconstruction_loss as reconstruction_loss
 from .convnet import ConvNet as ConvNet
 from .convolution import Convolution as Convolution
 from .fractional_pooling import FractionalMaxPool as FractionalMaxPool
