@@ -55,7 +55,10 @@ SMALL = Config(filters=(16, 32), hidden=64, batch_norm=True, shift=1, batch=64)
 LENET = Config(filters=(6, 16), kernel=5, hidden=84, dropout=0.0, epochs=20)
 PRESETS = {
     "smoke": (SMALL, {"data": "digits", "steps": 60}),
-    "default": (Config(batch_norm=True, batch=64), {"data": "letters", "options": {"epochs": 2}}),
+    "default": (
+        Config(batch_norm=True),
+        {"data": "letters", "options": {"epochs": 2, "batch": 64}},
+    ),
     "paper": (LENET, {"data": "mnist"}),
     "verify:mnist": (DEEP, {"data": "mnist", "steps": 2400, **ONE}),
     "verify:fashion-mnist": (MIRRORED, {"data": "fashion-mnist", "steps": 7020, **ONE}),
