@@ -113,9 +113,13 @@ class ImageClassifier(Classifies, Recipe[C]):
         """The mean cross-entropy that is trained, with smoothing and weights."""
         return cross_entropy(logits, labels, self.config.label_smoothing, self.class_weights)
 
+    def rate(self, step: int) -> float:
+        """The learning rate of a step."""
+        return self.config.learning_rate * scheduled(self.config, step, self.run.steps)
+
     def step(self, step: int) -> Mapping[str, Tensor]:
-        config, run = self.config, self.run
-        set_rate(self.optimizer, config.learning_rate * scheduled(config, step, run.steps))
+        run = self.run
+        set_rate(self.optimizer, self.rate(step))
         images, labels = self.batch()
         self.optimizer.zero_grad()
         with run.autocast():

@@ -39,3 +39,4 @@ from .translation_invariance import Subsampled as Subsampled
 from .translation_invariance import blurred_subsample as blurred_subsample
 from .translation_invariance import circular_convolution as circular_convolution
 from .translation_invariance import shift_error as shift_error
+from .ufldl_convnet import UfldlConvNet as UfldlConvNet
