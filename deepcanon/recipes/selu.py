@@ -4,8 +4,8 @@ Task: classification by very many equal layers, each arm at its best learning ra
 layers do to mean and variance before any training, with and without alpha-dropout. Data: images or
 the number columns of a table. Metrics: test error; mean and variance of the units in the last
 layer of freshly drawn networks. The paper compares on 121 tables and gives no figure for MNIST.
-Ours after five passes, one trial each: 2.8 % test error with SELU, 89 % with ReLU, which learns
-nothing from these weights.
+Ours after eight passes, one trial each: 2.3 % test error with SELU, 2.5 % with alpha-dropout of
+0.01; ReLU learns nothing from these weights in two.
 
     deepcanon train selu --data mnist
 
