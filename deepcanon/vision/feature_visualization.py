@@ -305,7 +305,7 @@ def unit_score(outputs: Float[Tensor, "batch units ..."]) -> Float[Tensor, "batc
 def layer_features(
     model: nn.Module, images: Float[Tensor, "batch channels height width"], layers: Sequence[str], portion: int = 500
 ) -> list[Float[Tensor, "batch features"]]:
-    """What linear probes read: the inputs of named layers, behind the nonlinearity of the layer before, by `pooled`."""
+    """What linear probes read: the inputs of named layers, after the nonlinearity of the layer before, by `pooled`."""
     found: list[list[Tensor]] = [[] for _ in layers]
     for part in images.split(portion):
         for kept, values in zip(found, activations(model, part, layers, inputs=True).values(), strict=True):
