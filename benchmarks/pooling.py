@@ -2,14 +2,14 @@
 
     python benchmarks/pooling.py
 
-One thread, CPU time, variants alternating in one process, medians. Maps of 128 x 32 x 28 x 28 in fp32, rectified, with
-the channels last as in this package's networks (the peers are given the layout in which they are faster). Peers:
+One thread, CPU time, variants alternating in one process, medians. Maps of 128 x 32 x 28 x 28 in fp32 with the
+channels last as in this package's networks (the peers are given the layout in which they are faster). Peers:
 
 - loops: region by region, as the papers' definitions are mostly written: the maximum of a slice, or a multinomial draw;
 - `torch.nn.functional.fractional_max_pool2d`, on the same regions (windows of 2, one offset for all maps);
 - unfold and multinomial: all regions at once, `F.unfold`, one call of `torch.multinomial`, one gather.
 
-The quality of fractional pooling is the largest difference of values and gradients, which must be 0. Stochastic draws
+The quality of fractional pooling is the largest difference of values and gradients, rounding of sums. Stochastic draws
 differ: the same function compares the mean of 200 draws with the probability-weighted mean, in standard errors.
 """
 
@@ -30,9 +30,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.record import cpu_seconds, interleaved, ratio, record
 from deepcanon.vision.fractional_pooling import borders, fractional_maxima, fractional_pool
-from deepcanon.vision.pooling import StochasticPool, expected_pool
+from deepcanon.vision.pooling import StochasticPool
 
-SHAPE, ROUNDS, REPEATS = (128, 32, 28, 28), 7, 5
+SHAPE, ROUNDS, REPEATS = (128, 32, 28, 28), 5, 2
 OUT = 20
 LAST, FIRST = torch.channels_last, torch.contiguous_format
 
@@ -94,11 +94,14 @@ def timed(function, x: Tensor, *given) -> float:
 
 
 def bias(function) -> float:
-    """Of 200 draws of a small map: the largest distance of a mean from the expectation, in standard errors."""
+    """Of 200 draws of a small map: the largest distance of a mean from the expectation, in exact standard errors."""
     x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1)).relu()
-    drawn = function(x.expand(200, -1, -1, -1)).double()
-    error = drawn.std(0).clamp_min(1e-6) / 200**0.5
-    return ((drawn.mean(0) - expected_pool(x, 2)[0]).abs() / error).max().item()
+    drawn = function(x.expand(200, -1, -1, -1).contiguous()).double().mean(0)
+    values = F.unfold(x.double(), 2, stride=2).view(4, 4, 16)
+    shares = values / values.sum(1, keepdim=True).clamp_min(1e-300)
+    mean = (shares * values).sum(1)
+    error = ((shares * values**2).sum(1) - mean**2).clamp_min(1e-14).sqrt() / 200**0.5
+    return ((drawn.view(4, 16) - mean).abs() / error).max().item()
 
 
 def row(peer: str, took: dict, target: float, quality: str) -> dict:
@@ -118,7 +121,7 @@ def row(peer: str, took: dict, target: float, quality: str) -> dict:
 def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    first = torch.randn(SHAPE).relu()
+    first = torch.randn(SHAPE)  # without ties, so that gradients can be compared
     last = first.contiguous(memory_format=LAST)
     rows = []
 
@@ -137,6 +140,8 @@ def main() -> None:
         )
         rows.append(row(f"fractional: {name}", took, target, f"values and gradients differ by {apart:.1g}"))
 
+    first = first.relu()
+    last = first.contiguous(memory_format=LAST)
     for name, theirs, target in (
         ("region loops", stochastic_loops, 3.0),
         ("unfold and multinomial", stochastic_unfolded, 3.0),
