@@ -37,6 +37,7 @@ from deepcanon.sequence import rnn_lm
 GRADIENTS = {
     "autoencoder": [("default", 60), ("paper", 24)],
     "convnet": [("default", 60), ("paper", 60), ("bf16", 60)],
+    "resnet": [("default", 24)],
     "denoising-autoencoder": [("default", 60), ("paper", 24)],
     "gan": [("default", 24), ("bf16", 12)],
     "learning-curves": [("default", 60), ("paper", 60)],
