@@ -50,6 +50,7 @@ GRADIENTS = {
     "softmax-regression": [("default", 60), ("paper", 24)],
     "sparse-autoencoder": [("default", 200), ("paper", 24)],
     "stacked-autoencoder": [("default", 120), ("paper", 120)],
+    "ufldl-convnet": [("default", 60), ("paper", 60)],
 }
 OTHERS = {
     "ica": [("default", 12)],
