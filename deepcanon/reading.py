@@ -54,7 +54,7 @@ class Placed(Images):
     """Of the generated sets that place pictures on canvases, `rotated-digits` say."""
 
     base: Literal["letters", "digits", "mnist", "fashion-mnist"] = "letters"
-    """rotated-digits, rts-digits, cluttered-digits, multi-digits: the set whose pictures are placed."""
+    """rotated-digits, rts-digits, cluttered-digits, multi-digits, canvas: the set whose pictures are placed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +150,7 @@ class Examples(Splits):
 
 READERS: dict[str, tuple[type, ...]] = {
     "images": (Patches, Placed, Examples),
+    "boxes": (Placed,),
     "tables": (Tables, Mixtures, Examples),
     "text": (Text,),
     "documents": (Documents, Examples),

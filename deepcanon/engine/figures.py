@@ -18,8 +18,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 __all__ = [
-    "Bars", "Dots", "Edge", "Figure", "Graph", "Heat", "Histogram", "Line", "Panels", "Plot", "Scatter", "Text",
-    "Tiles", "as_pictures", "from_arrays", "plain", "to_arrays",
+    "Bars", "Dots", "Edge", "Figure", "Framed", "Graph", "Heat", "Histogram", "Line", "Panels", "Plot", "Scatter",
+    "Text", "Tiles", "as_pictures", "from_arrays", "plain", "to_arrays",
 ]  # fmt: skip
 
 
@@ -207,6 +207,24 @@ class Tiles:
 
 
 @dataclass(frozen=True)
+class Framed:
+    """Pictures with boxes on them.
+
+    Attributes:
+        images: as in `Tiles`.
+        boxes: for each kind of box (such as "found"), numbers [N, 5]: place of the picture, left, top, right and bottom
+            in its pixels.
+        words: for each kind, a short text for each of its boxes.
+    """
+
+    images: Any
+    boxes: Mapping[str, Any]
+    words: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    title: str = ""
+    caption: str = ""
+
+
+@dataclass(frozen=True)
 class Text:
     """A text sample or a table in a monospaced font."""
 
@@ -223,7 +241,7 @@ class Panels:
     caption: str = ""
 
 
-Figure = Plot | Scatter | Heat | Histogram | Bars | Dots | Graph | Tiles | Panels
+Figure = Plot | Scatter | Heat | Histogram | Bars | Dots | Graph | Tiles | Framed | Panels
 KINDS: dict[str, Any] = {one.__name__: one for one in (Line, Edge, *get_args(Figure))}
 
 

@@ -21,6 +21,9 @@ from .inception import Inception as Inception
 from .inception import MiniGoogLeNet as MiniGoogLeNet
 from .network_in_network import MlpConv as MlpConv
 from .network_in_network import NetworkInNetwork as NetworkInNetwork
+from .object_detection import Detections as Detections
+from .object_detection import OneStageDetector as OneStageDetector
+from .object_detection import detection_loss as detection_loss
 from .pooling import ChannelMaxPool as ChannelMaxPool
 from .pooling import GatedPool as GatedPool
 from .pooling import KMaxPool as KMaxPool

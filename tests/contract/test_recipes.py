@@ -22,6 +22,7 @@ from PIL import Image
 
 from contract import golden, recipes, toys
 from contract.files import ROOT
+from contract.own_boxes import own_boxes
 from contract.smoke import Smokes
 from contract.trainees import short_trials, small_experiment
 from deepcanon import heads, verbs
@@ -228,7 +229,7 @@ def own_documents(folder):
     return folder
 
 
-OWN = {"images": own_images, "tables": own_table, "text": own_text, "documents": own_documents}
+OWN = {"images": own_images, "boxes": own_boxes, "tables": own_table, "text": own_text, "documents": own_documents}
 OWN_CASES = [(stem, kind) for stem in STEMS for kind in kinds_of(stem)]
 
 
@@ -278,7 +279,7 @@ def second_choice(stem, kind):
 def inputs_for(recipe, kind, folder):
     """Three inputs, or two texts, of the kind that a recipe takes."""
     reader = recipe.facts["reader"]
-    if kind == "images":
+    if kind in ("images", "boxes"):
         return torch.randint(0, 256, (3, reader["channels"], *reader["size"]), dtype=torch.uint8)
     if kind in ("text", "documents"):
         return texts(folder / "inputs")

@@ -83,5 +83,15 @@ def _sequences(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dat
     return _whole("sequences", name, task, seed, facts, [f"sequences: {steps} steps of {features} numbers"])
 
 
-FORMS: dict[str, Form] = {"images": _images, "tables": _tables, "documents": _documents, "sequences": _sequences}
+def _boxes(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dataset:
+    if image_sets.image_options(options)[1] == 3:
+        task = replace(task, splits={split: _in_colour(part) for split, part in task.splits.items()})
+    x, y = task.splits["train"].x, task.splits["train"].y
+    facts = {"size": list(x.shape[2:]), "channels": x.shape[1], "classes": list(task.facts["classes"])}
+    return _whole("boxes", name, task, seed, facts, [f"boxes: up to {y.shape[1]} in a picture"])
+
+
+FORMS: dict[str, Form] = {
+    "images": _images, "boxes": _boxes, "tables": _tables, "documents": _documents, "sequences": _sequences,
+}  # fmt: skip
 """By the kind of the examples."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from deepcanon.engine import pictures
-from deepcanon.engine.figures import Graph, Panels, Tiles
+from deepcanon.engine.figures import Framed, Graph, Panels, Tiles
 from deepcanon.engine.report.enlarging import enlarging
 from deepcanon.engine.report.folder import RunFiles
 from deepcanon.engine.svg import draw, draw_file, size_of
@@ -85,7 +85,9 @@ def _drawn(path: Path, name: str) -> tuple[str, str, bool]:
     except Exception as error:  # the values come from a file: whatever is wrong with them, the page is written
         raise ValueError(f"{type(error).__name__}: {error}") from None
     columns = max(2, min(figure.columns, len(panels))) if isinstance(figure, Panels) else 1
-    wide = len(panels) > 1 or (isinstance(figure, Tiles | Graph) and max(size_of(one)[0] for one in panels) > WIDTH)
+    wide = len(panels) > 1 or (
+        isinstance(figure, Framed | Tiles | Graph) and max(size_of(one)[0] for one in panels) > WIDTH
+    )
     return f"<span class='panels' style='--columns:{columns}'>{''.join(panels)}</span>", figure.caption, wide
 
 

@@ -26,7 +26,7 @@ from deepcanon.engine.svg.frame import (
 )
 from deepcanon.engine.svg.style import sequential, signed
 
-__all__ = ["colour_bar", "heat", "tiles"]
+__all__ = ["as_bytes", "colour_bar", "heat", "picture", "tiles"]
 
 NAMED = 30  # rows or columns that an axis can name
 WRITTEN = 12  # rows and columns of a matrix whose numbers are written into it
@@ -45,7 +45,7 @@ def png(pixels: np.ndarray) -> str:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _image(pixels: np.ndarray, x: float, y: float, width: float, height: float) -> str:
+def picture(pixels: np.ndarray, x: float, y: float, width: float, height: float) -> str:
     return (
         f'<image class="crisp" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
         f'preserveAspectRatio="none" href="{png(pixels)}"/>'
@@ -69,7 +69,7 @@ def colour_bar(values: np.ndarray, unit: str, area: Area, diverging: bool) -> li
     colour = signed if diverging else sequential
     ramp = np.array([[colour(1 - i / 63)] for i in range(64)], dtype=np.uint8)
     left = area.right + 12
-    parts = [_image(ramp, left, area.top, 11, area.height)]
+    parts = [picture(ramp, left, area.top, 11, area.height)]
     y = Scale(low, high, area.bottom, area.top)
     ticks = y.ticks(4)
     for name, tick in zip(tick_texts(ticks), ticks, strict=True):
@@ -109,7 +109,7 @@ def heat(figure: Heat, hover: bool = True, alt: str = "") -> str:
     )
     parts += framed
     parts += [text(name, area.left - 6, y(i) + 4, "end") for i, name in enumerate(y_names)]
-    parts.append(_image(pixels, area.left, area.top, area.width, area.height))
+    parts.append(picture(pixels, area.left, area.top, area.width, area.height))
     parts += _cells(values, pixels, x, y, figure, area) if hover else []
     parts += colour_bar(values, figure.unit, area, figure.diverging)
     return svg(parts, WIDTH, below, alt)
@@ -150,7 +150,7 @@ def _name(names: object, place: int, axis: str) -> str:
 
 def tiles(figure: Tiles, hover: bool = True, alt: str = "") -> str:
     """Pictures in rows, their names below them; versions of one thing stand below each other."""
-    images = _bytes(as_pictures(figure.images))
+    images = as_bytes(as_pictures(figure.images))
     versions = [str(name) for name in figure.versions]
     per = max(1, len(versions))
     names = [str(name) for name in figure.names]
@@ -205,10 +205,10 @@ def _columns(count: int, height: int, width: int, names: list[str], room: float)
 
 def _row(images: np.ndarray, left: float, top: float, side: float, tall: float, gap: float) -> list[str]:
     """A row of pictures; each is a picture of its own, so that gaps show the page."""
-    return [_image(image, left + place * (side + gap), top, side, tall) for place, image in enumerate(images)]
+    return [picture(image, left + place * (side + gap), top, side, tall) for place, image in enumerate(images)]
 
 
-def _bytes(array: np.ndarray) -> np.ndarray:
+def as_bytes(array: np.ndarray) -> np.ndarray:
     """[N, H, W] or [N, H, W, 3] of bytes: numbers are scaled by the smallest and largest of all."""
     array = array[:, None] if array.ndim == 3 else array
     if array.dtype != np.uint8:

@@ -1,0 +1,221 @@
+"""The reader of pictures with boxes: a folder of pictures with a CSV of boxes, or with a JSON of boxes as COCO has it.
+
+Pictures are uint8 [N, C, H, W], scaled to one size with the middle kept; `y` is float32 [N, M, 5]: of each box its
+class (-1: there is no box), left, top, right, bottom in pixels of the scaled picture.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import images, pixels
+from .cells import load, names_in
+from .errors import Problems, one_line
+from .image_sets import image_options
+from .inputs import Inputs
+from .splits import Dataset, Split, draw_splits, shares
+
+__all__ = ["ABSENT", "ACCEPTS", "fits", "inputs", "padded", "read", "read_named", "scaled"]
+
+ACCEPTS = (
+    "boxes: a folder of pictures with boxes.csv (columns file, x, y, width, height, label; x and y are the upper left "
+    "corner in pixels) or with boxes.json as COCO has it (images, annotations, categories)"
+)
+TABLE, COCO = "boxes.csv", "boxes.json"
+COLUMNS = ("file", "x", "y", "width", "height", "label")
+ABSENT = -1.0
+VISIBLE = 0.25  # of a box: what shows less of it after the scaling is left out
+
+
+class Box(NamedTuple):
+    """A box of a picture with where it is written: upper left corner, width and height in pixels."""
+
+    label: str
+    x: float
+    y: float
+    width: float
+    height: float
+    place: str
+
+
+def fits(path: Path) -> bool:
+    """Whether the path is a folder with a file of boxes."""
+    return path.is_dir() and any((path / name).is_file() for name in (TABLE, COCO))
+
+
+def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) -> Dataset:
+    """No published set has boxes; generated ones are read as tasks."""
+    raise ValueError(f"{name} is not a set of pictures with boxes")
+
+
+def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
+    """Pictures as the reader of images gives them, each with a note on its pixels."""
+    found = images.inputs(describe, paths)
+    height, width = describe["size"]
+    for place in range(len(found)):
+        found.tell(place, [f"boxes are in pixels of the picture as it was scaled: {width}x{height}, the middle kept"])
+    return found
+
+
+def padded(rows: Sequence[Sequence[tuple[float, ...]]]) -> Tensor:
+    """Boxes of each picture, (class, left, top, right, bottom), as [N, M, 5] with absent ones at the end."""
+    most = max(1, max(map(len, rows), default=1))
+    y = torch.full((len(rows), most, 5), ABSENT)
+    for place, row in enumerate(rows):
+        if row:
+            y[place, : len(row)] = torch.tensor(row)
+    return y
+
+
+def scaled(box: Box, width: int, height: int, size: tuple[int, int]) -> tuple[float, ...] | None:
+    """(left, top, right, bottom) in a picture of width x height after `pixels.decode` made it (rows, columns) large.
+
+    None if less than a quarter of the box is still seen.
+    """
+    rows, columns = size
+    scale = max(columns / width, rows / height)
+    left, top = (scale * width - columns) / 2, (scale * height - rows) / 2
+    corners = [
+        scale * box.x - left,
+        scale * box.y - top,
+        scale * (box.x + box.width) - left,
+        scale * (box.y + box.height) - top,
+    ]
+    cut = [min(max(one, 0.0), float(end)) for one, end in zip(corners, (columns, rows) * 2, strict=True)]
+    seen = (cut[2] - cut[0]) * (cut[3] - cut[1])
+    return tuple(cut) if seen >= VISIBLE * scale**2 * box.width * box.height else None
+
+
+def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, problems: Problems | None = None) -> Dataset:
+    """Pictures and their boxes; every row and file that cannot be used becomes a problem.
+
+    Raises:
+        DataError: a file of boxes is missing, or it cannot be read, or bad rows are not to be skipped.
+    """
+    problems = problems or Problems()
+    valid, test = shares(options)
+    side, channels = image_options(options)[:2]
+    if not fits(path):
+        raise problems.fail(path, "", f"has no {TABLE} or {COCO}", f"accepted are {ACCEPTS}")
+    if (path / TABLE).is_file() and (path / COCO).is_file():
+        raise problems.fail(path, "", f"has {TABLE} and {COCO}, and only one can be read", "keep one of them")
+    table = path / (TABLE if (path / TABLE).is_file() else COCO)
+    listed = _table(table, problems) if table.name == TABLE else _coco(table, problems)
+    heads: dict[str, pixels.Head] = {}
+    for name, (place, boxes) in listed.items():
+        try:
+            if not (path / name).is_file():
+                raise pixels.BadImage("is not a file of this folder")
+            head = pixels.head(path / name)
+            if head.deep:
+                raise pixels.BadImage("is grey of 16 bits: save it with 8 bits")
+        except pixels.BadImage as error:
+            problems.add(table, place, f"{one_line(name, 60)!r} {error}", "correct the name or the picture")
+            continue
+        heads[name] = head
+        for box in [box for box in boxes if _wrong(box, head)]:
+            problems.add(table, box.place, _wrong(box, head), f"{one_line(name, 60)} has {head.width}x{head.height}")
+            boxes.remove(box)
+    problems.settle()
+    if not heads or not any(listed[name][1] for name in heads):
+        raise problems.fail(table, "", "names no box in a picture", f"accepted are {ACCEPTS}")
+    size = (side, side) if side else (min(h.height for h in heads.values()), min(h.width for h in heads.values()))
+    channels = channels or (1 if all(head.grey for head in heads.values()) else 3)
+    classes = sorted({box.label for name in heads for box in listed[name][1]})
+    x, rows, lost = [], [], 0
+    for name, head in heads.items():
+        try:
+            x.append(torch.from_numpy(pixels.decode(path / name, size, channels).copy()))
+        except pixels.BadImage as error:
+            problems.add(path / name, "", str(error), "give images in JPEG, PNG, WebP or BMP")
+            continue
+        placed = [(box, scaled(box, head.width, head.height, size)) for box in listed[name][1]]
+        rows.append([(float(classes.index(box.label)), *corners) for box, corners in placed if corners])
+        lost += sum(corners is None for _, corners in placed)
+    problems.settle()
+    whole, wanted = Split(torch.stack(x), padded(rows)), [("valid", valid), ("test", test)]
+    splits: dict[str, Split] = {}
+    drawn = draw_splits(len(whole), None, [(name, share) for name, share in wanted if share > 0], seed)
+    for name in ("train", "valid", "test"):
+        if name in drawn:
+            splits[name] = whole.take(drawn[name])
+    counts = {name: len(split) for name, split in splits.items()}
+    empty = sum(not row for row in rows)
+    notes = [
+        f"boxes: {sum(map(len, rows))} of {len(classes)} classes in {len(rows)} pictures, {size[1]}x{size[0]}"
+        + (f"; {empty} pictures without one" if empty else ""),
+        "examples: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()) + f" (drawn by seed {seed})",
+    ]
+    if lost:
+        notes.append(f"{lost} boxes left out: less than a quarter of each is in the middle part that is kept")
+    if rest := len([p for p in path.iterdir() if pixels.is_image(p)]) - len(heads):
+        notes.append(f"not read: {max(0, rest)} pictures that {table.name} does not name")
+    facts = {"size": list(size), "channels": channels, "classes": classes}
+    record = {"path": path.name, "counts": counts, "seed": seed, "skipped": problems.skipped()}
+    examples = [f"{name}: {len(listed[name][1])} boxes, {h.width}x{h.height}" for name, h in list(heads.items())[:3]]
+    return Dataset("boxes", splits, facts, [*notes, *problems.left_out()], record, examples)
+
+
+def _wrong(box: Box, head: pixels.Head) -> str:
+    if not all(map(math.isfinite, box[1:5])):
+        return "has a box whose numbers are not finite"
+    if box.width <= 0 or box.height <= 0:
+        return f"has a box of {box.width:g} x {box.height:g} pixels"
+    inside = box.x >= -0.5 and box.y >= -0.5
+    inside = inside and box.x + box.width <= head.width + 0.5 and box.y + box.height <= head.height + 0.5
+    return "" if inside else f"has a box {box.x:g} {box.y:g} {box.width:g} {box.height:g} that leaves the picture"
+
+
+Listed = dict[str, tuple[str, list[Box]]]
+"""By the name of the picture: where it is named first, and its boxes."""
+
+
+def _table(path: Path, problems: Problems) -> Listed:
+    table = load(path, problems)
+    if missing := [name for name in COLUMNS if name not in table.columns]:
+        remedy = f"give the columns {', '.join(COLUMNS)}"
+        raise problems.fail(path, "", f"lacks the column {missing[0]}", remedy)
+    columns = [np.asarray(names_in(table.columns[name])).tolist() for name in COLUMNS]
+    found: Listed = {}
+    for row, (name, *numbers, label) in enumerate(zip(*columns, strict=True)):
+        place = table.place(row)
+        boxes = found.setdefault(name, (place, []))[1]
+        if not any(numbers) and not label:  # a picture without boxes
+            continue
+        try:
+            x, y, width, height = map(float, numbers)
+        except ValueError:
+            problems.add(path, place, "has a cell that is not a number", "write x, y, width and height in pixels")
+            continue
+        if not label:
+            problems.add(path, place, "has no label", "write one, or leave all cells but the file empty")
+            continue
+        boxes.append(Box(label, x, y, width, height, place))
+    return found
+
+
+def _coco(path: Path, problems: Problems) -> Listed:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        names = {one["id"]: str(one["file_name"]) for one in content["images"]}
+        labels = {one["id"]: str(one["name"]) for one in content["categories"]}
+        found: Listed = {name: (f"image {number}", []) for number, name in names.items()}
+        for number, one in enumerate(content["annotations"]):
+            place = f"annotation {one.get('id', number)}"
+            if one["image_id"] not in names or one["category_id"] not in labels:
+                problems.add(path, place, "is of no image or category of the file", "correct its image_id, category_id")
+                continue
+            x, y, width, height = map(float, one["bbox"])
+            found[names[one["image_id"]]][1].append(Box(labels[one["category_id"]], x, y, width, height, place))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        what = f"is not a JSON of boxes: {type(error).__name__}: {one_line(error, 100)}"
+        raise problems.fail(
+            path, "", what, "give images, annotations (image_id, category_id, bbox), categories"
+        ) from None
+    return found

@@ -1,0 +1,125 @@
+"""Boxes in pictures: overlap, suppression of duplicates, average precision, and sizes of anchors.
+
+Papers: Everingham et al. 2010, "The Pascal Visual Object Classes (VOC) Challenge", sections 4.1 and 4.2, with the
+all-point rule of its later releases; Lin et al. 2014, "Microsoft COCO" (arXiv:1405.0312) for the thresholds 0.5 to
+0.95; Redmon and Farhadi 2016, "YOLO9000" (arXiv:1612.08242), section 2, for anchors by k-means.
+
+A box is (left, top, right, bottom) in pixels, with right > left and bottom > top. D detections of one class, best
+first, T true boxes.
+
+    iou(a, b)  = area of a and b / area of a or b                                                 (1)
+    keep i     if iou(i, k) <= threshold for every kept k of its class with a better score        (2)
+    hit of i   = 1 if the true box of its picture with the largest iou has iou >= threshold, and no better i took it (3)
+    precision_k = sum_{i <= k} hit_i / k,   recall_k = sum_{i <= k} hit_i / T                     (4)
+    AP         = sum_k (recall_k - recall_{k-1}) max_{j >= k} precision_j                         (5)
+
+    >>> import torch
+    >>> from deepcanon.parts.boxes import iou
+    >>> iou(torch.tensor([[0.0, 0.0, 2.0, 2.0]]), torch.tensor([[1.0, 0.0, 3.0, 2.0]]))
+    tensor([[0.3333]])
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+__all__ = ["Boxes", "anchor_sizes", "average_precision", "hits", "iou", "mean_average_precision", "suppress"]
+
+COCO = tuple(0.5 + 0.05 * step for step in range(10))
+
+
+class Boxes(NamedTuple):
+    """Boxes of one picture: [N, 4], their classes [N], and of detections their scores [N]."""
+
+    boxes: Tensor
+    classes: Tensor
+    scores: Tensor | None = None
+
+
+def iou(a: Float[Tensor, "*batch n 4"], b: Float[Tensor, "*batch m 4"]) -> Float[Tensor, "*batch n m"]:
+    """Equation (1) of each pair; 0 where both boxes are empty."""
+    if a.shape[-1] != 4 or b.shape[-1] != 4:
+        raise ValueError(f"boxes are [..., 4], got {tuple(a.shape)} and {tuple(b.shape)}")
+    first, second = a[..., :, None, :], b[..., None, :, :]
+    low, high = torch.maximum(first[..., :2], second[..., :2]), torch.minimum(first[..., 2:], second[..., 2:])
+    both = (high - low).clamp_min(0).prod(-1)
+    areas = [(one[..., 2:] - one[..., :2]).prod(-1) for one in (first, second)]
+    either = areas[0] + areas[1] - both
+    return torch.where(either > 0, both / either.clamp_min(1e-30), torch.zeros_like(both))  # (1)
+
+
+def suppress(
+    boxes: Float[Tensor, "n 4"], scores: Float[Tensor, "n"], classes: Int[Tensor, "n"], threshold: float = 0.5
+) -> Int[Tensor, "kept"]:
+    """Equation (2): places of the boxes that are kept, best first; of equal scores the first counts as better."""
+    order = scores.argsort(descending=True, stable=True)
+    same = classes[order][:, None] == classes[order]
+    rivals = ((iou(boxes[order], boxes[order]) > threshold) & same).tolist()
+    kept: list[int] = []
+    for place, row in enumerate(rivals):
+        if not any(row[k] for k in kept):
+            kept.append(place)
+    return order[kept]
+
+
+def hits(found: Sequence[Boxes], true: Sequence[Boxes], label: int, thresholds: Sequence[float]) -> tuple[Tensor, int]:
+    """Equation (3) for the class `label` over all pictures: [thresholds, D] best first, and T."""
+    rows: list[tuple[float, int, int]] = []  # score, picture, place in the picture
+    overlaps, total = [], 0
+    for picture, (ours, theirs) in enumerate(zip(found, true, strict=True)):
+        assert ours.scores is not None  # noqa: S101
+        mine, wanted = ours.classes == label, theirs.classes == label
+        overlaps.append(iou(ours.boxes[mine].double(), theirs.boxes[wanted].double()))
+        rows += [(score, picture, place) for place, score in enumerate(ours.scores[mine].tolist())]
+        total += int(wanted.sum())
+    rows.sort(key=lambda row: -row[0])
+    hit = torch.zeros(len(thresholds), len(rows), dtype=torch.bool)
+    taken: list[set[tuple[int, int]]] = [set() for _ in thresholds]
+    for k, (_, picture, place) in enumerate(rows):
+        if overlaps[picture].shape[1]:
+            best, which = (one.item() for one in overlaps[picture][place].max(0))
+            for row, threshold in enumerate(thresholds):
+                if best >= threshold and (picture, int(which)) not in taken[row]:
+                    taken[row].add((picture, int(which)))
+                    hit[row, k] = True
+    return hit, total
+
+
+def average_precision(hit: Bool[Tensor, "*batch d"], total: int) -> Float[Tensor, "*batch"]:
+    """Equations (4) and (5) of detections in the order of their scores; NaN where there are no true boxes."""
+    if not total:
+        return torch.full(hit.shape[:-1], torch.nan, dtype=torch.float64)
+    right = hit.double()
+    precision = right.cumsum(-1) / torch.arange(1, hit.shape[-1] + 1)  # (4)
+    largest = precision.flip(-1).cummax(-1).values.flip(-1) if hit.shape[-1] else precision
+    return (right * largest).sum(-1) / total  # (5): recall rises by 1 / T at every hit
+
+
+def mean_average_precision(found: Sequence[Boxes], true: Sequence[Boxes], classes: int) -> dict[str, float]:
+    """AP at 0.5 ("ap50") and the mean over 0.5, 0.55, ..., 0.95 ("ap"), each the mean over classes that occur."""
+    each = torch.stack([average_precision(*hits(found, true, label, COCO)) for label in range(classes)])
+    return {"ap50": each[:, 0].nanmean().item(), "ap": each.mean(1).nanmean().item()}
+
+
+def anchor_sizes(sizes: Float[Tensor, "n 2"], count: int, rounds: int = 50) -> Float[Tensor, "count 2"]:
+    """Widths and heights of `count` boxes near those of the data: k-means with the distance 1 - iou, sorted by area.
+
+    Begins with quantiles of the areas; at most as many as there are different sizes.
+    """
+    ordered = sizes[(sizes.prod(1)).argsort()].double()
+    places = ((torch.arange(count) + 0.5) / count * len(ordered)).long()
+    centres = ordered[places].unique(dim=0)
+    corners = torch.cat([torch.zeros_like(ordered), ordered], 1)
+    for _ in range(rounds):
+        nearest = iou(corners, torch.cat([torch.zeros_like(centres), centres], 1)).argmax(1)
+        moved = torch.stack([
+            ordered[nearest == place].mean(0) if bool((nearest == place).any()) else centre
+            for place, centre in enumerate(centres)
+        ])  # fmt: skip
+        if torch.equal(moved, centres):
+            break
+        centres = moved
+    return centres[centres.prod(1).argsort()].float()

@@ -1,0 +1,144 @@
+"""A one-stage detector: which things a picture shows, and where, as boxes.
+
+Task: detection. Data: your folder of pictures with boxes.csv (file, x, y, width, height, label) or
+boxes.json as COCO has it, or generated canvases of digits and letters. Metric: average precision
+where boxes overlap by half (ap50), and its mean over 0.5 to 0.95 (ap); no paper gives them for
+digits on canvases. `predict` gives the boxes of each picture with their scores.
+
+    deepcanon train object-detection --data canvas --base mnist
+"""
+
+from dataclasses import dataclass
+
+from deepcanon.options import Batches, Count, Optimization, OptimizerName, Placed, Schedule, Share
+from deepcanon.targets import metric, target
+
+SYSTEM = "vision.object_detection"
+DATA = ("boxes",)
+METRICS = {
+    "ap50": metric("average precision at an overlap of 0.5, mean over classes", "share", "max"),
+    "ap": metric("the same, mean over overlaps of 0.5 to 0.95", "share", "max"),
+}
+TARGETS = (
+    target("digits", "test/ap50 >= 0.95", "P", "digits of MNIST on 64 x 64 canvases"),
+    target("digits", "worst cpu_seconds <= 480", "P", "eight minutes of one core"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Placed, Batches, Optimization, Schedule):
+    widths: tuple[Count, ...] = (16, 32, 64, 128)
+    """Maps of the stem and of each stage; each stage halves the picture."""
+    anchors: Count = 3
+    """Boxes at each cell, with sizes by k-means from the training boxes."""
+    overlap: Share = 0.5
+    """Largest overlap of two boxes of one class that are both kept."""
+    least: Share = 0.3
+    """Smallest score of a box that `predict` and the pictures show."""
+    measured: Count = 500
+    """Pictures of validation that are measured during training."""
+    optimizer: OptimizerName = "adamw"
+    learning_rate: float = 0.003
+    warmup: float = 0.2
+    batch: int = 32
+    epochs: int = 20
+
+
+FEW = {"widths": (8, 16, 32), "epochs": 1}
+PRESETS = {
+    "smoke": (
+        Config(base="digits", widths=(4, 8, 12), measured=20),
+        {"data": "canvas", "steps": 20},
+    ),
+    "default": (Config(), {"data": "canvas", "options": FEW}),
+    "paper": (Config(base="mnist", epochs=100), {"data": "canvas"}),
+    "verify:digits": (Config(base="mnist"), {"data": "canvas", "steps": 9000, "threads": 1}),
+}
+
+import torch
+
+from deepcanon import engine
+from deepcanon.engine import Predicts
+from deepcanon.engine.figures import Framed
+from deepcanon.parts.boxes import anchor_sizes, mean_average_precision
+from deepcanon.parts.standardize import Standardize, channel_statistics
+from deepcanon.techniques.detections import as_answers, as_frames, true_boxes
+from deepcanon.techniques.optimizers import optimizer_of, set_rate
+from deepcanon.techniques.schedules import scheduled
+from deepcanon.vision.object_detection import (
+    OneStageDetector,
+    detection_loss,
+    detections,
+    grid_anchors,
+)
+
+ANSWERS = "Boxes that are found with their scores, and the true ones: good ones lie on each other."
+
+
+class Recipe(engine.Recipe[Config], Predicts):
+    state = ("model", "optimizer")
+    monitor = ("valid/ap50", "max")
+    parallel = "gradients"
+    precisions = ("fp32", "bf16")
+
+    @classmethod
+    def learn(cls, config, data):
+        shift, scale = channel_statistics(part.x for part in data["train"].chunks())
+        boxes = data["train"].y[:5000].flatten(0, 1)
+        boxes = boxes[boxes[:, 0] >= 0, 1:]
+        sizes = anchor_sizes(boxes[:, 2:] - boxes[:, :2], config.anchors)
+        return {"shift": shift, "scale": scale, "anchors": sizes.tolist()}
+
+    def build(self):
+        config, run, reader = self.config, self.run, self.facts["reader"]
+        self.size, sizes = tuple(reader["size"]), torch.tensor(self.facts["anchors"])
+        classes, channels = len(reader["classes"]), reader["channels"]
+        net = OneStageDetector(channels, classes, anchors=len(sizes), widths=config.widths)
+        self.model = net.to(run.device)
+        self.preprocess = Standardize(self.facts["shift"], self.facts["scale"]).to(run.device)
+        rows, columns = self.model.grid(self.size)
+        self.anchors = grid_anchors(rows, columns, self.model.stride, sizes).to(run.device)
+        self.optimizer = optimizer_of(config, self.model)
+
+    def plan(self):
+        return self.run.steps_of(self.config.epochs, self.config.batch)
+
+    def step(self, step):
+        config, run = self.config, self.run
+        set_rate(self.optimizer, config.learning_rate * scheduled(config, step, run.steps))
+        images, truth = run.batch(run.data["train"], config.batch)
+        self.optimizer.zero_grad()
+        with run.autocast():
+            found = self.model(self.preprocess(images))
+        loss = detection_loss(found, self.anchors, truth[:, :, 1:], truth[:, :, 0].long())
+        loss = run.backward(loss, self.model)
+        self.optimizer.step()
+        return {"loss": loss}
+
+    def found(self, images, least=0.05):
+        """The boxes of each picture, on the CPU."""
+        answers = []
+        for part in images.split(128):
+            with torch.no_grad(), self.run.autocast():
+                found = self.model(self.preprocess(part.to(self.run.device)))
+            options = {"least": least, "threshold": self.config.overlap}
+            cpu = type(found)(*(one.float().cpu() for one in found))
+            answers += detections(cpu, self.anchors.cpu(), self.size, **options)
+        return answers
+
+    def evaluate(self, split):
+        data, count = self.run.data[split], self.config.measured
+        x, y = (data.x, data.y) if split == "test" else (data.x[:count], data.y[:count])
+        return mean_average_precision(self.found(x), true_boxes(y), self.model.kinds)
+
+    def predict(self, inputs):
+        found = self.found(inputs, self.config.least)
+        return as_answers(found, self.facts["reader"]["classes"])
+
+    def figures(self):
+        some, names = self.run.data[self.run.pictured], self.facts["reader"]["classes"]
+        x, y = some.x[:12], some.y[:12]
+        found, words = as_frames(self.found(x, self.config.least), names)
+        true, _ = as_frames(true_boxes(y), names)
+        frames = {"found": found, "true": true}
+        return {"boxes": Framed(x.numpy(), frames, {"found": words}, caption=ANSWERS)}
