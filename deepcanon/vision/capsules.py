@@ -72,7 +72,7 @@ def lengths(capsules: Float[Tensor, "*batch units"]) -> Float[Tensor, "*batch"]:
 def route(
     votes: Float[Tensor, "batch children parents units"], iterations: int = 3
 ) -> tuple[Float[Tensor, "batch parents units"], Float[Tensor, "batch children parents"]]:
-    """Procedure 1 as it stands: the parents, and the couplings of the last iteration."""
+    """Procedure 1: the parents, and the couplings of the last iteration."""
     if votes.ndim != 4 or iterations < 1:
         raise ValueError(f"expected votes [B, I, J, D] and 1 iteration or more, got {tuple(votes.shape)}, {iterations}")
     b = votes.new_zeros(votes.shape[:3])

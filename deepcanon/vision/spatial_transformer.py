@@ -87,7 +87,7 @@ def bilinear_sample(
     align_corners: bool = False,
     outside: Outside = "zeros",
 ) -> Float[Tensor, "batch channels rows columns"]:
-    """Equation (5) as it stands, over the four pixels that are not 0 in its sum.
+    """Equation (5), over the four pixels that are not 0 in its sum.
 
     `torch.nn.functional.grid_sample` computes the same in one kernel, which the module calls.
     """
