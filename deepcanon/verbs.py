@@ -125,7 +125,7 @@ def child(
         return json.loads(done.read_text(encoding="utf-8"))
     head, module = resolve(stem)
     config = build_config(module.Config, overrides)
-    result: dict[str, Any] = {"valid": {}, "test": {}, "curve": [], "loss": [], "failed": None}
+    result: dict[str, Any] = {"valid": {}, "test": {}, "curve": [], "curves": {}, "loss": [], "failed": None}
     try:
         if (folder / "config.json").is_file():
             training.resume(module.Recipe, folder, opener(head), quiet=True, plain=True, lend=load)
@@ -154,6 +154,11 @@ def child(
     finite = (int, float)
     if monitor:
         result["curve"] = [[row["step"], row[monitor[0]]] for row in rows if isinstance(row.get(monitor[0]), finite)]
+    names = dict.fromkeys(name for row in rows for name in row if name.startswith("valid/"))
+    result["curves"] = {
+        name.removeprefix("valid/"): [[row["step"], row[name]] for row in rows if isinstance(row.get(name), finite)]
+        for name in names
+    }
     result["loss"] = [[row["step"], row["train/loss"]] for row in rows if isinstance(row.get("train/loss"), finite)]
     write_checked(done, json.dumps(result) + "\n")
     return result

@@ -305,7 +305,8 @@ class Run:
 
         Returns:
             {valid: metrics, test: metrics, train: metrics if it was read,
-            curve: [[step, monitored metric]], loss: [[step, training loss]], failed}.
+            curve: [[step, monitored metric]], curves: the same of every metric on validation, by name,
+            loss: [[step, training loss]], failed}.
         """
         if self._child is None:
             raise UsageError("this run cannot train others")

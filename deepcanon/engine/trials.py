@@ -178,7 +178,7 @@ class Trials:
             "options": options,
             "valid": self._score(done["valid"]),
             "test": self._score(done["test"]) if phase == "seeds" else None,
-            "curve": done["curve"],
+            "curve": done["curves"].get(self._metric, []) if "curves" in done else done["curve"],
             "loss": done["loss"],
             "failed": done["failed"],
             **({"also": also} if also else {}),

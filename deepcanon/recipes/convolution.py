@@ -19,10 +19,12 @@ SYSTEM = "vision.convolution"
 DATA = ("nothing",)
 METRICS = {
     "outputs": metric("largest relative difference of the outputs from SciPy's", "", "min"),
-    "inputs": metric("the same of the gradient of the inputs", "", "min"),
-    "weights": metric("the same of the gradient of the weights", "", "min"),
-    "biases": metric("the same of the gradient of the biases", "", "min"),
-    "pooling": metric("the same of pooling and its gradient, from torch's", "", "min"),
+    "inputs": metric("largest relative difference of the gradient of the inputs", "", "min"),
+    "weights": metric("largest relative difference of the gradient of the weights", "", "min"),
+    "biases": metric("largest relative difference of the gradient of the biases", "", "min"),
+    "pooling": metric(
+        "largest relative difference of pooling and its gradient from torch's", "", "min"
+    ),
     "layers": metric("random layers that were compared"),
 }
 SCIPY = "scipy.signal.correlate2d and convolve2d, 300 random layers in float64"

@@ -155,7 +155,8 @@ def filtered(kernel: int) -> Tiles:
         names.append(f"{name}\n{maps[0].shape[0]} x {maps[0].shape[1]}")
     said = (
         f"Filters of {kernel} x {kernel} whose only 1 stands first: cross-correlation copies the pixel above and to "
-        "the left, true convolution that below and to the right; without padding, the frame moves instead."
+        "the left, true convolution that below and to the right; without padding, the frame moves instead. Grey is "
+        "outside the map."
     )
     versions = ("image, 16 x 16", "cross-correlation", "true convolution")
     return Tiles(torch.stack(tiles).numpy(), "one filter, by each name", names, versions, caption=said)

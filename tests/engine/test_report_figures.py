@@ -97,6 +97,19 @@ def test_metrics_are_explained_and_axes_have_units(tmp_path):
     assert ">share</text>" in text and ">nats</text>" in text and "share of wrong answers (share)" in page.text
 
 
+def test_a_count_that_training_does_not_change_gets_no_curve(tmp_path):
+    folder = make_run(tmp_path / "a")
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    rows = [{**row, "valid/parameters": 1434, "valid/stuck": 0.1} for row in rows]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = json.loads((folder / "config.json").read_text())
+    config["metrics"] = {"parameters": ["weights and biases", "", ""], "stuck": ["share of errors", "share", "min"]}
+    (folder / "config.json").write_text(json.dumps(config))
+    page, _ = report(folder, to=tmp_path / "r.html")
+    assert "Weights and biases." not in page.text and "weights and biases" in page.text
+    assert "Share of errors; lower is better." in page.text, "a flat line of a score is a finding"
+
+
 @pytest.mark.parametrize("damage", ["half", "link", "empty", "values", "kind", "bomb"])
 def test_damaged_figures_are_named_not_fatal(tmp_path, damage):
     folder = make_run(tmp_path / "a")

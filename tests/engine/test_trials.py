@@ -296,3 +296,16 @@ def test_axes_of_trials_name_the_unit_of_the_metric():
     assert shown["scores"].x == "error on test (share)"
     assert heads.unit_of("rnn-lm", "nll") == " (nats per token)"
     assert heads.unit_of("rnn-lm", "perplexity") == heads.unit_of("no-such-recipe", "nll") == ""
+
+
+def test_the_curve_of_a_trial_is_that_of_the_compared_metric_not_of_the_monitored_one(tmp_path):
+    run = Run(SETTINGS, tmp_path, child=child, lend=load)
+    settings = {"steps": 6, "evaluate_every": 2}
+    trials = Trials(run, "mlp", {"one": SMALL}, seeds=1, metric="accuracy", better="max", settings=settings)
+    trials.step(0)
+    rows = [json.loads(line) for line in next(tmp_path.glob("trials/*/metrics.jsonl")).read_text().splitlines()]
+    expected = [[row["step"], row["valid/accuracy"]] for row in rows if "valid/accuracy" in row]
+    (result,) = trials.of("one")
+    assert len(expected) == 3 and result["curve"] == expected
+    assert trials.figures()["comparison"].figures[0].y.startswith("accuracy on validation")
+    assert trials.steps_to(result, expected[-1][1]) <= 6

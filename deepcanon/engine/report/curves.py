@@ -39,6 +39,8 @@ def curves_of(runs: list[RunFiles]) -> str:
             known = next(
                 (found for run in runs for key in reversed(group) if (found := run.metric(key))[0]), ("", "", "")
             )
+            if known[0] and not known[2] and all(len(set(line.values)) == 1 for line in lines):
+                continue  # a count such as that of the weights, which training does not change, is in the table
             charts.append(_chart_card(metric, lines, len(charts), *known))
     three = " three" if len(charts) == 3 else ""
     return f"<div class='charts{three}'>{''.join(charts)}</div>" if charts else ""
