@@ -256,7 +256,8 @@ class Trials:
             if f"difference{tail}" in found:
                 mean, low, high = (found[f"{name}{tail}"] for name in ("difference", "low", "high"))
                 said = self._word(arm, low, high)
-                lines.append(f"{first} - {arm}: {mean:+.4g}, 95 % interval [{low:+.4g}, {high:+.4g}]: {said}")
+                bounds = f"95 % interval [{low:+.4g}, {high:+.4g}]" if math.isfinite(low) else "no interval"
+                lines.append(f"{first} - {arm}: {mean:+.4g}, {bounds}: {said}")
         failed = [f"{r['arm']} {r['options']}: {r['failed']}" for r in self.results if r["failed"]]
         return "\n".join([*lines, *(f"failed: {line}" for line in failed)]) + "\n"
 

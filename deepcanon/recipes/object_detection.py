@@ -17,7 +17,7 @@ SYSTEM = "vision.object_detection"
 DATA = ("boxes",)
 METRICS = {
     "ap50": metric("average precision at an overlap of 0.5, mean over classes", "share", "max"),
-    "ap": metric("the same, mean over overlaps of 0.5 to 0.95", "share", "max"),
+    "ap": metric("average precision, mean over overlaps 0.5 to 0.95", "share", "max"),
 }
 TARGETS = (
     target("digits", "test/ap50 >= 0.95", "P", "digits of MNIST on 64 x 64 canvases"),

@@ -133,6 +133,16 @@ def test_damaged_figures_are_named_not_fatal(tmp_path, damage):
     assert "filters" in page.text
 
 
+def test_earlier_figures_that_did_not_change_are_shown_once(tmp_path):
+    folder = make_run(tmp_path / "a")
+    for step, value in ((50, 1.0), (100, 1.0), (150, 2.0), (200, 3.0)):
+        save_figures(folder / "figures", step, {"slow": Bars({"height": value}, "y"), "still": Bars({"a": 1.0}, "y")})
+    report(folder, to=tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text()
+    assert [step for step in (50, 100, 150, 200) if f"slow, step {step}" in text] == [50, 150]
+    assert "still, step" not in text
+
+
 def test_picture_files_of_another_origin_are_still_shown(tmp_path):
     folder = make_run(tmp_path / "a")
     pictures.tiles(np.zeros((4, 8, 8), dtype=np.uint8)).save(folder / "figures" / "old-00000050.png")

@@ -309,3 +309,8 @@ def test_the_curve_of_a_trial_is_that_of_the_compared_metric_not_of_the_monitore
     assert len(expected) == 3 and result["curve"] == expected
     assert trials.figures()["comparison"].figures[0].y.startswith("accuracy on validation")
     assert trials.steps_to(result, expected[-1][1]) <= 6
+
+
+def test_one_seed_gives_no_interval():
+    assert "first - other: +0.2, no interval: no difference is shown" in results(first=(0.3,), other=(0.1,)).table()
+    assert "95 % interval [" in results(first=(0.3, 0.31), other=(0.1, 0.2)).table()

@@ -67,7 +67,8 @@ def figures_of(run: RunFiles, folder: str) -> str:
         when = f" <small>step {step:,}</small>" if step >= 0 else ""
         card = f"<div class='picture{' wide-one' if wide else ''}'><h3>{escape(name.replace('_', ' '))}{when}</h3>"
         said = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-        card += f"<figure>{enlarging(latest, f'{folder} {name}')}{said}</figure>{_earlier(files[:-1], name)}</div>"
+        card += f"<figure>{enlarging(latest, f'{folder} {name}')}{said}</figure>"
+        card += f"{_earlier(_changed(files)[:-1], name)}</div>"
         blocks.append((wide, card))
     narrow, broad = ([card for wide, card in blocks if wide == kind] for kind in (False, True))
     if len(narrow) % 2:  # cards stand in pairs; one that is left takes the whole width, its earlier ones on the right
@@ -103,6 +104,23 @@ def _earlier(files: list[tuple[int, Path]], name: str) -> str:
             strip.append(f"<figure>{picture}<figcaption>{step:,}</figcaption></figure>")
     row = "".join(strip)
     return f"<details class='strip-of' open><summary>earlier, by step</summary><div class='row'>{row}</div></details>"
+
+
+def _changed(files: list[tuple[int, Path]]) -> list[tuple[int, Path]]:
+    """The files without those that hold the same bytes as the one before."""
+    kept: list[tuple[int, Path]] = []
+    for step, path in files:
+        if not kept or not _same(kept[-1][1], path):
+            kept.append((step, path))
+    return kept
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two files are equal; those that cannot be read are not."""
+    try:
+        return one.stat().st_size == other.stat().st_size and one.read_bytes() == other.read_bytes()
+    except OSError:
+        return False
 
 
 def _small(path: Path, alt: str) -> str:
