@@ -70,6 +70,7 @@ Verdict = Literal["not finite", "diverging", "oscillating", "falling", "plateau"
 Losses = Float[Tensor, "steps"]
 SLOWEST = 3  # periods that a window must hold before they count as an oscillation
 SURE = 3.0  # standard errors
+MEDIAN = 0.45493642311957283  # of the square of a standard normal number
 PEAK = 0.25  # of the power: a frequency between two of the transform puts two fifths into each
 CHANCE = 1e-3
 LEAST = 30  # losses of a diagnosis
@@ -235,7 +236,7 @@ def _noise(x: Losses) -> float:
     """s of equation (5): of second differences, which a trend hardly affects; 0 of fewer than 3 losses."""
     if len(x) < 3:
         return 0.0
-    return math.sqrt(float(x.diff(n=2).square().median()) / (6 * 0.4549))
+    return math.sqrt(float(x.diff(n=2).square().median()) / (6 * MEDIAN))
 
 
 def _steepest(logs: Losses, losses: Losses) -> float:

@@ -89,7 +89,7 @@ class Recipe(Experiment[Config]):
     def arms(self):
         averaging = {"recipe": "network-in-network", "batch_norm": True, "widths": (16, 32, 64)}
         arms: dict[str, dict[str, Any]] = {
-            "mlp": {"recipe": "mlp"},
+            "mlp": {"recipe": "mlp", "hidden": (800, 800)},
             "convnet": {},
             "network_in_network": averaging,
         }

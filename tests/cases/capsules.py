@@ -42,7 +42,7 @@ CASES = (
 
 FUNCTIONS = (
     Case(
-        name="squash",
+        name="capsule_squash",
         build=None,
         call=squash,
         inputs=lambda rng: (rng.normal(size=(4, 3, 5)),),
@@ -75,7 +75,7 @@ FUNCTIONS = (
         covers=("margin_loss",),
     ),
     Case(
-        name="reconstruction_loss",
+        name="capsule_reconstruction_loss",
         build=None,
         call=lambda drawn, pixels: reconstruction_loss(drawn, pixels, "none"),
         inputs=lambda rng: (rng.uniform(size=(3, 2, 4, 4)), rng.uniform(size=(3, 2, 4, 4))),

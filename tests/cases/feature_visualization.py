@@ -17,7 +17,7 @@ FUNCTIONS = (
         rows=True,
     ),
     Case(
-        name="rank_correlation",
+        name="map_rank_correlation",
         build=None,
         call=rank_correlation,
         inputs=lambda rng: (rng.normal(size=(3, 4, 5)), rng.normal(size=(3, 4, 5))),

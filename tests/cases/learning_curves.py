@@ -31,7 +31,8 @@ def read(losses):
     """The same by the oracle."""
     rates, curve = oracle.rates(len(losses), 1e-3, 1.0), oracle.smooth(losses, 0.7)
     best = oracle.best(rates, losses, 0.7)
-    return np.array([curve.min(), curve[-1], 10 * best, best, oracle.steepest(rates, losses, 0.7), 1.0])
+    inside = 0 < curve.argmin() < len(curve) - 1 and curve[-1] >= 1.5 * curve.min()
+    return np.array([curve.min(), curve[-1], 10 * best, best, oracle.steepest(rates, losses, 0.7), float(inside)])
 
 
 FUNCTIONS = (

@@ -52,11 +52,11 @@ def test_confusion_is_shares_of_a_row_and_mistakes_are_images():
     it = classifier(data(valid=False))
     assert it.confusion(it.look()).tolist() == [[2 / 3, 1 / 3], [0.5, 0.5]]
     assert it.confusion(it.look(1)).tolist() == [[1.0, 0.0], [0.0, 0.0]]
-    assert set(it.figures(it.look())) == {"confusion", "roc"}
+    assert set(it.figures(it.look())) == {"confusion", "classes", "roc"}
     images = data(valid=False, x=X.view(5, 1, 1, 2))
     it = classifier(images, shape=(1, 1, 2))
     assert it.figures(it.look())["confident-mistakes"].images.tolist() == X[[3, 2]].view(2, 1, 1, 2).tolist()
-    assert set(it.figures(it.look(2))) == {"confusion", "roc"}, "no mistake, no picture"
+    assert set(it.figures(it.look(2))) == {"confusion", "classes", "roc"}, "no mistake, no picture"
 
 
 def test_answers_and_export_agree():

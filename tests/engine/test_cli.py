@@ -39,7 +39,7 @@ def test_the_options_of_a_recipe_are_frozen(stem):
     ("words", "says"),
     [
         (["trian"], "unknown command trian, did you mean train?"),
-        (["train", "convent"], "there is no recipe 'convent': did you mean convnet?"),
+        (["train", "convent"], "there is no recipe 'convent': did you mean convnet"),
         (["train", "mlp", "--lerning-rate", "1"], "did you mean --learning-rate?"),
         (["train", "mlp", "--lr", "1"], "did you mean --learning-rate?"),
         (["train", "adagrad", "--lr", "1"], "did you mean --learning-rates?"),

@@ -63,7 +63,7 @@ class Pictures:
 
     def some(self, noise: Noise, stream: str, size: int) -> Int[Tensor, "batch"]:
         """Rows drawn for this process's part of a batch of `size`, each as likely as any other."""
-        return (len(self) * noise.rand(stream, (size,)).double()).long()
+        return (len(self) * noise.rand(stream, (size,))).long().clamp_max(len(self) - 1)
 
 
 class Base(NamedTuple):
@@ -151,7 +151,7 @@ def warp(
     cosine, sine = angle.cos() / scale, angle.sin() / scale
     # y points down: an anticlockwise turn of the picture is undone by [[cos, -sin], [sin, cos]] on (x, y)
     turn = torch.stack([torch.stack([cosine, -sine], 1), torch.stack([sine, cosine], 1)], 1)
-    moved = -(turn @ places.flip(1)[:, :, None]) * (2 / height)
+    moved = -(turn @ places.to(turn.dtype).flip(1)[:, :, None]) * (2 / height)
     maps = torch.cat([turn * (side / height), moved], 2).float()
     grid = F.affine_grid(maps, [len(pictures), 1, side, side], align_corners=False)
     found = F.grid_sample(pictures.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
