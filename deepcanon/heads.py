@@ -218,9 +218,10 @@ def system_path(recipe: Head) -> Path:
 
 
 def summary(recipe: Head) -> str:
-    """One line: what the system computes, from its file's docstring."""
+    """One line: what the system computes, from its file's docstring; of an experiment on another system, its own."""
     path = system_path(recipe)
-    doc = ast.get_docstring(ast.parse(_doc_text(path.read_text(encoding="utf-8")))) if path.exists() else recipe.doc
+    own = path.stem == recipe.stem and path.exists()
+    doc = ast.get_docstring(ast.parse(_doc_text(path.read_text(encoding="utf-8")))) if own else recipe.doc
     return (doc or "").split("\n")[0]
 
 
