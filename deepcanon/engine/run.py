@@ -318,14 +318,14 @@ class Run:
 
     def finished_trial(self, index: int) -> Any:
         """What `deepcanon.load` returns of the trial `index`, or None where this run cannot load others."""
-        folder = (self.folder or Path(self._scratch.name if self._scratch else "")) / "trials" / str(index)
+        folder = self.trial_folder(index)
         if self._lend is None or not folder.is_dir():
             return None
         with processes.alone():
             return self._lend(folder)
 
     def trial_folder(self, index: int) -> Path:
-        """Where a trial lives."""
+        """The folder of a trial, whether it was trained or not."""
         if self.folder is None and self._scratch is None:
             self._scratch = tempfile.TemporaryDirectory(prefix="deepcanon-")
         return (self.folder or Path(self._scratch.name if self._scratch else "")) / "trials" / str(index)

@@ -69,9 +69,8 @@ import torch
 
 from deepcanon.engine import Encodes
 from deepcanon.engine.by_hand import averaged, written_out_in_bf16
-from deepcanon.errors import UsageError
 from deepcanon.parts.flat_convnet import FlatConvNet
-from deepcanon.techniques.image_classifiers import ImageClassifier
+from deepcanon.techniques.image_classifiers import ImageClassifier, require_poolings
 from deepcanon.techniques.optimizers import set_rate
 from deepcanon.techniques.poolings import poolings_of
 from deepcanon.techniques.schedules import scheduled
@@ -81,12 +80,7 @@ from deepcanon.vision.convnet import ConvNet
 class Recipe(ImageClassifier[Config], Encodes):
     @classmethod
     def learn(cls, config, data):
-        size, poolings = data.facts["size"], len(config.filters)
-        if min(size) < 2**poolings:
-            raise UsageError(
-                f"images of {size} are too small for {poolings} poolings by 2: "
-                "give fewer --filters or a larger --size"
-            )
+        require_poolings(data.facts["size"], len(config.filters), "--filters")
         return super().learn(config, data)
 
     def network(self, channels, classes, size):

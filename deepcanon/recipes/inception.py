@@ -72,7 +72,7 @@ PRESETS = {
 }
 
 from deepcanon.errors import UsageError
-from deepcanon.techniques.image_classifiers import ImageClassifier
+from deepcanon.techniques.image_classifiers import ImageClassifier, require_poolings
 from deepcanon.vision.inception import MiniGoogLeNet, block_widths
 
 
@@ -81,12 +81,7 @@ class Recipe(ImageClassifier[Config]):
 
     @classmethod
     def learn(cls, config, data):
-        size, poolings = data.facts["size"], len(config.widths)
-        if min(size) < 2**poolings:
-            raise UsageError(
-                f"images of {size} are too small for {poolings} poolings by 2: "
-                "give fewer --widths or a larger --size"
-            )
+        require_poolings(data.facts["size"], len(config.widths), "--widths")
         try:
             for maps in config.widths:
                 block_widths(maps)

@@ -51,20 +51,14 @@ PRESETS = {
 }
 
 from deepcanon.engine.shown import class_maps
-from deepcanon.errors import UsageError
-from deepcanon.techniques.image_classifiers import ImageClassifier
+from deepcanon.techniques.image_classifiers import ImageClassifier, require_poolings
 from deepcanon.vision.network_in_network import NetworkInNetwork
 
 
 class Recipe(ImageClassifier[Config]):
     @classmethod
     def learn(cls, config, data):
-        size, poolings = data.facts["size"], len(config.widths) - 1
-        if min(size) < 2**poolings:
-            raise UsageError(
-                f"images of {size} are too small for {poolings} poolings by 2: "
-                "give fewer --widths or a larger --size"
-            )
+        require_poolings(data.facts["size"], len(config.widths) - 1, "--widths")
         return super().learn(config, data)
 
     def network(self, channels, classes, size):

@@ -5,7 +5,7 @@ A recipe subclasses `ImageClassifier`, names its `Config` (of `options.ImageTrai
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -18,15 +18,24 @@ from deepcanon.engine.contract import Facts, Metrics, Recipe
 from deepcanon.engine.initial import Start, source_facts
 from deepcanon.engine.run import Batch
 from deepcanon.engine.shown import kernels
+from deepcanon.errors import UsageError
 from deepcanon.options import ImageTraining
-from deepcanon.parts.classification import balanced_error, balanced_weights, cross_entropy
+from deepcanon.parts.classification import balanced_error, balanced_weights, cross_entropy, measures
 from deepcanon.parts.standardize import Standardize
 from deepcanon.techniques.optimizers import optimizer_of, set_rate
 from deepcanon.techniques.schedules import scheduled
 
-__all__ = ["ImageClassifier"]
+__all__ = ["ImageClassifier", "require_poolings"]
 
 C = TypeVar("C", bound=ImageTraining)
+
+
+def require_poolings(size: Sequence[int], poolings: int, option: str) -> None:
+    """Raises UsageError if images of this (height, width) cannot be halved so often; `option` says how often."""
+    if min(size) < 2**poolings:
+        raise UsageError(
+            f"images of {size} are too small for {poolings} poolings by 2: give fewer {option} or a larger --size"
+        )
 
 
 class ImageClassifier(Classifies, Recipe[C]):
@@ -85,19 +94,16 @@ class ImageClassifier(Classifies, Recipe[C]):
             self.monitor = ("valid/balanced_error", "min")
 
     def evaluate(self, split: str) -> Metrics:
-        found = dict(super().evaluate(split))
-        if "balanced" in (self.config.class_weights, self.config.order):
-            data = self.run.data[split]
-            with self.run.autocast():
-                found["balanced_error"] = balanced_error(self.classifier(data.x).cpu(), data.y)
-        return found
+        if "balanced" not in (self.config.class_weights, self.config.order):
+            return super().evaluate(split)
+        data = self.run.data[split]
+        with self.run.autocast():
+            logits = self.classifier(data.x).cpu()
+        return {**measures(logits, data.y), "balanced_error": balanced_error(logits, data.y)}
 
     def begin(self) -> None:
         if self.start:
             self.start.load(self.run)
-
-    def plan(self) -> int:
-        return self.run.steps_of(self.config.epochs, self.config.batch)
 
     def prepared(self, images: Tensor) -> Tensor:
         """Raw images as the network takes them."""
