@@ -77,7 +77,9 @@ class Loop:
             self.status("running")
             try:
                 if self.done == 0:
+                    began = time.process_time()
                     self.recipe.begin()
+                    self.cpu_seconds += time.process_time() - began
                 while self.done < run.steps and not self.stop_reason:
                     self._step()
                     if run.rank == 0 and not self.folder.is_dir():
