@@ -28,7 +28,8 @@ def cifar10_jpeg(seed: int, options: dict[str, Any] | None = None) -> Dataset:
     side, channels = image_options(options)
     size, channels = (side or SIDE, side or SIDE), channels or 3
     (path,) = published.get("cifar10-jpeg").values()
-    values = _pixels(path, size, channels, wanted(options))
+    notes: list[str] = []
+    values = _pixels(path, size, channels, wanted(options), notes)
     splits, start = {}, 0
     for split, each in COUNTS.items():
         count = each * len(CLASSES)
@@ -36,34 +37,28 @@ def cifar10_jpeg(seed: int, options: dict[str, Any] | None = None) -> Dataset:
         splits[split] = Split(torch.from_numpy(values[start : start + count]), labels)
         start += count
     colour = "grey" if channels == 1 else "colour"
-    notes = [
-        f"images: {size[0]}x{size[1]} {colour}, a lossy copy of CIFAR-10: not to be compared with published figures"
-    ]
+    notes.insert(0, f"images: {size[0]}x{size[1]} {colour}, a lossy copy of CIFAR-10: published figures do not compare")
     record, examples = {"files": [path.name]}, [f"a picture of {path.name}"] * 3
     shares = (float((options or {}).get("valid_share", 0.1)), 0.0)
     return finish(splits, CLASSES, size, channels, seed, options, Problems(), notes, record, examples, shares)
 
 
-def _pixels(path: Path, size: tuple[int, int], channels: int, keep: bool) -> np.ndarray:
-    """All pictures [60000, C, H, W], class by class, those of the training split first."""
+def _pixels(path: Path, size: tuple[int, int], channels: int, keep: bool, notes: list[str]) -> np.ndarray:
+    """All pictures [60000, C, H, W], class by class, the training split first; `notes` takes what is to be said."""
     shape = (channels, *size)
     total = sum(COUNTS.values()) * len(CLASSES)
 
     def decoded() -> np.ndarray:
-        found = dict(archives.pictures(path, "", LARGEST))
-        names = [
-            name
-            for split in COUNTS
-            for kind in CLASSES
-            for name in sorted(found)
-            if name.startswith(f"{split}/{kind}/")
-        ]
-        if len(names) != total:
-            what = f"holds {len(names):,} pictures of CIFAR-10, not {total:,}"
+        folders: dict[str, list[bytes]] = {f"{split}/{kind}": [] for split in COUNTS for kind in CLASSES}
+        for name, content in archives.pictures(path, "", LARGEST):  # sorted by name
+            folders.get(name.rpartition("/")[0], []).append(content)
+        contents = [content for folder in folders.values() for content in folder]
+        if len(contents) != total:
+            what = f"holds {len(contents):,} pictures of CIFAR-10, not {total:,}"
             raise DataError(Problem(str(path), "", what, "download it again", skippable=False))
         values = np.empty((total, *shape), np.uint8)
-        for row, name in enumerate(names):
-            values[row] = pixels.decode(found[name], size, channels)
+        for row, content in enumerate(contents):
+            values[row] = pixels.decode(content, size, channels)
         return values
 
     def make(writer: cache.Writer) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -74,8 +69,13 @@ def _pixels(path: Path, size: tuple[int, int], channels: int, keep: bool) -> np.
     if keep:
         key = cache.key_of("cifar10-jpeg", pixels.DECODER, size, channels)
         try:
-            store, _ = cache.kept(key, total, shape, np.uint8, make, lambda line: None)
-            return store.read(range(total))
-        except (cache.NotKept, cache.Damaged):
-            pass
+            store, made = cache.kept(key, total, shape, np.uint8, make, notes.append)
+            values = store.read(range(total))
+        except cache.NotKept as error:
+            notes.append(f"decoded pictures are not kept ({error})")
+        except cache.Damaged:
+            notes.append("the decoded pictures on disk are damaged: decoded again")
+        else:
+            notes.append(f"decoded pictures: {'kept in' if made else 'read from'} {store.path}; --cache off keeps none")
+            return values
     return decoded()
