@@ -77,7 +77,7 @@ from deepcanon.engine.preprocess import pictures_first
 from deepcanon.engine.shown import by_layer, explained, maximised
 from deepcanon.errors import UsageError
 from deepcanon.parts.classification import records
-from deepcanon.parts.standardize import Standardize, channel_statistics
+from deepcanon.parts.standardize import Standardize
 from deepcanon.techniques.probe import layer_probes
 from deepcanon.vision.convnet import ConvNet
 from deepcanon.vision.feature_visualization import (
@@ -101,6 +101,7 @@ class Recipe(engine.Recipe[Config], Predicts):
     splits = ("test",)
     wants = "classes"
     computed = ("measured",)
+    planned = "ascent"
 
     @classmethod
     def learn(cls, config, data):
@@ -111,7 +112,7 @@ class Recipe(engine.Recipe[Config], Predicts):
             size, channels = reader["size"], reader["channels"]
             if (list(size), channels) != (list(data.facts["size"]), data.facts["channels"]):
                 raise UsageError(f"{config.of} takes --size {size[0]} --channels {channels}")
-        shift, scale = channel_statistics(part.x for part in data["train"].chunks())
+        shift, scale = data["train"].channel_statistics()
         classes = reader["classes"] if config.of else data.facts["classes"]
         return {"shift": shift, "scale": scale, "classes": list(classes)}
 
@@ -138,9 +139,6 @@ class Recipe(engine.Recipe[Config], Predicts):
             given |= {"filters": (16, 32), "hidden": 64}
             self.run.trial(0, "convnet", given, {"seed": self.run.seed})
             self.build()
-
-    def plan(self):
-        return self.config.ascent
 
     def step(self, step):
         self.model.eval()

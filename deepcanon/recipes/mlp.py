@@ -140,9 +140,6 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
             by_hand = written_out(run, self.flat, config.backward, never=drops)
         self.by_hand = by_hand
 
-    def plan(self):
-        return self.run.steps_of(self.config.epochs, self.config.batch)
-
     def step(self, step):
         config, run = self.config, self.run
         rows = self.rows.batch(run.data["train"], config.batch)

@@ -61,7 +61,7 @@ from deepcanon import engine
 from deepcanon.engine import Predicts
 from deepcanon.engine.figures import Framed
 from deepcanon.parts.boxes import anchor_sizes, mean_average_precision
-from deepcanon.parts.standardize import Standardize, channel_statistics
+from deepcanon.parts.standardize import Standardize
 from deepcanon.techniques.detections import as_answers, as_frames, true_boxes
 from deepcanon.techniques.optimizers import optimizer_of, set_rate
 from deepcanon.techniques.schedules import scheduled
@@ -83,7 +83,7 @@ class Recipe(engine.Recipe[Config], Predicts):
 
     @classmethod
     def learn(cls, config, data):
-        shift, scale = channel_statistics(part.x for part in data["train"].chunks())
+        shift, scale = data["train"].channel_statistics()
         boxes = data["train"].y[:5000].flatten(0, 1)
         boxes = boxes[boxes[:, 0] >= 0, 1:]
         sizes = anchor_sizes(boxes[:, 2:] - boxes[:, :2], config.anchors)
@@ -99,9 +99,6 @@ class Recipe(engine.Recipe[Config], Predicts):
         rows, columns = self.model.grid(self.size)
         self.anchors = grid_anchors(rows, columns, self.model.stride, sizes).to(run.device)
         self.optimizer = optimizer_of(config, self.model)
-
-    def plan(self):
-        return self.run.steps_of(self.config.epochs, self.config.batch)
 
     def step(self, step):
         config, run = self.config, self.run
