@@ -129,6 +129,10 @@ class Start:
                 raise UsageError(f"{what}, or all")
         self.frozen = tuple(name for name in self.copied if _below(name, frozen))
         self._freeze()
+        if not any(parameter.requires_grad for parameter in model.parameters()):
+            raise UsageError(
+                f"--freeze {' '.join(options.freeze)}: every layer is copied and frozen, so nothing learns"
+            )
 
     def _freeze(self) -> None:
         names = set(self.frozen)

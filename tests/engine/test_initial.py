@@ -127,6 +127,7 @@ def test_resuming_is_as_if_never_stopped_though_the_source_is_gone(first, tmp_pa
         ({"filters": (4, 6, 7)}, "convolutions.2.weight is not there"),
         ({"copy": ("nothing",)}, "the model has no such layer, only convolutions"),
         ({"freeze": ("output",)}, "nothing of that name is copied"),
+        ({"freeze": ("all",), "data": "digits"}, "every layer is copied and frozen, so nothing learns"),
         ({"init_from": "missing"}, "no such run or file"),
         ({"init_from": "", "freeze": ("hidden",)}, "--freeze needs --init-from"),
         ({"mean": (0.5,)}, "need 1 numbers each"),
