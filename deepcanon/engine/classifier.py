@@ -129,8 +129,8 @@ class Classifier:
         }  # fmt: skip
         precision, recall = by_class(confusion(seen.logits, seen.y))
         shown["classes"] = Heat(
-            torch.stack([precision, recall], 1).numpy(), "measure", "true or predicted class",
-            x_names=("precision", "recall"), y_names=names, unit="share", caption=BY_CLASS,
+            torch.stack([precision, recall], 1).numpy(), "measure", "class",
+            x_names=("precision", "recall"), y_names=names, unit="share", limits=(0.0, 1.0), caption=BY_CLASS,
         )  # fmt: skip
         if len(names) == 2 and 0 < seen.y.sum() < len(seen.y):
             false, true, _ = roc(seen.logits[:, 1].double() - seen.logits[:, 0].double(), seen.y.long())

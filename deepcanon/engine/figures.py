@@ -111,6 +111,8 @@ class Heat:
     """What the colours say."""
     diverging: bool = False
     """Whether 0 is the middle of the colours."""
+    limits: Sequence[float] = ()
+    """The values of the first and the last colour; those of the matrix if not given."""
     caption: str = ""
 
 

@@ -162,6 +162,15 @@ def test_a_confusion_names_its_classes_and_writes_its_shares():
     assert "<title>true class cat, predicted class dog: 0.25</title>" in drawn
 
 
+def test_limits_give_the_first_and_the_last_colour():
+    """Without them equal values would all be dark, as if they were the least."""
+    bar = {}
+    for limits in ((), (0.0, 1.0)):
+        (drawn,) = draw(Heat(np.ones((2, 2)), "measure", "class", unit="share", limits=limits))
+        bar[limits] = re.findall(r">([0-9.]+)</text>", drawn)
+    assert "2.0" in bar[()] and "2.0" not in bar[(0.0, 1.0)] and "0.5" in bar[(0.0, 1.0)]
+
+
 def test_small_pictures_are_large_enough_and_sharp():
     (drawn,) = draw(Tiles(np.zeros((32, 5, 5), dtype=np.uint8)))
     sides = {float(width) for width in re.findall(r'<image class="crisp"[^>]* width="([\d.]+)"', drawn)}

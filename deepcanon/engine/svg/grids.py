@@ -98,7 +98,8 @@ def heat(figure: Heat, hover: bool = True, alt: str = "") -> str:
     width = cell * columns if square and cell < side else right - edge
     area = Area(edge, top, edge + width, top + min(420.0, cell * rows))
     x, y = Scale(-0.5, columns - 0.5, area.left, area.right), Scale(rows - 0.5, -0.5, area.bottom, area.top)
-    low, high = _limits(values, figure.diverging)
+    seen = np.array(figure.limits, dtype=np.float64) if figure.limits else values
+    low, high = _limits(seen, figure.diverging)
     shares = (np.clip(np.nan_to_num(values, nan=low, posinf=high, neginf=low), low, high) - low) / (high - low)
     colour = signed if figure.diverging else sequential
     table = np.array([colour(i / 255) for i in range(256)], dtype=np.uint8)
@@ -111,7 +112,7 @@ def heat(figure: Heat, hover: bool = True, alt: str = "") -> str:
     parts += [text(name, area.left - 6, y(i) + 4, "end") for i, name in enumerate(y_names)]
     parts.append(picture(pixels, area.left, area.top, area.width, area.height))
     parts += _cells(values, pixels, x, y, figure, area) if hover else []
-    parts += colour_bar(values, figure.unit, area, figure.diverging)
+    parts += colour_bar(seen, figure.unit, area, figure.diverging)
     return svg(parts, WIDTH, below, alt)
 
 
