@@ -5,7 +5,7 @@ kind is tuned on validation, then trained from the same five seeds. Data: images
 error, and the paired difference of each kind from maximum pooling with its 95 % interval. The
 papers' gains are for larger networks and longer training (stochastic pooling, CIFAR-10: 15.13 %
 against 19.4 % for maximum pooling, Zeiler and Fergus 2013); this is a table, not a claim.
-Fashion-MNIST, 5,000 examples and four epochs: twelve minutes on one core.
+Fashion-MNIST, 5,000 examples and four epochs.
 
     deepcanon train pooling --data fashion-mnist --poolings max mean stochastic
 """
