@@ -4,21 +4,20 @@ Pictures are uint8 [N, C, H, W], scaled to one size with the middle kept; `y` is
 class (-1: there is no box), left, top, right, bottom in pixels of the scaled picture.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from . import images, pixels
-from .cells import load, names_in
+from . import box_files, images, pixels
+from .box_files import COCO, TABLE, Box
 from .errors import Problems, one_line
-from .image_sets import image_options
+from .image_sets import first_of, image_options, levels_note, walk
 from .inputs import Inputs
+from .label_files import no_picture, pictures_named
 from .splits import Dataset, Split, draw_splits, shares
 
 __all__ = ["ABSENT", "ACCEPTS", "fits", "inputs", "padded", "read", "read_named", "scaled"]
@@ -27,21 +26,9 @@ ACCEPTS = (
     "boxes: a folder of pictures with boxes.csv (columns file, x, y, width, height, label; x and y are the upper left "
     "corner in pixels) or with boxes.json as COCO has it (images, annotations, categories)"
 )
-TABLE, COCO = "boxes.csv", "boxes.json"
-COLUMNS = ("file", "x", "y", "width", "height", "label")
 ABSENT = -1.0
+SMALLEST = 0.5  # pixels: what is narrower is a share of the picture, or a slip
 VISIBLE = 0.25  # of a box: what shows less of it after the scaling is left out
-
-
-class Box(NamedTuple):
-    """A box of a picture with where it is written: upper left corner, width and height in pixels."""
-
-    label: str
-    x: float
-    y: float
-    width: float
-    height: float
-    place: str
 
 
 def fits(path: Path) -> bool:
@@ -106,36 +93,46 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     if (path / TABLE).is_file() and (path / COCO).is_file():
         raise problems.fail(path, "", f"has {TABLE} and {COCO}, and only one can be read", "keep one of them")
     table = path / (TABLE if (path / TABLE).is_file() else COCO)
-    listed = _table(table, problems) if table.name == TABLE else _coco(table, problems)
+    listed, said = (box_files.table if table.name == TABLE else box_files.coco)(table, problems)
     heads: dict[str, pixels.Head] = {}
-    for name, (place, boxes) in listed.items():
+    files: dict[str, Path] = {}
+    names: dict[Path, str] = {}  # by what a name leads to, since two names may lead to one file
+    for name, (place, boxes, stated) in listed.items():
+        found = pictures_named(path, name)
+        if len(found) != 1:
+            problems.add(table, place, *no_picture(path, name, found))
+            continue
+        quoted, other = repr(one_line(name, 60)), names.setdefault(found[0].resolve(), name)
         try:
-            if not (path / name).is_file():
-                raise pixels.BadImage("is not a file of this folder")
-            head = pixels.head(path / name)
+            head = pixels.head(found[0])
             if head.deep:
                 raise pixels.BadImage("is grey of 16 bits: save it with 8 bits")
         except pixels.BadImage as error:
-            problems.add(table, place, f"{one_line(name, 60)!r} {error}", "correct the name or the picture")
+            problems.add(table, place, f"{quoted} {error}", "correct the name or the picture")
             continue
-        heads[name] = head
-        for box in [box for box in boxes if _wrong(box, head)]:
-            problems.add(table, box.place, _wrong(box, head), f"{one_line(name, 60)} has {head.width}x{head.height}")
-            boxes.remove(box)
+        if other != name:
+            problems.add(table, place, f"{quoted} is {one_line(other, 60)!r} as well", "give a picture one name")
+            continue
+        if stated and stated != (head.width, head.height):
+            what = f"says {'x'.join(map(str, stated))} for {quoted}, which has {head.width}x{head.height}"
+            problems.add(table, place, what, "give boxes in pixels of the picture that is there")
+            continue
+        heads[name], files[name] = head, found[0]
+        boxes[:] = _sound(boxes, table, quoted, head, problems)
     problems.settle()
-    if not heads or not any(listed[name][1] for name in heads):
+    if not heads or not any(listed[name].boxes for name in heads):
         raise problems.fail(table, "", "names no box in a picture", f"accepted are {ACCEPTS}")
     size = (side, side) if side else (min(h.height for h in heads.values()), min(h.width for h in heads.values()))
     channels = channels or (1 if all(head.grey for head in heads.values()) else 3)
-    classes = sorted({box.label for name in heads for box in listed[name][1]})
+    classes = sorted({box.label for name in heads for box in listed[name].boxes})
     x, rows, lost = [], [], 0
     for name, head in heads.items():
         try:
-            x.append(torch.from_numpy(pixels.decode(path / name, size, channels).copy()))
+            x.append(torch.from_numpy(pixels.decode(files[name], size, channels).copy()))
         except pixels.BadImage as error:
-            problems.add(path / name, "", str(error), "give images in JPEG, PNG, WebP or BMP")
+            problems.add(files[name], "", str(error), "give images in JPEG, PNG, WebP or BMP")
             continue
-        placed = [(box, scaled(box, head.width, head.height, size)) for box in listed[name][1]]
+        placed = [(box, scaled(box, head.width, head.height, size)) for box in listed[name].boxes]
         rows.append([(float(classes.index(box.label)), *corners) for box, corners in placed if corners])
         lost += sum(corners is None for _, corners in placed)
     problems.settle()
@@ -154,68 +151,33 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     ]
     if lost:
         notes.append(f"{lost} boxes left out: less than a quarter of each is in the middle part that is kept")
-    if rest := len([p for p in path.iterdir() if pixels.is_image(p)]) - len(heads):
-        notes.append(f"not read: {max(0, rest)} pictures that {table.name} does not name")
+    if rest := [str(p.relative_to(path)) for p in walk(path, []) if p.resolve() not in names]:
+        notes.append(f"not read: pictures that {table.name} does not name: {first_of(rest)}")
+    notes += [*said, *levels_note(options)]
     facts = {"size": list(size), "channels": channels, "classes": classes}
     record = {"path": path.name, "counts": counts, "seed": seed, "skipped": problems.skipped()}
-    examples = [f"{name}: {len(listed[name][1])} boxes, {h.width}x{h.height}" for name, h in list(heads.items())[:3]]
+    examples = [f"{name}: {len(listed[name].boxes)} boxes, {h.width}x{h.height}" for name, h in list(heads.items())[:3]]
     return Dataset("boxes", splits, facts, [*notes, *problems.left_out()], record, examples)
+
+
+def _sound(boxes: list[Box], table: Path, quoted: str, head: pixels.Head, problems: Problems) -> list[Box]:
+    """The boxes that are in the picture, each once; the others become problems."""
+    seen: dict[tuple[Any, ...], Box] = {}
+    for box in boxes:
+        if wrong := _wrong(box, head):
+            problems.add(table, box.place, wrong, f"correct it: {quoted} has {head.width}x{head.height} pixels")
+        elif first := seen.get(box[:5]):
+            problems.add(table, f"{first.place} and {box.place}", f"give one box of {quoted} twice", "keep one of them")
+        else:
+            seen[box[:5]] = box
+    return list(seen.values())
 
 
 def _wrong(box: Box, head: pixels.Head) -> str:
     if not all(map(math.isfinite, box[1:5])):
         return "has a box whose numbers are not finite"
-    if box.width <= 0 or box.height <= 0:
+    if min(box.width, box.height) < SMALLEST:
         return f"has a box of {box.width:g} x {box.height:g} pixels"
     inside = box.x >= -0.5 and box.y >= -0.5
     inside = inside and box.x + box.width <= head.width + 0.5 and box.y + box.height <= head.height + 0.5
     return "" if inside else f"has a box {box.x:g} {box.y:g} {box.width:g} {box.height:g} that leaves the picture"
-
-
-Listed = dict[str, tuple[str, list[Box]]]
-"""By the name of the picture: where it is named first, and its boxes."""
-
-
-def _table(path: Path, problems: Problems) -> Listed:
-    table = load(path, problems)
-    if missing := [name for name in COLUMNS if name not in table.columns]:
-        remedy = f"give the columns {', '.join(COLUMNS)}"
-        raise problems.fail(path, "", f"lacks the column {missing[0]}", remedy)
-    columns = [np.asarray(names_in(table.columns[name])).tolist() for name in COLUMNS]
-    found: Listed = {}
-    for row, (name, *numbers, label) in enumerate(zip(*columns, strict=True)):
-        place = table.place(row)
-        boxes = found.setdefault(name, (place, []))[1]
-        if not any(numbers) and not label:  # a picture without boxes
-            continue
-        try:
-            x, y, width, height = map(float, numbers)
-        except ValueError:
-            problems.add(path, place, "has a cell that is not a number", "write x, y, width and height in pixels")
-            continue
-        if not label:
-            problems.add(path, place, "has no label", "write one, or leave all cells but the file empty")
-            continue
-        boxes.append(Box(label, x, y, width, height, place))
-    return found
-
-
-def _coco(path: Path, problems: Problems) -> Listed:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        names = {one["id"]: str(one["file_name"]) for one in content["images"]}
-        labels = {one["id"]: str(one["name"]) for one in content["categories"]}
-        found: Listed = {name: (f"image {number}", []) for number, name in names.items()}
-        for number, one in enumerate(content["annotations"]):
-            place = f"annotation {one.get('id', number)}"
-            if one["image_id"] not in names or one["category_id"] not in labels:
-                problems.add(path, place, "is of no image or category of the file", "correct its image_id, category_id")
-                continue
-            x, y, width, height = map(float, one["bbox"])
-            found[names[one["image_id"]]][1].append(Box(labels[one["category_id"]], x, y, width, height, place))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        what = f"is not a JSON of boxes: {type(error).__name__}: {one_line(error, 100)}"
-        raise problems.fail(
-            path, "", what, "give images, annotations (image_id, category_id, bbox), categories"
-        ) from None
-    return found

@@ -11,7 +11,7 @@ from .image_sets import walk
 from .pixels import OTHER_FORMATS, SUFFIXES, is_image
 from .splits import SPLIT_NAMES
 
-__all__ = ["LABELS", "find_label_file", "is_label_file", "label_file"]
+__all__ = ["LABELS", "find_label_file", "is_label_file", "label_file", "no_picture", "pictures_named"]
 
 LABELS = ("labels.csv", "labels.tsv", "labels.jsonl", "labels.parquet")
 NAMES = ("label", "labels", "class", "category", "target")
@@ -60,9 +60,9 @@ def label_file(
     for row, (name, cell, part) in enumerate(
         zip(columns[files].tolist(), columns[label].tolist(), splits.tolist(), strict=True)
     ):
-        place, pictures = table.place(row), _pictures(folder, name)
+        place, pictures = table.place(row), pictures_named(folder, name)
         if len(pictures) != 1:
-            problems.add(path, place, *_no_picture(folder, name, pictures))
+            problems.add(path, place, *no_picture(folder, name, pictures))
             continue
         real = pictures[0].resolve()
         names.setdefault(real, pictures[0])
@@ -109,7 +109,7 @@ def _roles(folder: Path, path: Path, columns: dict[str, np.ndarray], problems: P
     split = one([n for n in columns if n.lower() == "split"], "of splits", "keep one of them")
     # Different files count: a column of labels such as 0 and 1 may name 0.png and 1.png in every row.
     counts = {
-        name: len({picture for cell in cells[:200].tolist() for picture in _pictures(folder, cell)})
+        name: len({picture for cell in cells[:200].tolist() for picture in pictures_named(folder, cell)})
         for name, cells in columns.items()
         if name != split
     }
@@ -130,7 +130,7 @@ def _roles(folder: Path, path: Path, columns: dict[str, np.ndarray], problems: P
     return files, label or others[0], split
 
 
-def _no_picture(folder: Path, name: str, pictures: list[Path]) -> tuple[str, str]:
+def no_picture(folder: Path, name: str, pictures: list[Path]) -> tuple[str, str]:
     """Why a cell does not name one picture of the folder, and what to do about it."""
     said, remedy = one_line(name, 60), "remove the row"
     if not name:
@@ -146,7 +146,7 @@ def _no_picture(folder: Path, name: str, pictures: list[Path]) -> tuple[str, str
     return f"names {said!r}, which is not here", remedy
 
 
-def _pictures(folder: Path, name: str) -> list[Path]:
+def pictures_named(folder: Path, name: str) -> list[Path]:
     """The pictures of the folder that a cell names, with or without its ending."""
     place = _inside(folder, name)
     if place is None:

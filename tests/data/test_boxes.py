@@ -73,7 +73,14 @@ def test_boxes_follow_the_picture_when_it_is_scaled_and_cut(tmp_path):
         (("a.png", "two", 3, 4, 5, "cat"), "not a number"),
         (("a.png", "nan", 3, 4, 5, "cat"), "not "),
         (("a.png", 2, 3, 4, 5, ""), "has no label"),
-        (("gone.png", 2, 3, 4, 5, "cat"), "'gone.png' is not a file"),
+        (("gone.png", 2, 3, 4, 5, "cat"), "names 'gone.png', which is not here"),
+        (("../gone/a.png", 2, 3, 4, 5, "cat"), "not in the folder"),
+        (("a.png", "1_0", 3, 4, 5, "cat"), "column x: '1_0' is not a number"),
+        (("a.png", "\u0661", 3, 4, 5, "cat"), "is not a number"),
+        (("a.png", "inf", 3, 4, 5, "cat"), "not finite"),
+        (("a.png", "2", 3, 0.25, 0.3, "cat"), "a box of 0.25 x 0.3 pixels"),
+        (ROWS[0], "line 2 and line 5: give one box of 'a.png' twice"),
+        (("./a.png", 1, 1, 4, 5, "cat"), "'./a.png' is 'a.png' as well"),
     ],
 )
 def test_wrong_rows_are_named_with_their_line_or_left_out(tmp_path, row, words):
@@ -83,6 +90,50 @@ def test_wrong_rows_are_named_with_their_line_or_left_out(tmp_path, row, words):
     assert "boxes.csv" in str(said.value) and "5" in str(said.value)
     data = open_data(("boxes",), str(place), options={"boxes": {"valid_share": 0.0, "test_share": 0.0}}, skip_bad=True)
     assert int((data["train"].y[:, :, 0] >= 0).sum()) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda c: c.pop("categories"), "no list of categories"),
+        (lambda c: c["images"].append({"id": 7, "file_name": "d.png"}), "image 7: has an id that occurs twice"),
+        (lambda c: c["images"].append({"id": 1, "file_name": "a.png"}), "lists image 'a.png' 2 times"),
+        (lambda c: c["categories"].append({"id": 90, "name": "cow"}), "category 90: has an id that occurs twice"),
+        (lambda c: c["categories"][0].update(name=None), "category 0 of its list lacks name"),
+        (lambda c: c["images"][0].update(width=80, height=60), "says 80x60 for 'a.png', which has 40x30"),
+        (lambda c: c["annotations"][0].update(image_id="7"), "annotation 0: has image_id '7', which the file"),
+        (lambda c: c["annotations"][0].update(bbox=[2, 3, 10]), r"annotation 0: has bbox \[2, 3, 10\]"),
+        (lambda c: c["annotations"][0].update(bbox="2395"), "annotation 0: has bbox '2395'"),
+        (lambda c: c["annotations"][0].update(bbox=[2, 3, 10**400, 5]), "annotation 0: has bbox"),
+        (lambda c: c["annotations"][0].update(bbox=[True, 3, 10, 5]), "annotation 0: has bbox"),
+    ],
+)
+def test_a_json_of_boxes_is_not_guessed_at(tmp_path, change, words):
+    place = folder(tmp_path / "own", form="json")
+    content = json.loads((place / "boxes.json").read_text(encoding="utf-8"))
+    change(content)
+    (place / "boxes.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(DataError, match=words):
+        opened(place)
+
+
+def test_what_is_not_used_of_a_file_of_boxes_is_said(tmp_path):
+    place = folder(tmp_path / "json", form="json")
+    content = json.loads((place / "boxes.json").read_text(encoding="utf-8"))
+    content["annotations"][0].update(iscrowd=1, segmentation={"counts": [1], "size": [1, 1]})
+    content["categories"].append({"id": 1, "name": "cow"})
+    (place / "boxes.json").write_text("\ufeff" + json.dumps(content), encoding="utf-8")
+    data = opened(place)
+    assert (data["train"].y[:, :, 0] >= 0).sum() == 2
+    for words in ("1 boxes of crowds", "annotations: segmentation", "of the classes: cow"):
+        assert any(words in note for note in data.notes)
+    place = folder(tmp_path / "csv")
+    rows = ["file;x;y;width;height;label;split", "a.png;1,5;2;10;5;cat;train"]
+    (place / "boxes.csv").write_text("\n".join(rows), encoding="utf-8")
+    data = opened(place, levels=(0.0, 1.0))
+    assert data["train"].y[0, 0].tolist() == [0, 1.5, 2, 11.5, 7]
+    for words in ("column x: decimal commas", "columns not used: split", "name: b.png and 1 more", "--levels is not"):
+        assert any(words in note for note in data.notes)
 
 
 def test_what_is_no_set_of_boxes_is_refused(tmp_path):

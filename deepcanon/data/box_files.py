@@ -1,0 +1,157 @@
+"""Files of boxes: boxes.csv, and boxes.json as COCO has it. What they say, before the pictures are looked at."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .archives import read_bytes
+from .cells import load, names_in
+from .columns import numbers_of, text_array
+from .errors import DataError, Problems, one_line
+from .text import decode
+
+__all__ = ["COCO", "TABLE", "Box", "Listed", "Pictured", "coco", "table"]
+
+TABLE, COCO = "boxes.csv", "boxes.json"
+COLUMNS = ("file", "x", "y", "width", "height", "label")
+KEYS = ("id", "image_id", "category_id", "bbox", "area", "iscrowd")
+FORM = "give images (id, file_name), annotations (image_id, category_id, bbox) and categories (id, name)"
+
+
+class Box(NamedTuple):
+    """A box of a picture with where it is written: upper left corner, width and height in pixels."""
+
+    label: str
+    x: float
+    y: float
+    width: float
+    height: float
+    place: str
+
+
+class Pictured(NamedTuple):
+    """A picture: where it is named first, its boxes, and its width and height if the file of boxes says them."""
+
+    place: str
+    boxes: list[Box]
+    size: tuple[Any, Any] | None = None
+
+
+Listed = dict[str, Pictured]
+"""By the name of the picture."""
+
+
+def table(path: Path, problems: Problems) -> tuple[Listed, list[str]]:
+    """The boxes of a table, and notes on how it was understood; numbers are read in the notations of all tables.
+
+    Raises:
+        DataError: a column is missing, or it is not clear what its numbers are.
+    """
+    cells = load(path, problems)
+    if missing := [name for name in COLUMNS if name not in cells.columns]:
+        remedy = f"give the columns {', '.join(COLUMNS)}"
+        raise problems.fail(path, "", f"lacks the column {missing[0]}", remedy)
+    texts = {name: text_array(np.asarray(names_in(cells.columns[name])).tolist()) for name in COLUMNS}
+    notes, columns = list(cells.notes), {}
+    for name in COLUMNS[1:5]:
+        columns[name] = numbers_of(texts[name], delimiter=cells.delimiter)
+        if columns[name].unsure:
+            raise problems.fail(path, f"column {name}", columns[name].unsure, "write a point as the decimal sign")
+        notes += [f"column {name}: {note}" for note in columns[name].notes]
+    if unused := [name for name in cells.columns if name not in COLUMNS]:
+        notes.append(f"columns not used: {one_line(', '.join(unused), 100)}")
+    found: Listed = {}
+    for row, (file, label) in enumerate(zip(texts["file"].tolist(), texts["label"].tolist(), strict=True)):
+        place = cells.place(row)
+        boxes = found.setdefault(file, Pictured(place, [])).boxes
+        if not label and not any(texts[name][row] for name in columns):  # a picture without boxes
+            continue
+        if wrong := next((name for name in columns if not columns[name].ok[row]), None):
+            what = f"{one_line(texts[wrong][row], 40)!r} is not a number"
+            problems.add(path, f"{place}, column {wrong}", what, "write x, y, width and height in pixels")
+        elif not label:
+            problems.add(path, place, "has no label", "write one, or leave all cells but the file empty")
+        else:
+            x, y, width, height = (float(columns[name].values[row]) for name in columns)
+            boxes.append(Box(label, x, y, width, height, place))
+    return found, notes
+
+
+def coco(path: Path, problems: Problems) -> tuple[Listed, list[str]]:
+    """The boxes of a JSON file, and notes on what of it is not used. Boxes around crowds (iscrowd 1) are left out.
+
+    Raises:
+        DataError: it is not such a file, or an id or a name occurs twice.
+    """
+    text = decode(read_bytes(path), str(path), problems)
+    if text is None:
+        raise DataError(problems.found)
+    try:
+        content = json.loads(text.removeprefix("\ufeff"))
+    except (ValueError, RecursionError) as error:
+        raise problems.fail(path, "", f"is not a JSON of boxes: {one_line(error, 100)}", FORM) from None
+    for key in ("images", "annotations", "categories"):
+        entries = content.get(key) if isinstance(content, dict) else None
+        if not isinstance(entries, list) or not all(isinstance(one, dict) for one in entries):
+            raise problems.fail(path, "", f"is not a JSON of boxes: it has no list of {key}", FORM)
+    images = _named(path, content["images"], "image", "file_name", problems)
+    labels = _named(path, content["categories"], "category", "name", problems)
+    sizes = [(one.get("width"), one.get("height")) for one in content["images"]]
+    found: Listed = {
+        name: Pictured(f"image {number}", [], None if None in size else size)
+        for (number, name), size in zip(images.items(), sizes, strict=True)
+    }
+    crowds, unused = 0, set()
+    for number, one in enumerate(content["annotations"]):
+        place = f"annotation {one_line(one.get('id', number), 40)}"
+        strange = [(k, one.get(k)) for k, ids in (("image_id", images), ("category_id", labels))
+                   if not _is_id(one.get(k)) or one[k] not in ids]  # fmt: skip
+        bbox = one.get("bbox")
+        unused |= {key for key in one if key not in KEYS and one[key]}
+        if strange:
+            what = f"has {strange[0][0]} {one_line(repr(strange[0][1]), 40)}, which the file does not list"
+            problems.add(path, place, what, "correct it; 7 and '7' are two ids")
+        elif one.get("iscrowd") == 1:
+            crowds += 1
+        elif not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_is_number, bbox)):
+            what = f"has bbox {one_line(repr(bbox), 60)}"
+            problems.add(path, place, what, "give four numbers: x, y, width and height in pixels")
+        else:
+            x, y, width, height = map(float, bbox)
+            found[images[one["image_id"]]].boxes.append(Box(labels[one["category_id"]], x, y, width, height, place))
+    notes = [f"{crowds} boxes of crowds (iscrowd 1) left out"] if crowds else []
+    if unused:
+        notes.append(f"not used of the annotations: {one_line(', '.join(sorted(unused)), 100)}")
+    seen = {box.label for picture in found.values() for box in picture.boxes}
+    if rest := [label for label in labels.values() if label not in seen]:
+        notes.append(f"categories without a box, left out of the classes: {one_line(', '.join(rest), 100)}")
+    return found, notes
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int | str) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float) or (type(value) is int and abs(value) < 1 << 53)
+
+
+def _named(path: Path, entries: list[dict[str, Any]], kind: str, key: str, problems: Problems) -> dict[int | str, str]:
+    """The names of images or categories by their ids; both are given once."""
+    found: dict[int | str, str] = {}
+    for place, one in enumerate(entries):
+        number: Any = one.get("id")
+        name = str(one[key]).strip() if _is_id(one.get(key)) else ""
+        if not _is_id(number) or not name:
+            what = f"is not a JSON of boxes: {kind} {place} of its list lacks {key if _is_id(number) else 'id'}"
+            raise problems.fail(path, "", what, FORM)
+        if number in found:
+            raise problems.fail(path, f"{kind} {number}", "has an id that occurs twice", "give each its own id")
+        found[number] = name
+    double, count = next(iter(Counter(found.values()).most_common(1)), ("", 0))
+    if count > 1:
+        raise problems.fail(path, "", f"lists {kind} {one_line(double, 60)!r} {count} times", "keep one of them")
+    return found
