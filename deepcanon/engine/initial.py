@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import safetensors.torch
 from torch import Tensor, nn
 
+from deepcanon.data.errors import one_line
 from deepcanon.engine.checkpoint import Checkpoints, read_folder
 from deepcanon.engine.run import Run
 from deepcanon.errors import UsageError
@@ -62,7 +63,9 @@ def source_facts(options: InitialWeights, classes: Sequence[str], channels: int)
         UsageError: it cannot be read, or an option does not fit.
     """
     if not options.init_from:
-        given = [f"--{name.replace('_', '-')}" for name in ("copy", "freeze", "mean", "std") if getattr(options, name)]
+        names = ("copy", "freeze", "copied_rate", "mean", "std")
+        changed = [name for name in names if getattr(options, name) != getattr(InitialWeights, name)]
+        given = [f"--{name.replace('_', '-')}" for name in changed]
         if given:
             raise UsageError(f"{given[0]} needs --init-from: the weights of another model")
         return {}
@@ -150,16 +153,42 @@ class Start:
         return [p for name, p in self.model.named_parameters() if name in self.copied and p.requires_grad]
 
     def load(self, run: Run) -> None:
-        """Copies the weights, and says so."""
+        """Copies the weights, and says so.
+
+        Raises:
+            UsageError: a tensor holds what the model's cannot hold: whole or complex numbers, or none.
+        """
         options = self.options
         source = read(run.borrowed(Path(options.init_from), "initial"))
-        state = {**self.model.state_dict(), **{name: source.state[name] for name in self.copied}}
+        state, kinds = self.model.state_dict(), set()
+        for name in self.copied:
+            wrong, kind = _wrong(source.state[name], state[name])
+            if wrong:
+                raise UsageError(f"--init-from {options.init_from}: {name} holds {wrong}: take another file or run")
+            kinds.add(kind)
+            state[name] = source.state[name]
         self.model.load_state_dict(state)
         new = [name for name in state if name not in self.copied]
         rate = f" at {options.copied_rate:g} of the learning rate" if len(self.frozen) < len(self.copied) else ""
         frozen = f"; frozen: {_layers(self.frozen)}" if self.frozen else ""
         fresh = f"; new: {_layers(new)}" if new else ""
-        run.say(f"copied from {options.init_from}: {_layers(self.copied)}{rate}{frozen}{fresh}")
+        cast = "".join(f"; {kind}" for kind in sorted(kinds) if kind)
+        rest = [name for name in source.state if name not in state]
+        unused = f"; not used: {one_line(_layers(rest), 100)}" if rest else ""
+        run.say(f"copied from {options.init_from}: {_layers(self.copied)}{rate}{frozen}{fresh}{cast}{unused}")
+
+
+def _wrong(there: Tensor, here: Tensor) -> tuple[str, str]:
+    """Why the numbers of a tensor cannot be copied ("" if they can), and how they are narrowed or widened."""
+    if there.is_floating_point() != here.is_floating_point():
+        return f"{_kind(there)}, not {_kind(here)}", ""
+    if not there.to(here.dtype).isfinite().all():
+        return f"numbers that are not finite in {_kind(here)}", ""
+    return "", "" if there.dtype == here.dtype else f"{_kind(there)} read as {_kind(here)}"
+
+
+def _kind(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _layers(names: Iterable[str]) -> str:

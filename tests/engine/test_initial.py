@@ -130,6 +130,7 @@ def test_resuming_is_as_if_never_stopped_though_the_source_is_gone(first, tmp_pa
         ({"freeze": ("all",), "data": "digits"}, "every layer is copied and frozen, so nothing learns"),
         ({"init_from": "missing"}, "no such run or file"),
         ({"init_from": "", "freeze": ("hidden",)}, "--freeze needs --init-from"),
+        ({"init_from": "", "copied_rate": 0.5}, "--copied-rate needs --init-from"),
         ({"mean": (0.5,)}, "need 1 numbers each"),
         ({"data": pictures(3, channels=3)}, "takes images of 1 channels: give --channels 1"),
     ],
@@ -145,3 +146,30 @@ def test_a_file_that_holds_no_weights_is_refused(first, tmp_path):
     path.write_bytes(b"not safetensors")
     with pytest.raises(UsageError, match="cannot be read as safetensors"):
         begin(first, tmp_path, init_from=str(path))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x * torch.nan, "hidden.weight holds numbers that are not finite"),
+        (lambda x: x.double() * 1e300, "hidden.weight holds numbers that are not finite in float32"),
+        (lambda x: x.to(torch.complex64), "hidden.weight holds complex64, not float32"),
+        (lambda x: x.to(torch.int32), "hidden.weight holds int32, not float32"),
+    ],
+)
+def test_weights_that_the_model_cannot_hold_are_refused_and_leave_nothing(first, tmp_path, change, message):
+    path = tmp_path / "weights.safetensors"
+    state = {name: value.contiguous() for name, value in first.module.state_dict().items()}
+    safetensors.torch.save_file({**state, "hidden.weight": change(state["hidden.weight"])}, path)
+    with pytest.raises(UsageError, match=message):
+        begin(first, tmp_path, init_from=str(path))
+    assert not (tmp_path / "second").exists()
+
+
+def test_other_precisions_and_other_names_are_said(first, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    state = {name: value.contiguous() for name, value in first.module.state_dict().items()}
+    other = {"hidden.weight": state["hidden.weight"].half(), "momentum.weight": torch.zeros(2)}
+    safetensors.torch.save_file({**state, **other}, path)
+    _, said = begin(first, tmp_path, init_from=str(path))
+    assert "; float16 read as float32; not used: momentum" in said
