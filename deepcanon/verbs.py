@@ -14,6 +14,7 @@ from typing import Any
 
 from deepcanon import heads
 from deepcanon.data import in_memory
+from deepcanon.data.splits import Dataset
 from deepcanon.engine import training
 from deepcanon.engine.checksums import differences, write_checked
 from deepcanon.engine.metrics import read_metrics
@@ -84,12 +85,18 @@ def train(
     if not out and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("under torchrun give --out DIR, so that all processes use the same folder")
     folder = Path(out) if out else next_folder(head.name)
-    say(f"{folder}")
-    if others:
-        words = ", ".join(f"--{name.replace('_', '-')} {heads.shown(value)}" for name, value in others.items())
-        say(f"not taken from the preset, since chosen for {chosen_for}: {words}")
     about = introduction(head, module, preset, settings.data)
-    open_ = opener(head, data)
+    reading = opener(head, data)
+
+    def open_(config: Any, settings: Settings) -> Dataset:
+        """Reads the data, and names the folder once they can be used."""
+        found = reading(config, settings)
+        say(f"{folder}")
+        if others:
+            words = ", ".join(f"--{name.replace('_', '-')} {heads.shown(value)}" for name, value in others.items())
+            say(f"not taken from the preset, since chosen for {chosen_for}: {words}")
+        return found
+
     training.train(module.Recipe, head.name, chosen, settings, folder, open_, say, quiet, about, child, plain, load)
     return load(folder, data=None if isinstance(data, str) else data)
 

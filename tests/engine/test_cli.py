@@ -77,6 +77,14 @@ def folder(tmp_path_factory) -> Path:
     return place
 
 
+def test_data_that_cannot_be_used_end_training_before_a_folder_is_named(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "boxes").mkdir()
+    (tmp_path / "boxes" / "boxes.csv").write_text("file,x,y,width,height\n", encoding="utf-8")
+    code, out, err = call(capsys, "train", "object-detection", "--preset", "smoke", "--data", "boxes")
+    assert code == 2 and not out and "lacks the column label" in err and not Path("runs").exists()
+
+
 def test_eval_json_is_one_value(folder, capsys):
     code, out, _ = call(capsys, "eval", str(folder), "--json")
     value = json.loads(out)
