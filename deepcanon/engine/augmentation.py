@@ -4,10 +4,24 @@ import torch
 from torch import Tensor
 
 from deepcanon.engine.run import Run
+from deepcanon.errors import UsageError
 from deepcanon.options import Augmentation
 from deepcanon.parts import augment
 
-__all__ = ["augmented"]
+__all__ = ["augmented", "check"]
+
+
+def check(options: Augmentation, size: tuple[int, int]) -> None:
+    """Whether something is left of pictures of this (height, width).
+
+    Raises:
+        UsageError: they may be shifted out of sight, or be hidden as a whole.
+    """
+    side = min(size)
+    for name, what in (("shift", "move all of them out of sight"), ("cutout", "hide all of them")):
+        if getattr(options, name) >= side:
+            pictures = f"pictures of {size[1]}x{size[0]} pixels"
+            raise UsageError(f"--{name} {getattr(options, name)} may {what}: {pictures} need less than {side}")
 
 
 def augmented(run: Run, options: Augmentation, images: Tensor, batch: int) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from deepcanon.data.splits import Dataset
-from deepcanon.engine.augmentation import augmented
+from deepcanon.engine.augmentation import augmented, check
 from deepcanon.engine.classifier import Classifier, Classifies, require_classes
 from deepcanon.engine.contract import Facts, Metrics, Recipe
 from deepcanon.engine.initial import Start, source_facts
@@ -78,6 +78,7 @@ class ImageClassifier(Classifies, Recipe[C]):
     def build(self) -> None:
         config, run, reader = self.config, self.run, self.facts["reader"]
         size = (int(reader["size"][0]), int(reader["size"][1]))
+        check(config, size)
         network = self.network(reader["channels"], len(reader["classes"]), size)
         self.model = network.to(run.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.preprocess = Standardize(self.facts["shift"], self.facts["scale"]).to(run.device)

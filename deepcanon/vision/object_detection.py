@@ -174,8 +174,15 @@ class OneStageDetector(nn.Module):
         return Detections(logits, self.offsets(maps).permute(0, 2, 3, 1).reshape(len(maps), -1, 4))
 
     def grid(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Rows and columns of cells for pictures of (height, width)."""
+        """Rows and columns of cells for pictures of (height, width).
+
+        Raises:
+            ValueError: they are smaller than a cell.
+        """
         height, width = size
+        if min(size) < self.stride:
+            remedy = f"give --size {self.stride} or more, or fewer --widths"
+            raise ValueError(f"pictures of {width}x{height} are smaller than a cell of {self.stride} pixels: {remedy}")
         for _ in self.stages:
             height, width = -(-(height - 1) // 2), -(-(width - 1) // 2)
         return max(1, height), max(1, width)

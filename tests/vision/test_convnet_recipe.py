@@ -9,6 +9,7 @@ from PIL import Image
 
 import deepcanon
 from deepcanon.engine.precision import has_bf16
+from deepcanon.errors import UsageError
 
 
 def folder(place, mode, sizes, count=12):
@@ -88,3 +89,10 @@ def test_augmentation_is_the_same_in_every_process_and_part_of_the_rows():
     for rank in range(2):
         run.rank = rank
         assert torch.equal(augmented(run, options, images[rank::2], 6), whole[rank::2])
+
+
+@pytest.mark.parametrize("option", ["shift", "cutout"])
+def test_augmentation_that_leaves_nothing_of_a_picture_is_refused(tmp_path, option):
+    with pytest.raises(UsageError, match=f"--{option} 8 may .* pictures of 8x8 pixels need less than 8"):
+        deepcanon.train("convnet", preset="smoke", data="digits", out=tmp_path / "run", quiet=True, **{option: 8})
+    assert not (tmp_path / "run").exists()

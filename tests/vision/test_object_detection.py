@@ -177,3 +177,8 @@ def test_anchors_are_the_sizes_that_occur():
     found = anchor_sizes(sizes, 2)
     np.testing.assert_allclose(found, [[4, 20], [20, 20]], atol=0.3)
     assert anchor_sizes(torch.ones(5, 2), 3).shape == (1, 2)
+
+
+def test_pictures_smaller_than_a_cell_are_refused_with_the_remedy():
+    with pytest.raises(ValueError, match="pictures of 9x3 are smaller than a cell of 4 pixels: give --size 4 or more"):
+        OneStageDetector(1, 2, anchors=1, widths=(4, 4, 4)).grid((3, 9))
