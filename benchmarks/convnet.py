@@ -23,8 +23,9 @@ import lightning
 import torch
 import torch.nn.functional as F
 from convnet_loops import BATCH, RATE, SHAPES, Network, Ours, Plain, Tuned, data, fresh_speed, scale, shift
+from driven import PerImage
 from record import gemm_rate, interleaved, ratio, record
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
 from deepcanon.parts.schedules import one_cycle
@@ -54,17 +55,6 @@ def accuracy(module):
     return (torch.cat(guesses) == test.y).double().mean().item()
 
 
-class PerImage(Dataset):
-    def __init__(self, split):
-        self.split = split
-
-    def __len__(self):
-        return len(self.split)
-
-    def __getitem__(self, index):
-        return (self.split.x[index].float() - shift) / scale, int(self.split.y[index])
-
-
 class Lit(lightning.LightningModule):
     def __init__(self, shape, steps):
         super().__init__()
@@ -90,7 +80,9 @@ def lightning_fit(shape, seed, steps, rows):
     trainer = lightning.Trainer(accelerator="cpu", devices=1, max_steps=steps, max_epochs=-1, logger=False,
                                 enable_checkpointing=False, enable_progress_bar=False,
                                 enable_model_summary=False)  # fmt: skip
-    trainer.fit(module, DataLoader(PerImage(rows["train"]), batch_size=BATCH, shuffle=True, drop_last=True))
+    trainer.fit(
+        module, DataLoader(PerImage(rows["train"], shift, scale), batch_size=BATCH, shuffle=True, drop_last=True)
+    )
     return module
 
 

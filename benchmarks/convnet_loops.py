@@ -12,15 +12,13 @@ How fast a step is depends on the state of the heap (`engine/memory.py`), so spe
 import fresh
 import torch
 import torch.nn.functional as F
+from driven import Driven
 from torch import nn
 
 from deepcanon.data import open_data
 from deepcanon.engine.memory import keep_freed_memory
-from deepcanon.engine.run import Run
-from deepcanon.engine.training import make, seed_generators
 from deepcanon.parts.schedules import one_cycle
 from deepcanon.recipes import convnet
-from deepcanon.settings import Settings
 
 BATCH, RATE, STEPS = 64, 0.003, 150
 SHAPES = {
@@ -47,24 +45,12 @@ class Network(nn.Sequential):
         )  # fmt: skip
 
 
-class Ours:
+class Ours(Driven):
     """The recipe, driven as the engine drives it."""
 
     def __init__(self, shape, seed, steps, rows):
         config = convnet.Config(**shape, batch=BATCH, dropout=0.0, valid_share=0.0)
-        settings = Settings(data="mnist", seed=seed, steps=steps, threads=1, precision="bf16", device="cpu")
-        self.run = Run(settings, None, lambda: rows)
-        self.recipe = make(convnet.Recipe, config, facts, self.run)
-
-    @property
-    def module(self):
-        return self.recipe.model.to(memory_format=torch.contiguous_format)
-
-    def steps(self, count):
-        for _ in range(count):
-            seed_generators(self.run.seed, self.run.step, "step/0")
-            self.losses = self.recipe.step(self.run.step)
-            self.run.step += 1
+        super().__init__(convnet.Recipe, config, facts, rows, data="mnist", seed=seed, steps=steps)
 
 
 class Plain:

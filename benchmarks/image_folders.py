@@ -15,30 +15,22 @@ epoch of a second run opens the folder again, and finds what was kept. Ten epoch
 import io
 import os
 import shutil
-import tarfile
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import PIL
 import torch
+from photographs import photographs
 from PIL import Image
 from record import cpu_seconds, interleaved, record, row_of_seconds
 from torch.utils.data import DataLoader, Dataset
 
-from deepcanon.data import decoding, open_data, published
+from deepcanon.data import decoding, open_data
 from deepcanon.data.batches import Order
 from deepcanon.parts.standardize import Standardize
 
 BATCH, FIRST, LATER, TARGET = 64, 3, 5, 3.0
-
-
-def photographs():
-    """BSDS500's training pictures."""
-    (archive,) = published.get("bsds500").values()
-    with tarfile.open(archive) as files:
-        names = sorted(name for name in files.getnames() if name.endswith(".jpg"))
-        return [files.extractfile(name).read() for name in names]
 
 
 def crops(contents, count):

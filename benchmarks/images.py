@@ -11,26 +11,18 @@ How much pixels differ from those of the plain loop, ours and theirs, is said in
 """
 
 import io
-import tarfile
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import PIL
+from photographs import photographs
 from PIL import Image
 from record import cpu_seconds, interleaved, record, row_of_seconds
 
-from deepcanon.data import open_data, published
+from deepcanon.data import open_data
 
 SIDE, ROUNDS, TARGET, LARGE = 128, 5, 1.0, 40
-
-
-def photographs():
-    """The bytes of JPEG files."""
-    (archive,) = published.get("bsds500").values()
-    with tarfile.open(archive) as files:
-        names = sorted(name for name in files.getnames() if name.endswith(".jpg"))
-        return [files.extractfile(name).read() for name in names]
 
 
 def enlarged(content):

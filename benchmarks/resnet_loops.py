@@ -13,16 +13,14 @@ import itertools
 import fresh
 import torch
 import torch.nn.functional as F
+from driven import Driven, PerImage
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from deepcanon.data import open_data
 from deepcanon.engine.memory import keep_freed_memory
-from deepcanon.engine.run import Run
-from deepcanon.engine.training import make, seed_generators
 from deepcanon.parts.schedules import one_cycle
 from deepcanon.recipes import resnet
-from deepcanon.settings import Settings
 
 BATCH, RATE, DECAY, WARM, STEPS = 128, 0.2, 5e-4, 3, 10
 
@@ -72,36 +70,11 @@ class Network(nn.Module):
         return self.fc(F.adaptive_avg_pool2d(x, 1).flatten(1))
 
 
-class Ours:
+class Ours(Driven):
     """The recipe, driven as the engine drives it."""
 
     def __init__(self, seed, steps, rows):
-        settings = Settings(data="fashion-mnist", seed=seed, steps=steps, threads=1, precision="bf16", device="cpu")
-        self.run = Run(settings, None, lambda: rows)
-        self.recipe = make(resnet.Recipe, config, facts, self.run)
-
-    @property
-    def module(self):
-        return self.recipe.model.to(memory_format=torch.contiguous_format)
-
-    def steps(self, count):
-        for _ in range(count):
-            seed_generators(self.run.seed, self.run.step, "step/0")
-            self.losses = self.recipe.step(self.run.step)
-            self.run.step += 1
-
-
-class PerImage(Dataset):
-    """What people write: an image at a time."""
-
-    def __init__(self, split):
-        self.split = split
-
-    def __len__(self):
-        return len(self.split)
-
-    def __getitem__(self, index):
-        return (self.split.x[index].float() - shift) / scale, int(self.split.y[index])
+        super().__init__(resnet.Recipe, config, facts, rows, data="fashion-mnist", seed=seed, steps=steps)
 
 
 class Plain:
@@ -122,7 +95,7 @@ class Plain:
         )  # fmt: skip
 
     def fed(self, split):
-        loader = DataLoader(PerImage(split), batch_size=BATCH, shuffle=True, drop_last=True)
+        loader = DataLoader(PerImage(split, shift, scale), batch_size=BATCH, shuffle=True, drop_last=True)
         return itertools.chain.from_iterable(itertools.repeat(loader))
 
     def steps(self, count):
