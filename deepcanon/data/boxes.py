@@ -149,6 +149,10 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
         + (f"; {empty} pictures without one" if empty else ""),
         "examples: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()) + f" (drawn by seed {seed})",
     ]
+    sizes = {(head.width, head.height) for head in heads.values()}
+    if sizes != {size[::-1]}:
+        there = f"{len(sizes)} sizes" if len(sizes) > 1 else "{}x{}".format(*sizes.pop())
+        notes.append(f"pictures: {there}, resized and centre-cropped to {size[1]}x{size[0]} (--size chooses another)")
     if lost:
         notes.append(f"{lost} boxes left out: less than a quarter of each is in the middle part that is kept")
     if rest := [str(p.relative_to(path)) for p in walk(path, []) if p.resolve() not in names]:

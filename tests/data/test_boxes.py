@@ -63,6 +63,12 @@ def test_boxes_follow_the_picture_when_it_is_scaled_and_cut(tmp_path):
     np.testing.assert_allclose(y[0, 0], [0, 0, 1.5, 3.5, 4])
     assert y[1].tolist() == [[0, 0, 0, 15, 15], [-1] * 5]
     assert any("1 boxes left out" in note for note in data.notes)
+    assert any("pictures: 40x30, resized and centre-cropped to 15x15" in note for note in data.notes)
+    Image.new("RGB", (50, 20)).save(tmp_path / "own" / "a.png")
+    (tmp_path / "own" / "boxes.csv").write_text("file,x,y,width,height,label\na.png,9,2,9,9,cat\nb.png,9,2,9,9,cat")
+    assert any(
+        "pictures: 2 sizes, resized and centre-cropped to 40x20" in note for note in opened(tmp_path / "own").notes
+    )
 
 
 @pytest.mark.parametrize(
