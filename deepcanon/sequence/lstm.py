@@ -36,7 +36,7 @@ from torch import Tensor, nn
 from deepcanon.parts.recurrence import kernel_layer, scan, stacked
 from deepcanon.parts.recurrence_by_hand import Rows, StepRule, recur
 
-__all__ = ["LSTM", "LSTMCell", "LSTMState", "lstm_cell", "lstm_layer", "lstm_sequence"]
+__all__ = ["LSTM", "LSTMCell", "LSTMRule", "LSTMState", "lstm_cell", "lstm_layer", "lstm_sequence"]
 
 
 class LSTMState(NamedTuple):
@@ -98,11 +98,11 @@ def lstm_layer(
     Args:
         x: the inputs, or the rows of a table that they are: then W_ih is multiplied with the rows that occur.
     """
-    outputs, end = recur(_LSTMRule(), x, state, weight_ih, weight_hh, bias_ih, bias_hh, products)
+    outputs, end = recur(LSTMRule(), x, state, weight_ih, weight_hh, bias_ih, bias_hh, products)
     return outputs, LSTMState(*end)
 
 
-class _LSTMRule(StepRule):
+class LSTMRule(StepRule):
     """Eqs. (2) to (4) and their derivatives by hand; the sums lie in the order i, f, o, g: sigmoids are neighbours.
 
     tanh(x) is 2 sigmoid(2 x) - 1 here, equal to an ulp of 1: torch's tanh takes nine times as long as its sigmoid.
