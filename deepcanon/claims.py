@@ -1,7 +1,7 @@
 """What measurements say about a target: an interval, and one of three words. Without torch.
 
 - shown: the 95 % interval is on the target's side.
-- reached: the estimate is, the interval is not, or there is none.
+- reached: the estimate is, the interval is not, or there is none: it takes three repetitions.
 - missed: the estimate is not.
 
 One seed of a recipe that is not an experiment gives none of them, whatever the mark of its target: a mark says where
@@ -17,7 +17,7 @@ from typing import Any
 
 from deepcanon.targets import Target
 
-__all__ = ["CONFIDENCE", "ONE_SEED", "WORDS", "interval", "judge", "overall", "word"]
+__all__ = ["CONFIDENCE", "ENOUGH", "ONE_SEED", "WORDS", "bounds", "interval", "judge", "overall", "word"]
 
 CONFIDENCE = 0.95
 WORDS = ("shown", "reached", "missed")
@@ -27,6 +27,8 @@ END = {">=": re.compile(r"(?:^|_)low(?:_|$)"), "<=": re.compile(r"(?:^|_)high(?:
 WITHOUT_SPREAD = ("X", "R")
 """Marks of figures that every seed gives alike: they follow from mathematics, or were computed again."""
 NONE = (math.nan, math.nan)
+ENOUGH = 3
+"""Repetitions that an interval needs: two that happen to agree, as errors on few examples do, have one of no width."""
 
 
 def word(relation: str, goal: float, value: float, low: float, high: float) -> str:
@@ -51,16 +53,25 @@ def word(relation: str, goal: float, value: float, low: float, high: float) -> s
 def interval(values: Sequence[float]) -> tuple[float, float, float]:
     """(mean, low, high): Student's t interval of 95 % for the mean of independent repetitions, or of their differences.
 
+    The ends are NaN for fewer than three repetitions, and if one is not finite.
+
     Repetitions that share examples are not independent (Nadeau and Bengio 2003, "Inference for the generalization
     error"): give the means of groups that share none.
     """
     mean, n = statistics.fmean(values), len(values)
-    if n < 2 or not all(math.isfinite(value) for value in values):
+    if n < ENOUGH or not all(math.isfinite(value) for value in values):
         return mean, *NONE
     from scipy.special import stdtrit
 
     half = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2)) * statistics.stdev(values) / math.sqrt(n)
     return mean, mean - half, mean + half
+
+
+def bounds(low: float, high: float) -> str:
+    """An interval in words, or that there is none."""
+    if math.isfinite(low) and math.isfinite(high):
+        return f"95 % interval [{low:+.4g}, {high:+.4g}]"
+    return f"no interval, which takes {ENOUGH} finite results"
 
 
 def judge(target: Target, measured: dict[str, list[dict[str, Any]]], repeats: bool) -> dict[str, Any] | None:
@@ -90,9 +101,11 @@ def judge(target: Target, measured: dict[str, list[dict[str, Any]]], repeats: bo
     else:  # the worst seed: the one farthest on the wrong side
         value = {"<=": max, ">=": min}.get(relation, lambda v: max(v, key=lambda x: abs(x - goal)))(values)
     low, high = _interval(target, values, measured[target.run])
-    # Of an experiment, what is exact and has no interval has no spread: its value decides.
-    alone = len(values) == 1 and target.mark in WITHOUT_SPREAD and not math.isfinite(low) and not math.isfinite(high)
-    ends = (value, value) if alone else (low, high)
+    # What is exact, was the same each time and has no interval has no spread: its value decides.
+    exact = (
+        target.mark in WITHOUT_SPREAD and len(set(values)) == 1 and not math.isfinite(low) and not math.isfinite(high)
+    )
+    ends = (value, value) if exact else (low, high)
     if relation == "==":
         tolerance = target.tolerance or 0.0
         at_most = word("<=", goal + tolerance, value, *ends)

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from deepcanon.claims import interval
+from deepcanon.claims import bounds, interval
 from deepcanon.data.seeds import stream_seed
 from deepcanon.engine.contract import Metrics, Recipe
 from deepcanon.engine.figures import Line, Panels, Plot, Text
@@ -284,8 +284,7 @@ class LearningCurves(nn.Module):
         rows = zip(self.sizes, self.gaps(), strict=True)
         what = f"{self.arms[0]} minus the best of the others"
         return "\n".join(
-            f"{size} examples: {what} {mean:+.4g}, 95 % interval [{low:+.4g}, {high:+.4g}]"
-            for size, (mean, low, high) in rows
+            f"{size} examples: {what} {mean:+.4g}, {bounds(low, high)}" for size, (mean, low, high) in rows
         )
 
     def figures(self) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 One step trains one trial, a child run of the recipe in `trials/<i>/`. First every arm tries every combination of the
 tuned options from one seed and keeps the one that is best on validation; then all arms are trained from each seed:
 trial s of every arm has the same initialisation and order of examples. Where arms begin with the weights of other runs
-(sources), those are trained first, once for each seed. `verdict` gives paired differences with intervals.
+(sources), those are trained first, once for each seed; where one diverges, the trials of its seed that begin with it
+count as failed. `verdict` gives paired differences with intervals.
 """
 
 import itertools
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from deepcanon import heads
-from deepcanon.claims import interval
+from deepcanon.claims import bounds, interval
 from deepcanon.data.seeds import stream_seed
 from deepcanon.engine.figures import Dots, Line, Panels, Plot, Text
 from deepcanon.engine.run import Run
@@ -47,6 +48,11 @@ COMPARISON = (
     "Validation during training (mean and range over seeds), and what tuning saw: the best value should not lie at an "
     "edge of what was tried."
 )
+
+
+def _failed(reason: str) -> dict[str, Any]:
+    """What `Run.trial` gives of a trial that failed before its first step."""
+    return {"valid": {}, "test": {}, "curve": [], "loss": [], "failed": reason}
 
 
 class Trials:
@@ -160,16 +166,21 @@ class Trials:
         source = self._sources.get(arm) if phase == "source" else None
         overrides = {**(source.options if source else self._arms[arm]), **options}
         checkpoint, stem = overrides.pop("checkpoint", "last"), overrides.pop("recipe", self._stem)
+        failed = ""
         if (name := overrides.get("init_from")) in self._sources:
             place = self._sourcing.index(("source", name, seed, {}))
             overrides["init_from"] = str(self._run.trial_folder(place))
+            if reason := self.results[place]["failed"]:
+                # Its folder holds a checkpoint from before it diverged, which is not what the arm is about.
+                failed = f"the source {name} of seed {seed} failed: {reason}"
         number = stream_seed(self._run.seed, seed, f"comparison/{phase}") % 2**31
         words = ", ".join([arm, *(f"{k.replace('_', '-')} {v}" for k, v in options.items())])
         self._run.say(f"trial {index + 1}: {words}, {'tuning' if phase == 'tune' else f'seed {seed}'}")
         scored = ("valid", "test") if phase == "seeds" else ("valid",)
         read = {name.split("/")[0]: None for name in self._also}
         settings = {**self._settings, **(source.settings if source else {}), "seed": number}
-        done = self._run.trial(index, stem, overrides, settings, checkpoint, tuple(dict.fromkeys((*scored, *read))))
+        splits = tuple(dict.fromkeys((*scored, *read)))
+        done = _failed(failed) if failed else self._run.trial(index, stem, overrides, settings, checkpoint, splits)
         also = {name: done.get(name.split("/")[0], {}).get(name.split("/")[1], math.nan) for name in self._also}
         return {
             "arm": arm,
@@ -221,7 +232,7 @@ class Trials:
 
         `ARM` mean over the seeds and `ARM_worst`; with two arms `difference`, `low`, `high`: the mean of first minus
         second over pairs of one seed and its 95 % t interval; with more arms `difference_ARM`, `low_ARM`, `high_ARM`,
-        the first arm minus that one. An interval needs two seeds.
+        the first arm minus that one. An interval needs three seeds.
         """
         found: dict[str, float] = {}
         first = next(iter(self._arms))
@@ -256,8 +267,7 @@ class Trials:
             if f"difference{tail}" in found:
                 mean, low, high = (found[f"{name}{tail}"] for name in ("difference", "low", "high"))
                 said = self._word(arm, low, high)
-                bounds = f"95 % interval [{low:+.4g}, {high:+.4g}]" if math.isfinite(low) else "no interval"
-                lines.append(f"{first} - {arm}: {mean:+.4g}, {bounds}: {said}")
+                lines.append(f"{first} - {arm}: {mean:+.4g}, {bounds(low, high)}: {said}")
         failed = [f"{r['arm']} {r['options']}: {r['failed']}" for r in self.results if r["failed"]]
         return "\n".join([*lines, *(f"failed: {line}" for line in failed)]) + "\n"
 

@@ -43,7 +43,8 @@ def test_the_interval_is_that_of_student():
     values = [0.3, 0.5, 0.4, 0.9]
     expected = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
     assert interval(values) == pytest.approx((np.mean(values), *expected), rel=1e-12)
-    assert interval([0.1])[0] == 0.1 and math.isnan(interval([0.1])[1])
+    for few in ([0.1], [0.1, 0.1]):
+        assert interval(few)[0] == 0.1 and all(map(math.isnan, interval(few)[1:]))
     assert math.isnan(interval([0.1, math.inf])[1])
 
 
@@ -53,6 +54,14 @@ def test_over_seeds_the_interval_is_that_of_their_mean():
     row = said("test/error <= 0.017", "C", measured("test/error", 0.0151, 0.0151, 0.0147))
     assert row["verdict"] == "shown" and row["interval"][0] == pytest.approx(interval(row["values"])[1])
     assert said("test/error <= 0.014", "C", measured("test/error", 0.0151, 0.0147))["verdict"] == "missed"
+
+
+def test_two_seeds_that_agree_show_only_what_is_exact():
+    found = measured("test/error", 0.01, 0.01)
+    assert said("test/error <= 0.015", "P", found)["verdict"] == "reached"
+    assert "interval" not in said("test/error <= 0.015", "P", found)
+    assert said("test/error <= 0.015", "X", found)["verdict"] == "shown"
+    assert said("test/error <= 0.015", "X", measured("test/error", 0.01, 0.011))["verdict"] == "reached"
 
 
 def test_the_worst_seed_decides_where_the_target_says_so():

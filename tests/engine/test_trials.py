@@ -90,7 +90,7 @@ def test_every_arm_is_tuned_equally_and_scored_on_the_same_seeds(whole):
     assert [c["config"]["hidden"] for c in configs] == [[8], [8, 8]] * 4
     assert (whole / "report.html").is_file() and not (whole / "trials" / "0" / "report.html").exists()
     assert {p.name.split("-")[0] for p in (whole / "figures").glob("*.svg")} == {"comparison", "scores"}
-    assert "95 % interval" in max((whole / "samples").glob("verdict-*.txt")).read_text()
+    assert "no interval" in max((whole / "samples").glob("verdict-*.txt")).read_text(), "of two seeds"
     shared = [c["config"] for c in configs]
     assert all((c["batch"], c["epochs"], c["valid_share"]) == (64, 1, 0.1) for c in shared)
 
@@ -101,9 +101,11 @@ def test_verdict_is_the_paired_difference(whole):
     pairs = [a - b for a, b in zip(comparison.scores("shallow"), comparison.scores("deep"), strict=True)]
     assert found["difference"] == pytest.approx(sum(pairs) / 2, abs=1e-12)
     assert found["shallow_worst"] == max(comparison.scores("shallow"))
-    # with two pairs: t = 12.706, standard error = half the distance
-    half = 12.7062047362 * abs(pairs[0] - pairs[1]) / 2
-    assert found["high"] - found["low"] == pytest.approx(2 * half, rel=1e-9)
+    assert math.isnan(found["low"]) and math.isnan(found["high"]), "two pairs have no interval"
+    three = results(first=(0.3, 0.31, 0.35), other=(0.1, 0.13, 0.12)).verdict()
+    # t = 4.303; differences 0.2, 0.18, 0.23 have a standard deviation of sqrt(0.00127 / 2)
+    half = 4.3026527297 * (0.0012666666667 / 2 / 3) ** 0.5
+    assert three["high"] - three["low"] == pytest.approx(2 * half, rel=1e-9)
 
 
 def test_a_killed_comparison_goes_on_with_the_trial_it_was_in(whole, tmp_path):
@@ -200,6 +202,7 @@ def test_what_makes_no_comparison_is_refused(tmp_path):
 def test_interval_of_equal_differences_is_a_point():
     assert interval([0.5, 0.5, 0.5]) == (0.5, 0.5, 0.5)
     assert math.isnan(interval([0.5])[1])
+    assert math.isnan(interval([0.5, 0.5])[1]), "two that agree by chance would show anything"
 
 
 def results(better="min", **scores):
@@ -217,17 +220,17 @@ def results(better="min", **scores):
 @pytest.mark.parametrize(
     ("better", "other", "words"),
     [
-        ("min", (0.10, 0.11), ": other is better\n"),
-        ("min", (0.10, 0.39), ": no difference is shown\n"),
-        ("min", (0.35, 0.29), ": no difference is shown\n"),
-        ("min", (0.40, 0.41), ": first is better\n"),
-        ("max", (0.40, 0.41), ": other is better\n"),
-        ("max", (0.10, 0.11), ": first is better\n"),
-        ("min", (0.10, math.inf), ": no difference is shown\n"),
+        ("min", (0.10, 0.11, 0.13), ": other is better\n"),
+        ("min", (0.10, 0.39, 0.30), ": no difference is shown\n"),
+        ("min", (0.35, 0.29, 0.30), ": no difference is shown\n"),
+        ("min", (0.40, 0.41, 0.43), ": first is better\n"),
+        ("max", (0.40, 0.41, 0.43), ": other is better\n"),
+        ("max", (0.10, 0.11, 0.13), ": first is better\n"),
+        ("min", (0.10, math.inf, 0.1), ": no difference is shown\n"),
     ],
 )
 def test_the_table_says_what_is_shown(better, other, words):
-    table = results(better, first=(0.30, 0.31), other=other).table()
+    table = results(better, first=(0.30, 0.31, 0.32), other=other).table()
     assert table.endswith(words), table
 
 
@@ -311,6 +314,9 @@ def test_the_curve_of_a_trial_is_that_of_the_compared_metric_not_of_the_monitore
     assert trials.steps_to(result, expected[-1][1]) <= 6
 
 
-def test_one_seed_gives_no_interval():
-    assert "first - other: +0.2, no interval: no difference is shown" in results(first=(0.3,), other=(0.1,)).table()
-    assert "95 % interval [" in results(first=(0.3, 0.31), other=(0.1, 0.2)).table()
+@pytest.mark.parametrize("better", ["min", "max"])
+def test_fewer_than_three_seeds_show_nothing(better):
+    for first, other in (((0.3,), (0.1,)), ((0.3, 0.3), (0.1, 0.1)), ((0.3, 0.31), (0.1, 0.2))):
+        table = results(better, first=first, other=other).table()
+        assert "no interval, which takes 3 finite results: no difference is shown" in table
+    assert "95 % interval [" in results(first=(0.3, 0.31, 0.3), other=(0.1, 0.2, 0.2)).table()

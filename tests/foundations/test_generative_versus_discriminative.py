@@ -21,7 +21,7 @@ def texts(folder, rows):
 
 
 def test_learning_curves_come_with_their_intervals(tmp_path):
-    run = trained(tmp_path)
+    run = trained(tmp_path, groups=3)
     values = run.evaluate()
     assert values["few"] < values["few_high"] and values["many_low"] < values["many"]
     assert list((tmp_path / "run" / "figures").glob("learning-curves-*.svg"))

@@ -1,6 +1,7 @@
 """Transfer: sources are trained first, every arm begins with those of its seed, layers are copied as the arm says."""
 
 import json
+import math
 
 import pytest
 import torch
@@ -62,6 +63,16 @@ def test_frozen_layers_are_those_of_the_source(finished):
     number = next(i for i, r in enumerate(results) if (r["arm"], r["phase"], r["seed"]) == ("A3B", "seeds", 0))
     source, mine = (weights_of(finished.folder / "trials" / str(n)) for n in (0, number))
     assert torch.equal(mine["hidden.weight"], source["hidden.weight"])
+
+
+def test_arms_of_a_source_that_diverged_have_failed_and_others_have_not(tmp_path):
+    options = {**SMALL, "source_rate": 1e30, "seeds": 1, "layers": (1,)}
+    found = deepcanon.train("transfer", out=tmp_path / "run", say=lambda line: None, **options)
+    results = {r["arm"]: r for r in found.recipe.comparison.results if r["phase"] == "seeds"}
+    assert results["A1B"]["failed"].startswith("the source A of seed 0 failed: ") and results["A1B"]["test"] == math.inf
+    assert results["B1Bplus"]["failed"].startswith("the source B of seed 0 failed: ")
+    assert results["scratch"]["failed"] is None and math.isfinite(results["scratch"]["test"])
+    assert "failed: A1Bplus" in found.recipe.comparison.table()
 
 
 @pytest.mark.parametrize(
