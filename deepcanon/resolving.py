@@ -45,7 +45,7 @@ def opener(
     Args:
         data: other data than the settings name: a name, a path, or arrays of the caller, which settings cannot hold.
         facts: of a trained run that determines how data are read: pictures are read at the size of its training data,
-            and other data must have its classes.
+            classes are numbered as there, and other data must have its classes.
         moved: the full path of the data, for a working directory from which the settings' own does not lead there.
     """
 
@@ -56,7 +56,9 @@ def opener(
             options["tables"]["target_kind"] = {"classes": "labels"}.get(wants, wants).replace("anything", "auto")
         known = facts()["reader"] if facts else {}
         if known.get("kind") == "images" and not options["images"]["patch"]:
-            options["images"] |= {"size": known["size"][0], "channels": known["channels"]}
+            options["images"] |= {"size": known["size"][0], "channels": known["channels"], "learned": known}
+        if known.get("kind") == "boxes":
+            options["boxes"]["learned"] = known
         own = settings.data
         if moved and not data and not Path(own).exists() and Path(moved).exists():
             own = moved

@@ -5,6 +5,7 @@ run = deepcanon.load("runs/pointer-network-1")
 run.predict(["a.png", "b.png"]);  run.module;  run.preprocess
 """
 
+import functools
 import json
 import os
 import shutil
@@ -135,7 +136,8 @@ def child(
     result: dict[str, Any] = {"valid": {}, "test": {}, "curve": [], "curves": {}, "loss": [], "failed": None}
     try:
         if (folder / "config.json").is_file():
-            training.resume(module.Recipe, folder, opener(head), quiet=True, plain=True, lend=load)
+            facts = functools.partial(training.facts_of, folder)
+            training.resume(module.Recipe, folder, opener(head, facts=facts), quiet=True, plain=True, lend=load)
         else:
             shutil.rmtree(folder, ignore_errors=True)
             chosen, about = build_config(Settings, settings), introduction(head, module, "trial", settings.get("data"))
@@ -189,7 +191,8 @@ def resume(
     """
     folder = Path(folder)
     head, module = resolve(read_config(folder)["name"])
-    open_ = opener(head, None if data is None else in_memory(data), moved=moved_data(folder))
+    facts = functools.partial(training.facts_of, folder)
+    open_ = opener(head, None if data is None else in_memory(data), facts, moved_data(folder))
     training.resume(module.Recipe, folder, open_, steps, say, quiet, child, lend=load, changed_data=changed_data)
     return load(folder, data=None if isinstance(data, str) else data)
 

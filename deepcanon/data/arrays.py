@@ -212,6 +212,8 @@ def from_arrays(
     found, height, width = arrays["train"][0].shape[1:]
     channels = channels or found
     size: tuple[int, int] = (side, side) if side else (height, width)
+    if learned := (options or {}).get("learned"):  # of a trained run, whose pictures need not be square
+        size = (int(learned["size"][0]), int(learned["size"][1]))
     splits = {}
     for split, (x, _) in arrays.items():
         # a copy, so that the tensor owns writable memory

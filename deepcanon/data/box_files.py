@@ -1,6 +1,11 @@
-"""Files of boxes: boxes.csv, and boxes.json as COCO has it. What they say, before the pictures are looked at."""
+"""Files of boxes: boxes.csv, and boxes.json as COCO has it. What they say, before the pictures are looked at.
+
+A folder has one such file for all of its pictures, or one for each split (boxes-train.csv, boxes-valid.csv), or folders
+train/, valid/ and test/ with pictures and a file of boxes in each.
+"""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,11 +16,14 @@ from .archives import read_bytes
 from .cells import load, names_in
 from .columns import numbers_of, text_array
 from .errors import DataError, Problems, one_line
+from .image_sets import list_folder
+from .splits import SPLIT_NAMES
 from .text import decode
 
-__all__ = ["COCO", "TABLE", "Box", "Listed", "Pictured", "coco", "table"]
+__all__ = ["COCO", "TABLE", "Box", "Listed", "Pictured", "Source", "coco", "sources", "table"]
 
-TABLE, COCO = "boxes.csv", "boxes.json"
+TABLE, COCO, EXPORTED = "boxes.csv", "boxes.json", "_annotations.coco.json"
+OF_A_SPLIT = re.compile(r"boxes[._-]([a-z]+)[.](csv|json)")
 COLUMNS = ("file", "x", "y", "width", "height", "label")
 KEYS = ("id", "image_id", "category_id", "bbox", "area", "iscrowd")
 FORM = "give images (id, file_name), annotations (image_id, category_id, bbox) and categories (id, name)"
@@ -38,6 +46,34 @@ class Pictured(NamedTuple):
     place: str
     boxes: list[Box]
     size: tuple[Any, Any] | None = None
+    split: str = ""
+    """As a column of the table says it."""
+
+
+class Source(NamedTuple):
+    """A file of boxes, the split that it is of if its name or its folder says so, and the folder of its pictures."""
+
+    file: Path
+    split: str
+    folder: Path
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for name in (TABLE, COCO, EXPORTED) if (path := folder / name).is_file()]
+
+
+def sources(path: Path) -> list[Source]:
+    """The files of boxes of a folder: the whole, or those of the splits; [] if there is none."""
+    if not path.is_dir():
+        return []
+    if here := _files(path):
+        return [Source(file, "", path) for file in here]
+    folders, files = list_folder(path)
+    named = [(file, OF_A_SPLIT.fullmatch(file.name.lower())) for file in files]
+    found = [Source(file, SPLIT_NAMES[match[1]], path) for file, match in named if match and match[1] in SPLIT_NAMES]
+    inner = [folder for folder in folders if folder.name.lower() in SPLIT_NAMES]
+    found += [Source(file, SPLIT_NAMES[folder.name.lower()], folder) for folder in inner for file in _files(folder)]
+    return sorted(found, key=lambda source: list(SPLIT_NAMES.values()).index(source.split))
 
 
 Listed = dict[str, Pictured]
@@ -53,6 +89,8 @@ def table(path: Path, problems: Problems) -> tuple[Listed, list[str]]:
     cells = load(path, problems)
     if missing := [name for name in COLUMNS if name not in cells.columns]:
         remedy = f"give the columns {', '.join(COLUMNS)}"
+        if {"xmax", "x2", "right"} & {name.lower() for name in cells.columns}:
+            remedy += "; of two corners, the width is the right edge minus the left one"
         raise problems.fail(path, "", f"lacks the column {missing[0]}", remedy)
     texts = {name: text_array(np.asarray(names_in(cells.columns[name])).tolist()) for name in COLUMNS}
     notes, columns = list(cells.notes), {}
@@ -61,12 +99,24 @@ def table(path: Path, problems: Problems) -> tuple[Listed, list[str]]:
         if columns[name].unsure:
             raise problems.fail(path, f"column {name}", columns[name].unsure, "write a point as the decimal sign")
         notes += [f"column {name}: {note}" for note in columns[name].notes]
-    if unused := [name for name in cells.columns if name not in COLUMNS]:
+    split = next((name for name in cells.columns if name.lower() == "split"), None)
+    parts = np.asarray(names_in(cells.columns[split])).tolist() if split else [""] * len(texts["file"])
+    if unused := [name for name in cells.columns if name not in (*COLUMNS, split)]:
         notes.append(f"columns not used: {one_line(', '.join(unused), 100)}")
     found: Listed = {}
-    for row, (file, label) in enumerate(zip(texts["file"].tolist(), texts["label"].tolist(), strict=True)):
+    rows = zip(texts["file"].tolist(), texts["label"].tolist(), parts, strict=True)
+    for row, (file, label, part) in enumerate(rows):
         place = cells.place(row)
-        boxes = found.setdefault(file, Pictured(place, [])).boxes
+        if split and part.lower() not in SPLIT_NAMES:
+            problems.add(path, place, f"says split {one_line(part, 40)!r}", "write train, valid or test in every row")
+            continue
+        own = SPLIT_NAMES.get(part.lower(), "")
+        picture = found.setdefault(file, Pictured(place, [], None, own))
+        if own != picture.split:
+            what = f"say that {one_line(file, 60)!r} is of {picture.split} and of {own}"
+            problems.add(path, f"{picture.place} and {place}", what, "a picture is of one split, with all of its boxes")
+            continue
+        boxes = picture.boxes
         if not label and not any(texts[name][row] for name in columns):  # a picture without boxes
             continue
         if wrong := next((name for name in columns if not columns[name].ok[row]), None):

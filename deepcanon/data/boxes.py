@@ -1,39 +1,46 @@
 """The reader of pictures with boxes: a folder of pictures with a CSV of boxes, or with a JSON of boxes as COCO has it.
 
 Pictures are uint8 [N, C, H, W], scaled to one size with the middle kept; `y` is float32 [N, M, 5]: of each box its
-class (-1: there is no box), left, top, right, bottom in pixels of the scaled picture.
+class (-1: there is no box), left, top, right, bottom in pixels of the scaled picture. What is predicted is given in
+pixels of the original picture again.
 """
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from . import box_files, images, pixels
-from .box_files import COCO, TABLE, Box
+from .box_files import COCO, TABLE, Box, Pictured, Source
+from .class_names import class_order
+from .decoding import Pictures, decoded, heads_of, states_of
 from .errors import Problems, one_line
 from .image_sets import first_of, image_options, levels_note, walk
 from .inputs import Inputs
 from .label_files import no_picture, pictures_named
 from .splits import Dataset, Split, draw_splits, shares
+from .streamed import part
 
 __all__ = ["ABSENT", "ACCEPTS", "fits", "inputs", "padded", "read", "read_named", "scaled"]
 
 ACCEPTS = (
-    "boxes: a folder of pictures with boxes.csv (columns file, x, y, width, height, label; x and y are the upper left "
-    "corner in pixels) or with boxes.json as COCO has it (images, annotations, categories)"
+    "boxes: a folder of pictures with boxes.csv (columns file, x, y, width, height, label, and split if wanted; x and "
+    "y are the upper left corner in pixels) or with boxes.json as COCO has it (images, annotations, categories); or "
+    "with a file for each split, boxes-train.csv, boxes-valid.csv; or with folders train/, valid/, test/ of that kind"
 )
 ABSENT = -1.0
 SMALLEST = 0.5  # pixels: what is narrower is a share of the picture, or a slip
+LARGEST_CHOSEN = 256  # pixels of the longer side, of a size that the user did not choose
+IN_MEMORY = 1 << 28  # bytes of pictures
 VISIBLE = 0.25  # of a box: what shows less of it after the scaling is left out
 
 
 def fits(path: Path) -> bool:
     """Whether the path is a folder with a file of boxes."""
-    return path.is_dir() and any((path / name).is_file() for name in (TABLE, COCO))
+    return bool(box_files.sources(path))
 
 
 def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) -> Dataset:
@@ -79,89 +86,198 @@ def scaled(box: Box, width: int, height: int, size: tuple[int, int]) -> tuple[fl
     return tuple(cut) if seen >= VISIBLE * scale**2 * box.width * box.height else None
 
 
+class Picture(NamedTuple):
+    """A picture with boxes that are in it, and where it is named: a file of boxes, and a place in that."""
+
+    name: str
+    file: Path
+    listed: Pictured
+    split: str
+    table: Path
+
+
 def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, problems: Problems | None = None) -> Dataset:
     """Pictures and their boxes; every row and file that cannot be used becomes a problem.
+
+    Pictures that need more than `IN_MEMORY` bytes are read when they are asked for (see `data.decoding`).
 
     Raises:
         DataError: a file of boxes is missing, or it cannot be read, or bad rows are not to be skipped.
     """
     problems = problems or Problems()
     valid, test = shares(options)
-    side, channels = image_options(options)[:2]
-    if not fits(path):
-        raise problems.fail(path, "", f"has no {TABLE} or {COCO}", f"accepted are {ACCEPTS}")
-    if (path / TABLE).is_file() and (path / COCO).is_file():
-        raise problems.fail(path, "", f"has {TABLE} and {COCO}, and only one can be read", "keep one of them")
-    table = path / (TABLE if (path / TABLE).is_file() else COCO)
-    listed, said = (box_files.table if table.name == TABLE else box_files.coco)(table, problems)
-    heads: dict[str, pixels.Head] = {}
-    files: dict[str, Path] = {}
-    names: dict[Path, str] = {}  # by what a name leads to, since two names may lead to one file
-    for name, (place, boxes, stated) in listed.items():
-        found = pictures_named(path, name)
-        if len(found) != 1:
-            problems.add(table, place, *no_picture(path, name, found))
-            continue
-        quoted, other = repr(one_line(name, 60)), names.setdefault(found[0].resolve(), name)
-        try:
-            head = pixels.head(found[0])
-            if head.deep:
-                raise pixels.BadImage("is grey of 16 bits: save it with 8 bits")
-        except pixels.BadImage as error:
-            problems.add(table, place, f"{quoted} {error}", "correct the name or the picture")
-            continue
-        if other != name:
-            problems.add(table, place, f"{quoted} is {one_line(other, 60)!r} as well", "give a picture one name")
-            continue
-        if stated and stated != (head.width, head.height):
-            what = f"says {'x'.join(map(str, stated))} for {quoted}, which has {head.width}x{head.height}"
-            problems.add(table, place, what, "give boxes in pixels of the picture that is there")
-            continue
-        heads[name], files[name] = head, found[0]
-        boxes[:] = _sound(boxes, table, quoted, head, problems)
+    image_options(options)
+    sources = _sources(path, problems)
+    pictures, notes, names = _pictures(path, sources, problems)
+    states = states_of([one.file for one in pictures])
+    heads = heads_of(states, problems, options)
+    pictures = [one for one in pictures if one.file in heads and _fitting(one, heads[one.file], problems)]
+    notes += _units(sources[0].file, [(box, heads[one.file]) for one in pictures for box in one.listed.boxes], problems)
+    for one in pictures:
+        one.listed.boxes[:] = _sound(
+            one.listed.boxes, one.table, repr(one_line(one.name, 60)), heads[one.file], problems
+        )
     problems.settle()
-    if not heads or not any(listed[name].boxes for name in heads):
-        raise problems.fail(table, "", "names no box in a picture", f"accepted are {ACCEPTS}")
-    size = (side, side) if side else (min(h.height for h in heads.values()), min(h.width for h in heads.values()))
-    channels = channels or (1 if all(head.grey for head in heads.values()) else 3)
-    classes = sorted({box.label for name in heads for box in listed[name].boxes})
-    x, rows, lost = [], [], 0
-    for name, head in heads.items():
-        try:
-            x.append(torch.from_numpy(pixels.decode(files[name], size, channels).copy()))
-        except pixels.BadImage as error:
-            problems.add(files[name], "", str(error), "give images in JPEG, PNG, WebP or BMP")
-            continue
-        placed = [(box, scaled(box, head.width, head.height, size)) for box in listed[name].boxes]
-        rows.append([(float(classes.index(box.label)), *corners) for box, corners in placed if corners])
+    if not any(one.listed.boxes for one in pictures):
+        raise problems.fail(sources[0].file, "", "names no box in a picture", f"accepted are {ACCEPTS}")
+    heads = {one.file: heads[one.file] for one in pictures}
+    size, channels = _chosen(list(heads.values()), options)
+    found = decoded(
+        states, heads, size, channels, pixels.WHOLE, options, problems.skip_bad or problems.keep_going, IN_MEMORY
+    )
+    for file, reason in found.bad.items():
+        problems.add(file, "", reason, "give images in JPEG, PNG, WebP or BMP")
+    problems.settle()
+    pictures = [one for one in pictures if one.file not in found.bad]
+    classes, order = class_order((box.label for one in pictures for box in one.listed.boxes), options)
+    numbers, lost, rows = {label: number for number, label in enumerate(classes)}, 0, []
+    for one in pictures:
+        head = heads[one.file]
+        placed = [(box, scaled(box, head.width, head.height, size)) for box in one.listed.boxes]
+        rows.append([(float(numbers[box.label]), *corners) for box, corners in placed if corners])
         lost += sum(corners is None for _, corners in placed)
-    problems.settle()
-    whole, wanted = Split(torch.stack(x), padded(rows)), [("valid", valid), ("test", test)]
-    splits: dict[str, Split] = {}
-    drawn = draw_splits(len(whole), None, [(name, share) for name, share in wanted if share > 0], seed)
-    for name in ("train", "valid", "test"):
-        if name in drawn:
-            splits[name] = whole.take(drawn[name])
+    splits, missing = _splits(pictures, found, padded(rows), (valid, test), seed)
+    if "train" not in splits:
+        raise problems.fail(path, "", "has no picture to train on", "give pictures of the split train")
     counts = {name: len(split) for name, split in splits.items()}
     empty = sum(not row for row in rows)
-    notes = [
+    sizes = {(head.width, head.height) for head in heads.values()}
+    how = f" ({' and '.join(name for name, _ in missing)} drawn from train by seed {seed})" if missing else ""
+    said = [
         f"boxes: {sum(map(len, rows))} of {len(classes)} classes in {len(rows)} pictures, {size[1]}x{size[0]}"
         + (f"; {empty} pictures without one" if empty else ""),
-        "examples: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()) + f" (drawn by seed {seed})",
+        "examples: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()) + how,
     ]
-    sizes = {(head.width, head.height) for head in heads.values()}
+    if any(one.split for one in pictures):
+        by = [f"{name} from {one_line(file.relative_to(path), 60)}" for file, name, _ in sources if name]
+        said.append("splits: " + (", ".join(by) or f"as column split of {sources[0].file.name} says"))
     if sizes != {size[::-1]}:
         there = f"{len(sizes)} sizes" if len(sizes) > 1 else "{}x{}".format(*sizes.pop())
-        notes.append(f"pictures: {there}, resized and centre-cropped to {size[1]}x{size[0]} (--size chooses another)")
+        said.append(f"pictures: {there}, resized and centre-cropped to {size[1]}x{size[0]} (--size chooses another)")
     if lost:
-        notes.append(f"{lost} boxes left out: less than a quarter of each is in the middle part that is kept")
+        said.append(f"{lost} boxes left out: less than a quarter of each is in the middle part that is kept")
     if rest := [str(p.relative_to(path)) for p in walk(path, []) if p.resolve() not in names]:
-        notes.append(f"not read: pictures that {table.name} does not name: {first_of(rest)}")
-    notes += [*said, *levels_note(options)]
+        here = sources[0].file.name if not sources[1:] else "no file of boxes"
+        said.append(
+            f"not read: pictures that {here}{' does not name' if not sources[1:] else ' names'}: {first_of(rest)}"
+        )
+    notes = [*said, *order, *notes, *found.notes, *levels_note(options), *problems.left_out()]
     facts = {"size": list(size), "channels": channels, "classes": classes}
-    record = {"path": path.name, "counts": counts, "seed": seed, "skipped": problems.skipped()}
-    examples = [f"{name}: {len(listed[name].boxes)} boxes, {h.width}x{h.height}" for name, h in list(heads.items())[:3]]
-    return Dataset("boxes", splits, facts, [*notes, *problems.left_out()], record, examples)
+    record = {"path": path.name, "counts": counts, "split": dict(missing), "seed": seed, "skipped": problems.skipped()}
+    examples = [
+        f"{one.name}: {len(one.listed.boxes)} boxes, {heads[one.file].width}x{heads[one.file].height}"
+        for one in pictures[:3]
+    ]
+    return Dataset("boxes", splits, facts, notes, record, examples)
+
+
+def _sources(path: Path, problems: Problems) -> list[Source]:
+    """The files of boxes, at most one for each split.
+
+    Raises:
+        DataError: there is none, or two for the same pictures, or none to train on.
+    """
+    sources = box_files.sources(path)
+    if not sources:
+        raise problems.fail(path, "", f"has no {TABLE} or {COCO}", f"accepted are {ACCEPTS}")
+    seen: dict[str, Path] = {}
+    for file, split, _ in sources:
+        if split in seen:
+            first, second = seen[split].relative_to(path), file.relative_to(path)
+            of = f" of {split}" if split else ""
+            raise problems.fail(path, "", f"has {first} and {second}{of}, and only one can be read", "keep one of them")
+        seen[split] = file
+    if not {"", "train"} & seen.keys():
+        there = " and ".join(seen)
+        raise problems.fail(path, "", f"has boxes of {there} and none of train", "give boxes-train.csv or train/")
+    return sources
+
+
+def _pictures(
+    path: Path, sources: list[Source], problems: Problems
+) -> tuple[list[Picture], list[str], dict[Path, str]]:
+    """The pictures that are named and there, notes on the files of boxes, and what leads to each picture's name."""
+    pictures: list[Picture] = []
+    names: dict[Path, str] = {}  # two names may lead to one file
+    notes: list[str] = []
+    for table, split, folder in sources:
+        listed, said = (box_files.coco if table.suffix == ".json" else box_files.table)(table, problems)
+        notes += [f"{table.relative_to(path)}: {line}" if sources[1:] else line for line in said]
+        for name, one in listed.items():
+            found = pictures_named(folder, name)
+            if len(found) != 1:
+                problems.add(table, one.place, *no_picture(folder, name, found))
+                continue
+            shown = str(found[0].relative_to(path)) if sources[1:] and found[0].is_relative_to(path) else name
+            other = names.get(found[0].resolve())
+            if other is not None:
+                what = f"{one_line(name, 60)!r} is {one_line(other, 60)!r} as well"
+                problems.add(table, one.place, what, "give a picture one name, and one split")
+                continue
+            names[found[0].resolve()] = shown
+            pictures.append(Picture(shown, found[0], one, split or one.split, table))
+    return pictures, notes, names
+
+
+def _fitting(one: Picture, head: pixels.Head, problems: Problems) -> bool:
+    """Whether the picture is what the file of boxes says; if it is not, that becomes a problem."""
+    quoted, stated = repr(one_line(one.name, 60)), one.listed.size
+    if head.deep:
+        problems.add(one.table, one.listed.place, f"{quoted} is grey of 16 bits", "save it with 8 bits")
+        return False
+    if stated and stated != (head.width, head.height):
+        what = f"says {'x'.join(map(str, stated))} for {quoted}, which has {head.width}x{head.height}"
+        problems.add(one.table, one.listed.place, what, "give boxes in pixels of the picture that is there")
+        return False
+    return True
+
+
+def _splits(
+    pictures: list[Picture], found: Pictures, y: Tensor, wanted: tuple[float, float], seed: int
+) -> tuple[dict[str, Split], list[tuple[str, float]]]:
+    """The splits as they are given, and the shares of those that were drawn from train."""
+    given, splits = [one.split or "train" for one in pictures], dict[str, Split]()
+    for name in ("train", "valid", "test"):
+        if own := [place for place, split in enumerate(given) if split == name]:
+            splits[name] = found.split([pictures[place].file for place in own], y[own])
+    shared = zip(("valid", "test"), wanted, strict=True)
+    missing = [(name, share) for name, share in shared if "train" in splits and name not in splits and share > 0]
+    if missing:
+        drawn = draw_splits(len(splits["train"]), None, missing, seed)
+        splits = {**splits, **{name: part(splits["train"], own) for name, own in drawn.items()}}
+    return {name: found.settled(splits[name]) for name in ("train", "valid", "test") if name in splits}, missing
+
+
+def _units(table: Path, boxes: list[tuple[Box, pixels.Head]], problems: Problems) -> list[str]:
+    """A note if the numbers may be percentages.
+
+    Raises:
+        DataError: they are shares of the pictures' sides.
+    """
+    ends = [end for box, _ in boxes for end in (box.x + box.width, box.y + box.height)]
+    if not boxes or not max(ends) <= 100:
+        return []
+    remedy = "multiply x and width by the width of the picture, y and height by its height"
+    if max(ends) <= 1:
+        what = "has numbers from 0 to 1 alone, which are shares of the pictures' sides and not pixels"
+        raise problems.fail(table, "", what, f"{remedy}; x and y are the upper left corner")
+    if len(boxes) < 8 or min(min(head.width, head.height) for _, head in boxes) < 200:
+        return []
+    return [f"boxes are understood as pixels, and all end at 100 or before: if they are percentages, {remedy} / 100"]
+
+
+def _chosen(heads: list[pixels.Head], options: dict[str, Any] | None) -> tuple[tuple[int, int], int]:
+    """Height and width, and channels: as asked, as the run learned them, or of the smallest pictures, to a limit."""
+    if learned := (options or {}).get("learned"):
+        height, width = learned["size"]
+        return (height, width), learned["channels"]
+    side, channels = image_options(options)[:2]
+    channels = channels or (1 if all(head.grey for head in heads) else 3)
+    if side:
+        return (side, side), channels
+    height, width = min(head.height for head in heads), min(head.width for head in heads)
+    scale = min(1.0, LARGEST_CHOSEN / max(height, width))
+    return (max(1, round(scale * height)), max(1, round(scale * width))), channels
 
 
 def _sound(boxes: list[Box], table: Path, quoted: str, head: pixels.Head, problems: Problems) -> list[Box]:

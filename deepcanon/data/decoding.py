@@ -164,16 +164,18 @@ class Pictures:
 
 def decoded(
     states: dict[Path, State], heads: dict[Path, Head], size: tuple[int, int], channels: int, levels: pixels.Levels,
-    options: dict[str, Any] | None, must_know: bool,
+    options: dict[str, Any] | None, must_know: bool, most: int | None = None,
 ) -> Pictures:  # fmt: skip
     """Decodes the files, or finds what was kept of them.
 
     Args:
         must_know: whether the files that cannot be decoded must be known now; otherwise, if the pixels are neither kept
         nor held in memory, they are found when they are read.
+        most: bytes of pictures that are held in memory, if that is less than `MEMORY_LIMIT`.
     """
     paths = list(heads)
-    found = Pictures(size, channels, levels, len(paths) * channels * size[0] * size[1] > MEMORY_LIMIT)
+    limit = MEMORY_LIMIT if most is None else min(most, MEMORY_LIMIT)
+    found = Pictures(size, channels, levels, len(paths) * channels * size[0] * size[1] > limit)
     found.rows = {path: row for row, path in enumerate(paths)}
     work = sum(head.width * head.height + OPENING for head in heads.values())
     if found.streamed or work > WORTH:

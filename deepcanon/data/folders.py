@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from . import pixels
+from .class_names import class_order
 from .decoding import decoded, heads_of, levels_of, states_of
 from .errors import DataError, Problems, one_line
 from .image_sets import finish, first_of, image_options, list_folder, walk
@@ -88,7 +89,7 @@ def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems:
         what = "would not be read, and the pictures have no other labels: folders give the splits"
         remedy = "sort the pictures into train/CLASS/, or call the folders something else and add a column `split`"
         raise problems.fail(lost[0], "", what, remedy)
-    names = sorted({label for _, label in listed["train"] if label is not None})
+    names, order = class_order((label for _, label in listed["train"] if label is not None), options)
     for split, rows in listed.items():
         for p, label in rows:
             if label is not None and label not in names:
@@ -122,7 +123,7 @@ def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems:
         if rows:
             y = torch.tensor([numbers[label] for _, label in rows if label is not None]) if names else None
             splits[split] = pictures.split([p for p, _ in rows], y)
-    notes = [how, *notes]
+    notes = [how, *notes, *order]
     if path != outer:
         notes.append(f"read from {path.relative_to(outer)}, the only folder in {outer.name}")
     if deep:
@@ -218,6 +219,10 @@ def not_read(files: list[str]) -> str:
 def _choose(heads: list[Head], options: dict[str, Any] | None) -> tuple[tuple[int, int], int, str]:
     """Height and width, channels, and the line that says so."""
     size, channels = image_options(options)
+    learned = (options or {}).get("learned")
+    if learned:
+        height, width = learned["size"]
+        return (height, width), learned["channels"], f"images: {width}x{height}, as the run learned them"
     channels = channels or (1 if all(head.grey for head in heads) else 3)
     colour = "grey" if channels == 1 else "colour"
     sizes = {(head.height, head.width) for head in heads}

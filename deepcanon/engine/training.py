@@ -31,7 +31,18 @@ from deepcanon.errors import CheckpointError, DeepcanonError, UsageError
 from deepcanon.settings import Settings, build_config, read_config
 from deepcanon.writing import writing
 
-__all__ = ["Opener", "environment", "evaluate", "load", "make", "resume", "seed_generators", "splits", "train"]
+__all__ = [
+    "Opener",
+    "environment",
+    "evaluate",
+    "facts_of",
+    "load",
+    "make",
+    "resume",
+    "seed_generators",
+    "splits",
+    "train",
+]
 
 LOGGED_ROWS = 400
 WHICH = {"auto": ("best", "step"), "best": ("best",), "last": ("step",)}
@@ -173,7 +184,7 @@ def resume(
     torch.set_num_threads(settings.threads)
     if settings.allocator == "keep":
         keep_freed_memory()
-    facts = read_folder(folder / "facts")["facts"]
+    facts = facts_of(folder)
     opened: list[Any] = []
 
     def once() -> Any:
@@ -198,6 +209,11 @@ def resume(
             content["settings"] = vars(settings)
             write_checked(folder / "config.json", json.dumps(content, indent=1) + "\n")
         return training.go()
+
+
+def facts_of(folder: Path) -> dict[str, Any]:
+    """What a run learned of its data before it trained."""
+    return read_folder(folder / "facts")["facts"]
 
 
 def load(
@@ -227,7 +243,7 @@ def load(
         torch.set_num_threads(max(1, settings.threads))
     if settings.allocator == "keep":
         keep_freed_memory()
-    facts = read_folder(folder / "facts")["facts"]
+    facts = facts_of(folder)
     settings, note = settle_float64(settings, device, recipe_class.float64, facts)
     notes += [note] if note else []
     opener = (lambda: open_data(config, settings)) if open_data else None

@@ -134,11 +134,11 @@ def test_what_is_not_used_of_a_file_of_boxes_is_said(tmp_path):
     for words in ("1 boxes of crowds", "annotations: segmentation", "of the classes: cow"):
         assert any(words in note for note in data.notes)
     place = folder(tmp_path / "csv")
-    rows = ["file;x;y;width;height;label;split", "a.png;1,5;2;10;5;cat;train"]
+    rows = ["file;x;y;width;height;label;by", "a.png;1,5;2;10;5;cat;me"]
     (place / "boxes.csv").write_text("\n".join(rows), encoding="utf-8")
     data = opened(place, levels=(0.0, 1.0))
     assert data["train"].y[0, 0].tolist() == [0, 1.5, 2, 11.5, 7]
-    for words in ("column x: decimal commas", "columns not used: split", "name: b.png and 1 more", "--levels is not"):
+    for words in ("column x: decimal commas", "columns not used: by", "name: b.png and 1 more", "--levels is not"):
         assert any(words in note for note in data.notes)
 
 
