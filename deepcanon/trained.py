@@ -233,8 +233,13 @@ class Trained:
             return recipe.play(asked)
 
     def export(self, form: str, to: str | Path) -> list[Path]:
-        """Writes the module for use elsewhere ("torch" or "onnx") and a JSON that describes it."""
+        """Writes what was learned for use elsewhere, and a JSON that describes it.
+
+        Args:
+            form: "torch", "onnx" or "arpa"; "" takes the first that the recipe offers.
+        """
         recipe = self.offers(Exports)  # type: ignore[type-abstract]
+        form = form or recipe.formats[0]
         if form not in recipe.formats:
             raise UsageError(f"{self.name} is exported as {' or '.join(recipe.formats)}, not as {form}")
         return write_export(recipe.export(), form, Path(to))

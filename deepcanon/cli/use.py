@@ -171,7 +171,12 @@ def play_command(parser: Parser, arguments: list[str]) -> int:
 
 def export_command(parser: Parser, arguments: list[str]) -> int:
     run_options(parser)
-    parser.add_argument("--format", choices=("torch", "onnx"), default="torch", help="torch.export program, or ONNX")
+    parser.add_argument(
+        "--format",
+        choices=("torch", "onnx", "arpa"),
+        default="",
+        help="torch.export program, ONNX, or ARPA file of n-grams (default: the first that the recipe offers)",
+    )
     parser.add_argument(
         "--to",
         metavar="FILE",

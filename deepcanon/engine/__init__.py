@@ -12,6 +12,7 @@ from deepcanon.engine.contract import Recipe as Recipe
 from deepcanon.engine.experiment import Experiment as Experiment
 from deepcanon.engine.experiment import SizeExperiment as SizeExperiment
 from deepcanon.engine.export import Export as Export
+from deepcanon.engine.export import TextExport as TextExport
 from deepcanon.engine.export import classifier_export as classifier_export
 from deepcanon.engine.export import raw_export as raw_export
 from deepcanon.engine.run import Batch as Batch

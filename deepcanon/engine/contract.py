@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from deepcanon.data.splits import Dataset
-from deepcanon.engine.export import Export
+from deepcanon.engine.export import Export, TextExport
 from deepcanon.engine.run import Run
 from deepcanon.verb_options import Playing, Sampling
 
@@ -182,14 +182,14 @@ class Plays(ABC):
 
 
 class Exports(ABC):
-    """Hands its module out for use elsewhere."""
+    """Hands out what it has learned for use elsewhere."""
 
-    formats: ClassVar[tuple[Literal["torch", "onnx"], ...]] = ("torch", "onnx")
-    """The forms that the module can be written in."""
+    formats: ClassVar[tuple[Literal["torch", "onnx", "arpa"], ...]] = ("torch", "onnx")
+    """The forms that it can be written in; the first one if a user names none."""
 
     @abstractmethod
-    def export(self) -> Export:
-        """The module that takes raw values, with what a user must know of it."""
+    def export(self) -> Export | TextExport:
+        """The module that takes raw values, or lines of text, with what a user must know of it."""
 
 
 VERBS: dict[str, type] = {

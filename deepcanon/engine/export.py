@@ -1,10 +1,13 @@
-"""Takes a trained module out of its run: `torch.export` or ONNX, and a JSON that says what goes in and out."""
+"""Takes a trained module out of its run: `torch.export` or ONNX, and a JSON that says what goes in and out.
+
+What is not a module (a table of n-grams) is written as text, in the form that other tools of its field read.
+"""
 
 import io
 import json
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +17,7 @@ from torch import Tensor, nn
 from deepcanon.errors import UsageError
 from deepcanon.writing import replacing
 
-__all__ = ["Export", "classifier_export", "raw_export", "write_export"]
+__all__ = ["Export", "TextExport", "classifier_export", "raw_export", "write_export"]
 
 
 class Export(NamedTuple):
@@ -31,6 +34,13 @@ class Export(NamedTuple):
     output_names: tuple[str, ...]
     about: dict[str, Any]
     dynamic: bool = True
+
+
+class TextExport(NamedTuple):
+    """What a recipe hands out as text: its lines, and what a user must know of them, JSON."""
+
+    lines: Iterable[str]
+    about: dict[str, Any]
 
 
 def raw_export(
@@ -72,14 +82,18 @@ def classifier_export(
     return raw_export(nn.Sequential(preprocess, model, nn.Softmax(1)), shape, reader, device, ("probabilities",), about)
 
 
-def write_export(export: Export, form: str, to: Path) -> list[Path]:
-    """Writes `to` (form "torch": a torch.export program; "onnx") and `to` with the ending .json.
+def write_export(export: Export | TextExport, form: str, to: Path) -> list[Path]:
+    """Writes `to` (form "torch": a torch.export program; "onnx"; text) and `to` with the ending .json.
 
     Raises:
         UsageError: the folder does not exist or the extra is missing.
     """
     if not to.parent.is_dir():
         raise UsageError(f"cannot write {to}: the folder {to.parent} does not exist")
+    if isinstance(export, TextExport):
+        with replacing(to) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
+            file.writelines(export.lines)
+        return _described(to, {"format": form, **export.about})
     module = export.module.eval()
     # Two rows in the example: a batch of one would be taken for a constant.
     inputs = tuple(
@@ -121,6 +135,10 @@ def write_export(export: Export, form: str, to: Path) -> list[Path]:
         "outputs": [_describe(name, t, export.dynamic) for name, t in zip(export.output_names, outputs, strict=True)],
         **export.about,
     }
+    return _described(to, about)
+
+
+def _described(to: Path, about: dict[str, Any]) -> list[Path]:
     described = to.with_suffix(".json")
     with replacing(described) as temporary:
         temporary.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")

@@ -1,23 +1,43 @@
-r"""n-gram language model: interpolated modified Kneser-Ney smoothing, any order, counted by sorting.
+r"""n-gram language models of any order, counted by sorting: Kneser-Ney, Katz or additive smoothing, as back-off tables.
 
 Papers: Kneser and Ney, "Improved backing-off for m-gram language modeling", ICASSP 1995; Chen and Goodman,
-"An empirical study of smoothing techniques for language modeling", 1998 (the modified form, three discounts).
+"An empirical study of smoothing techniques for language modeling", 1998 (the modified form, three discounts); Katz,
+"Estimation of probabilities from sparse data for the language model component of a speech recognizer", 1987.
 
 Legend: ``w`` a word (or character) out of V; ``h`` its history, the at most n-1 words before it; ``h'`` the history
 without its oldest word; ``c(hw)`` how often ``hw`` occurs; ``N1+(. hw)`` how many different words precede ``hw``;
 ``n_j`` how many n-grams of one order have count j; D(c) the discount of a count, D(0) = 0.
 
+Interpolated Kneser-Ney:
+
 (1) p(w | h) = (c(hw) - D(c(hw))) / sum_v c(hv) + gamma(h) p(w | h')
 (2) gamma(h) = sum_v D(c(hv)) / sum_v c(hv), so that p(. | h) sums to 1; a history never seen has p(w | h) = p(w | h')
 (3) below the highest order c(hw) is replaced by N1+(. hw), except where h begins at the sentence start
 (4) Y = n_1 / (n_1 + 2 n_2);  D(1) = 1 - 2 Y n_2/n_1,  D(2) = 2 - 3 Y n_3/n_2,  D(3+) = 3 - 4 Y n_4/n_3
-(5) the recursion ends in p(w) = (c(w) - D(c(w))) / sum_v c(v) + gamma / V
+(5) below the order 1 stands p(w) = 1 / V, which ends the recursion of each smoothing
+
+Katz back-off:
+
+(6) p(w | h) = d(c(hw)) c(hw) / c(h) if hw was seen, else alpha(h) p(w | h')
+(7) d(r) = (r*/r - (k+1) n_{k+1}/n_1) / (1 - (k+1) n_{k+1}/n_1),  r* = (r+1) n_{r+1}/n_r for r <= k = 5; else d(r) = 1
+(8) alpha(h) = (1 - sum_{v seen} p(v | h)) / (1 - sum_{v seen} p(v | h')), v seen after h
+
+Add-k:
+
+(9) p(w | h) = (c(hw) + k) / (c(h) + k V), and 1 / V after a history never seen
 
 The sentence end is a word that is predicted; the sentence start occurs only in histories.
 
+All three have the same form: p(w | h) of each n-gram that was seen, and the weight b(h) of each history, so that
+p(w | h) = b(h) p(w | h') for all other words. It is what ARPA files hold (`ngrams`, `from_ngrams`), and a look-up does
+not depend on the smoothing.
+
 Departures: the estimates (4) need every n_j; an order in which one is 0 (tiny texts) uses 0.5, 1, 1.5, and
 every D(j) is kept within [0, j]. ``discounts=0.75`` gives the plain form of 1995 (one discount, unigrams not
-discounted, so that a word never seen has probability 0).
+discounted, so that a word never seen has probability 0). Katz: k is the largest number up to 5 with which all d(r) lie
+in (0, 1]; where no count after h is discounted, c(h) + 1 stands for c(h), so that words not seen keep a probability;
+where every word follows h nothing is discounted. Add-k: a history that is shorter, because a row begins there and
+``start`` is false, gives 1 / V.
 
 >>> tokens = torch.tensor([0, 1, 2, 0, 1, 3, 0, 2, 3])             # word 3 ends a sentence
 >>> model = NgramLM(4, order=3, end=3).fit(tokens)
@@ -26,18 +46,36 @@ discounted, so that a word never seen has probability 0).
 True
 """
 
-import torch
-from jaxtyping import Float, Int
-from torch import Tensor, nn
+from typing import NamedTuple
 
-__all__ = ["NgramLM", "modified_discounts"]
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from deepcanon.parts.backoff import BackoffModel
+
+__all__ = ["NgramLM", "good_turing_discounts", "modified_discounts"]
+
+LARGEST = 5  # k of (7)
+
+
+class _Counted(NamedTuple):
+    """The n-grams hw of one order, with the numbers of h and of h'w among those one word shorter."""
+
+    counts: Int[Tensor, "ngrams"]
+    history: Int[Tensor, "ngrams"]
+    shorter: Int[Tensor, "ngrams"]
+    histories: int
+    at_start: Bool[Tensor, "ngrams"]
+
+    def summed(self, values: Tensor) -> Float[Tensor, "histories"]:
+        """The sum over all w, for each h."""
+        return torch.bincount(self.history, values.double(), self.histories)
 
 
 def modified_discounts(counts: Int[Tensor, "ngrams"]) -> Float[Tensor, "3"]:
     """D(1), D(2), D(3+) from the counts of counts, eq. (4); 0.5, 1, 1.5 where some n_j is 0."""
-    if counts.ndim != 1:
-        raise ValueError(f"counts must be one-dimensional, not {tuple(counts.shape)}")
-    n = torch.bincount(counts.clamp(0, 5), minlength=6)[1:5].double()
+    n = _counts_of_counts(counts, 4)
     if bool((n == 0).any()):
         return n.new_tensor([0.5, 1.0, 1.5])
     share = n[0] / (n[0] + 2 * n[1])
@@ -47,8 +85,74 @@ def modified_discounts(counts: Int[Tensor, "ngrams"]) -> Float[Tensor, "3"]:
     return torch.minimum(discounts.clamp(min=0), j)
 
 
-class NgramLM(nn.Module):
-    """Modified Kneser-Ney model over token numbers 0 .. vocabulary_size - 1.
+def good_turing_discounts(counts: Int[Tensor, "ngrams"]) -> Float[Tensor, "5"]:
+    """d(1) .. d(5) of the counts of one order, eq. (7); 1 beyond the largest k for which all lie in (0, 1]."""
+    n = _counts_of_counts(counts, LARGEST + 1)
+    r = torch.arange(1, LARGEST + 1, device=n.device, dtype=n.dtype)
+    for k in range(LARGEST, 0, -1):
+        beyond = (k + 1) * n[k] / n[0]
+        ratio = (r[:k] + 1) * n[1 : k + 1] / (n[:k] * r[:k])
+        # (7)
+        d = (ratio - beyond) / (1 - beyond)
+        if bool(((d > 0) & (d <= 1)).all()):
+            return torch.cat([d, torch.ones_like(r[k:])])
+    return torch.ones_like(r)
+
+
+def _counts_of_counts(counts: Tensor, most: int) -> Float[Tensor, "most"]:
+    if counts.ndim != 1:
+        raise ValueError(f"counts must be one-dimensional, not {tuple(counts.shape)}")
+    return torch.bincount(counts.clamp(0, most + 1), minlength=most + 2)[1 : most + 1].double()
+
+
+def _kneser_ney(here: _Counted, lower: Tensor, discounts: Float[Tensor, "3"]) -> tuple[Tensor, Tensor]:
+    """Equations (1) and (2): p(w | h) of the n-grams and gamma of the histories; `lower` is p(w | h')."""
+    taken = torch.cat([discounts.new_zeros(1), discounts])[here.counts.clamp(max=3)]
+    total = here.summed(here.counts)
+    gamma = torch.where(total > 0, here.summed(taken) / total.clamp(min=1), 1.0)  # (2)
+    return (here.counts - taken) / total.clamp(min=1)[here.history] + gamma[here.history] * lower, gamma  # (1)
+
+
+def _katz(
+    here: _Counted,
+    lower: Tensor,
+    discounts: Float[Tensor, "5"],
+    vocabulary: int,
+    lower_seen: Tensor,
+    lower_free: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Equations (6) and (8): p of the n-grams, alpha of the histories, and of these the masses of seen and free words.
+
+    Args:
+        lower: p(w | h').
+        lower_seen, lower_free: for each h, of the history h': what its seen words have, and what is left to the others.
+    """
+    seen = here.counts > 0
+    total, words = here.summed(here.counts), here.summed(seen)
+    share = torch.cat([discounts.new_ones(1), discounts, discounts.new_ones(1)])[here.counts.clamp(max=LARGEST + 1)]
+    whole = (words == vocabulary)[here.history]
+    kept = torch.where(whole, 1.0, share) * here.counts
+    discounted = here.summed(here.counts - kept)
+    extra = (discounted == 0) & (words < vocabulary)
+    total = (total + extra).clamp(min=1)
+    free = (discounted + extra) / total
+    # What words not seen after h have after h': words seen after h' but not after h, and those that neither has seen.
+    # Sums of the same words are the same bits, so that nothing is lost where the first part is empty.
+    room = (lower_seen - here.summed(torch.where(seen, lower, 0.0))).clamp(min=0) + lower_free
+    alpha = torch.where(words > 0, torch.where(words < vocabulary, free / room, 0.0), 1.0)  # (8)
+    p = torch.where(seen, kept / total[here.history], alpha[here.history] * lower)  # (6)
+    return p, alpha, here.summed(torch.where(seen, p, 0.0)), torch.where(words > 0, free, 1.0)
+
+
+def _add(here: _Counted, whole: Tensor, added: float, vocabulary: int) -> tuple[Tensor, Tensor]:
+    """Equation (9) after histories of full length, which `whole` marks; 1 / V after others."""
+    total, told = here.summed(here.counts) + added * vocabulary, here.summed(whole) > 0
+    p = torch.where(whole, (here.counts.double() + added) / total[here.history], 1.0 / vocabulary)  # (9)
+    return p, torch.where(told, added * vocabulary / total, 1.0)
+
+
+class NgramLM(BackoffModel):
+    """n-gram model over token numbers 0 .. vocabulary_size - 1; `fit` counts, `from_ngrams` takes what others counted.
 
     The n-grams of one order are nodes, numbered by sorting ``node of the history * V + word``: counting is one sort for
     each order and a look-up is one binary search, for all positions of a text at once.
@@ -57,14 +161,12 @@ class NgramLM(nn.Module):
         vocabulary_size: V, the words that can be predicted (with sentence end and unknown word, without start).
         order: n, the longest n-gram.
         end: the token that ends a sentence; the history starts again after it. None: one unbroken sequence.
-        start: whether the beginning of a sentence is a history of its own.
-        discounts: "modified" (three an order, estimated) or one fixed number in [0, 1] for all counts.
+        start: whether the beginning of a sentence is a history of its own (token V in `ngrams`).
+        smoothing: "kneser-ney", interpolated (1), "katz", back-off (6), or "add-k" (9).
+        discounts: of Kneser-Ney: "modified" (three an order, estimated) or one fixed number in [0, 1] for all counts.
+        added: k of (9).
     """
 
-    keys_: Tensor
-    probability_: Tensor
-    backoff_: Tensor
-    sizes_: Tensor
     discounts_: Tensor
 
     def __init__(
@@ -74,160 +176,84 @@ class NgramLM(nn.Module):
         *,
         end: int | None = None,
         start: bool = True,
+        smoothing: str = "kneser-ney",
         discounts: str | float = "modified",
+        added: float = 1.0,
         device=None,
     ):
-        super().__init__()
-        if vocabulary_size < 1 or order < 1:
-            raise ValueError(f"vocabulary_size {vocabulary_size} and order {order} must be at least 1")
+        super().__init__(vocabulary_size, order, end=end, start=start, device=device)
+        if smoothing not in ("kneser-ney", "katz", "add-k"):
+            raise ValueError(f"smoothing must be 'kneser-ney', 'katz' or 'add-k', not {smoothing!r}")
         if isinstance(discounts, str) and discounts != "modified":
             raise ValueError(f"discounts must be 'modified' or a number, not {discounts!r}")
         if not isinstance(discounts, str) and not 0 <= discounts <= 1:
             raise ValueError(f"a fixed discount must lie in [0, 1], not {discounts}")
-        self.vocabulary_size, self.order, self.end, self.start = vocabulary_size, order, end, start
-        self.discounts = discounts
-        # Node tables of all orders, concatenated: order 1 has V words and the start symbol (number V).
-        self.register_buffer("keys_", torch.empty(0, dtype=torch.int64, device=device))
-        self.register_buffer("probability_", torch.empty(0, dtype=torch.float64, device=device))
-        self.register_buffer("backoff_", torch.empty(0, dtype=torch.float64, device=device))
-        self.register_buffer("sizes_", torch.zeros(order, dtype=torch.int64, device=device))
+        if added <= 0:
+            raise ValueError(f"what is added to each count must be above 0, not {added}")
+        self.smoothing, self.discounts, self.added = smoothing, discounts, added
         self.register_buffer("discounts_", torch.zeros(order, 3, dtype=torch.float64, device=device))
 
     @torch.no_grad()
     def fit(self, tokens: Int[Tensor, "time"]) -> "NgramLM":
         """Counts one text (its sentences concatenated) and computes every probability and back-off weight."""
-        words = self._checked(tokens, 1)
+        words = self.checked(tokens, 1)
         if words.numel() == 0:
             raise ValueError("fit needs at least one token")
-        size = self.vocabulary_size
-        starts = self._contexts(words, words) == size if self.start else torch.zeros_like(words, dtype=torch.bool)
-        nodes, keys, fresh = [words], [torch.arange(size + 1, device=words.device)], [torch.zeros_like(starts)]
-        for order in range(2, self.order + 1):
-            context = self._contexts(words, nodes[-1], first=order == 2)
-            present = context >= 0
-            unique, inverse = torch.unique(context[present] * size + words[present], return_inverse=True)
-            nodes.append(torch.full_like(words, -1).masked_scatter_(present, inverse))
-            keys.append(unique)
-            fresh.append(starts if order == 2 else torch.cat([fresh[-1].new_zeros(1), fresh[-1][:-1]]) & present)
-        probability, backoff = [], []
-        for order in range(1, self.order + 1):
-            node, nodes_here = nodes[order - 1], len(keys[order - 1])
-            seen = node >= 0
-            if order == self.order:
-                counts = torch.bincount(node[seen], minlength=nodes_here)
+        size, lowest = self.vocabulary_size, words.new_full((1,), 1.0 / self.vocabulary_size, dtype=torch.float64)
+        keys, counted = self._counted(words)
+        tables: list[tuple[Tensor, Tensor]] = []
+        seen, free = torch.ones_like(lowest), torch.zeros_like(lowest)  # of (5), for Katz
+        below = words.new_zeros(1)  # for each history h of one order the number of h'
+        for order, here in enumerate(counted, 1):
+            lower = (tables[-1][0] if tables else lowest)[here.shorter]
+            if self.smoothing == "kneser-ney":
+                probability, weight = _kneser_ney(here, lower, self._discounts(order, here.counts))
+            elif self.smoothing == "katz":
+                discounts = good_turing_discounts(here.counts)
+                probability, weight, seen, free = _katz(here, lower, discounts, size, seen[below], free[below])
             else:
-                # (3): every different (n+1)-gram counts once for the n-gram it ends in
-                longer = nodes[order] >= 0
-                suffix = node.new_zeros(len(keys[order])).scatter_(0, nodes[order][longer], node[longer])
-                counts = torch.bincount(suffix, minlength=nodes_here)
-                at_start = torch.bincount(node[fresh[order - 1]], minlength=nodes_here)
-                counts = torch.where(at_start > 0, at_start, counts)
-            table = self._discount_table(order, counts)
-            taken = table[counts.clamp(max=3)]
-            kept = counts - taken
+                whole = here.at_start if order < self.order else torch.ones_like(here.at_start)
+                probability, weight = _add(here, whole, self.added, size)
             if order == 1:
-                total = counts.sum()
-                # (5)
-                uniform = taken.sum() / total / size
-                probability.append(torch.cat([(kept / total + uniform)[:size], kept.new_zeros(1)]))
-                continue
-            context = torch.div(keys[order - 1], size, rounding_mode="floor")
-            contexts = len(keys[order - 2])
-            total = torch.bincount(context, counts.double(), contexts)
-            # (2)
-            gamma = torch.bincount(context, taken, contexts) / total.clamp(min=1)
-            gamma = torch.where(total > 0, gamma, 1.0)
-            shorter = node.new_zeros(nodes_here).scatter_(0, node[seen], nodes[order - 2][seen])
-            # (1)
-            probability.append(kept / total[context] + gamma[context] * probability[-1][shorter])
-            backoff.append(gamma)
-        self.keys_ = torch.cat(keys)
-        self.probability_ = torch.cat(probability)
-        self.backoff_ = torch.cat(backoff) if backoff else self.backoff_[:0]
-        self.sizes_ = torch.tensor([len(k) for k in keys], device=words.device)
+                probability[size] = 0.0  # the start is not predicted
+            tables.append((probability, weight))
+            below = here.shorter
+        self.take(keys, [p for p, _ in tables], [w for _, w in tables[1:]])
         return self
 
-    def forward(self, tokens: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time"]:
-        """log p of every token given those before it in its row (a row begins a sentence), in nats."""
-        words = self._checked(tokens, 2)
-        keys, probability, backoff = self._tables()
-        node, p = words, probability[0][words]
-        for order in range(2, self.order + 1):
-            if not len(keys[order - 1]):  # no sentence is that long: (1) has nothing to add, and all weights are 1
-                break
-            context = self._contexts(words, node, first=order == 2)
-            node = self._find(keys[order - 1], context, words)
-            weight = torch.where(context >= 0, backoff[order - 2][context.clamp(min=0)], 1.0)
-            p = torch.where(node >= 0, probability[order - 1][node.clamp(min=0)], weight * p)
-        return p.log()
+    def _counted(self, words: Tensor) -> tuple[list[Tensor], list[_Counted]]:
+        """The sorted keys and the counts of the n-grams of each order; of Kneser-Ney below the highest those of (3)."""
+        size = self.vocabulary_size
+        first = self.contexts(words, words) == size if self.start else torch.zeros_like(words, dtype=torch.bool)
+        node, keys, fresh = words, torch.arange(size + 1, device=words.device), torch.zeros_like(first)
+        shorter, history = torch.zeros_like(keys), torch.zeros_like(keys)
+        every, counted = [keys], []
+        for order in range(1, self.order + 1):
+            seen, before = node >= 0, len(every[-2]) if order > 1 else 1
+            at_start = torch.bincount(node[fresh], minlength=len(keys))
+            counts = torch.bincount(node[seen], minlength=len(keys))
+            if order < self.order:
+                context = self.contexts(words, node, first=order == 1)
+                present = context >= 0
+                unique, inverse = torch.unique(context[present] * size + words[present], return_inverse=True)
+                longer = torch.full_like(words, -1).masked_scatter_(present, inverse)
+                suffix = node.new_zeros(len(unique)).scatter_(0, inverse, node[present])
+                if self.smoothing == "kneser-ney":
+                    # (3): every different (n+1)-gram counts once for the n-gram it ends in
+                    different = torch.bincount(suffix, minlength=len(keys))
+                    counts = torch.where(at_start > 0, at_start, different)
+            counted.append(_Counted(counts, history, shorter, before, at_start > 0))
+            if order < self.order:
+                fresh = first if order == 1 else torch.cat([fresh.new_zeros(1), fresh[:-1]]) & present
+                node, keys, shorter = longer, unique, suffix
+                history = torch.div(unique, size, rounding_mode="floor")
+                every.append(keys)
+        return every, counted
 
-    def distribution(self, history: Int[Tensor, "batch time"]) -> Float[Tensor, "batch vocabulary"]:
-        """p(. | history) over the whole vocabulary, one row for each history (which may be empty)."""
-        history = self._checked(history, 2)[:, -max(self.order - 1, 1) :] if history.shape[1] else history
-        batch, size = history.shape[0], self.vocabulary_size
-        keys, probability, backoff = self._tables()
-        p = probability[0][:size].expand(batch, size).clone()
-        nothing = torch.full((batch, 1), -1, dtype=torch.int64, device=history.device)
-        node = history
-        for order in range(2, self.order + 1):
-            if not len(keys[order - 1]):
-                break
-            # The context of the word that would come next: as in _contexts, one column further.
-            padded = torch.cat([node, nothing], 1)
-            context = self._contexts(torch.cat([history, nothing], 1), padded, first=order == 2)[:, -1]
-            p *= torch.where(context >= 0, backoff[order - 2][context.clamp(min=0)], 1.0)[:, None]
-            # Every word seen after this context, for all rows at once: its children are adjacent in the sorted table.
-            first = torch.searchsorted(keys[order - 1], context.clamp(min=0) * size)
-            last = torch.searchsorted(keys[order - 1], (context.clamp(min=0) + 1) * size)
-            many = torch.where(context >= 0, last - first, 0)
-            row = torch.arange(batch, device=p.device).repeat_interleave(many)
-            within = torch.arange(len(row), device=p.device) - (many.cumsum(0) - many)[row]
-            child = first[row] + within
-            p[row, keys[order - 1][child] % size] = probability[order - 1][child]
-            if order < self.order and history.shape[1]:
-                node = self._find(keys[order - 1], self._contexts(history, node, first=order == 2), history)
-        return p
-
-    def _contexts(self, words: Tensor, node: Tensor, first: bool = True) -> Tensor:
-        """Node of the history of every position: that of the n-gram one place before; -1 across a sentence border."""
-        border = self.vocabulary_size if first and self.start else -1
-        context = torch.cat([torch.full_like(node[..., :1], border), node[..., :-1]], -1)
-        if self.end is not None:
-            ended = torch.cat([torch.zeros_like(words[..., :1]), words[..., :-1] == self.end], -1)
-            context = torch.where(ended.bool(), border, context)
-        return context
-
-    def _find(self, keys: Tensor, context: Tensor, words: Tensor) -> Tensor:
-        wanted = context * self.vocabulary_size + words
-        place = torch.searchsorted(keys, wanted).clamp(max=max(len(keys) - 1, 0))
-        if len(keys) == 0:
-            return torch.full_like(words, -1)
-        return torch.where((context >= 0) & (keys[place] == wanted), place, -1)
-
-    def _discount_table(self, order: int, counts: Tensor) -> Tensor:
-        """[D(0), D(1), D(2), D(3+)] of one order."""
+    def _discounts(self, order: int, counts: Tensor) -> Float[Tensor, "3"]:
+        """D(1), D(2), D(3+) of one order."""
         if isinstance(self.discounts, str):
             self.discounts_[order - 1] = modified_discounts(counts)
         else:
             self.discounts_[order - 1] = 0.0 if order == 1 else float(self.discounts)
-        return torch.cat([self.discounts_.new_zeros(1), self.discounts_[order - 1]])
-
-    def _tables(self) -> tuple[tuple[Tensor, ...], ...]:
-        if not len(self.probability_):
-            raise ValueError("the model has counted nothing yet: call fit first")
-        sizes = self.sizes_.tolist()
-        return self.keys_.split(sizes), self.probability_.split(sizes), self.backoff_.split(sizes[:-1])
-
-    def _checked(self, tokens: Tensor, ndim: int) -> Tensor:
-        if tokens.ndim != ndim or tokens.is_floating_point():
-            raise ValueError(f"expected {ndim}-dimensional whole numbers, not {tuple(tokens.shape)} {tokens.dtype}")
-        if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < self.vocabulary_size:
-            raise ValueError(f"tokens must lie in [0, {self.vocabulary_size}), found {int(tokens.max())}")
-        return tokens.to(torch.int64)
-
-    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
-        # The length of a fitted table depends on its text: take the stored length before torch compares shapes.
-        for name in ("keys_", "probability_", "backoff_"):
-            if (stored := state_dict.get(prefix + name)) is not None:
-                setattr(self, name, getattr(self, name).new_empty(stored.shape))
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        return self.discounts_[order - 1]

@@ -4,7 +4,7 @@ from contract.cases import Case
 from oracles import ngram_lm as oracle
 
 from deepcanon.sequence import NgramLM
-from deepcanon.sequence.ngram_lm import modified_discounts
+from deepcanon.sequence.ngram_lm import good_turing_discounts, modified_discounts
 
 
 def text(size=7, length=400, end=None):
@@ -15,8 +15,8 @@ def text(size=7, length=400, end=None):
     return tokens if end is None else np.append(tokens, end)
 
 
-def scores(order, end=None, **options):
-    model = oracle.KneserNey(text(end=end), 7, order, end, **options)
+def scores(order, end=None, of=oracle.KneserNey, **options):
+    model = of(text(end=end), 7, order, end, **options)
     return lambda params, tokens: np.log([model.score(row, end) for row in tokens])
 
 
@@ -37,6 +37,13 @@ def discounts(params, counts):
     return np.array(oracle.estimate(dict(enumerate(counts)))[1:])
 
 
+def good_turing(params, counts):
+    model = oracle.Katz([], 1, 1)
+    model.rows[1][()] = dict(enumerate(counts))
+    found = model.discounts(1)
+    return np.array([found.get(r, 1.0) for r in range(1, 6)])
+
+
 NO_EXPORT = {"export": "a table of counts whose size is data: nothing to trace"}
 
 CASES = (
@@ -51,6 +58,22 @@ CASES = (
         causal=True,
         skips=NO_EXPORT,
     ),
+    Case(
+        "ngram_lm_katz",
+        build(3, end=2, smoothing="katz"),
+        tokens,
+        scores(3, end=2, of=oracle.Katz),
+        causal=True,
+        skips=NO_EXPORT,
+    ),
+    Case(
+        "ngram_lm_add_k",
+        build(3, end=2, smoothing="add-k", added=0.1),
+        tokens,
+        scores(3, end=2, of=oracle.AddK, added=0.1),
+        causal=True,
+        skips=NO_EXPORT,
+    ),
 )
 FUNCTIONS = (
     Case(
@@ -59,5 +82,12 @@ FUNCTIONS = (
         lambda rng: (rng.geometric(0.4, size=200),),
         discounts,
         call=modified_discounts,
+    ),
+    Case(
+        "good_turing_discounts",
+        None,
+        lambda rng: (rng.geometric(0.4, size=500),),
+        good_turing,
+        call=good_turing_discounts,
     ),
 )

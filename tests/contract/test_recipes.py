@@ -27,7 +27,7 @@ from contract.smoke import Smokes
 from contract.trainees import short_trials, small_experiment
 from deepcanon import heads, verbs
 from deepcanon.data import KINDS
-from deepcanon.engine import Experiment
+from deepcanon.engine import Experiment, Export
 from deepcanon.engine.contract import VERBS, verbs_of
 from deepcanon.errors import UsageError
 
@@ -338,6 +338,8 @@ def check_export(run, path):
     written = run.export(form, path.with_suffix(".pt2"))
     assert all(file.is_file() for file in written)
     export = run.recipe.export()
+    if not isinstance(export, Export):  # text, which a test of its own reads
+        return
     assert len(json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["inputs"]) == len(export.inputs)
     program = torch.export.load(path.with_suffix(".pt2")).module()
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Interpolated modified Kneser-Ney by dictionaries, one n-gram at a time, as Chen and Goodman (1998) write it."""
+"""n-gram models by dictionaries: modified Kneser-Ney as Chen and Goodman (1998) write it, Katz, add-k."""
 
 from collections import defaultdict
 
@@ -89,3 +89,73 @@ class KneserNey:
         for sentence in sentences(words, end):
             result += [self.probability(w, self.history(sentence[:i])) for i, w in enumerate(sentence)]
         return result
+
+
+class _Counts:
+    """Raw counts of all n-grams up to one order, as `rows[length][history][word]`."""
+
+    def __init__(self, tokens, size, order, end=None, start=True):
+        self.size, self.order, self.start = size, order, start
+        self.rows = [defaultdict(lambda: defaultdict(int)) for _ in range(order + 1)]
+        for sentence in sentences(tokens, end):
+            padded = ([START] if start else []) + sentence
+            for last, word in enumerate(padded):
+                for first in range(max(0, last - order + 1), last + 1):
+                    if word != START:
+                        self.rows[last - first + 1][tuple(padded[first:last])][word] += 1
+
+    history = KneserNey.history
+    score = KneserNey.score
+
+
+class Katz(_Counts):
+    """Back-off with Good-Turing discounts, as Katz (1987) and Chen and Goodman (1998, section 2.4) write it."""
+
+    def discounts(self, length, most=5):
+        n = [0] * (most + 2)
+        for row in self.rows[length].values():
+            for c in row.values():
+                if c <= most + 1:
+                    n[c] += 1
+        for k in range(most, 0, -1):
+            if n[1] and all(n[1 : k + 1]) and (k + 1) * n[k + 1] != n[1]:
+                common = (k + 1) * n[k + 1] / n[1]
+                d = [((r + 1) * n[r + 1] / n[r] / r - common) / (1 - common) for r in range(1, k + 1)]
+                if all(0 < value <= 1 for value in d):
+                    return {r: value for r, value in enumerate(d, 1)}
+        return {}
+
+    def probability(self, word, history):
+        length = len(history) + 1
+
+        def lower(w):
+            return self.probability(w, history[1:]) if history else 1.0 / self.size
+
+        row = self.rows[length].get(history)
+        if not row:
+            return lower(word)
+        d = self.discounts(length)
+        kept = {w: (d.get(c, 1.0) if len(row) < self.size else 1.0) * c for w, c in row.items()}
+        total = sum(row.values())
+        if sum(kept.values()) == total and len(row) < self.size:
+            total += 1
+        if word in row:
+            return kept[word] / total
+        # The second sum is over words not seen after h, so that no digit is lost.
+        return (
+            (total - sum(kept.values())) / total * lower(word) / sum(lower(w) for w in range(self.size) if w not in row)
+        )
+
+
+class AddK(_Counts):
+    """(c + k) / (total + k V) after whole histories: of order - 1 words, or from the sentence start on."""
+
+    def __init__(self, *args, added=1.0, **options):
+        super().__init__(*args, **options)
+        self.added = added
+
+    def probability(self, word, history):
+        if len(history) < self.order - 1 and history[:1] != (START,):
+            return 1.0 / self.size
+        row = self.rows[len(history) + 1].get(history, {})
+        return (row.get(word, 0) + self.added) / (sum(row.values()) + self.added * self.size)

@@ -1,8 +1,9 @@
-"""Kneser-Ney: sums to 1 everywhere, worked example, planted bugs, round trip, the recomputed Penn Treebank figures."""
+"""n-grams: sums to 1 everywhere, worked examples, planted bugs, round trip, the recomputed Penn Treebank figures."""
 
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from cases.ngram_lm import text
@@ -11,14 +12,24 @@ from oracles import ngram_lm as oracle
 from deepcanon.data import open_data
 from deepcanon.parts.vocabulary import Vocabulary
 from deepcanon.sequence import NgramLM
-from deepcanon.sequence.ngram_lm import modified_discounts
+from deepcanon.sequence.ngram_lm import good_turing_discounts, modified_discounts
 
 
 def fitted(order=4, end=2, **options):
     return NgramLM(7, order, end=end, **options).fit(torch.from_numpy(text(end=end)))
 
 
-@pytest.mark.parametrize("options", [{}, {"end": None}, {"start": False}, {"discounts": 0.5}, {"order": 1}])
+KATZ, ADDED = {"smoothing": "katz"}, {"smoothing": "add-k", "added": 0.1}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {}, {"end": None}, {"start": False}, {"discounts": 0.5}, {"order": 1}, {"order": 7},
+        KATZ, KATZ | {"end": None}, KATZ | {"start": False}, KATZ | {"order": 1}, KATZ | {"order": 7},
+        ADDED, ADDED | {"start": False}, ADDED | {"order": 1},
+    ],
+)  # fmt: skip
 def test_sums_to_one_on_every_history(options):
     model = fitted(**options)
     for length in range(model.order + 1):
@@ -40,12 +51,73 @@ def test_distribution_equals_scores_and_oracle():
         torch.testing.assert_close(mine, torch.tensor(expected, dtype=torch.float64), atol=1e-13, rtol=0)
 
 
+def test_katz_keeps_a_part_of_each_frequency_and_gives_the_rest_by_the_shorter_history():
+    rng = np.random.default_rng(0)
+    tokens = torch.from_numpy(rng.choice(30, 400, p=(w := 1 / np.arange(1, 31)) / w.sum()))
+    model = NgramLM(30, 2, start=False, smoothing="katz").fit(tokens)
+    counts = torch.zeros(30, 30).index_put((tokens[:-1], tokens[1:]), torch.ones(()), accumulate=True).double()
+    d = good_turing_discounts(counts[counts > 0].long())
+    assert 0 < d[0] < 1
+    unigram = model.distribution(torch.zeros(1, 0, dtype=torch.int64))[0]
+    p, row = model.distribution(torch.tensor([[0]]))[0], counts[0]
+    seen = row > 0
+    share = torch.where(row <= 5, torch.cat([d.new_zeros(1), d])[row.long().clamp(max=5)], 1.0)
+    torch.testing.assert_close(p[seen], (share * row / row.sum())[seen])
+    left, room = 1 - p[seen].sum(), 1 - unigram[seen].sum()
+    assert left > 0.01
+    torch.testing.assert_close(p[~seen], unigram[~seen] * left / room)
+
+
+def test_good_turing_discounts_of_the_paper_and_where_they_fail():
+    n = [120, 40, 24, 13, 15, 5]
+    counts = torch.repeat_interleave(torch.arange(1, 7), torch.tensor(n))
+    common = 6 * 5 / 120
+    expected = [((r + 1) * n[r] / n[r - 1] / r - common) / (1 - common) for r in range(1, 6)]
+    assert min(expected) < 0 or max(expected) > 1
+    # k = 3 is the largest that gives shares
+    common = 4 * 13 / 120
+    expected = [((r + 1) * n[r] / n[r - 1] / r - common) / (1 - common) for r in range(1, 4)] + [1.0, 1.0]
+    torch.testing.assert_close(good_turing_discounts(counts), torch.tensor(expected, dtype=torch.float64))
+    assert good_turing_discounts(torch.tensor([4, 4, 9])).tolist() == [1.0] * 5
+
+
+def test_katz_leaves_something_after_a_history_whose_words_are_all_frequent():
+    tokens = torch.tensor([0, 1] * 9 + [2, 3, 4, 5, 2])
+    model = NgramLM(6, 2, start=False, smoothing="katz").fit(tokens)
+    p = model.distribution(torch.tensor([[0]]))[0]
+    assert bool((p > 0).all())
+    torch.testing.assert_close(p[1], torch.tensor(9 / 10, dtype=torch.float64))
+
+
+def test_katz_uses_frequencies_and_kneser_ney_histories():
+    tokens = torch.tensor([1, 2] * 12 + [0, 3, 4, 3, 5, 3, 0, 4, 5, 0])
+    katz = NgramLM(6, 2, start=False, smoothing="katz").fit(tokens).tables()[1][0]
+    assert katz[2] > katz[3]
+
+
+def test_added_counts_by_hand():
+    tokens = torch.tensor([0, 1, 0, 1, 0, 2, 3])
+    model = NgramLM(4, 2, end=3, smoothing="add-k", added=0.5).fit(tokens)
+    after = model.distribution(torch.tensor([[0], [3], [2]]))
+    torch.testing.assert_close(after[0], torch.tensor([0.5, 2.5, 1.5, 0.5], dtype=torch.float64) / 5)
+    torch.testing.assert_close(after[1], torch.tensor([1.5, 0.5, 0.5, 0.5], dtype=torch.float64) / 3)  # a new sentence
+    torch.testing.assert_close(after[2], torch.tensor([0.5, 0.5, 0.5, 1.5], dtype=torch.float64) / 3)
+    unseen = NgramLM(4, 3, smoothing="add-k").fit(tokens).distribution(torch.tensor([[2, 2]]))
+    torch.testing.assert_close(unseen, torch.full((1, 4), 0.25, dtype=torch.float64))
+
+
+def test_the_first_word_of_a_text_without_start_has_no_history_and_divides_by_nothing():
+    model = NgramLM(4, 3, start=False).fit(torch.tensor([2, 0, 1, 0, 1, 1]))
+    p = model.distribution(torch.tensor([[2], [0]]))
+    torch.testing.assert_close(p.sum(1), torch.ones(2, dtype=torch.float64))
+
+
 def test_a_word_never_seen_has_probability_and_a_new_history_backs_off():
     model = fitted(end=None)
     assert 6 not in text()
     unknown = model.distribution(torch.tensor([[6, 6, 6]]))
     torch.testing.assert_close(unknown, model.distribution(torch.zeros(1, 0, dtype=torch.int64) + 0)[:0].new_tensor(
-        [model._tables()[1][0][:7].tolist()]), atol=0, rtol=0)  # fmt: skip
+        [model.tables()[1][0][:7].tolist()]), atol=0, rtol=0)  # fmt: skip
     assert float(unknown[0, 6]) > 0
 
 
@@ -53,7 +125,7 @@ def test_continuation_counts_not_frequencies():
     # "francisco" (2) is frequent but follows only "san" (1); 3 is rarer but follows everything.
     tokens = torch.tensor([1, 2] * 12 + [0, 3, 4, 3, 5, 3, 0, 4, 5, 0])
     model = NgramLM(6, 2, start=False).fit(tokens)
-    p = model._tables()[1][0]
+    p = model.tables()[1][0]
     assert tokens.bincount()[2] > 3 * tokens.bincount()[3] and p[3] > p[2]
 
 
@@ -100,7 +172,10 @@ def test_fit_returns_self_and_forgets_what_was_before():
         lambda: NgramLM(5, 0),
         lambda: NgramLM(5, discounts="good"),
         lambda: NgramLM(5, discounts=1.5),
+        lambda: NgramLM(5, smoothing="good"),
+        lambda: NgramLM(5, added=0.0),
         lambda: NgramLM(5).fit(torch.tensor([0, 5])),
+        lambda: NgramLM(5, 2).from_ngrams(NgramLM(5, 3).fit(torch.tensor([0, 1])).ngrams()),
         lambda: NgramLM(5).fit(torch.zeros(0, dtype=torch.int64)),
     ],
 )
