@@ -10,8 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from deepcanon.ranges import Count, NonNegative, Range, Share, Whole
 
 __all__ = [
-    "READERS", "Columns", "Documents", "Examples", "Images", "Mixtures", "Patches", "Placed", "Sequences", "Splits",
-    "Tables", "Text", "Tokens", "reading_options",
+    "READERS", "Audio", "Columns", "Documents", "Examples", "Images", "Mixtures", "Patches", "Placed", "Sequences",
+    "Splits", "Tables", "Text", "Tokens", "reading_options",
 ]  # fmt: skip
 
 
@@ -124,6 +124,12 @@ class Sequences(Splits):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Audio(Splits):
+    sample_rate: Whole = 0
+    """Audio: samples a second to which all recordings are resampled; 0 keeps theirs, which must then be equal."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tokens(Text):
     minimum_count: Whole = 1
     """Text: tokens that occur less often become the unknown token."""
@@ -151,6 +157,7 @@ class Examples(Splits):
 READERS: dict[str, tuple[type, ...]] = {
     "images": (Patches, Placed, Examples),
     "boxes": (Placed,),
+    "audio": (Audio, Examples),
     "tables": (Tables, Mixtures, Examples),
     "text": (Text,),
     "documents": (Documents, Examples),

@@ -13,7 +13,16 @@ from typing import BinaryIO
 
 from .errors import DataError, Problem
 
-__all__ = ["MAX_BYTES", "MAX_MEMBERS", "member_names", "pictures", "read_bytes", "read_member", "read_members"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_MEMBERS",
+    "member_names",
+    "pictures",
+    "read_bytes",
+    "read_member",
+    "read_members",
+    "tar_members",
+]
 
 MAX_BYTES = 8 << 30
 """No file or member is read beyond this many bytes."""
@@ -148,6 +157,29 @@ def read_members(path: Path, pattern: str, limit: int | None = None) -> dict[str
     if not found:
         raise _problem(path, "", f"has no member {pattern}", "download it again")
     return found
+
+
+def tar_members(path: Path, pattern: str, limit: int | None = None) -> dict[str, bytes]:
+    """The plain files of a .tar.gz whose whole names match a regular expression, sorted by name."""
+    limit = MAX_BYTES if limit is None else limit
+    found: dict[str, bytes] = {}
+    try:
+        with open(path, "rb") as raw, gzip.GzipFile(fileobj=raw) as unpacked:
+            stream = _Limited(unpacked, limit, path)  # type: ignore[arg-type]
+            with tarfile.open(fileobj=stream, mode="r|") as archive:
+                for number, member in enumerate(archive):
+                    if number >= MAX_MEMBERS:
+                        raise _problem(path, "", f"holds more than {MAX_MEMBERS} members", "give a smaller archive")
+                    inside = member.isreg() and re.fullmatch(pattern, member.name)
+                    if inside and (content := archive.extractfile(member)) is not None:
+                        found[member.name] = content.read()
+    except DataError:
+        raise
+    except _BROKEN as error:
+        raise _problem(path, "", f"is not a whole archive ({_reason(error)})", "download it again") from None
+    if not found:
+        raise _problem(path, "", f"has no member {pattern}", "download it again")
+    return dict(sorted(found.items()))
 
 
 def pictures(path: Path, folder: str, largest: int) -> list[tuple[str, bytes]]:

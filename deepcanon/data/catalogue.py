@@ -189,6 +189,15 @@ ENTRIES: dict[str, Entry] = {
             ),
             "nltk",
         ),
+        Entry(
+            "fsdd", "audio", "3,000 recordings of spoken digits by 6 speakers, 8,000 samples a second, 10 classes",
+            "CC BY-SA 4.0",
+            _files(
+                "https://github.com/Jakobovski/free-spoken-digit-dataset/",
+                ("recordings.tar.gz", 15557775,
+                 "9c337c75681f3d76004cef4a5f055b986ce468077839370e1dedb684edec7c5e"),
+            ),
+        ),
         Entry("iris", "tables", "150 flowers with 4 measurements, 3 classes", _BUNDLED),
         Entry("wine", "tables", "178 wines with 13 measurements, 3 classes", _BUNDLED),
         Entry("breast-cancer", "tables", "569 tumours with 30 measurements, 2 classes", _BUNDLED),

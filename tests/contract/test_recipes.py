@@ -23,6 +23,8 @@ from PIL import Image
 from contract import golden, recipes, toys
 from contract.files import ROOT
 from contract.own_boxes import own_boxes
+from contract.own_documents import own_documents
+from contract.own_sounds import own_sounds
 from contract.smoke import Smokes
 from contract.trainees import short_trials, small_experiment
 from deepcanon import heads, verbs
@@ -218,18 +220,10 @@ def own_text(folder):
     return folder / "text.txt"
 
 
-def own_documents(folder):
-    """Two classes of short texts, a file each."""
-    random = np.random.default_rng(0)
-    words = {"dark": ["night", "coal", "ink", "the", "and"], "light": ["snow", "sun", "été", "the", "and"]}
-    for name, known in words.items():
-        (folder / name).mkdir(parents=True)
-        for index in range(40):
-            (folder / name / f"{index}.txt").write_text(" ".join(random.choice(known, 12)) + ".", encoding="utf-8")
-    return folder
-
-
-OWN = {"images": own_images, "boxes": own_boxes, "tables": own_table, "text": own_text, "documents": own_documents}
+OWN = {
+    "images": own_images, "boxes": own_boxes, "audio": own_sounds, "tables": own_table, "text": own_text,
+    "documents": own_documents,
+}  # fmt: skip
 OWN_CASES = [(stem, kind) for stem in STEMS for kind in kinds_of(stem)]
 
 

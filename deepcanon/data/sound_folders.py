@@ -1,0 +1,167 @@
+"""Folders of WAV files: which file belongs to which split and class, by folders or by a metadata.csv."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from .cells import load, names_in
+from .errors import Problems, one_line
+from .image_sets import first_of, list_folder
+from .splits import SPLIT_NAMES
+from .wav import is_wav
+
+__all__ = ["METADATA", "Listed", "holds_sounds", "listed"]
+
+METADATA = ("metadata.csv", "metadata.tsv")
+OTHER_SOUNDS = (".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".wma", ".au", ".raw")
+COLUMNS = {
+    "file": ("file", "file_name", "filename", "path", "wav"),
+    "label": ("label", "labels", "class", "category", "target"),
+    "split": ("split",),
+}
+"""What the columns of a table may be called."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A recording that a folder offers: its file, class and split, or None where nothing says."""
+
+    path: Path
+    label: str | None = None
+    split: str | None = None
+
+
+def holds_sounds(folder: Path) -> bool:
+    """Whether a WAV file is anywhere below a folder."""
+    return any(is_wav(Path(name)) for _, _, names in os.walk(folder) for name in names)
+
+
+def _below(folder: Path, problems: Problems, strange: list[str]) -> list[Path]:
+    """All WAV files below a folder, sorted; sounds of other formats are problems. Linked folders are not followed."""
+    folders, files = list_folder(folder)
+    found = []
+    for path in files:
+        if is_wav(path):
+            found.append(path)
+        elif path.suffix.lower() in OTHER_SOUNDS:
+            problems.add(path, "", "is a sound, but not WAV", "save it as 16-bit WAV")
+        elif _starts_as_wav(path):
+            problems.add(path, "", "is a WAV file of another name", f"call it {one_line(path.stem, 60)}.wav")
+        else:
+            strange.append(str(path))
+    for inner in folders:
+        if inner.is_symlink():
+            strange.append(str(inner))
+        else:
+            found += _below(inner, problems, strange)
+    return sorted(found, key=lambda path: path.parts)
+
+
+def _starts_as_wav(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            first = file.read(12)
+    except OSError:
+        return False
+    return first[:4] == b"RIFF" and first[8:] == b"WAVE"
+
+
+def listed(folder: Path, problems: Problems) -> tuple[list[Listed], list[str]]:
+    """The recordings of a folder, and notes on how it was understood.
+
+    Raises:
+        DataError: a metadata.csv cannot be read.
+    """
+    strange: list[str] = []
+    folders, files = list_folder(folder)
+    tables = [path for path in files if path.name.lower() in METADATA]
+    if tables[1:]:
+        raise problems.fail(tables[1], "", f"is next to {tables[0].name}, and only one can be read", "keep one of them")
+    if tables:
+        found, notes = _by_table(folder, tables[0], problems, strange)
+    else:
+        tree = {SPLIT_NAMES[p.name.lower()]: p for p in folders if p.name.lower() in SPLIT_NAMES}
+        found, notes = [], []
+        for split, place in (tree if "train" in tree else {"": folder}).items():
+            found += _by_class(place, split or None, problems, strange)
+        if "train" in tree:
+            known = {path for path in tree.values()}
+            loose = [path for path in files if is_wav(path)] + [path for path in folders if path not in known]
+            for path in loose:
+                problems.add(path, "", "is next to train/", "move it into the folder of its split")
+            strange += [str(path) for path in files if not is_wav(path)]
+            notes.append(f"splits: by the folders {', '.join(path.name for path in tree.values())}")
+    if strange:
+        notes.append(f"not read: {first_of([str(Path(name).relative_to(folder)) for name in strange])}")
+    return found, notes
+
+
+def _by_class(folder: Path, split: str | None, problems: Problems, strange: list[str]) -> list[Listed]:
+    """The recordings of one split: of CLASS/*.wav with their class, of a flat folder without."""
+    folders, files = list_folder(folder)
+    classes = {p.name: _below(p, problems, strange) for p in folders}
+    if not any(classes.values()):
+        return [Listed(path, None, split) for path in _below(folder, problems, strange)]
+    found = []
+    for name, inside in classes.items():
+        if not inside:
+            problems.add(folder / name, "", "is a class folder without WAV files", "remove it or put some in it")
+        found += [Listed(path, name, split) for path in inside]
+    for path in files:
+        if is_wav(path):
+            problems.add(path, "", "is next to class folders", "move it into the folder of its class")
+        else:
+            strange.append(str(path))
+    return found
+
+
+def _by_table(folder: Path, path: Path, problems: Problems, strange: list[str]) -> tuple[list[Listed], list[str]]:
+    """The recordings that a table names, with their labels and splits if it has such columns."""
+    table = load(path, problems)
+    roles: dict[str, str] = {}
+    for role, names in COLUMNS.items():
+        fitting = [column for column in table.columns if column.lower() in names]
+        if fitting[1:]:
+            raise problems.fail(path, "header", f"has two columns for the {role}: {', '.join(fitting)}", "keep one")
+        if fitting:
+            roles[role] = fitting[0]
+    if "file" not in roles:
+        what = f"has no column called file, but {one_line(', '.join(table.columns), 100)}"
+        raise problems.fail(path, "header", what, "add a column `file` with the names of the WAV files")
+    columns = {role: names_in(table.columns[column]).tolist() for role, column in roles.items()}
+    found: dict[Path, Listed] = {}
+    for row, name in enumerate(columns["file"]):
+        said, place = repr(one_line(name, 60)), table.place(row)
+        label = columns["label"][row] if "label" in columns else None
+        split = columns["split"][row].lower() if "split" in columns else None
+        sound = _named(folder, name)
+        if sound is None:
+            problems.add(path, place, f"names {said}, which is not a file of the folder", "correct or remove the row")
+        elif not is_wav(sound):
+            problems.add(path, place, f"names {said}, which is not called .wav", "save it as 16-bit WAV")
+        elif label == "":
+            problems.add(path, place, "has no label", "write one, or remove the row")
+        elif split is not None and split not in SPLIT_NAMES:
+            problems.add(path, place, f"says split {one_line(split, 40)!r}", "write train, valid or test")
+        elif sound.resolve() in found:
+            problems.add(path, place, f"names {said} a second time", "keep one of the rows")
+        else:
+            found[sound.resolve()] = Listed(sound, label, SPLIT_NAMES[split] if split else None)
+    there = _below(folder, problems, strange)
+    for sound in there:
+        if sound.resolve() not in found and not any(str(sound) == p.file for p in problems.found):
+            problems.add(sound, "", f"has no row in {path.name}", "add one, or remove the file")
+    strange[:] = [name for name in strange if name != str(path)]
+    unused = [column for column in table.columns if column not in roles.values()]
+    rest = f"; columns not used: {one_line(', '.join(unused), 100)}" if unused else ""
+    said = ", ".join(f"{role} by column {one_line(column, 40)}" for role, column in roles.items())
+    return list(found.values()), [f"{path.name}: {said}{rest}", *table.notes]
+
+
+def _named(folder: Path, name: str) -> Path | None:
+    """The file of the folder that a cell names."""
+    try:
+        place = (folder / name).resolve()
+        return folder / name if name and place.is_relative_to(folder.resolve()) and place.is_file() else None
+    except (OSError, ValueError, RuntimeError):  # a name that no file can have
+        return None
