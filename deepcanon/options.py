@@ -40,7 +40,8 @@ __all__ = [
     "ImageTraining", "Images", "InitialWeights", "Initialization", "InitializationName", "InputDropout", "Lbfgs",
     "Loss", "LossName", "MaxNorm", "Mixtures", "NonNegative", "NormalizationName", "Number", "Optimization",
     "OptimizerName", "Patches", "Perceptron", "Placed", "Pooling", "PoolingName", "Positive", "Probability", "Range",
-    "Repeats", "Schedule", "ScheduleName", "Sequences", "Share", "Some", "Splits", "Tables", "Text", "Tokens",
+    "Repeats", "Schedule", "ScheduleName", "SequenceTraining", "Sequences",
+    "Share", "Some", "Splits", "Tables", "Text", "Tokens",
     "Training", "Tuning", "Whole", "group_of", "plain_type", "range_of", "reading_options", "types_of",
 ]  # fmt: skip
 
@@ -280,3 +281,21 @@ class Tuning(Repeats):
     """Learning rates to try for every arm; each arm takes the best on validation."""
     extend: Whole = 4
     """Further rates to try beyond the largest or the smallest of those, while that one is best."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceTraining(Sequences, Batches, Optimization, Schedule):
+    """What `techniques.sequence_tasks` reads."""
+
+    hidden: Count = 128
+    """Units of each recurrent layer."""
+    layers: Count = 1
+    """Recurrent layers."""
+    batch: Count = 50
+    """Sequences per step."""
+    epochs: Count = 100
+    """Passes over the training set, if no steps are given; 2,000 generated sequences count as one."""
+    optimizer: OptimizerName = "adamw"
+    learning_rate: Positive = 2e-3
+    clip: Positive = 1.0
+    """Largest global norm of the gradients; inf: no limit."""

@@ -120,7 +120,17 @@ class Text(Splits):
 @dataclass(frozen=True, kw_only=True)
 class Sequences(Splits):
     length: Annotated[int, Range("[2, inf)")] = 100
-    """Generated sequences: steps of each."""
+    """Generated sequences: steps of each (adding, parity, ar2), or of the delay (copying)."""
+    digits: Count = 5
+    """addition: digits of each number."""
+    base: Annotated[int, Range("[2, 10]")] = 10
+    """addition: base of the numbers."""
+    language: Literal["anbn", "anb2n", "anbncn", "anbncndn", "anbmcnm"] = "anbn"
+    """counting-languages: the language; anbmcnm is a^n b^m c^(n+m)."""
+    longest: Annotated[int, Range("[3, inf)")] = 20
+    """counting-languages: training strings have n below this (of anbmcnm, n + m)."""
+    beyond: Annotated[int, Range("[3, inf)")] = 60
+    """counting-languages: test strings have n below this."""
 
 
 @dataclass(frozen=True, kw_only=True)

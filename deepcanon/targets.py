@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 __all__ = [
+    "ANSWERS",
     "CLASSIFIER",
     "CONVEX",
     "EPISODES",
@@ -151,6 +152,15 @@ LANGUAGE = {
     "perplexity": metric("exponential of nll", "", "min"),
 }
 """What every language model measures (`engine.language`)."""
+
+ANSWERS = {
+    "mse": metric("mean squared error of the number that each sequence asks for", "", "min"),
+    "nll": metric("mean negative log-likelihood of what is asked at a step", "nats per step", "min"),
+    "accuracy": metric("share of the steps at which the right class is answered, of those asked", "share", "max"),
+    "error": metric("share of the steps at which another class is answered, of those asked", "share", "min"),
+    "all_correct": metric("share of the sequences of which every answer is right", "share", "max"),
+}
+"""What models of sequences measure (`techniques.sequence_tasks`)."""
 
 GABOR = {
     "gabor": metric("share of filters that a Gabor function fits with R2 >= 0.6", "share", "max"),

@@ -33,7 +33,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-__all__ = ["Window", "detach", "kernel_layer", "scan", "select_rows", "stacked", "streams", "window"]
+__all__ = ["Window", "detach", "kernel_layer", "last_real", "scan", "select_rows", "stacked", "streams", "window"]
 
 State = Any  # a tensor, or a nest of tensors in tuples, lists and dicts
 
@@ -130,6 +130,19 @@ def scan(
 
 def _broadcast(keep: Tensor, value: Tensor) -> Tensor:
     return keep.view(-1, *(1,) * (value.ndim - 1))
+
+
+def last_real(
+    outputs: Float[Tensor, "batch time hidden"], mask: Bool[Tensor, "batch time"] | None = None
+) -> Float[Tensor, "batch hidden"]:
+    """The output at the last step of each row that the mask keeps; of a row without any, at the first step."""
+    if outputs.ndim != 3 or (mask is not None and mask.shape != outputs.shape[:2]):
+        raise ValueError(f"outputs {tuple(outputs.shape)} are not [batch, time, hidden] with a mask [batch, time]")
+    if mask is None:
+        return outputs[:, -1]
+    steps = torch.arange(mask.shape[1], device=mask.device)
+    last = (steps * mask).amax(1)
+    return outputs.gather(1, last[:, None, None].expand(-1, 1, outputs.shape[2])).squeeze(1)
 
 
 def stacked(

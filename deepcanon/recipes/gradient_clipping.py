@@ -73,6 +73,7 @@ from deepcanon.foundations.gradient_clipping import clipped, global_norm
 from deepcanon.foundations.initialization import normal_, orthogonal_
 from deepcanon.parts.tanh_networks import TanhNetworks
 from deepcanon.techniques.courses import Courses
+from deepcanon.techniques.sequence_tasks import require_numbers
 
 ARMS = ("clipped", "unclipped")
 CHANCE = {"always answering 1": 1 / 6}
@@ -82,6 +83,11 @@ class Recipe(engine.Recipe[Config]):
     state = ("model", "velocity", "courses")
     parallel = "none: the networks are trained side by side already"
     planned = "iterations"
+
+    @classmethod
+    def learn(cls, config, data):
+        require_numbers(data)
+        return {}
 
     def build(self):
         config, size, random = self.config, self.config.hidden, self.run.generator("init")

@@ -112,6 +112,7 @@ class LSTMRule(StepRule):
     memories, kept = 1, 1
 
     def forward(self, sums, hidden, memory, new_hidden, new_memory, kept):
+        """Fills h_t, c_t and tanh(c_t), and turns the sums into gates."""
         (i, f, o, g), (before,), (cell,), (tanh,) = sums.blocks, memory, new_memory, kept
         # (2)
         g.add_(g)

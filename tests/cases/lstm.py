@@ -74,5 +74,6 @@ FUNCTIONS = (
         lambda rng: tuple(rng.normal(size=s) for s in ((2, 4, 3), (2, 5), (2, 5), (20, 3), (20, 5), (20,))),
         layer_oracle,
         call=lambda x, h, c, w_ih, w_hh, bias: lstm_layer(x, LSTMState(h, c), w_ih, w_hh, bias / 4, bias * 3 / 4),
+        covers=("LSTMRule",),
     ),
 )

@@ -3,7 +3,7 @@ import torch
 from contract.cases import Case
 from oracles import recurrence as oracle
 
-from deepcanon.parts.recurrence import detach, scan, select_rows, stacked, streams, window
+from deepcanon.parts.recurrence import detach, last_real, scan, select_rows, stacked, streams, window
 
 
 def weights(rng):
@@ -54,6 +54,13 @@ FUNCTIONS = (
         lambda rng: (rng.normal(size=(4, 3)), np.array([2, 0, 2])),
         lambda params, state, rows: (state[rows], state[rows] + 1),
         call=lambda state, rows: tuple(select_rows({"a": state, "b": (state + 1,)}, rows).values()),
+    ),
+    Case(
+        "last_real",
+        None,
+        lambda rng: (rng.normal(size=(3, 4, 2)), np.array([[1, 1, 0, 0], [1, 0, 1, 0], [1, 1, 1, 1]], dtype=bool)),
+        lambda params, outputs, mask: np.stack([outputs[0, 1], outputs[1, 2], outputs[2, 3]]),
+        call=last_real,
     ),
     Case("detach", None, lambda rng: (rng.normal(size=(2, 3)),), lambda params, s: (s,), call=lambda s: detach((s,))),
     Case(

@@ -1,12 +1,15 @@
 """From the examples of a generated set to the data set that a reader of its kind would give."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
+
+from torch import Tensor
 
 from .. import documents, image_sets, tables
 from ..drawn import DrawnSplit, Noise
 from ..errors import Problems, one_line
+from ..sequences import UNASKED
 from ..splits import Dataset, Split
 from . import Task
 
@@ -78,9 +81,29 @@ Form = Callable[[str, Task, int, dict[str, Any]], Dataset]
 
 
 def _sequences(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dataset:
-    steps, features = task.splits["train"].x.shape[1:]
-    facts = {"length": steps, "features": features}
-    return _whole("sequences", name, task, seed, facts, [f"sequences: {steps} steps of {features} numbers"])
+    train, symbols, classes = task.splits["train"], task.facts.get("symbols", ()), task.facts.get("classes", ())
+    steps, features = train.x.shape[1:]
+    facts = {**task.facts, "length": steps, "features": features}
+    of = f"the {features} symbols {' '.join(symbols)}" if symbols else f"{features} number{'s' if features > 1 else ''}"
+    asked = f", asked: {', '.join(classes)}" if classes else ", asked: a number"
+    data = _whole("sequences", name, task, seed, facts, [f"sequences: {steps} steps of {of}{asked}"])
+    if symbols:
+        read = [["".join(symbols[s] for s in row[row.any(1)].argmax(1))] for row in train.x[:3]]
+    else:
+        read = [[" ".join(f"{value:.3g}" for value in step) for step in row[:6].tolist()] for row in train.x[:3]]
+        read = [[*row, "..."] if steps > len(row) else row for row in read]
+    return replace(
+        data,
+        examples=[
+            one_line("; ".join(row) + _answer(y, classes), 200) for row, y in zip(read, train.y[:3], strict=True)
+        ],
+    )
+
+
+def _answer(y: Tensor, classes: Sequence[str]) -> str:
+    if not classes:
+        return f" -> {y.item():.4g}"
+    return f" -> {''.join(classes[k] if k != UNASKED else '.' for k in y.tolist())}"
 
 
 def _boxes(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dataset:
