@@ -3,8 +3,7 @@
 One step trains one trial, a child run of the recipe in `trials/<i>/`. First every arm tries every combination of the
 tuned options from one seed and keeps the one that is best on validation; then all arms are trained from each seed:
 trial s of every arm has the same initialisation and order of examples. Where arms begin with the weights of other runs
-(sources), those are trained first, once for each seed; where one diverges, the trials of its seed that begin with it
-count as failed. `verdict` gives paired differences with intervals.
+(sources), those are trained first, once for each seed; if one fails, so do its arms. `verdict` has paired differences.
 """
 
 import itertools
@@ -48,11 +47,6 @@ COMPARISON = (
     "Validation during training (mean and range over seeds), and what tuning saw: the best value should not lie at an "
     "edge of what was tried."
 )
-
-
-def _failed(reason: str) -> dict[str, Any]:
-    """What `Run.trial` gives of a trial that failed before its first step."""
-    return {"valid": {}, "test": {}, "curve": [], "loss": [], "failed": reason}
 
 
 class Trials:
@@ -104,8 +98,7 @@ class Trials:
         self._unit = heads.unit_of(stem, metric)
         self._also, self._sources = tuple(also), dict(sources or {})
         names, values = list(tune or {}), list((tune or {}).values())
-        combinations = itertools.product(*values)
-        self._grid: list[dict[str, Any]] = [dict(zip(names, chosen, strict=True)) for chosen in combinations]
+        self._grid = [dict(zip(names, chosen, strict=True)) for chosen in itertools.product(*values)]
         # With one combination there is nothing to choose.
         choices = self._grid if seeds and len(self._grid) > 1 else []
         self._extend = extend if choices and RATE in names else 0
@@ -166,13 +159,10 @@ class Trials:
         source = self._sources.get(arm) if phase == "source" else None
         overrides = {**(source.options if source else self._arms[arm]), **options}
         checkpoint, stem = overrides.pop("checkpoint", "last"), overrides.pop("recipe", self._stem)
-        failed = ""
+        reason = ""  # a source that diverged left a checkpoint from before, which is not what the arm is about
         if (name := overrides.get("init_from")) in self._sources:
             place = self._sourcing.index(("source", name, seed, {}))
-            overrides["init_from"] = str(self._run.trial_folder(place))
-            if reason := self.results[place]["failed"]:
-                # Its folder holds a checkpoint from before it diverged, which is not what the arm is about.
-                failed = f"the source {name} of seed {seed} failed: {reason}"
+            overrides["init_from"], reason = str(self._run.trial_folder(place)), self.results[place]["failed"]
         number = stream_seed(self._run.seed, seed, f"comparison/{phase}") % 2**31
         words = ", ".join([arm, *(f"{k.replace('_', '-')} {v}" for k, v in options.items())])
         self._run.say(f"trial {index + 1}: {words}, {'tuning' if phase == 'tune' else f'seed {seed}'}")
@@ -180,7 +170,9 @@ class Trials:
         read = {name.split("/")[0]: None for name in self._also}
         settings = {**self._settings, **(source.settings if source else {}), "seed": number}
         splits = tuple(dict.fromkeys((*scored, *read)))
-        done = _failed(failed) if failed else self._run.trial(index, stem, overrides, settings, checkpoint, splits)
+        failed = f"the source {name} of seed {seed} failed: {reason}"
+        untrained: dict[str, Any] = {"valid": {}, "test": {}, "curve": [], "loss": [], "failed": failed}
+        done = untrained if reason else self._run.trial(index, stem, overrides, settings, checkpoint, splits)
         also = {name: done.get(name.split("/")[0], {}).get(name.split("/")[1], math.nan) for name in self._also}
         return {
             "arm": arm,
@@ -242,8 +234,7 @@ class Trials:
                 found[arm] = statistics.fmean(scores)
                 found[f"{arm}_worst"] = self._sign * max(self._sign * score for score in scores)
         for arm in list(self._arms)[1:]:
-            pairs = list(zip(self.scores(first), self.scores(arm), strict=False))
-            if pairs:
+            if pairs := list(zip(self.scores(first), self.scores(arm), strict=False)):
                 tail = difference_suffix(self._arms, arm)
                 mean, low, high = interval([a - b for a, b in pairs])
                 found |= {f"difference{tail}": mean, f"low{tail}": low, f"high{tail}": high}
@@ -266,8 +257,7 @@ class Trials:
             tail = difference_suffix(self._arms, arm)
             if f"difference{tail}" in found:
                 mean, low, high = (found[f"{name}{tail}"] for name in ("difference", "low", "high"))
-                said = self._word(arm, low, high)
-                lines.append(f"{first} - {arm}: {mean:+.4g}, {bounds(low, high)}: {said}")
+                lines.append(f"{first} - {arm}: {mean:+.4g}, {bounds(low, high)}: {self._word(arm, low, high)}")
         failed = [f"{r['arm']} {r['options']}: {r['failed']}" for r in self.results if r["failed"]]
         return "\n".join([*lines, *(f"failed: {line}" for line in failed)]) + "\n"
 

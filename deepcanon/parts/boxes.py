@@ -13,6 +13,9 @@ first, T true boxes.
     precision_k = sum_{i <= k} hit_i / k,   recall_k = sum_{i <= k} hit_i / T                     (4)
     AP         = sum_k (recall_k - recall_{k-1}) max_{j >= k} precision_j                         (5)
 
+Departure: only the thresholds are COCO's. Its own evaluation gives a detection the best true box that is still free,
+and reads the precision at 101 recalls; (3) and (5) are those of VOC.
+
     >>> import torch
     >>> from deepcanon.parts.boxes import iou
     >>> iou(torch.tensor([[0.0, 0.0, 2.0, 2.0]]), torch.tensor([[1.0, 0.0, 3.0, 2.0]]))

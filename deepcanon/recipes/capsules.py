@@ -142,7 +142,8 @@ class Recipe(ImageClassifier[Config], Encodes):
         }
 
     def figures(self):
-        data = self.run.data[self.run.pictured].take(torch.arange(SHOWN))
+        data = self.run.data[self.run.pictured]
+        data = data.take(torch.arange(min(SHOWN, len(data))))
         members = self.model.members
         given, wanted = data.x, 1 if members is None else members.shape[1]
 

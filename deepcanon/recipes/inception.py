@@ -71,12 +71,13 @@ PRESETS = {
     "verify:fashion-mnist": (MIRRORED, {"data": "fashion-mnist", "steps": 5600, "threads": 1}),
 }
 
+from deepcanon.engine import Encodes
 from deepcanon.errors import UsageError
 from deepcanon.techniques.image_classifiers import ImageClassifier, require_poolings
 from deepcanon.vision.inception import MiniGoogLeNet, block_widths
 
 
-class Recipe(ImageClassifier[Config]):
+class Recipe(ImageClassifier[Config], Encodes):
     heads = ("output", "auxiliaries")
 
     @classmethod
@@ -113,3 +114,6 @@ class Recipe(ImageClassifier[Config]):
         every = sum(parameter.numel() for parameter in self.model.parameters())
         counts = {"parameters": self.model.parameters_in_use, "all_parameters": every}
         return super().evaluate(split) | counts
+
+    def encode(self, inputs):
+        return self.classifier(inputs, self.model.features)

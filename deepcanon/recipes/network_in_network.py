@@ -50,12 +50,13 @@ PRESETS = {
     "verify:fashion-mnist": (NORMAL, {"data": "fashion-mnist", "steps": 7500, "threads": 1}),
 }
 
+from deepcanon.engine import Encodes
 from deepcanon.engine.shown import class_maps
 from deepcanon.techniques.image_classifiers import ImageClassifier, require_poolings
 from deepcanon.vision.network_in_network import NetworkInNetwork
 
 
-class Recipe(ImageClassifier[Config]):
+class Recipe(ImageClassifier[Config], Encodes):
     @classmethod
     def learn(cls, config, data):
         require_poolings(data.facts["size"], len(config.widths) - 1, "--widths")
@@ -81,3 +82,6 @@ class Recipe(ImageClassifier[Config]):
         maps = self.classifier(images, self.model.class_maps)
         shown = class_maps(images, maps, self.facts["reader"]["classes"])
         return {"class-maps": shown, **super().figures()}
+
+    def encode(self, inputs):
+        return self.classifier(inputs, self.model.features)

@@ -192,13 +192,25 @@ class MiniGoogLeNet(nn.Module):
             raise ValueError(f"images of {height} x {width} are too small for {len(self.stages)} poolings by 2")
         maps, heard = self.stem(images), []
         for place, stage in enumerate(self.stages):
-            maps = F.max_pool2d(maps, 3, 2, ceil_mode=True)
-            for block in stage:  # type: ignore[attr-defined]
-                maps = block(maps)
+            maps = self._staged(stage, maps)
             if self.training and place < len(self.auxiliaries):
                 heard.append(self.auxiliaries[place](maps))
         logits = self.output(self.dropout(maps.mean((2, 3))))
         return Judged(logits, tuple(heard)) if self.training else logits
+
+    @staticmethod
+    def _staged(stage: nn.Module, maps: Tensor) -> Tensor:
+        maps = F.max_pool2d(maps, 3, 2, ceil_mode=True)
+        for block in stage:  # type: ignore[attr-defined]
+            maps = block(maps)
+        return maps
+
+    def features(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch last"]:
+        """The maps of the last block, each averaged over its positions."""
+        maps = self.stem(images)
+        for stage in self.stages:
+            maps = self._staged(stage, maps)
+        return maps.mean((2, 3))
 
     @property
     def parameters_in_use(self) -> int:

@@ -118,10 +118,21 @@ class NetworkInNetwork(nn.Module):
         if min(images.shape[2:]) < 2 ** len(self.blocks):
             height, width = images.shape[2:]
             raise ValueError(f"images of {height} x {width} are too small for {len(self.blocks)} poolings by 2")
+        return self.output(self._pooled(images))
+
+    def _pooled(self, images: Tensor) -> Tensor:
+        """The maps that the last block takes."""
         maps = images
         for block in self.blocks:
             maps = self.dropout(F.max_pool2d(block(maps), 3, 2, ceil_mode=True))
-        return self.output(maps)
+        return maps
+
+    def features(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch last"]:
+        """The maps before those of the classes, each averaged over its positions."""
+        maps = self._pooled(images)
+        for layer in self.output.layers[:-1]:
+            maps = layer(maps)
+        return maps.mean((2, 3))
 
     def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
         """Logits for each image."""

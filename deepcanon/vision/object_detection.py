@@ -13,6 +13,9 @@ top, right, bottom) in pixels; an anchor has centre (cx, cy) and size (w, h).
     focal(z, y) = -alpha_y (1 - q)^2 log q,   q the probability of y under sigmoid(z), alpha = 1/4 for y = 1   (3)
     loss     = [sum_p sum_k focal(z[p,k], [match has class k]) + sum_matched smooth_l1(o[p] - t[p])] / B       (4)
 
+The anchor that is responsible for a box that overlaps none is the nearest one; of several boxes of one responsible
+anchor it takes the last.
+
 Departures from the papers: a small network (3 x 3 convolutions with batch normalisation and overlapping pooling, one
 grid of cells); one sigmoid for each class instead of a softmax with background; anchors from the sizes in the data
 (`parts.boxes.anchor_sizes`); SSD mines negatives, (3) weighs them; (4) is the mean over pictures instead of matched
@@ -73,11 +76,16 @@ def match(
     overlap = iou(anchors.expand(len(boxes), -1, -1), boxes).masked_fill(~there[:, None], -1.0)
     best, which = overlap.max(2)
     found = torch.where(best >= ENOUGH, which, torch.where(best < TOO_LITTLE, NONE, IGNORED))
-    responsible = overlap.argmax(1)  # of each box
+    most, responsible = overlap.max(1)  # of each box
+    # A box between the anchors of small sizes overlaps none, and the first of equal ones is in a corner.
+    centres, own = ((one[..., :2] + one[..., 2:]) / 2 for one in (boxes, anchors))
+    nearest = torch.cdist(centres, own.expand(len(boxes), -1, -1).to(centres)).argmin(2)
+    responsible = torch.where(most > 0, responsible, nearest)
     number = torch.arange(boxes.shape[1], device=boxes.device).expand_as(responsible)
     # A box that does not exist writes into an extra place, which is left out.
     place = torch.where(there, responsible, len(anchors))
-    return F.pad(found, (0, 1)).scatter(1, place, number)[:, :-1]
+    chosen = torch.full_like(F.pad(found, (0, 1)), NONE).scatter_reduce(1, place, number, "amax")[:, :-1]
+    return torch.where(chosen >= 0, chosen, found)
 
 
 def encode(boxes: Float[Tensor, "... 4"], anchors: Float[Tensor, "... 4"]) -> Float[Tensor, "... 4"]:

@@ -70,6 +70,13 @@ def test_heads_are_neither_computed_in_evaluation_nor_felt_by_it():
     assert MiniGoogLeNet(1, 3, auxiliary=0)(torch.randn(2, 1, 28, 28)).auxiliary == ()
 
 
+def test_the_last_layer_reads_the_features():
+    torch.manual_seed(4)
+    net, images = MiniGoogLeNet(1, 3, stages=((16,), (32,))).eval(), torch.randn(2, 1, 12, 12)
+    assert net.features(images).shape == (2, 32)
+    torch.testing.assert_close(net(images), net.output(net.features(images)))
+
+
 def test_wrong_sizes_are_named():
     with pytest.raises(ValueError, match="24 maps cannot be divided"):
         MiniGoogLeNet(1, 2, stages=((24,),))

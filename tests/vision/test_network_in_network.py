@@ -21,6 +21,15 @@ def test_a_1x1_convolution_is_the_same_linear_layer_at_every_pixel_bit_for_bit_i
     assert torch.equal(layer(maps), rows.permute(0, 3, 1, 2))
 
 
+def test_the_features_are_the_mean_of_the_maps_before_those_of_the_classes():
+    torch.manual_seed(4)
+    net, images = NetworkInNetwork(1, 3, widths=(4, 5), kernel_size=3).eval(), torch.randn(2, 1, 9, 8)
+    maps = F.max_pool2d(net.blocks[0](images), 3, 2, ceil_mode=True)
+    first, second, last = net.output.layers
+    torch.testing.assert_close(net.features(images), second(first(maps)).mean((2, 3)))
+    torch.testing.assert_close(net(images), last(second(first(maps))).mean((2, 3)))
+
+
 def one_convolution(block, side):
     """The three layers as one k x k convolution, as if there were no nonlinearity."""
     first, second, third = (layer.convolution.weight for layer in block.layers)

@@ -123,6 +123,15 @@ def test_every_box_has_a_responsible_anchor_and_others_by_overlap():
     assert match(anchors, wide, torch.tensor([[True]]))[0, 1] == 0
 
 
+def test_a_box_that_no_anchor_overlaps_has_the_nearest_and_one_anchor_has_one_box():
+    anchors = grid_anchors(3, 3, 8, torch.tensor([[2.0, 2.0]]))
+    between = torch.tensor([[[14.5, 15.0, 16.0, 16.5], [0, 0, 0, 0]]])  # nearest to the middle of the middle cell
+    assert iou(anchors, between[0]).sum() == 0
+    assert match(anchors, between, torch.tensor([[True, False]])).tolist() == [[-1, -1, -1, -1, 0, -1, -1, -1, -1]]
+    twice = torch.tensor([[[3.0, 3.0, 4.5, 4.5], [3.5, 3.5, 5.0, 5.0]]])
+    assert match(anchors, twice, torch.ones(1, 2).bool())[0].tolist() == [1, *[-1] * 8]
+
+
 def test_offsets_are_undone_and_no_box_gives_a_finite_loss():
     rng = np.random.default_rng(3)
     boxes, anchors = torch.tensor(drawn(rng, 20)), torch.tensor(drawn(rng, 20))
