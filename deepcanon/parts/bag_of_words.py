@@ -1,7 +1,8 @@
 """Documents as word counts: what a word is, which words are counted, and how often each occurs in a document.
 
-A word is a run of letters, in lower case, perhaps with an apostrophe and letters after it. Counted are the most
-frequent words of the training documents, in this order (equally frequent ones by the alphabet); others are left out.
+A word is a run of letters, in lower case, perhaps with an apostrophe and letters after it; or, if asked, whatever
+stands between blanks. Counted are the most frequent words of the training documents, in this order (equally frequent
+ones by the alphabet); others are left out. With `order` above 1 sequences of so many words are counted like words.
 
     >>> bag = BagOfWords.build(["A rose is a rose.", "The rose!"], 3)
     >>> bag.words, bag.counts(bag.pack(["a ROSE, that's a rose", "tulips"])).tolist()
@@ -17,7 +18,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-__all__ = ["BagOfWords", "Packed", "draw_words", "likelier_words", "word_statistics", "words_of"]
+__all__ = [
+    "BagOfWords",
+    "Packed",
+    "draw_words",
+    "likelier_words",
+    "shuffled",
+    "stratified_folds",
+    "word_statistics",
+    "words_of",
+]
 
 WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 
@@ -45,6 +55,25 @@ def draw_words(
     return torch.zeros_like(probabilities).scatter_add_(1, words, kept.to(probabilities))
 
 
+def shuffled(texts: Iterable[str], generator: torch.Generator | None = None) -> list[str]:
+    """The texts with their words, as blanks separate them, in random order."""
+    found = []
+    for words in map(str.split, texts):
+        found.append(" ".join([words[i] for i in torch.randperm(len(words), generator=generator).tolist()]))
+    return found
+
+
+def stratified_folds(
+    labels: Int[Tensor, "documents"], folds: int, generator: torch.Generator | None = None
+) -> Int[Tensor, "documents"]:
+    """The fold of each document, drawn so that all folds have as many of a class, up to one."""
+    if labels.ndim != 1 or folds < 2:
+        raise ValueError(f"labels {tuple(labels.shape)} are not divided into {folds} folds")
+    order = torch.randperm(len(labels), generator=generator)
+    order = order[labels[order].argsort(stable=True)]
+    return torch.empty_like(order).scatter_(0, order, torch.arange(len(order)) % folds)
+
+
 class Packed(NamedTuple):
     """Documents as numbers of their known words, one after the other; document i ends before `ends[i]`."""
 
@@ -56,25 +85,39 @@ class BagOfWords:
     """Turns texts into counts.
 
     Args:
-        words: the words that are counted, each once.
+        words: the words (or sequences of words, joined by blanks) that are counted, each once.
         longest: words of a document beyond this number are left out; 0 takes all.
+        order: the longest sequence of words that is counted.
+        blanks: whether words are what stands between blanks, punctuation too.
     """
 
-    def __init__(self, words: Sequence[str], longest: int = 0) -> None:
-        self.words, self.longest = tuple(words), longest
+    def __init__(self, words: Sequence[str], longest: int = 0, *, order: int = 1, blanks: bool = False) -> None:
+        self.words, self.longest, self.order, self.blanks = tuple(words), longest, order, blanks
         self.number = {word: place for place, word in enumerate(self.words)}
         if len(self.number) < len(self.words):
             raise ValueError(f"{len(self.words)} words, but only {len(self.number)} different ones")
 
     @classmethod
-    def build(cls, texts: Iterable[str], most: int, longest: int = 0) -> "BagOfWords":
+    def build(
+        cls, texts: Iterable[str], most: int, longest: int = 0, *, order: int = 1, blanks: bool = False
+    ) -> "BagOfWords":
         """With the `most` most frequent words of some texts."""
         found: Counter[str] = Counter()
+        empty = cls([], longest, order=order, blanks=blanks)
         for text in texts:
-            found.update(words_of(text, longest))
+            found.update(empty.terms(text))
         if not found or most < 1:
             raise ValueError("no word is left to count: the documents hold none, or none are to be kept")
-        return cls([word for word, _ in sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))[:most]], longest)
+        words = [word for word, _ in sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))[:most]]
+        return cls(words, longest, order=order, blanks=blanks)
+
+    def terms(self, text: str) -> list[str]:
+        """What is counted of a text: its words, then its pairs of words, and so on up to `order`."""
+        words = text.lower().split() if self.blanks else words_of(text)
+        words = words[: self.longest] if self.longest else words
+        if self.order == 1:
+            return words
+        return [" ".join(words[at : at + n]) for n in range(1, self.order + 1) for at in range(len(words) - n + 1)]
 
     def __len__(self) -> int:
         return len(self.words)
@@ -83,20 +126,33 @@ class BagOfWords:
         """The known words of texts by their numbers: what `counts` takes, as often as wanted."""
         get, numbers, ends = self.number.get, [], []
         for text in texts:
-            numbers += [number for word in words_of(text, self.longest) if (number := get(word)) is not None]
+            numbers += [number for word in self.terms(text) if (number := get(word)) is not None]
             ends.append(len(numbers))
         return Packed(torch.tensor(numbers, dtype=torch.int64), torch.tensor(ends, dtype=torch.int64))
 
     def counts(self, packed: Packed, rows: Int[Tensor, "rows"] | None = None) -> Float[Tensor, "rows words"]:
         """How often each word occurs in some documents (by default all)."""
         rows = torch.arange(len(packed.ends)) if rows is None else rows
+        document, numbers = self._occurrences(packed, rows)
+        flat = torch.bincount(document * len(self) + numbers, minlength=len(rows) * len(self))
+        return flat.view(len(rows), len(self)).to(torch.get_default_dtype())
+
+    def _occurrences(self, packed: Packed, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The place among the rows of each word, and its number."""
         starts = torch.cat([packed.ends.new_zeros(1), packed.ends])[rows]
         lengths = packed.ends[rows] - starts
         document = torch.arange(len(rows)).repeat_interleave(lengths)
         before = (lengths.cumsum(0) - lengths)[document]  # words of the documents before, among these rows
-        numbers = packed.numbers[starts[document] + torch.arange(len(document)) - before]
-        flat = torch.bincount(document * len(self) + numbers, minlength=len(rows) * len(self))
-        return flat.view(len(rows), len(self)).to(torch.get_default_dtype())
+        return document, packed.numbers[starts[document] + torch.arange(len(document)) - before]
+
+    def present(self, packed: Packed, rows: Int[Tensor, "rows"] | None = None) -> Float[Tensor, "rows words"]:
+        """1 where a word occurs in some documents (by default all), in float64, as a sparse matrix."""
+        rows = torch.arange(len(packed.ends)) if rows is None else rows
+        document, numbers = self._occurrences(packed, rows)
+        places = torch.unique(document * len(self) + numbers)
+        indices = torch.stack([places // len(self), places % len(self)])
+        ones = torch.ones(len(places), dtype=torch.float64)
+        return torch.sparse_coo_tensor(indices, ones, (len(rows), len(self)), is_coalesced=True, check_invariants=False)
 
     def texts(self, counts: Float[Tensor, "rows words"]) -> list[str]:
         """Documents with such counts, the frequent words first."""

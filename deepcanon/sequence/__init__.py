@@ -1,5 +1,7 @@
 """Sequences and memory: language models and recurrent networks."""
 
+from .bag_of_words import BagClassifier as BagClassifier
+from .bag_of_words import log_shares as log_shares
 from .lstm import LSTM as LSTM
 from .lstm import LSTMCell as LSTMCell
 from .ngram_lm import NgramLM as NgramLM
