@@ -116,7 +116,7 @@ class BagClassifier(Estimator):
 
     @torch.no_grad()
     def fit(self, counts: Float[Tensor, "documents words"], labels: Int[Tensor, "documents"]) -> "BagClassifier":
-        """From documents and their classes 0 .. K-1, each of which has one at least."""
+        """From documents and their classes 0 .. K-1, each of which has at least one."""
         places = _places(counts)
         if labels.shape != (len(counts),) or not len(labels):
             raise ValueError(f"labels {tuple(labels.shape)} and counts {tuple(counts.shape)} do not fit")
