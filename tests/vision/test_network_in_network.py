@@ -30,6 +30,14 @@ def test_the_features_are_the_mean_of_the_maps_before_those_of_the_classes():
     torch.testing.assert_close(net(images), last(second(first(maps))).mean((2, 3)))
 
 
+def test_units_are_dropped_between_blocks_in_training_only():
+    torch.manual_seed(5)
+    net, images = NetworkInNetwork(1, 3, widths=(4, 5), kernel_size=3, dropout=1.0), torch.randn(2, 1, 8, 8)
+    bare = net.output(torch.zeros(2, 4, 4, 4))
+    torch.testing.assert_close(net.class_maps(images), bare)
+    assert (net.eval().class_maps(images) - bare).abs().max() > 1e-3
+
+
 def one_convolution(block, side):
     """The three layers as one k x k convolution, as if there were no nonlinearity."""
     first, second, third = (layer.convolution.weight for layer in block.layers)

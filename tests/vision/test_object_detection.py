@@ -142,6 +142,33 @@ def test_offsets_are_undone_and_no_box_gives_a_finite_loss():
     assert loss.item() == pytest.approx(20 * 4 * 0.75 * 0.25 * np.log(2), rel=1e-5)  # equation (3) at 1/2
 
 
+def test_offsets_of_the_matched_anchors_alone_are_in_the_loss():
+    anchors, box = grid_anchors(2, 2, 8, torch.tensor([[8.0, 8.0]])), torch.tensor([[[1.0, 0, 9, 8]]])
+    logits, offsets = torch.randn(1, 4, 2), torch.zeros(1, 4, 4)
+    offsets[0, 0] = torch.tensor([1 / 8, 0, 0, 0])  # the box is one pixel to the right of its anchor of eight
+    label = torch.zeros(1, 1).long()
+    right = detection_loss(Detections(logits, offsets), anchors, box, label).item()
+    offsets[0, 3] = 5.0  # an anchor that has no box
+    assert detection_loss(Detections(logits, offsets), anchors, box, label).item() == pytest.approx(right)
+    offsets[0, 0] += torch.tensor([0.0, 0.04, 0.0, 0.5])
+    # smooth L1 with a corner at 0.1: 0.04^2 / 0.2 and 0.5 - 0.05
+    expected = right + 0.04**2 / 0.2 + 0.45
+    assert detection_loss(Detections(logits, offsets), anchors, box, label).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_anchor_in_between_has_no_part_in_the_loss_and_boxes_end_at_the_border():
+    anchors, box = grid_anchors(1, 2, 8, torch.tensor([[8.0, 8.0]])), torch.tensor([[[2.2, 0, 13.7, 8]]])
+    label, logits = torch.zeros(1, 1).long(), torch.zeros(1, 2, 1)
+    matched = match(anchors, box, label >= 0)[0].tolist()
+    assert sorted(matched) == [-2, 0], "one is responsible, the other has an overlap from 0.4 to 0.5"
+    before = detection_loss(Detections(logits, torch.zeros(1, 2, 4)), anchors, box, label)
+    logits[0, matched.index(-2)] = 7.0
+    assert detection_loss(Detections(logits, torch.zeros(1, 2, 4)), anchors, box, label) == before
+    wide = Detections(torch.full((1, 2, 1), 3.0), torch.tensor([0.0, 0, 2, 1]).expand(1, 2, 4))
+    found = detections(wide, anchors, (8, 16))[0].boxes
+    assert found.min() == 0 and found[:, 2].max() == 16 and found[:, 3].max() == 8
+
+
 def test_the_loss_of_a_batch_is_the_mean_of_its_pictures():
     torch.manual_seed(0)
     anchors = grid_anchors(3, 3, 8, torch.tensor([[8.0, 10.0], [12.0, 6.0]]))
