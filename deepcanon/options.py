@@ -35,7 +35,8 @@ from deepcanon.reading import Tokens as Tokens
 from deepcanon.reading import reading_options as reading_options
 
 __all__ = [
-    "GROUPS", "READERS", "Activation", "ActivationName", "Augmentation", "Batches", "ClassLoss", "Columns",
+    "GROUPS", "READERS", "Activation", "ActivationName", "Augmentation", "Batches", "BoxAugmentation",
+    "ClassLoss", "Columns",
     "Convex", "Count", "Documents", "Dropout", "DropoutName", "Examples", "HiddenLayerName", "HiddenLayers",
     "ImageTraining", "Images", "InitialWeights", "Initialization", "InitializationName", "InputDropout", "Lbfgs",
     "Loss", "LossName", "MaxNorm", "Mixtures", "NonNegative", "NormalizationName", "Number", "Optimization",
@@ -149,8 +150,8 @@ class Schedule(Training):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Augmentation(Training):
-    """Random changes to training images, new in every step."""
+class BoxAugmentation(Training):
+    """Random changes to training images, new in every step, under which a box is still a box."""
 
     GROUP: ClassVar[str] = "augmentation"
 
@@ -158,12 +159,18 @@ class Augmentation(Training):
     """Shift each training image by up to this many pixels in each direction."""
     flip: bool = False
     """Mirror half of the training images (not for digits and letters)."""
-    rotate: Annotated[float, Range("[0, 180]")] = 0.0
-    """Turn each training image by up to this many degrees in either direction."""
     crop: Annotated[float, Range("(0, 1]")] = 1.0
     """Crop windows of at least this share of the image's side, enlarged to the full size; 1: the whole image."""
     colour: Share = 0.0
     """Change brightness, contrast and saturation by up to this share of each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation(BoxAugmentation):
+    """Random changes to training images, new in every step."""
+
+    rotate: Annotated[float, Range("[0, 180]")] = 0.0
+    """Turn each training image by up to this many degrees in either direction."""
     cutout: Whole = 0
     """Side in pixels of a square that is filled with the image's mean colour; 0: none."""
 

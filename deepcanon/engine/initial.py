@@ -22,13 +22,19 @@ from deepcanon.options import InitialWeights
 __all__ = ["Start", "source_facts"]
 
 ALL = "all"
+WRAPPERS = ("module.", "_orig_mod.")
+"""What DataParallel and torch.compile put before every name."""
 
 
 class Source(NamedTuple):
-    """The weights of another model, and the facts of its run; a file has none."""
+    """The weights of another model, and the facts of its run; a file has none.
+
+    prefix: what stood before all of its names, and is left out.
+    """
 
     state: dict[str, Tensor]
     facts: dict[str, Any]
+    prefix: str = ""
 
 
 def read(path: Path) -> Source:
@@ -50,14 +56,27 @@ def read(path: Path) -> Source:
     if not path.is_file():
         raise UsageError(f"--init-from {path}: no such run or file")
     try:
-        return Source(safetensors.torch.load_file(path), {})
+        return _unwrapped(safetensors.torch.load_file(path))
     except (safetensors.SafetensorError, OSError) as error:
         what = f"cannot be read as safetensors ({str(error)[:100]}); a .pth file holds code: save its state dict by"
         raise UsageError(f"--init-from {path}: {what} safetensors.torch.save_file") from None
 
 
-def source_facts(options: InitialWeights, classes: Sequence[str], channels: int) -> dict[str, Any]:
+def _unwrapped(state: dict[str, Tensor]) -> Source:
+    """Weights without the prefixes that a wrapper put before every name."""
+    prefix = ""
+    while state and (found := next((w for w in WRAPPERS if all(name.startswith(w) for name in state)), "")):
+        prefix, state = prefix + found, {name.removeprefix(found): value for name, value in state.items()}
+    return Source(state, {}, prefix)
+
+
+def source_facts(
+    options: InitialWeights, classes: Sequence[str], channels: int, also: Sequence[str] = ()
+) -> dict[str, Any]:
     """What a run keeps of the model that it begins with: shapes, whether its classes are ours, its normalisation.
+
+    Args:
+        also: names of further facts, taken over from a run with the same classes.
 
     Raises:
         UsageError: it cannot be read, or an option does not fit.
@@ -76,6 +95,8 @@ def source_facts(options: InitialWeights, classes: Sequence[str], channels: int)
             "same_classes": source.facts.get("reader", {}).get("classes") == list(classes),
         }
     }
+    if facts["initial"]["same_classes"]:
+        facts |= {name: source.facts[name] for name in also if name in source.facts}
     if options.mean or options.std:
         if len(options.mean) != channels or len(options.std) != channels or min(options.std) <= 0:
             raise UsageError(f"--mean and --std need {channels} numbers each, one for each channel, and no deviation 0")
@@ -175,7 +196,8 @@ class Start:
         cast = "".join(f"; {kind}" for kind in sorted(kinds) if kind)
         rest = [name for name in source.state if name not in state]
         unused = f"; not used: {one_line(_layers(rest), 100)}" if rest else ""
-        run.say(f"copied from {options.init_from}: {_layers(self.copied)}{rate}{frozen}{fresh}{cast}{unused}")
+        bare = f"; {source.prefix} before its names left out" if source.prefix else ""
+        run.say(f"copied from {options.init_from}: {_layers(self.copied)}{rate}{frozen}{fresh}{cast}{unused}{bare}")
 
 
 def _wrong(there: Tensor, here: Tensor) -> tuple[str, str]:

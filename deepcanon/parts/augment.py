@@ -7,6 +7,7 @@ al. 2015 (arXiv:1506.02025), equation 1 (the affine sampler: output coordinates 
 
 Images [B, C, H, W] of any dtype; integers stay integers in their range. The random numbers are given, one row for each
 image, so that what happens to an image depends neither on the others nor on how a batch is divided over processes.
+Boxes [B, M, 4] are (left, top, right, bottom) in pixels, and move with their images.
 
     >>> import torch
     >>> from deepcanon.parts.augment import flip_images
@@ -19,7 +20,10 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-__all__ = ["affine_images", "affine_maps", "cut_out", "flip_images", "recolour", "shift_images"]
+__all__ = [
+    "affine_boxes", "affine_images", "affine_maps", "cut_boxes", "cut_out", "flip_boxes", "flip_images", "recolour",
+    "shift_boxes", "shift_images",
+]  # fmt: skip
 
 GREY = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in the luma of ITU-R BT.601."""
@@ -46,12 +50,25 @@ def shift_images(
     return images.flatten(2).gather(2, index.expand(-1, channels, -1)).reshape(images.shape)
 
 
+def shift_boxes(boxes: Float[Tensor, "batch m 4"], offsets: Int[Tensor, "batch 2"]) -> Float[Tensor, "batch m 4"]:
+    """Boxes under `shift_images`; what enters at the border belongs to no box."""
+    return boxes + offsets.flip(1).repeat(1, 2)[:, None]
+
+
 def flip_images(
     images: Shaped[Tensor, "batch channels height width"], chosen: Bool[Tensor, "batch"]
 ) -> Shaped[Tensor, "batch channels height width"]:
     """Mirrors the chosen images left to right."""
     _check(images, (chosen, ()))
     return torch.where(chosen[:, None, None, None], images.flip(3), images)
+
+
+def flip_boxes(
+    boxes: Float[Tensor, "batch m 4"], chosen: Bool[Tensor, "batch"], width: int
+) -> Float[Tensor, "batch m 4"]:
+    """Boxes under `flip_images` of pictures of this width."""
+    left, top, right, bottom = boxes.unbind(-1)
+    return torch.where(chosen[:, None, None], torch.stack([width - right, top, width - left, bottom], -1), boxes)
 
 
 def affine_maps(
@@ -91,6 +108,32 @@ def affine_images(
     grid = F.affine_grid(maps.to(floating.dtype), list(images.shape), align_corners=False)
     sampled = F.grid_sample(floating, grid, mode="bilinear", padding_mode="border", align_corners=False)
     return _as(images, sampled)
+
+
+def affine_boxes(
+    boxes: Float[Tensor, "batch m 4"], maps: Float[Tensor, "batch 2 3"], size: tuple[int, int]
+) -> Float[Tensor, "batch m 4"]:
+    """Boxes under `affine_images` of pictures of (height, width): the smallest that hold the moved corners.
+
+    They are exact unless the map turns the picture.
+    """
+    sides = torch.tensor([size[1], size[0]], dtype=boxes.dtype, device=boxes.device)
+    corners = torch.stack([boxes[..., pair] for pair in ([0, 1], [2, 1], [0, 3], [2, 3])], -2)
+    own = 2 * corners / sides - 1 - maps[:, None, None, :, 2]
+    (a, b), (c, d) = (row.unbind(-1) for row in maps[:, :, :2].unbind(-2))
+    inverse = torch.stack([torch.stack([d, -b], -1), torch.stack([-c, a], -1)], -2) / (a * d - b * c)[:, None, None]
+    there = (torch.einsum("bij,bmcj->bmci", inverse, own) + 1) / 2 * sides
+    return torch.cat([there.amin(-2), there.amax(-2)], -1)
+
+
+def cut_boxes(
+    boxes: Float[Tensor, "batch m 4"], size: tuple[int, int]
+) -> tuple[Float[Tensor, "batch m 4"], Float[Tensor, "batch m"]]:
+    """The parts of boxes that are in pictures of (height, width), and which share of each box's area they are."""
+    limits = torch.tensor([size[1], size[0], size[1], size[0]], dtype=boxes.dtype, device=boxes.device)
+    cut = boxes.clamp_min(0).minimum(limits)
+    areas = [(one[..., 2:] - one[..., :2]).clamp_min(0).prod(-1) for one in (cut, boxes)]
+    return cut, areas[0] / areas[1].clamp_min(1e-30)
 
 
 def cut_out(

@@ -10,7 +10,17 @@ digits on canvases. `predict` gives the boxes of each picture with their scores.
 
 from dataclasses import dataclass
 
-from deepcanon.options import Batches, Count, Optimization, OptimizerName, Placed, Schedule, Share
+from deepcanon.options import (
+    Batches,
+    BoxAugmentation,
+    Count,
+    InitialWeights,
+    Optimization,
+    OptimizerName,
+    Placed,
+    Schedule,
+    Share,
+)
 from deepcanon.targets import metric, target
 
 SYSTEM = "vision.object_detection"
@@ -26,7 +36,7 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Placed, Batches, Optimization, Schedule):
+class Config(Placed, Batches, Optimization, Schedule, BoxAugmentation, InitialWeights):
     widths: tuple[Count, ...] = (16, 32, 64, 128)
     """Maps of the stem and of each stage; each stage halves the picture."""
     anchors: Count = 3
@@ -58,24 +68,29 @@ PRESETS = {
 import torch
 
 from deepcanon import engine
-from deepcanon.engine import Predicts
+from deepcanon.data.streamed import part
+from deepcanon.engine import Exports, Predicts
+from deepcanon.engine.augmentation import augmented_boxes, check
 from deepcanon.engine.figures import Framed
+from deepcanon.engine.initial import Start, source_facts
 from deepcanon.parts.boxes import anchor_sizes, mean_average_precision
 from deepcanon.parts.standardize import Standardize
-from deepcanon.techniques.detections import as_answers, as_frames, true_boxes
+from deepcanon.techniques.detections import (
+    Decoded,
+    as_answers,
+    as_frames,
+    detector_export,
+    found_in,
+    true_boxes,
+)
 from deepcanon.techniques.optimizers import optimizer_of, set_rate
 from deepcanon.techniques.schedules import scheduled
-from deepcanon.vision.object_detection import (
-    OneStageDetector,
-    detection_loss,
-    detections,
-    grid_anchors,
-)
+from deepcanon.vision.object_detection import OneStageDetector, detection_loss, grid_anchors
 
 ANSWERS = "Boxes that are found with their scores, and the true ones: good ones lie on each other."
 
 
-class Recipe(engine.Recipe[Config], Predicts):
+class Recipe(engine.Recipe[Config], Predicts, Exports):
     state = ("model", "optimizer")
     monitor = ("valid/ap50", "max")
     parallel = "gradients"
@@ -83,27 +98,44 @@ class Recipe(engine.Recipe[Config], Predicts):
 
     @classmethod
     def learn(cls, config, data):
-        shift, scale = data["train"].channel_statistics()
-        boxes = data["train"].y[:5000].flatten(0, 1)
-        boxes = boxes[boxes[:, 0] >= 0, 1:]
-        sizes = anchor_sizes(boxes[:, 2:] - boxes[:, :2], config.anchors)
-        return {"shift": shift, "scale": scale, "anchors": sizes.tolist()}
+        facts = source_facts(config, data.facts["classes"], data.facts["channels"], ("anchors",))
+        if "shift" not in facts:
+            facts["shift"], facts["scale"] = data["train"].channel_statistics()
+        if len(facts.get("anchors", ())) != config.anchors:
+            boxes = data["train"].y[:5000].flatten(0, 1)
+            boxes = boxes[boxes[:, 0] >= 0, 1:]
+            facts["anchors"] = anchor_sizes(boxes[:, 2:] - boxes[:, :2], config.anchors).tolist()
+        return facts
 
     def build(self):
         config, run, reader = self.config, self.run, self.facts["reader"]
         self.size, sizes = tuple(reader["size"]), torch.tensor(self.facts["anchors"])
+        check(config, self.size)
         classes, channels = len(reader["classes"]), reader["channels"]
         net = OneStageDetector(channels, classes, anchors=len(sizes), widths=config.widths)
         self.model = net.to(run.device)
         self.preprocess = Standardize(self.facts["shift"], self.facts["scale"]).to(run.device)
         rows, columns = self.model.grid(self.size)
         self.anchors = grid_anchors(rows, columns, self.model.stride, sizes).to(run.device)
-        self.optimizer = optimizer_of(config, self.model)
+        initial, heads = self.facts.get("initial"), ("classes", "offsets")
+        self.start = Start(self.model, config, initial, heads) if initial else None
+        slower = self.start.slower if self.start else ()
+        self.optimizer = optimizer_of(config, self.model, slower=slower, share=config.copied_rate)
+
+    @property
+    def decoded(self):
+        """From raw pixels to the boxes and scores of all anchors."""
+        return Decoded(self.preprocess, self.model, self.anchors, self.size)
+
+    def begin(self):
+        if self.start:
+            self.start.load(self.run)
 
     def step(self, step):
         config, run = self.config, self.run
         set_rate(self.optimizer, config.learning_rate * scheduled(config, step, run.steps))
         images, truth = run.batch(run.data["train"], config.batch)
+        images, truth = augmented_boxes(run, config, images, truth, config.batch)
         self.optimizer.zero_grad()
         with run.autocast():
             found = self.model(self.preprocess(images))
@@ -114,23 +146,22 @@ class Recipe(engine.Recipe[Config], Predicts):
 
     def found(self, images, least=0.05):
         """The boxes of each picture, on the CPU."""
-        answers = []
-        for part in images.split(128):
-            with torch.no_grad(), self.run.autocast():
-                found = self.model(self.preprocess(part.to(self.run.device)))
-            options = {"least": least, "threshold": self.config.overlap}
-            cpu = type(found)(*(one.float().cpu() for one in found))
-            answers += detections(cpu, self.anchors.cpu(), self.size, **options)
-        return answers
+        options = {"least": least, "overlap": self.config.overlap}
+        return found_in(images, self.decoded, self.run.autocast, self.run.device, **options)
 
     def evaluate(self, split):
         data, count = self.run.data[split], self.config.measured
-        x, y = (data.x, data.y) if split == "test" else (data.x[:count], data.y[:count])
-        return mean_average_precision(self.found(x), true_boxes(y), self.model.kinds)
+        if split != "test" and len(data) > count:
+            data = part(data, torch.arange(count))
+        return mean_average_precision(self.found(data.x), true_boxes(data.y), self.model.kinds)
 
     def predict(self, inputs):
         found = self.found(inputs, self.config.least)
         return as_answers(found, self.facts["reader"]["classes"])
+
+    def export(self):
+        options = {"least": self.config.least, "overlap": self.config.overlap}
+        return detector_export(self.decoded, self.facts["reader"], self.run.device, **options)
 
     def figures(self):
         some, names = self.run.data[self.run.pictured], self.facts["reader"]["classes"]

@@ -43,6 +43,7 @@ from deepcanon.parts.convolution_unit import ConvolutionUnit
 __all__ = [
     "Detections",
     "OneStageDetector",
+    "boxes_and_scores",
     "decode",
     "detection_loss",
     "detections",
@@ -123,15 +124,22 @@ def detection_loss(
     return ((focal * counted).sum() + distance.sum()) / len(boxes)  # (4)
 
 
+def boxes_and_scores(
+    found: Detections, anchors: Float[Tensor, "places 4"], size: tuple[int, int]
+) -> tuple[Float[Tensor, "batch places 4"], Float[Tensor, "batch places classes"]]:
+    """The box of every anchor, cut at the borders of pictures of (height, width), and the probability of each class."""
+    limits = torch.tensor([size[1], size[0], size[1], size[0]]).to(anchors)
+    boxes = decode(found.offsets.to(anchors), anchors).clamp_min(0).minimum(limits)
+    return boxes, found.logits.to(anchors).sigmoid()
+
+
 def detections(
     found: Detections, anchors: Tensor, size: tuple[int, int], *, least: float = 0.05, threshold: float = 0.5,
     most: int = 100,
 ) -> list[Boxes]:  # fmt: skip
     """Boxes of each picture after suppression, best first, cut at the borders of pictures of (height, width)."""
-    limits = torch.tensor([size[1], size[0], size[1], size[0]]).to(anchors)
-    boxes = decode(found.offsets.to(anchors), anchors).clamp_min(0).minimum(limits)
     answers = []
-    for picture, chances in zip(boxes, found.logits.to(anchors).sigmoid(), strict=True):
+    for picture, chances in zip(*boxes_and_scores(found, anchors, size), strict=True):
         place, label = (chances >= least).nonzero(as_tuple=True)
         scores = chances[place, label]
         best = scores.argsort(descending=True, stable=True)[: 4 * most]
@@ -178,8 +186,8 @@ class OneStageDetector(nn.Module):
         for stage in self.stages:
             maps = stage(F.max_pool2d(maps, 3, 2, ceil_mode=True))
         maps = self.neck(maps)
-        logits = self.classes(maps).permute(0, 2, 3, 1).reshape(len(maps), -1, self.kinds)
-        return Detections(logits, self.offsets(maps).permute(0, 2, 3, 1).reshape(len(maps), -1, 4))
+        logits = self.classes(maps).permute(0, 2, 3, 1).reshape(maps.shape[0], -1, self.kinds)
+        return Detections(logits, self.offsets(maps).permute(0, 2, 3, 1).reshape(maps.shape[0], -1, 4))
 
     def grid(self, size: tuple[int, int]) -> tuple[int, int]:
         """Rows and columns of cells for pictures of (height, width).

@@ -18,7 +18,7 @@ CASES = (
         build=lambda: biased(OneStageDetector(2, 3, anchors=2, widths=(3, 4, 5))),
         inputs=lambda rng: (rng.normal(size=(2, 2, 9, 10)),),
         oracle=oracle.detector,
-        covers=("OneStageDetector", "detection_loss", "Detections"),
+        covers=("OneStageDetector", "detection_loss", "Detections", "boxes_and_scores"),
     ),
 )
 

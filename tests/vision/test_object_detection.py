@@ -17,6 +17,7 @@ from deepcanon.parts.boxes import (
 from deepcanon.vision import OneStageDetector
 from deepcanon.vision.object_detection import (
     Detections,
+    boxes_and_scores,
     decode,
     detection_loss,
     detections,
@@ -194,6 +195,9 @@ def test_perfect_answers_are_found_and_have_a_precision_of_one():
     found = detections(Detections(logits, offsets), anchors, (64, 64))
     torch.testing.assert_close(found[0].boxes.sort(0).values, boxes[0, :2].sort(0).values, atol=1e-4, rtol=0)
     assert mean_average_precision(found, [Boxes(boxes[0, :2], labels[0, :2])], 3) == {"ap50": 1.0, "ap": 1.0}
+    every, scores = boxes_and_scores(Detections(logits, offsets), anchors, (64, 64))
+    assert every.shape == (1, 128, 4) and every.min() >= 0 and every.max() <= 64  # outer anchors are cut
+    torch.testing.assert_close(scores, logits.sigmoid())
     nothing = detections(Detections(logits.fill_(-9.0), offsets), anchors, (64, 64))
     assert len(nothing[0].boxes) == 0
 
