@@ -24,6 +24,7 @@ from .network_in_network import NetworkInNetwork as NetworkInNetwork
 from .object_detection import Detections as Detections
 from .object_detection import OneStageDetector as OneStageDetector
 from .object_detection import detection_loss as detection_loss
+from .patch_features import PatchFeatures as PatchFeatures
 from .pooling import ChannelMaxPool as ChannelMaxPool
 from .pooling import GatedPool as GatedPool
 from .pooling import KMaxPool as KMaxPool
