@@ -24,6 +24,7 @@ __all__ = [
     "GABOR",
     "LANGUAGE",
     "MARKS",
+    "MIXED",
     "SAMPLES",
     "Metric",
     "Target",
@@ -152,6 +153,14 @@ LANGUAGE = {
     "perplexity": metric("exponential of nll", "", "min"),
 }
 """What every language model measures (`engine.language`)."""
+
+MIXED = {
+    "ngram_*": metric("of the Kneser-Ney model alone", better="min"),
+    "mixed_*": metric("of the mixture of both, weighted on the validation text", better="min"),
+    "ratio": metric("perplexity of the mixture for each of the Kneser-Ney model's", "", "min"),
+    "weight": metric("share of this model in the mixture", "share"),
+}
+"""What a language model that is mixed with an n-gram model measures besides."""
 
 ANSWERS = {
     "mse": metric("mean squared error of the number that each sequence asks for", "", "min"),

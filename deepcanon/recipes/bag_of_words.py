@@ -79,6 +79,7 @@ from torch import nn
 
 from deepcanon import engine
 from deepcanon.claims import interval
+from deepcanon.data.seeds import stream_seed
 from deepcanon.engine import Classifier, Classifies, Export
 from deepcanon.engine.classifier import Seen
 from deepcanon.engine.figures import Text
@@ -125,6 +126,11 @@ class Recipe(Classifies, engine.Recipe[Config]):
     def plan(self):
         return self.config.folds + 1
 
+    def fold(self):
+        """Of each training document: the same in all steps."""
+        generator = torch.Generator().manual_seed(stream_seed(self.run.seed, 0, "folds"))
+        return stratified_folds(self.run.data["train"].y, self.config.folds, generator)
+
     def present(self, packed, rows=None):
         return self.run.to(self.bag.present(packed, rows))
 
@@ -135,7 +141,7 @@ class Recipe(Classifies, engine.Recipe[Config]):
             self.model.fit(self.present(packed), self.run.to(y))
             self.run.stop("fitted to all documents")
             return {"documents": torch.tensor(len(y))}
-        fold = stratified_folds(y, folds, self.run.generator("folds"))
+        fold = self.fold()
         rows, held = ((fold != step).nonzero()[:, 0], (fold == step).nonzero()[:, 0])
         model = self.model.fit(self.present(packed, rows), self.run.to(y[rows]))
         right = model(self.present(packed, held)).argmax(1).cpu() == y[held]

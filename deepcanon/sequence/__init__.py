@@ -2,8 +2,10 @@
 
 from .bag_of_words import BagClassifier as BagClassifier
 from .bag_of_words import log_shares as log_shares
+from .factorized_bigram_lm import FactorizedBigramLM as FactorizedBigramLM
 from .lstm import LSTM as LSTM
 from .lstm import LSTMCell as LSTMCell
+from .neural_lm import NeuralLM as NeuralLM
 from .ngram_lm import NgramLM as NgramLM
 from .rnn_lm import RecurrentLM as RecurrentLM
 from .rnn_lm import StepCell as StepCell

@@ -8,6 +8,8 @@ import torch
 from cases.bag_of_words import documents
 from oracles import bag_of_words as oracle
 
+import deepcanon
+from deepcanon.data import open_data
 from deepcanon.parts.bag_of_words import BagOfWords, shuffled, stratified_folds
 from deepcanon.sequence import BagClassifier
 
@@ -116,6 +118,50 @@ def test_folds_are_stratified_and_hold_each_document_once():
     assert counts.sum() == 64 and (counts.max(1).values - counts.min(1).values <= 1).all()
     assert (counts.sum(0).max() - counts.sum(0).min()) <= 1
     assert not torch.equal(folds, stratified_folds(labels, 10, torch.Generator().manual_seed(2)))
+
+
+def test_folds_are_the_same_in_all_steps_and_their_mean_is_that_of_all_documents(tmp_path):
+    """The held-out parts of the steps are a partition: each document is judged once, by a model without it."""
+    rng = np.random.default_rng(0)
+    for name, words in (("good", "fine warm witty film"), ("bad", "dull cold long film")):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for i in range(30):
+            text = " ".join(rng.choice(words.split() + ["a", "the", "it"], 4))
+            (tmp_path / "data" / name / f"{i}.txt").write_text(text)
+    given = {"folds": 5, "valid_share": 0.0, "test_share": 0.0, "method": "naive-bayes", "order": 1, "quiet": True}
+    run = deepcanon.train("bag-of-words", data=tmp_path / "data", out=tmp_path / "run", **given)
+    recipe, seen, right = run.recipe, [], 0
+    texts, y = recipe.run.data["train"].x, recipe.run.data["train"].y
+    for step in range(5):
+        recipe.run.step = step
+        fold = recipe.fold()
+        rows, held = (fold != step).nonzero()[:, 0], (fold == step).nonzero()[:, 0]
+        bag = BagOfWords.build([texts[i] for i in rows], 10**6)  # with words of its own
+        model = BagClassifier("naive-bayes").fit(bag.present(bag.pack(texts), rows), y[rows])
+        right += int((model(bag.present(bag.pack(texts), held)).argmax(1) == y[held]).sum())
+        seen += held.tolist()
+    assert sorted(seen) == list(range(60))
+    found = run.evaluate("test")
+    assert found["cv_accuracy"] == pytest.approx(right / 60) and found["cv_accuracy"] > 0.8
+    values = recipe.accuracy.numpy()
+    half = 2.7764451 * values.std(ddof=1) * math.sqrt(1 / 5 + 1 / 4)  # Nadeau and Bengio 2003
+    assert found["cv_high"] - found["cv_low"] == pytest.approx(2 * half, rel=1e-6)
+
+
+@pytest.mark.real_data("rt-polarity")
+def test_naive_bayes_gives_what_scikit_learn_gives_on_the_same_folds():
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.naive_bayes import MultinomialNB
+
+    train = open_data(("documents",), "rt-polarity")["train"]
+    bag, rows = BagOfWords.build(train.x, 10**6, blanks=True), torch.arange(len(train.y)) % 10
+    packed, counter = bag.pack(train.x), CountVectorizer(tokenizer=str.split, token_pattern=None, binary=True)
+    held, kept = (rows == 0).nonzero()[:, 0], (rows != 0).nonzero()[:, 0]
+    theirs = MultinomialNB().fit(counter.fit_transform([train.x[i] for i in kept]), train.y[kept].numpy())
+    expected = theirs.predict_log_proba(counter.transform([train.x[i] for i in held]))
+    model = BagClassifier("naive-bayes").fit(bag.present(packed, kept), train.y[kept])
+    ours = model(bag.present(packed, held)).log_softmax(1)
+    torch.testing.assert_close(ours, torch.from_numpy(expected), atol=1e-9, rtol=1e-9)
 
 
 @pytest.mark.parametrize(

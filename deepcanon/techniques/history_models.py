@@ -1,0 +1,127 @@
+"""Language models that predict each token from a fixed number of tokens before it: how they are trained and measured.
+
+The model has `features(history)`, `output` (a linear layer over the vocabulary) and `length`, the tokens of a history.
+Examples are all places of the text in random order; a history may reach over a sentence end.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
+
+import torch
+from torch import Tensor
+
+from deepcanon.data.splits import Dataset
+from deepcanon.engine.contract import Facts, Metrics, Recipe
+from deepcanon.engine.language import Primed, Speaks, build_vocabulary
+from deepcanon.parts.clipping import clip_in_step
+from deepcanon.parts.histories import histories
+from deepcanon.parts.language_models import border
+from deepcanon.parts.vocabulary import Vocabulary
+from deepcanon.sequence.neural_lm import mixture_weight, next_token_nll
+from deepcanon.sequence.ngram_lm import NgramLM
+from deepcanon.techniques.optimizers import optimizer_of, set_rate
+from deepcanon.techniques.schedules import scheduled
+
+__all__ = ["HistoryModel"]
+
+ROWS = 2_048  # histories whose logits are computed at a time
+C = TypeVar("C")
+
+
+class HistoryModel(Speaks, Recipe[C]):
+    """A recipe gives `network`, and inherits update, evaluation and the verbs of a language model.
+
+    Its Config has the options of `Tokens`, `Batches`, `Optimization` and `Schedule`, and `ngram`, the order of the
+    Kneser-Ney model with which it is mixed in evaluations of "test" (0: none).
+    """
+
+    state: ClassVar[tuple[str, ...]] = ("model", "optimizer")
+    monitor = ("valid/nll", "min")
+    parallel = "gradients"
+    precisions = ("fp32", "bf16")
+    computed: ClassVar[tuple[str, ...]] = ("counted",)
+
+    @abstractmethod
+    def network(self, size: int) -> Any:
+        """The model over a vocabulary of so many tokens, on the device."""
+
+    @classmethod
+    def learn(cls, config: C, data: Dataset) -> Facts:
+        vocabulary, tokens = build_vocabulary(config, data["train"].x, least=2)  # type: ignore[arg-type]
+        # One more of each: what never occurs may be asked for.
+        counts = torch.bincount(tokens, minlength=len(vocabulary)) + 1
+        return {"vocabulary": vocabulary.to_json(), "counts": counts}
+
+    def build(self) -> None:
+        config: Any = self.config
+        self.vocabulary = Vocabulary.from_json(self.facts["vocabulary"])
+        self.model = self.network(len(self.vocabulary))
+        counts = torch.as_tensor(self.facts["counts"]).to(self.run.device)
+        # The biases begin at the frequencies of the words, which would otherwise be learned first.
+        self.model.output.bias.data.copy_((counts / counts.sum()).log())
+        self.optimizer = optimizer_of(config, self.model, betas=(0.9, 0.99))
+        self.border = border(self.vocabulary, self.vocabulary.unknown)
+        self.counted: NgramLM | None = None
+
+    def plan(self) -> int:
+        config: Any = self.config
+        return self.run.steps_of(config.epochs, config.batch, len(self.tokens("train")))
+
+    def step(self, step: int) -> Mapping[str, Tensor]:
+        config: Any = self.config
+        run, tokens = self.run, self.tokens("train")
+        places = run.indices(len(tokens), config.batch)
+        history = run.to(histories(tokens, places, self.model.length, self.border))
+        targets = run.to(tokens[places])
+        rate = config.learning_rate * scheduled(config, step, run.steps)
+        set_rate(self.optimizer, rate)
+        with run.autocast():
+            loss = next_token_nll(self.model.features(history), self.model.output, targets)
+        loss = run.backward(loss, self.model)
+        norm = clip_in_step(self.optimizer, config.clip)
+        self.optimizer.zero_grad()
+        return {"loss": loss, "gradient_norm": norm, "learning_rate": torch.tensor(rate, dtype=torch.float64)}
+
+    @torch.no_grad()
+    def log_probabilities(self, tokens: Any) -> Tensor:
+        """log p of each token of a text [tokens], in float64."""
+        found = []
+        for places in torch.arange(len(tokens), device=self.run.device).split(ROWS):
+            history = histories(tokens, places, self.model.length, self.border)
+            logits = self.model(self.run.to(history)).float().log_softmax(1)
+            found.append(logits.gather(1, self.run.to(tokens[places])[:, None])[:, 0].double())
+        return torch.cat(found)
+
+    def nll(self, texts: Sequence[Tensor]) -> list[float]:
+        return [-float(self.log_probabilities(tokens).mean()) for tokens in texts]
+
+    def evaluate(self, split: str) -> Metrics:
+        config: Any = self.config
+        if split != "test" or not config.ngram or "valid" not in self.run.data:
+            return super().evaluate(split)
+        if self.counted is None:
+            self.counted = NgramLM(len(self.vocabulary), config.ngram, end=self.vocabulary.end)
+            self.counted.fit(self.tokens("train")[:])
+        mine, theirs = {}, {}
+        for name in ("valid", "test"):
+            tokens = self.tokens(name)[:]
+            mine[name] = self.log_probabilities(self.run.to(tokens)).cpu()
+            theirs[name] = self.counted(tokens[None])[0]
+        weight = mixture_weight(mine["valid"].exp(), theirs["valid"].exp())
+        mixed = (weight * mine["test"].exp() + (1 - weight) * theirs["test"].exp()).log()
+        nll, ngram, both = (-float(log.mean()) for log in (mine["test"], theirs["test"], mixed))
+        found = {"nll": nll, "ngram_nll": ngram, "mixed_nll": both}
+        perplexities = {name.replace("nll", "perplexity"): torch.tensor(value).exp() for name, value in found.items()}
+        return {**found, **perplexities, "ratio": perplexities["mixed_perplexity"] / perplexities["ngram_perplexity"],
+                "weight": weight}  # fmt: skip
+
+    def primed(self, tokens: Tensor) -> Primed:
+        length = self.model.length
+        padded = torch.cat([tokens.new_full((length,), self.border), tokens[:-1]])
+
+        def step(token: Tensor, history: Tensor) -> tuple[Tensor, Tensor]:
+            history = torch.cat([history, token[:, None]], 1)[:, -length:]
+            return self.model(history), history
+
+        return Primed(step, padded[None, -length:])
