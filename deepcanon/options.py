@@ -24,6 +24,7 @@ from deepcanon.reading import Columns as Columns
 from deepcanon.reading import Documents as Documents
 from deepcanon.reading import Examples as Examples
 from deepcanon.reading import Images as Images
+from deepcanon.reading import LargeTokens as LargeTokens
 from deepcanon.reading import Mixtures as Mixtures
 from deepcanon.reading import Patches as Patches
 from deepcanon.reading import Placed as Placed
@@ -38,12 +39,13 @@ __all__ = [
     "GROUPS", "READERS", "Activation", "ActivationName", "Augmentation", "Batches", "BoxAugmentation",
     "ClassLoss", "Columns",
     "Convex", "Count", "Documents", "Dropout", "DropoutName", "Examples", "HiddenLayerName", "HiddenLayers",
-    "ImageTraining", "Images", "InitialWeights", "Initialization", "InitializationName", "InputDropout", "Lbfgs",
-    "Loss", "LossName", "MaxNorm", "Mixtures", "NonNegative", "NormalizationName", "Number", "Optimization",
-    "OptimizerName", "Patches", "Perceptron", "Placed", "Pooling", "PoolingName", "Positive", "Probability", "Range",
-    "Repeats", "Schedule", "ScheduleName", "SequenceTraining", "Sequences",
-    "Share", "Some", "Splits", "Tables", "Text", "Tokens",
-    "Training", "Tuning", "Whole", "group_of", "plain_type", "range_of", "reading_options", "types_of",
+    "ImageTraining", "Images", "InitialWeights", "Initialization", "InitializationName", "InputDropout",
+    "LargeTokens", "Lbfgs", "Loss", "LossName", "MaxNorm", "Mixtures", "NonNegative", "NormalizationName", "Number",
+    "Optimization", "OptimizerName", "Patches", "Perceptron", "Placed", "Pooling", "PoolingName", "Positive",
+    "Probability", "Range", "Repeats", "Schedule", "ScheduleName", "SequenceTraining", "Sequences", "Share", "Some",
+    "Splits", "Tables", "Text", "Tokens", "Training", "Tuning", "Whole", "group_of", "plain_type",
+    "range_of",
+    "reading_options", "types_of",
 ]  # fmt: skip
 
 

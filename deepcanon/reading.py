@@ -10,8 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from deepcanon.ranges import Count, NonNegative, Range, Share, Whole
 
 __all__ = [
-    "READERS", "Audio", "Columns", "Documents", "Examples", "Images", "Mixtures", "Patches", "Placed", "Sequences",
-    "Splits", "Tables", "Text", "Tokens", "reading_options",
+    "READERS", "Audio", "Columns", "Documents", "Examples", "Images", "LargeTokens", "Mixtures", "Patches", "Placed",
+    "Sequences", "Splits", "Tables", "Text", "Tokens", "reading_options",
 ]  # fmt: skip
 
 
@@ -148,6 +148,17 @@ class Tokens(Text):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LargeTokens(Tokens):
+    """For recipes that read tokens from disk."""
+
+    cache: Literal["auto", "off"] = "off"
+    """Text: auto keeps the characters of a text of more than 16 MiB on disk (in $DEEPCANON_CACHE, by default with the
+    downloads) and reads them from there; off holds all in memory."""
+    evaluated: Whole = 1_000_000
+    """Text: tokens of a split that an evaluation reads, from its beginning; 0: all."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Examples(Splits):
     """Which training examples are used, for every reader that gives labels."""
 
@@ -169,7 +180,7 @@ READERS: dict[str, tuple[type, ...]] = {
     "boxes": (Placed,),
     "audio": (Audio, Examples),
     "tables": (Tables, Mixtures, Examples),
-    "text": (Text,),
+    "text": (Text, LargeTokens),
     "documents": (Documents, Examples),
     "sequences": (Sequences,),
     "environment": (),

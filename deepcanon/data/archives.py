@@ -8,6 +8,8 @@ import re
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,7 +18,9 @@ from .errors import DataError, Problem
 __all__ = [
     "MAX_BYTES",
     "MAX_MEMBERS",
+    "bounded",
     "member_names",
+    "opened",
     "pictures",
     "read_bytes",
     "read_member",
@@ -70,13 +74,27 @@ def is_gzip(path: Path) -> bool:
 def read_bytes(path: Path, limit: int | None = None) -> bytes:
     """The whole file, unpacked if its name ends in .gz; DataError if it is broken or larger than the limit."""
     limit = MAX_BYTES if limit is None else limit
+    with opened(path) as (file, raw):
+        if file is not raw:
+            return _Limited(file, limit, path).read()  # type: ignore[arg-type]
+        first = raw.read(min(os.fstat(raw.fileno()).st_size, limit))  # in one piece, which is mostly everything
+        return first + _Limited(raw, limit - len(first), path).read()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """(the file, unpacked if its name ends in .gz; the file as it is), to be read in pieces.
+
+    Raises:
+        DataError: it is broken, also while it is read.
+    """
     try:
         with open(path, "rb") as raw:
             if not is_gzip(path):
-                first = raw.read(min(os.fstat(raw.fileno()).st_size, limit))  # in one piece, which is mostly everything
-                return first + _Limited(raw, limit - len(first), path).read()
-            with gzip.GzipFile(fileobj=raw) as unpacked:
-                return _Limited(unpacked, limit, path).read()  # type: ignore[arg-type]
+                yield raw, raw
+            else:
+                with gzip.GzipFile(fileobj=raw) as unpacked:
+                    yield unpacked, raw  # type: ignore[misc]
     except DataError:
         raise
     except _BROKEN as error:
@@ -84,6 +102,11 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
             "is not a whole gzip file" if is_gzip(path) and not isinstance(error, PermissionError) else "cannot be read"
         )
         raise _problem(path, "", f"{what} ({_reason(error)})", "download or save it again") from None
+
+
+def bounded(file: BinaryIO, path: Path) -> BinaryIO:
+    """An unpacked file that ends in DataError where it is `MAX_RATIO` times its packed size, and not small."""
+    return _Limited(file, max(FREE_BYTES, MAX_RATIO * path.stat().st_size), path)  # type: ignore[return-value]
 
 
 def _reason(error: BaseException) -> str:

@@ -15,8 +15,7 @@ statistics). The key is a hash of everything that the rows depend on. So:
 - All files together take no more than `limit()`; the ones not used for longest are removed for a new one. A
   `ROOM`th of the disk stays free. What does not fit is not kept, and the caller is told why.
 
-$DEEPCANON_CACHE names the folder, or is `off`; $DEEPCANON_CACHE_GIB is the limit.
-"""
+$DEEPCANON_CACHE names the folder, or is `off`; $DEEPCANON_CACHE_GIB is the limit."""
 
 import contextlib
 import fcntl
@@ -165,11 +164,7 @@ class Kept:
 
 
 def _footer(file: int, key: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Header and arrays of a whole file.
-
-    Raises:
-        ValueError: it is damaged, or another one.
-    """
+    """Header and arrays of a whole file; ValueError if it is damaged, or another one."""
     size = os.fstat(file).st_size
     tail = os.pread(file, TAIL, max(0, size - TAIL))
     if len(tail) != TAIL or not tail.endswith(MAGIC):
@@ -206,10 +201,12 @@ class Writer:
         content = np.ascontiguousarray(values, self.dtype).reshape(-1).view(np.uint8).data
         if len(content) != self.row_bytes:
             raise ValueError(f"a row of {values.shape} {values.dtype}, not {self.shape} {self.dtype}")
-        done = 0
-        while done < len(content):
-            done += os.pwrite(self._file, content[done:], row * self.row_bytes + done)
+        self._put(content, row * self.row_bytes)
         self._sums[row] = zlib.crc32(content)
+
+    def shorten(self, count: int) -> None:
+        """The file gets these first rows only: its maker could not know how many there are."""
+        self.count, self._sums = count, self._sums[:count]
 
     def finish(self, key: str, extras: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> None:
         """Writes the footer."""
@@ -223,7 +220,10 @@ class Writer:
         end = hashlib.sha256(content).digest() + len(content).to_bytes(8, "little") + MAGIC
         start = self.count * self.row_bytes
         os.ftruncate(self._file, start)
-        done, content = 0, content + end
+        self._put(content + end, start)
+
+    def _put(self, content: bytes | memoryview, start: int) -> None:
+        done = 0
         while done < len(content):
             done += os.pwrite(self._file, content[done:], start + done)
 

@@ -13,6 +13,7 @@ from deepcanon.parts.standardize import channel_statistics
 
 from .errors import DataError, Problem
 from .known import Known
+from .large_text import LargeText
 from .seeds import stream_seed
 
 __all__ = ["SPLIT_NAMES", "Dataset", "Split", "draw_splits", "shares"]
@@ -26,7 +27,8 @@ SPLIT_NAMES = {
 
 @dataclass
 class Split:
-    """Inputs `x` and targets `y` (or None), batched by index; for text `x` is the text itself."""
+    """Inputs `x` and targets `y` (or None), batched by index; for text `x` is the text itself: a `str`, or a
+    `LargeText`, which is read from disk."""
 
     x: Any
     y: Tensor | None = None
@@ -40,7 +42,7 @@ class Split:
 
     def take(self, indices: Tensor) -> "Split":
         """The examples with these indices, as one batch."""
-        if isinstance(self.x, str):
+        if isinstance(self.x, str | LargeText):
             raise TypeError("a text has no examples to take: cut the text itself")
         x, *others = (None if t is None else t.index_select(0, indices) for t in (self.x, self.y, self.parts))
         return Split(x, others[0], parts=others[1])
@@ -52,6 +54,8 @@ class Split:
             if isinstance(part, Tensor):
                 digest.update(f"{part.dtype} {tuple(part.shape)}".encode())
                 digest.update(part.contiguous().reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
+            elif isinstance(part, LargeText):
+                part.hash_into(digest)
             elif isinstance(part, str):
                 digest.update(part.encode("utf-8", "surrogatepass"))
             elif part is not None:

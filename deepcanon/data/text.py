@@ -2,15 +2,18 @@
 
 import sys
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from . import published, tasks
 from .archives import read_bytes, read_members
+from .cache import NotKept
 from .errors import DataError, Problem, Problems, one_line
 from .image_sets import list_folder
 from .inputs import Inputs
+from .large_text import ADDED, JOINED, MARKS, is_large, large_text, not_text
 from .named_splits import ORDER, Told, splits_by_name
 from .splits import Dataset, Split, shares
 
@@ -20,6 +23,7 @@ ACCEPTS = (
     "text: a UTF-8 .txt file or a folder of .txt files (with train.txt, valid.txt, test.txt: the splits); .gz works too"
 )
 NAMES = (".txt", ".txt.gz")
+Characters = Any  # a text in memory (str), or a LargeText
 
 
 def is_text(path: Path) -> bool:
@@ -34,9 +38,8 @@ def fits(path: Path) -> bool:
 
 def decode(data: bytes, file: str | Path, problems: Problems) -> str | None:
     """The text, without a byte order mark and with line ends made "\\n"; None after a noted problem."""
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or data[:4] == b"\0\0\xfe\xff":
-        wide = data[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff")
-        problems.add(file, "byte 0", f"is UTF-{32 if wide else 16}, not UTF-8", "save it as UTF-8")
+    if kind := not_text(data):
+        problems.add(file, "byte 0", f"is {kind}, not UTF-8", "save it as UTF-8")
         return None
     try:
         text = data.decode("utf-8-sig")
@@ -69,9 +72,9 @@ def load(path: Path, problems: Problems, told: Told | None = None) -> str | None
     text = decode(data, path, problems)
     if text is not None and told is not None:
         both = data.count(b"\r\n")
-        told.counts[r"line ends \r\n, read as \n"] += both
-        told.counts[r"line ends \r, read as \n"] += data.count(b"\r") - both
-        told.counts["byte order marks (U+FEFF) within a text, kept as characters"] += text.count("\ufeff")
+        told.counts[JOINED["\r\n"]] += both
+        told.counts[JOINED["\r"]] += data.count(b"\r") - both
+        told.counts[MARKS] += text.count("\ufeff")
     return text
 
 
@@ -83,7 +86,7 @@ def filled(path: Path, problems: Problems, told: Told | None = None, remedy: str
     return text if text and text.strip() else ""
 
 
-def _cut(text: str, named: list[tuple[str, float]], exact: bool = False) -> dict[str, str]:
+def _cut(text: Characters, named: list[tuple[str, float]], exact: bool = False) -> dict[str, Characters]:
     """Cuts the text into contiguous pieces: the end in the given shares, the rest before it is "train".
 
     Pieces end at line ends, or at blanks where lines are long, so that no word is cut in two; `exact` ones do not,
@@ -102,7 +105,7 @@ def _cut(text: str, named: list[tuple[str, float]], exact: bool = False) -> dict
     return pieces
 
 
-def _border(text: str, start: int, place: int, stop: int) -> int:
+def _border(text: Characters, start: int, place: int, stop: int) -> int:
     """The nearest place after a line end, or after a blank if the next line end is far; `place` if there is none.
 
     It lies after `start`, and before `stop`, where the next piece begins, so that no piece is lost.
@@ -119,12 +122,14 @@ def _border(text: str, start: int, place: int, stop: int) -> int:
     return place
 
 
-def _joins(text: str, place: int) -> bool:
+def _joins(text: Characters, place: int) -> bool:
     """Whether the characters on both sides of a place are shown as one: accents, flags, families of emoji."""
     after, before = text[place], text[place - 1]
     if "\U0001f1e6" <= after <= "\U0001f1ff":  # two of these letters are a flag
-        flags = text[:place]
-        return (len(flags) - len(flags.rstrip("".join(map(chr, range(0x1F1E6, 0x1F200)))))) % 2 == 1
+        first = place
+        while first and "\U0001f1e6" <= text[first - 1] <= "\U0001f1ff":
+            first -= 1
+        return (place - first) % 2 == 1
     joiner, skins = "\u200d", "\U0001f3fb" <= after <= "\U0001f3ff"
     return joiner in (after, before) or skins or unicodedata.category(after) in ("Mn", "Me", "Mc")
 
@@ -136,17 +141,46 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     if not path.is_dir() and not path.name.lower().endswith(NAMES):
         raise problems.fail(path, "", "is not a .txt file", f"accepted is {ACCEPTS}")
     named, use = _listed(path, problems, told) if path.is_dir() else ({}, [path])
+    if (options or {}).get("cache") == "auto" and is_large(use):
+        try:
+            return _from_disk(named, use, valid, test, problems, told)
+        except NotKept as error:
+            told.notes.append(f"the text is read into memory as a whole: it cannot be kept on disk ({error})")
     texts = {p: text for p in use if (text := filled(p, problems, told))}
     problems.settle()
     if not texts or (named and named["train"] not in texts):
         raise DataError(problems.found)
-    given = {split: texts[p] for split, p in named.items() if p in texts}
+    given: dict[str, Characters] = {split: texts[p] for split, p in named.items() if p in texts}
     if not named:
         parts = list(texts.values())
-        told.counts["files without a last line end, to which one is added"] = sum(t[-1] != "\n" for t in parts[:-1])
+        told.counts[ADDED] = sum(t[-1] != "\n" for t in parts[:-1])
         given["train"] = "".join(t if t[-1] == "\n" else t + "\n" for t in parts[:-1]) + parts[-1]
+    return _split(given, texts, valid, test, problems, told)
+
+
+def _from_disk(
+    named: dict[str, Path], use: list[Path], valid: float, test: float, problems: Problems, told: Told
+) -> Dataset:
+    """The data set of files whose characters are kept on disk; NotKept if they cannot be."""
+    given: dict[str, Characters] = {}
+    for split, paths in ({s: [p] for s, p in named.items()} if named else {"train": use}).items():
+        found = large_text(paths, problems)
+        if found is not None:
+            given[split], counts, notes = found
+            told.counts.update(counts)
+            told.notes += notes
+    if "train" not in given:
+        raise DataError(problems.found)
+    bad = {p.file for p in problems.found}
+    return _split(given, [p for p in use if str(p) not in bad], valid, test, problems, told)
+
+
+def _split(
+    given: dict[str, Characters], files: Iterable[Path], valid: float, test: float, problems: Problems, told: Told
+) -> Dataset:
+    """The data set of the texts of some splits; those that are missing are the end of the training text."""
     missing = [(s, share) for s, share in (("valid", valid), ("test", test)) if s not in given and share > 0]
-    return _dataset(_cut(given.pop("train"), missing) | given, missing, texts, problems, told)
+    return _dataset(_cut(given.pop("train"), missing) | given, missing, files, problems, told)
 
 
 def _listed(folder: Path, problems: Problems, told: Told) -> tuple[dict[str, Path], list[Path]]:
@@ -237,7 +271,7 @@ def _lines(data: bytes, path: Path) -> list[str]:
     return (text or "").split("\n")
 
 
-def _sizes(pieces: dict[str, str]) -> str:
+def _sizes(pieces: dict[str, Characters]) -> str:
     return ", ".join(f"{split} {len(pieces[split]):,}" for split in ORDER if split in pieces)
 
 
@@ -249,9 +283,9 @@ def _drawn(missing: list[tuple[str, float]]) -> str:
 
 
 def _dataset(
-    pieces: dict[str, str],
+    pieces: dict[str, Characters],
     missing: list[tuple[str, float]],
-    texts: dict[Path, str],
+    files: Iterable[Path],
     problems: Problems,
     told: Told | None = None,
 ) -> Dataset:
@@ -259,14 +293,15 @@ def _dataset(
     lost = next((split for split, piece in pieces.items() if not piece), "")
     if lost:
         what = f"is too short to be split: nothing is left for {lost}"
-        raise problems.fail(next(iter(texts)), "", what, "give a longer text, or ask for smaller shares or none")
-    notes = [f"text: {len(texts)} file{'s' * (len(texts) != 1)}, characters: {_sizes(pieces)}{_drawn(missing)}"]
+        raise problems.fail(next(iter(files)), "", what, "give a longer text, or ask for smaller shares or none")
+    names = [p.name for p in files]
+    notes = [f"text: {len(names)} file{'s' * (len(names) != 1)}, characters: {_sizes(pieces)}{_drawn(missing)}"]
     notes += [*(told.lines() if told else []), *problems.left_out()]
     record = {
-        "files": [p.name for p in texts], "counts": {k: len(v) for k, v in pieces.items()},
+        "files": names, "counts": {k: len(v) for k, v in pieces.items()},
         "split": dict(missing), "skipped": problems.skipped(),
     }  # fmt: skip
-    lines = [line for line in pieces["train"][:2000].split("\n") if line.strip()]
+    lines = [line for line in str(pieces["train"][:2000]).split("\n") if line.strip()]
     splits = {split: Split(piece) for split, piece in pieces.items()}
     return Dataset("text", splits, {}, notes, record, [one_line(line, 100) for line in lines[:3]])
 

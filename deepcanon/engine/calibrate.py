@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from deepcanon.data.large_text import LargeText
 from deepcanon.engine.contract import Recipe
 from deepcanon.settings import Settings
 
@@ -20,6 +21,7 @@ SHORT = 8.0  # a run that is expected to take no longer is not worth measuring
 SHARE = 0.9  # of the minutes asked for goes to steps and evaluations; the rest to pictures, checkpoints and the start
 EVALUATIONS, FEWEST = 20, 3  # in a run, unless evaluate_every says otherwise
 EVALUATED = 0.2  # of the time of a run's steps may be spent on evaluations
+LETTERS = 6  # of a word and the blank after it, where counting words would read a large text
 FORWARD = 1 / 3  # what an example costs where nothing is learned from it
 
 
@@ -104,10 +106,15 @@ def steps_in_minutes(
 
 
 def _count(split: Any, config: Any) -> int:
-    """Examples of a split; of a text its words, or its characters."""
-    if not isinstance(split.x, str):
+    """Examples of a split; of a text the words, or the characters, that an evaluation reads."""
+    words = getattr(config, "unit", "") == "words"
+    if isinstance(split.x, LargeText):
+        count = len(split) // LETTERS if words else len(split)
+    elif not isinstance(split.x, str):
         return len(split)
-    return len(split.x.split() if config.unit == "words" else split.x)
+    else:
+        count = len(split.x.split() if words else split.x)
+    return min(count, getattr(config, "evaluated", 0) or count)
 
 
 def evaluations(recipe_class: type[Recipe[Any]], config: Any, data: Any, steps: int) -> int:

@@ -6,28 +6,33 @@ The update is the recipe's own. The rest is the same for every model of the next
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from deepcanon.data import DataError, Problem
+from deepcanon.data.large_text import LargeText
+from deepcanon.data.splits import Dataset
+from deepcanon.data.tokens import Tokens, tokens_of
 from deepcanon.engine.contract import Generates, Metrics, Predicts
 from deepcanon.engine.export import Export
 from deepcanon.engine.figures import Text
 from deepcanon.engine.run import Run
+from deepcanon.options import LargeTokens
 from deepcanon.parts.decoding import Step
 from deepcanon.parts.language_models import border, continuations, perplexity
-from deepcanon.parts.vocabulary import Vocabulary, encode_once
+from deepcanon.parts.vocabulary import Vocabulary
 from deepcanon.verb_options import TextSampling
 
-__all__ = ["Primed", "Speaks", "build_vocabulary", "step_export"]
+__all__ = ["Primed", "Speaks", "build_vocabulary", "numbered", "step_export"]
 
 
 SAMPLE = "Text written by the model: it should look like the training text, without copying or repeating."
 
 
-class Tokens(Protocol):
+class Asked(Protocol):
     """The options of a recipe that say what a token is."""
 
     @property
@@ -38,18 +43,28 @@ class Tokens(Protocol):
     def vocabulary(self) -> int: ...
 
 
-def build_vocabulary(config: Tokens, text: str, least: int = 1) -> tuple[Vocabulary, Tensor]:
+def build_vocabulary(config: Asked, data: Dataset, least: int = 1) -> tuple[Vocabulary, "Tensor | Tokens"]:
     """The vocabulary of a training text, and the text in its numbers.
 
     Raises:
         DataError: the text has fewer than `least` tokens.
     """
-    vocabulary = Vocabulary.build(text, config.unit, config.minimum_count, config.vocabulary)
-    tokens = encode_once(text, vocabulary)
+    text = data["train"].x
+    pieces = text if isinstance(text, str) else text.strings(f"characters of which {config.unit} are counted")
+    vocabulary = Vocabulary.build(pieces, config.unit, config.minimum_count, config.vocabulary)
+    tokens = numbered(text, vocabulary)
     if len(tokens) < least:
-        what = f"the text has {len(tokens) or 'no'} {config.unit} to train on"
-        raise DataError(Problem("", "", what, "give a longer text"))
+        what = f"the text has {len(tokens):,} {config.unit} to train on" if len(tokens) else "the text has no tokens"
+        more = f", and one window with the token after it has {least:,}" if least > 1 else ""
+        remedy = "give a longer text" + (", or a shorter --window" if least > 2 else "")
+        raise DataError(Problem("", "", what + more, remedy))
     return vocabulary, tokens
+
+
+@lru_cache(maxsize=8)
+def numbered(text: "str | LargeText", vocabulary: Vocabulary) -> "Tensor | Tokens":
+    """The tokens of a text, remembered for the last few texts: a training step asks for the same one again."""
+    return vocabulary.encode(text) if isinstance(text, str) else tokens_of(text, vocabulary)
 
 
 class Primed(NamedTuple):
@@ -88,9 +103,23 @@ class Speaks(Predicts, Generates):
     def primed(self, tokens: Tensor) -> Primed:
         """The model after all tokens of a prompt but the last, of which there is at least one."""
 
-    def tokens(self, split: str) -> Tensor:
+    def tokens(self, split: str) -> "Tensor | Tokens":
         """The text of a split in numbers."""
-        return encode_once(self.run.data[split].x, self.vocabulary)
+        return numbered(self.run.data[split].x, self.vocabulary)
+
+    @property
+    def evaluated(self) -> int:
+        """Tokens that an evaluation reads at most; 0: all."""
+        return self.config.evaluated if isinstance(self.config, LargeTokens) else 0
+
+    def begin(self) -> None:
+        """Says which splits are measured in part."""
+        most = self.evaluated
+        for split in ("valid", "test"):
+            count = len(self.tokens(split)) if most and split in self.run.data else 0
+            if count > most + self.first:
+                read = f"{most:,} of {count:,} {self.vocabulary.unit}"
+                self.run.say(f"{split}: measured on the first {read} (--evaluated 0: all)")
 
     def read(self, text: str) -> Tensor:
         """The numbers of a text, after the token that precedes it if the model needs one."""
@@ -98,14 +127,17 @@ class Speaks(Predicts, Generates):
         before = tokens.new_tensor([border(self.vocabulary, self.vocabulary.unknown)])
         return self.run.to(torch.cat([before[: self.first], tokens]))
 
-    def measured(self, texts: Sequence[Tensor]) -> list[float]:
+    def measured(self, texts: "Sequence[Tensor | Tokens]") -> list[float]:
         """The `nll` of each text; DataError if one is too short."""
         if any(len(tokens) <= self.first for tokens in texts):
             raise DataError(Problem("", "", "the text is too short to predict a token", "give a longer text"))
-        return self.nll([self.run.to(tokens) for tokens in texts])
+        return self.nll([tokens.to(self.run.device) for tokens in texts])  # type: ignore[misc]
 
     def evaluate(self, split: str) -> Metrics:
-        (nll,) = self.measured([self.tokens(split)])
+        tokens, most = self.tokens(split), self.evaluated + self.first
+        if self.evaluated and len(tokens) > most:
+            tokens = tokens[:most]
+        (nll,) = self.measured([tokens])
         return {"nll": nll, "perplexity": perplexity(nll)}
 
     def figures(self) -> dict[str, Any]:

@@ -33,7 +33,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-__all__ = ["Window", "detach", "kernel_layer", "last_real", "scan", "select_rows", "stacked", "streams", "window"]
+__all__ = [
+    "Window", "detach", "kernel_layer", "last_real", "read_window", "scan", "select_rows", "stacked", "streams",
+    "window",
+]  # fmt: skip
 
 State = Any  # a tensor, or a nest of tensors in tuples, lists and dicts
 
@@ -83,6 +86,21 @@ def streams(
         raise ValueError(f"{tuple(tokens.shape)} tokens are too few for {count} streams")
     used = count * length
     return tokens[:used].view(count, length), tokens[1 : used + 1].view(count, length)
+
+
+def read_window(
+    tokens: Any, count: int, here: Window, rows: slice = slice(None)
+) -> tuple[Int[Tensor, "rows time"], Int[Tensor, "rows time"]]:
+    """What ``streams`` gives of one window, inputs and targets, of the streams in ``rows`` only.
+
+    Args:
+        tokens: int64 [tokens] of the text: a tensor, or what gives a tensor of each slice of them.
+        count: of the streams that the text is cut into.
+    """
+    length = (tokens.numel() - 1) // count
+    begins = [stream * length for stream in range(count)[rows]]
+    both = torch.stack([tokens[begin + here.start : begin + here.stop + 1] for begin in begins])
+    return both[:, :-1], both[:, 1:]
 
 
 def window(step: int, length: int, size: int) -> Window:

@@ -12,8 +12,9 @@ Characters are Unicode code points, line ends among them. Symbols that the train
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ __all__ = ["END", "UNKNOWN", "Vocabulary", "encode_once"]
 
 UNKNOWN, END = "<unk>", "</s>"
 UNITS = ("characters", "words")
+LINE = "\0"  # stands for a line end among words: no text that was read holds this character
 REPLACEMENT = "\ufffd"  # shown where an unknown character is decoded
 
 
@@ -49,19 +51,32 @@ class Vocabulary:
         self.symbols, self.unit = symbols, unit
         self.number = {symbol: i for i, symbol in enumerate(symbols)}
         if unit == "characters":
-            points = np.array([ord(s) for s in symbols[1:]], np.uint32)
-            order = np.argsort(points)
-            self._points, self._numbers = points[order], order + 1
+            points = np.array([ord(s) for s in symbols[1:]], np.int64)
+            self.table = np.zeros(points.max(initial=0) + 2, np.int64)
+            self.table[points] = np.arange(1, len(symbols))
 
     @classmethod
-    def build(cls, text: str, unit: str = "characters", minimum_count: int = 1, maximum_size: int = 0) -> "Vocabulary":
+    def build(
+        cls, text: str | Iterable[str], unit: str = "characters", minimum_count: int = 1, maximum_size: int = 0
+    ) -> "Vocabulary":
         """The symbols of a text, sorted; those rarer than `minimum_count` or beyond the `maximum_size` most
-        frequent (0: no limit) become the unknown one."""
+        frequent (0: no limit) become the unknown one.
+
+        Args:
+            text: one, or the pieces of one, none of which ends within a word.
+        """
+        pieces = [text] if isinstance(text, str) else text
         if unit == "characters":
-            points, counts = np.unique(_code_points(text), return_counts=True)
-            found = Counter({chr(p): int(c) for p, c in zip(points.tolist(), counts, strict=True)})
+            counts = np.zeros(0, np.int64)
+            for piece in pieces:
+                more = np.bincount(_code_points(piece), minlength=len(counts))
+                more[: len(counts)] += counts
+                counts = more
+            found = Counter({chr(p): int(counts[p]) for p in np.flatnonzero(counts).tolist()})
         else:
-            found = Counter(text.split())
+            found = Counter()
+            for piece in pieces:
+                found.update(piece.split())
             for symbol in (UNKNOWN, END):
                 found.pop(symbol, None)
         reserved = [UNKNOWN] if unit == "characters" else [UNKNOWN, END]
@@ -89,23 +104,27 @@ class Vocabulary:
         Args:
             closed: words only: whether the last line is a whole sentence, which an end token follows.
         """
-        if self.unit == "characters":
-            points = _code_points(text)
-            place = np.searchsorted(self._points, points).clip(max=max(len(self._points) - 1, 0))
-            if not len(self._points):
-                return torch.zeros(len(points), dtype=torch.int64)
-            found = self._points[place] == points
-            return torch.from_numpy(np.where(found, self._numbers[place], 0).astype(np.int64))
-        lines = [line.split() for line in text.split("\n")]
-        last = len(lines) - 1
-        words: list[str] = []
-        for i, line in enumerate(lines):
-            if line:
-                words += line
-                if closed or i < last:
-                    words.append(END)
-        get = self.number.get
-        return torch.tensor([get(word, 0) for word in words], dtype=torch.int64)
+        return torch.cat([*self.encode_pieces([text], closed)])
+
+    def encode_pieces(self, texts: Iterable[str], closed: bool = True) -> Iterator[Int[Tensor, "tokens"]]:
+        """The numbers of the symbols of each piece of a text, as if it were in one; none ends within a word.
+
+        Args:
+            closed: as of `encode`, for the last piece.
+        """
+        numbers, open_line = self.number | {LINE: -1}, False
+        for text in texts:
+            if self.unit == "characters":
+                yield torch.from_numpy(self.table[_code_points(text).clip(max=len(self.table) - 1)])
+                continue
+            words = text.replace("\n", f" {LINE} ").split()
+            found = np.fromiter(map(numbers.get, words, repeat(0)), np.int64, len(words))
+            ends = found < 0
+            # A line end closes a sentence if there is a word since the one before it.
+            blank = ends & np.concatenate([[not open_line], ends[:-1]])[: len(ends)]
+            open_line = not ends[-1] if len(ends) else open_line
+            yield torch.from_numpy(np.where(ends, 1, found)[~blank])
+        yield torch.ones(int(closed and open_line), dtype=torch.int64)
 
     def decode(self, tokens: Iterable[int] | Tensor) -> str:
         """The text of some numbers; a sentence end becomes a line end."""

@@ -11,7 +11,7 @@ core. `export --to model.arpa` writes what SRILM and KenLM read.
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from deepcanon.options import Count, Positive, Probability, Tokens
+from deepcanon.options import Count, LargeTokens, Positive, Probability
 from deepcanon.targets import LANGUAGE, metric, target
 
 SYSTEM = "sequence.ngram_lm"
@@ -45,10 +45,11 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Tokens):
+class Config(LargeTokens):
     unit: Literal["words", "characters"] = "words"
     """Unit of a token; words are separated by blanks, each line is a sentence. Characters continue
     over lines."""
+    cache: Literal["auto", "off"] = "auto"
     order: Count = 5
     """The longest n-gram."""
     smoothing: Literal["kneser-ney", "katz", "add-k"] = "kneser-ney"
@@ -117,7 +118,7 @@ class Recipe(Speaks, engine.Recipe[Config], Exports):
         if config.arpa:
             vocabulary, model = read_once(config.arpa, config.unit)
             return {"vocabulary": vocabulary.to_json(), "order": model.order}
-        vocabulary, _ = build_vocabulary(config, data["train"].x)
+        vocabulary, _ = build_vocabulary(config, data)
         return {"vocabulary": vocabulary.to_json()}
 
     def build(self):
@@ -142,7 +143,7 @@ class Recipe(Speaks, engine.Recipe[Config], Exports):
             self.model.take(*model.to(self.run.device).tables())
             self.run.stop("the n-grams of the ARPA file are taken")
         else:
-            self.model.fit(self.run.to(self.tokens("train")))
+            self.model.fit(self.run.to(self.tokens("train")[:]))
             self.run.stop("one pass over the text: the counts are exact")
         return {f"ngrams_{order}": size for order, size in enumerate(self.model.sizes_, 1)}
 

@@ -14,11 +14,11 @@ from typing import Literal
 from deepcanon.options import (
     Count,
     InputDropout,
+    LargeTokens,
     Optimization,
     OptimizerName,
     Positive,
     Schedule,
-    Tokens,
     Whole,
 )
 from deepcanon.targets import LANGUAGE, target
@@ -35,9 +35,10 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Tokens, Optimization, Schedule, InputDropout):
+class Config(LargeTokens, Optimization, Schedule, InputDropout):
     unit: Literal["characters", "words"] = "characters"
     """Unit of a token; words are separated by blanks, each line is a sentence."""
+    cache: Literal["auto", "off"] = "auto"
     cell: Literal["lstm", "gru", "rnn"] = "lstm"
     """Kind of recurrent layer."""
     hidden: Count = 512
@@ -91,7 +92,7 @@ from deepcanon.engine import Encodes, Exports
 from deepcanon.engine.language import Primed, Speaks, build_vocabulary, step_export
 from deepcanon.parts.clipping import clip_in_step
 from deepcanon.parts.language_models import text_nll
-from deepcanon.parts.recurrence import detach, streams, window
+from deepcanon.parts.recurrence import detach, read_window, window
 from deepcanon.parts.vocabulary import Vocabulary
 from deepcanon.sequence import rnn_lm
 from deepcanon.sequence.sampled_softmax import proposal
@@ -109,9 +110,9 @@ class Recipe(Speaks, engine.Recipe[Config], Encodes, Exports):
 
     @classmethod
     def learn(cls, config, data):
-        vocabulary, tokens = build_vocabulary(config, data["train"].x, least=2)
+        vocabulary, tokens = build_vocabulary(config, data, config.window + 1)
         # Short texts: fewer streams rather than windows that are mostly empty.
-        streams = min(config.batch, max(1, (len(tokens) - 1) // config.window))
+        streams = min(config.batch, (len(tokens) - 1) // config.window)
         facts = {"vocabulary": vocabulary.to_json(), "streams": streams}
         if config.samples or config.frequency_bias:
             # One more of each: what never occurs may be asked for, and must be drawn now and then.
@@ -146,9 +147,9 @@ class Recipe(Speaks, engine.Recipe[Config], Encodes, Exports):
 
     def step(self, step):
         config, run = self.config, self.run
-        x, y = streams(self.tokens("train"), self.facts["streams"])
-        here, rows = window(step, x.shape[1], config.window), run.rows(len(x))
-        x, y = (run.to(part[rows, here.start : here.stop]) for part in (x, y))
+        tokens, streams = self.tokens("train"), self.facts["streams"]
+        here = window(step, (len(tokens) - 1) // streams, config.window)
+        x, y = map(run.to, read_window(tokens, streams, here, run.rows(streams)))
         rate = config.learning_rate * scheduled(config, step, run.steps)
         set_rate(self.optimizer, rate)
         state, noise = None if here.fresh else self.carry, run.generator("samples", run.device)

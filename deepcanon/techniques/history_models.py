@@ -48,9 +48,9 @@ class HistoryModel(Speaks, Recipe[C]):
 
     @classmethod
     def learn(cls, config: C, data: Dataset) -> Facts:
-        vocabulary, tokens = build_vocabulary(config, data["train"].x, least=2)  # type: ignore[arg-type]
+        vocabulary, tokens = build_vocabulary(config, data, least=2)  # type: ignore[arg-type]
         # One more of each: what never occurs may be asked for.
-        counts = torch.bincount(tokens, minlength=len(vocabulary)) + 1
+        counts = tokens.bincount(minlength=len(vocabulary)) + 1
         return {"vocabulary": vocabulary.to_json(), "counts": counts}
 
     def build(self) -> None:

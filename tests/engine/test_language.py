@@ -66,18 +66,21 @@ class Recurrent(Even):
 def made(recipe, text=TEXT, **options):
     config = Config(**options)
     data = Dataset("text", {name: Split(text) for name in ("train", "valid")}, {})
-    vocabulary, _ = build_vocabulary(config, text)
+    vocabulary, _ = build_vocabulary(config, data)
     facts = {"vocabulary": vocabulary.to_json(), "reader": {"kind": "text"}}
     return recipe(config, facts, Run(Settings(device="cpu", steps=1), None, lambda: data))
 
 
 def test_vocabularies_need_enough_tokens():
-    vocabulary, tokens = build_vocabulary(Config(), TEXT)
+    def of(text):
+        return Dataset("text", {"train": Split(text)}, {})
+
+    vocabulary, tokens = build_vocabulary(Config(), of(TEXT))
     assert len(vocabulary) == 5 and torch.equal(tokens, vocabulary.encode(TEXT))
-    with pytest.raises(DataError, match=r"no words.*give a longer text"):
-        build_vocabulary(Config(), " \n")
+    with pytest.raises(DataError, match=r"no tokens.*give a longer text"):
+        build_vocabulary(Config(), of(" \n"))
     with pytest.raises(DataError, match=r"1 characters.*give a longer text"):
-        build_vocabulary(Config(unit="characters"), "a", least=2)
+        build_vocabulary(Config(unit="characters"), of("a"), least=2)
 
 
 @pytest.mark.parametrize("recipe", [Even, Recurrent])
