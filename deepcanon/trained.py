@@ -4,7 +4,7 @@ import dataclasses
 import json
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -201,6 +201,9 @@ class Trained:
         length: int | None = None,
         top_k: int | None = None,
         top_p: float | None = None,
+        rank: int | None = None,
+        length_penalty: float | None = None,
+        stop: Sequence[str] | None = None,
     ) -> Any:
         """Samples: a list of records for text, a tensor [N, C, H, W] for pictures.
 
@@ -209,7 +212,8 @@ class Trained:
         """
         recipe = self.offers(Generates)  # type: ignore[type-abstract]
         given = {"prompt": prompt, "temperature": temperature, "beam": beam, "length": length, "top_k": top_k,
-                 "top_p": top_p}  # fmt: skip
+                 "top_p": top_p, "rank": rank, "length_penalty": length_penalty,
+                 "stop": None if stop is None else tuple(stop)}  # fmt: skip
         asked = self._asked(recipe.asked, {"count": count, **given})
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():

@@ -41,6 +41,13 @@ class TextSampling(Sampling):
     """Draw only from the K likeliest symbols; 0: from all."""
     top_p: Probability = 1.0
     """Draw only from the likeliest symbols with this total probability."""
+    rank: Whole = 0
+    """Draw so many texts and keep the likeliest ones, best first; 0: those that are drawn."""
+    length_penalty: NonNegative = 0.0
+    """Beam search and --rank: compare log probabilities divided by ((5 + length) / 6) to this power; 0 favours short
+    texts."""
+    stop: tuple[str, ...] = ()
+    """Texts at which a sample ends; they are not shown."""
 
 
 @dataclass(frozen=True, kw_only=True)

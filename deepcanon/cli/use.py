@@ -9,6 +9,7 @@ from deepcanon import verb_options
 from deepcanon.cli.arguments import DIR_HELP, Parser, add_field, json_option, number, run_options
 from deepcanon.cli.output import USAGE, print_json
 from deepcanon.cli.places import folder_of, load_run, place_of
+from deepcanon.data import read_inputs
 from deepcanon.heads import fields_of
 from deepcanon.verb_options import TextSampling
 from deepcanon.writing import replacing
@@ -107,6 +108,9 @@ def generate_command(parser: Parser, arguments: list[str]) -> int:
     asked = fields_of(TextSampling, Path(verb_options.__file__))  # the fullest: what a system does not have is refused
     for option in asked:
         add_field(parser, option, option.default)
+    parser.add_argument(
+        "--prompts", metavar="FILE", help="a text file with one prompt a line; blank lines are left out"
+    )
     parser.add_argument("--seed", type=number(int), metavar="N", default=0, help="seed of the samples")
     parser.add_argument("--to", metavar="FILE.png", help="where pictures go (default: into the run's samples/)")
     json_option(parser)
@@ -114,7 +118,17 @@ def generate_command(parser: Parser, arguments: list[str]) -> int:
     to = place_of(given.to) if given.to else None
     trained = load_run(given)
     wanted = {o.name: value for o in asked if (value := getattr(given, o.name)) is not None}
-    samples = trained.generate(seed=given.seed, **wanted)
+    if given.prompts is not None:
+        if "prompt" in wanted:
+            parser.error("give --prompt or --prompts, not both")
+        prompts = read_inputs("text", {}, [given.prompts]).values
+        samples = [
+            {"prompt": prompt, **sample}
+            for prompt in prompts
+            for sample in trained.generate(seed=given.seed, **wanted, prompt=prompt)
+        ]
+    else:
+        samples = trained.generate(seed=given.seed, **wanted)
     if not isinstance(samples, list):
         from deepcanon.engine.pictures import tiles
 

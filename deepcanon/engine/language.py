@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from deepcanon.data import DataError, Problem
+from deepcanon.data.errors import one_line
 from deepcanon.data.large_text import LargeText
 from deepcanon.data.splits import Dataset
 from deepcanon.data.tokens import Tokens, tokens_of
@@ -20,10 +21,11 @@ from deepcanon.engine.contract import Generates, Metrics, Predicts
 from deepcanon.engine.export import Export
 from deepcanon.engine.figures import Text
 from deepcanon.engine.run import Run
+from deepcanon.errors import UsageError
 from deepcanon.options import LargeTokens
 from deepcanon.parts.decoding import Step
 from deepcanon.parts.language_models import border, continuations, perplexity
-from deepcanon.parts.vocabulary import Vocabulary
+from deepcanon.parts.vocabulary import UNKNOWN, Vocabulary
 from deepcanon.verb_options import TextSampling
 
 __all__ = ["Primed", "Speaks", "build_vocabulary", "numbered", "step_export"]
@@ -146,6 +148,17 @@ class Speaks(Predicts, Generates):
 
     def generate(self, asked: TextSampling, generator: torch.Generator | None) -> list[dict[str, Any]]:
         vocabulary = self.vocabulary
+        if asked.beam and (asked.rank or asked.stop):
+            raise UsageError("--beam searches the likeliest texts: leave --rank and --stop out, or --beam")
+        if 0 < asked.rank < asked.count:
+            raise UsageError(f"--rank {asked.rank} draws fewer texts than --count {asked.count} keeps")
+        if "" in asked.stop:
+            raise UsageError("--stop: an empty text ends nothing")
+        if strange := vocabulary.strangers(asked.prompt):
+            names = ", ".join(one_line(repr(symbol), 40) for symbol in strange[:5])
+            what = f"{names}{', ...' * (len(strange) > 5)} did not occur in the training text"
+            words = f", or write {UNKNOWN}" if vocabulary.unit == "words" else ""
+            raise DataError(Problem("--prompt", "", what, f"leave them out{words}", skippable=False))
         tokens = self.run.to(vocabulary.encode(asked.prompt, closed=False))
         if not len(tokens) or (self.first and vocabulary.end is not None):
             before = border(vocabulary, min(1, len(vocabulary) - 1))

@@ -71,10 +71,15 @@ def sample_sequence(
     top_p: float = 1.0,
     forbidden: Sequence[int] = (),
     end: int | None = None,
+    stopped: Callable[[Tensor], Tensor] | None = None,
 ) -> tuple[Int[Tensor, "batch length"], Float[Tensor, "batch"]]:
     """Draws ``length`` tokens a row, fewer where ``end`` is drawn (it then fills the row).
 
-    Returns the tokens and the log probability (1) of each row under the model itself (temperature 1, nothing cut).
+    Args:
+        stopped: (tokens so far [batch, t]) -> which rows are complete; what is drawn for them later has no meaning.
+
+    Returns the tokens and the log probability (1) of each row under the model itself (temperature 1, nothing cut), up
+    to where it is complete.
     """
     tokens, out = start, []
     total = torch.zeros(len(start), dtype=torch.float64, device=start.device)
@@ -89,8 +94,10 @@ def sample_sequence(
         out.append(tokens)
         if end is not None:
             ended = ended | (tokens == end)
-            if bool(ended.all()):
-                break
+        if stopped is not None:
+            ended = ended | stopped(torch.stack(out, 1))
+        if (end is not None or stopped is not None) and bool(ended.all()):
+            break
     return torch.stack(out, 1) if out else start[:, None][:, :0], total
 
 

@@ -26,10 +26,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from deepcanon.parts.decoding import Step, beam_search, sample_sequence
+from deepcanon.parts.decoding import length_penalty as length_penalty_of
 from deepcanon.parts.recurrence import select_rows
 from deepcanon.parts.vocabulary import Vocabulary
 
-__all__ = ["border", "continuations", "perplexity", "side_by_side", "text_nll"]
+__all__ = ["Stops", "border", "continuations", "perplexity", "side_by_side", "text_nll"]
 
 LARGEST = 700.0  # nats; exp of more overflows
 
@@ -131,33 +132,75 @@ def continuations(
     length: int = 400,
     top_k: int = 0,
     top_p: float = 1.0,
+    rank: int = 0,
+    length_penalty: float = 0.0,
+    stop: Sequence[str] = (),
     logits: bool = True,
     state_axis: int = 0,
 ) -> list[dict[str, Any]]:
     """Texts that continue a prompt, {text, score}: drawn, or with a beam the best ones, of words up to a sentence end.
 
-    The unknown symbol is never drawn. A score is the log probability of what follows the prompt.
+    The unknown symbol is never drawn. A score is the log probability of what follows the prompt; of ranked texts and
+    those of a beam it is divided by the length penalty.
 
     Args:
         tokens: of the prompt, at least one.
         state: after all tokens but the last, of one row.
         prompt: the text that comes before what is drawn.
+        rank: texts that are drawn, of which the `count` best are kept, best first; 0: `count`, in the order drawn.
+        stop: a text ends before the first of these in what is drawn.
         logits: whether `step` gives logits, not log probabilities.
         state_axis: the axis of the rows in the state.
+
+    Raises:
+        ValueError: stops or ranks are asked of a beam search, or fewer texts are ranked than kept.
     """
+    if (beam and (rank or stop)) or 0 < rank < count or "" in stop:
+        raise ValueError(f"beam {beam}, rank {rank}, count {count}, stop {stop}: a beam takes neither rank nor stop")
     never = [vocabulary.unknown] if len(vocabulary) > 1 else []
-    drawn: list[Tensor] | Tensor
     if beam:
         found = beam_search(
             step, tokens[-1:], state, beam=max(beam, count), length=length, end=vocabulary.end, forbidden=never,
-            logits=logits, state_axis=state_axis,
+            alpha=length_penalty, logits=logits, state_axis=state_axis,
         )  # fmt: skip
         drawn = [t[:n] for t, n in zip(found.tokens[0], found.lengths[0], strict=True)][:count]
-        scores = found.scores[0]
+        texts, scores = [vocabulary.decode(t) for t in drawn], found.scores[0]
     else:
-        rows = select_rows(state, tokens.new_zeros(count), state_axis)
-        drawn, scores = sample_sequence(
-            step, tokens[-1:].expand(count), rows, length, generator,
-            temperature=temperature, top_k=top_k, top_p=top_p, forbidden=never,
+        many = rank or count
+        rows, stops = select_rows(state, tokens.new_zeros(many), state_axis), Stops(vocabulary, stop, many)
+        numbers, scores = sample_sequence(
+            step, tokens[-1:].expand(many), rows, length, generator,
+            temperature=temperature, top_k=top_k, top_p=top_p, forbidden=never, stopped=stops if stop else None,
         )  # fmt: skip
-    return [{"text": vocabulary.join(prompt, t), "score": float(s)} for t, s in zip(drawn, scores, strict=False)]
+        order = list(range(many))
+        lengths = torch.tensor([n or numbers.shape[1] for n in stops.lengths])
+        drawn = [t[:n] for t, n in zip(numbers, lengths.tolist(), strict=True)]
+        if rank:
+            scores = scores.cpu() / length_penalty_of(lengths, length_penalty)
+            order = scores.argsort(descending=True, stable=True).tolist()[:count]
+        drawn, scores = [drawn[row] for row in order], scores[order]
+        texts = [stops.cut(vocabulary.decode(t)) for t in drawn]
+    return [{"text": vocabulary.join(prompt, t), "score": float(s)} for t, s in zip(texts, scores, strict=False)]
+
+
+class Stops:
+    """Notices which of the texts that are being drawn hold one of some texts.
+
+    Attributes:
+        lengths: tokens of each row up to there; 0 while there is none.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, stop: Sequence[str], rows: int) -> None:
+        self.vocabulary, self.stop, self.lengths = vocabulary, stop, [0] * rows
+        self.longest = max(map(len, stop), default=0)  # a token has a character or more
+
+    def __call__(self, tokens: Int[Tensor, "rows tokens"]) -> Bool[Tensor, "rows"]:
+        """Which rows are complete."""
+        for row, tail in enumerate(tokens[:, -self.longest - 1 :]):
+            if not self.lengths[row] and any(stop in self.vocabulary.decode(tail) for stop in self.stop):
+                self.lengths[row] = tokens.shape[1]
+        return torch.tensor([length > 0 for length in self.lengths], device=tokens.device)
+
+    def cut(self, text: str) -> str:
+        """The text before the first stop."""
+        return text[: min((at for stop in self.stop if (at := text.find(stop)) >= 0), default=len(text))]

@@ -126,6 +126,11 @@ class Vocabulary:
             yield torch.from_numpy(np.where(ends, 1, found)[~blank])
         yield torch.ones(int(closed and open_line), dtype=torch.int64)
 
+    def strangers(self, text: str) -> list[str]:
+        """The symbols of a text that the vocabulary lacks, each once, in their order; `UNKNOWN` itself is none."""
+        symbols = text if self.unit == "characters" else text.split()
+        return [symbol for symbol in dict.fromkeys(symbols) if symbol not in self.number]
+
     def decode(self, tokens: Iterable[int] | Tensor) -> str:
         """The text of some numbers; a sentence end becomes a line end."""
         numbers = tokens.tolist() if isinstance(tokens, Tensor) else list(tokens)
@@ -139,9 +144,8 @@ class Vocabulary:
                 pieces.append(self.symbols[i] if not pieces or pieces[-1] == "\n" else " " + self.symbols[i])
         return "".join(pieces)
 
-    def join(self, prompt: str, tokens: Iterable[int] | Tensor) -> str:
-        """A prompt and what follows it; words are separated by a blank."""
-        more = self.decode(tokens)
+    def join(self, prompt: str, more: str) -> str:
+        """A prompt and the text that follows it; words are separated by a blank."""
         apart = self.unit == "words" and prompt and more and not prompt[-1].isspace() and more[0] != "\n"
         return prompt + (" " if apart else "") + more
 

@@ -71,6 +71,19 @@ def made(recipe, text=TEXT, **options):
     return recipe(config, facts, Run(Settings(device="cpu", steps=1), None, lambda: data))
 
 
+@pytest.mark.parametrize(
+    ("unit", "prompt", "said"),
+    [
+        ("words", "a tulip <unk> was", r"--prompt: 'tulip', 'was' did not occur .* leave them out, or write <unk>"),
+        ("characters", "a rösé", r"--prompt: 'ö', 'é' did not occur in the training text; leave them out$"),
+    ],
+)
+def test_prompts_of_unknown_symbols_are_refused(unit, prompt, said):
+    of = made(Even, text="a rose is a rose\n", unit=unit)
+    with pytest.raises(DataError, match=said):
+        of.generate(TextSampling(prompt=prompt), torch.Generator())
+
+
 def test_vocabularies_need_enough_tokens():
     def of(text):
         return Dataset("text", {"train": Split(text)}, {})

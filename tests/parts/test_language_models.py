@@ -101,3 +101,55 @@ def test_continuations_of_a_chain_are_the_likeliest_by_beam_and_never_the_unknow
         assert best[0]["score"] >= greedy[0]["score"]
         one = continuations(step, tokens, torch.zeros(1), vocabulary, beam=1, **common)
         assert one[0]["text"] == greedy[0]["text"]
+
+
+def drawn(vocabulary, generator_seed=0, prompt="a", **options):
+    """Texts of a model that draws the next symbol by a fixed table, whatever came before the last one."""
+    table = torch.randn(len(vocabulary), len(vocabulary), generator=torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(generator_seed)
+    first = vocabulary.encode(prompt, closed=False)
+    return continuations(
+        lambda tokens, state: (table[tokens], state), first, (), vocabulary, generator, prompt=prompt, **options
+    )
+
+
+def test_ranked_samples_are_the_likeliest_of_those_that_are_drawn():
+    vocabulary = Vocabulary.build("abcde")
+    every = drawn(vocabulary, count=9, length=6)
+    best = drawn(vocabulary, count=3, rank=9, length=6)
+    wanted = sorted(every, key=lambda record: -record["score"])[:3]
+    assert [r["text"] for r in best] == [r["text"] for r in wanted] and every[:3] != wanted
+    assert [r["score"] for r in best] == pytest.approx([r["score"] for r in wanted])
+    halved = drawn(vocabulary, count=3, rank=9, length=7, length_penalty=1.0)
+    plain = drawn(vocabulary, count=3, rank=9, length=7)
+    assert [r["score"] for r in halved] == pytest.approx([r["score"] / 2 for r in plain])  # (5 + 7) / 6 = 2
+
+
+@pytest.mark.parametrize("unit", ["characters", "words"])
+def test_samples_end_before_a_stop_and_their_score_with_it(unit):
+    text = "abcde" if unit == "characters" else "a b c d e\n"
+    vocabulary = Vocabulary.build(text, unit)
+    stops = ("bc", "e") if unit == "characters" else ("b c", "e")
+    whole = drawn(vocabulary, count=20, length=30)
+    found = drawn(vocabulary, count=20, length=30, stop=stops)
+    for one, other in zip(whole, found, strict=True):
+        more = one["text"][1:]
+        places = [at for stop in stops if (at := more.find(stop)) >= 0]
+        # no blank comes before nothing
+        assert other["text"].rstrip(" ") == ("a" + more[: min(places, default=len(more))]).rstrip(" ")
+        assert other["score"] >= one["score"]
+    assert any(len(other["text"]) < len(one["text"]) for one, other in zip(whole, found, strict=True))
+    # of unequal lengths: the score is of the tokens up to the stop, and the penalty that of their number
+    (one,) = drawn(vocabulary, count=1, length=30, stop=stops)
+    (ranked,) = drawn(vocabulary, count=1, rank=1, length=30, stop=stops, length_penalty=1.0)
+    table = torch.randn(len(vocabulary), len(vocabulary), generator=torch.Generator().manual_seed(1)).double()
+    before = int(vocabulary.encode("a", closed=False)[0])
+    tokens = vocabulary.encode(one["text"][1:], closed=False).tolist()
+    assert one["score"] <= sum(table[a].log_softmax(0)[b] for a, b in zip([before, *tokens], tokens, strict=False))
+    assert ranked["score"] >= one["score"]
+
+
+@pytest.mark.parametrize("options", [{"beam": 2, "rank": 4}, {"beam": 2, "stop": ("a",)}, {"rank": 1, "count": 2}])
+def test_what_does_not_go_together_is_refused(options):
+    with pytest.raises(ValueError, match="a beam takes neither rank nor stop"):
+        drawn(Vocabulary.build("abc"), **options)

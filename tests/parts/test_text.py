@@ -31,7 +31,7 @@ def test_words_end_their_lines():
     assert vocabulary.encode("the cat", closed=False).tolist() == [4, 2]
     assert vocabulary.encode("sat\nthe", closed=False).tolist() == [3, 1, 4]
     assert vocabulary.decode([4, 2, 1, 4]) == "the cat\nthe"
-    assert vocabulary.join("the", [2, 1]) == "the cat\n" and vocabulary.join("the", [1]) == "the\n"
+    assert vocabulary.join("the", "cat\n") == "the cat\n" and vocabulary.join("the", "\n") == "the\n"
 
 
 def test_rare_symbols_become_unknown():

@@ -1,5 +1,6 @@
 """Truncated BPTT: full when the window is long, zero beyond it, state carried; the step cell; the recipe."""
 
+import json
 import math
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 
 import deepcanon
+from deepcanon.cli import main
 from deepcanon.data import DataError, open_data
 from deepcanon.engine.precision import has_bf16
 from deepcanon.engine.run import Run
@@ -298,3 +300,29 @@ def test_a_sample_of_all_words_is_the_full_softmax(tmp_path):
     assert few.evaluate("valid")["nll"] < math.log(words)
     with pytest.raises(UsageError, match="--samples -1: at least 0"):
         deepcanon.train("rnn-lm", out=tmp_path / "none", samples=-1, **options)
+
+
+def test_the_command_line_reads_prompts_from_a_file_and_ranks_and_stops(tmp_path, capsys):
+    (tmp_path / "own.txt").write_text("to be or not to be\nthat is the question\n" * 20, encoding="utf-8")
+    (tmp_path / "prompts.txt").write_text("to be\n\nthat\n", encoding="utf-8")
+    run, common = str(tmp_path / "run"), ["--preset", "smoke", "--steps", "3", "--data", str(tmp_path / "own.txt")]
+    assert main(["train", "rnn-lm", *common, "--out", run]) == 0
+    capsys.readouterr()
+    asked = ["--count", "2", "--rank", "4", "--length", "30", "--stop", "e", "\n"]
+    assert main(["generate", run, "--prompts", str(tmp_path / "prompts.txt"), *asked, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [record["prompt"] for record in found] == ["to be", "to be", "that", "that"]
+    for record in found:
+        assert record["text"].startswith(record["prompt"])
+        assert not {"e", "\n"} & set(record["text"].removeprefix(record["prompt"]))
+    for wrong, said in (
+        (["--prompt", "to", "--prompts", "x.txt"], "--prompt or --prompts, not both"),
+        (["--prompts", str(tmp_path / "none.txt")], "does not exist"),
+        (["--beam", "2", "--rank", "4"], "leave --rank and --stop out"),
+        (["--count", "2", "--rank", "1"], "--rank 1 draws fewer texts than --count 2 keeps"),
+        (["--stop", ""], "--stop: an empty text ends nothing"),
+        (["--prompt", "é"], "'é' did not occur in the training text; leave them out"),
+    ):
+        assert main(["generate", run, *wrong]) == 2
+        error = capsys.readouterr().err
+        assert said in error and error.count("\n") == 1
