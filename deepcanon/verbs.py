@@ -17,6 +17,7 @@ from deepcanon import heads
 from deepcanon.data import in_memory
 from deepcanon.data.splits import Dataset
 from deepcanon.engine import training
+from deepcanon.engine.checkpoint import facts_of
 from deepcanon.engine.checksums import differences, write_checked
 from deepcanon.engine.metrics import read_metrics
 from deepcanon.engine.report import write_report
@@ -136,7 +137,7 @@ def child(
     result: dict[str, Any] = {"valid": {}, "test": {}, "curve": [], "curves": {}, "loss": [], "failed": None}
     try:
         if (folder / "config.json").is_file():
-            facts = functools.partial(training.facts_of, folder)
+            facts = functools.partial(facts_of, folder)
             training.resume(module.Recipe, folder, opener(head, facts=facts), quiet=True, plain=True, lend=load)
         else:
             shutil.rmtree(folder, ignore_errors=True)
@@ -191,7 +192,7 @@ def resume(
     """
     folder = Path(folder)
     head, module = resolve(read_config(folder)["name"])
-    facts = functools.partial(training.facts_of, folder)
+    facts = functools.partial(facts_of, folder)
     open_ = opener(head, None if data is None else in_memory(data), facts, moved_data(folder))
     training.resume(module.Recipe, folder, open_, steps, say, quiet, child, lend=load, changed_data=changed_data)
     return load(folder, data=None if isinstance(data, str) else data)

@@ -24,7 +24,7 @@ from deepcanon.engine.state import pack, unpack
 from deepcanon.errors import CheckpointError, DeepcanonError
 from deepcanon.writing import TEMPORARY, replacing, writing
 
-__all__ = ["Checkpoints", "read_folder", "sweep", "unflushed", "write_folder", "write_text"]
+__all__ = ["Checkpoints", "facts_of", "read_folder", "sweep", "unflushed", "write_folder", "write_text"]
 
 _flushes = contextvars.ContextVar("flushes", default=True)
 
@@ -135,6 +135,11 @@ def read_folder(folder: Path) -> dict[str, Any]:
         safetensors.SafetensorError,
     ) as error:
         raise CheckpointError(f"{folder} is not a checkpoint: {type(error).__name__}") from error
+
+
+def facts_of(folder: Path) -> dict[str, Any]:
+    """What the run of a folder learned of its data before it trained."""
+    return read_folder(folder / "facts")["facts"]
 
 
 class Checkpoints:

@@ -14,7 +14,7 @@ import safetensors.torch
 from torch import Tensor, nn
 
 from deepcanon.data.errors import one_line
-from deepcanon.engine.checkpoint import Checkpoints, read_folder
+from deepcanon.engine.checkpoint import Checkpoints, facts_of
 from deepcanon.engine.run import Run
 from deepcanon.errors import UsageError
 from deepcanon.options import InitialWeights
@@ -52,7 +52,7 @@ def read(path: Path) -> Source:
         state = {**parts.get("rank0", {}), **parts.get("shared", {})}.get("model")
         if not isinstance(state, dict):
             raise UsageError(f"--init-from {path}: is not a run of one model")
-        return Source(state, read_folder(path / "facts")["facts"])
+        return Source(state, facts_of(path))
     if not path.is_file():
         raise UsageError(f"--init-from {path}: no such run or file")
     try:

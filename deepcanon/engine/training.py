@@ -15,7 +15,7 @@ import torch
 import deepcanon
 from deepcanon.data.errors import DataError
 from deepcanon.engine import calibrate, choices, lock, processes, state
-from deepcanon.engine.checkpoint import Checkpoints, read_folder
+from deepcanon.engine.checkpoint import Checkpoints, facts_of
 from deepcanon.engine.checksums import FILE, differences, write_checked
 from deepcanon.engine.classifier import require_classes
 from deepcanon.engine.contract import Recipe, modules_of
@@ -31,18 +31,7 @@ from deepcanon.errors import CheckpointError, DeepcanonError, UsageError
 from deepcanon.settings import Settings, build_config, read_config
 from deepcanon.writing import writing
 
-__all__ = [
-    "Opener",
-    "environment",
-    "evaluate",
-    "facts_of",
-    "load",
-    "make",
-    "resume",
-    "seed_generators",
-    "splits",
-    "train",
-]
+__all__ = ["Opener", "environment", "evaluate", "load", "make", "resume", "seed_generators", "splits", "train"]
 
 LOGGED_ROWS = 400
 WHICH = {"auto": ("best", "step"), "best": ("best",), "last": ("step",)}
@@ -209,11 +198,6 @@ def resume(
             content["settings"] = vars(settings)
             write_checked(folder / "config.json", json.dumps(content, indent=1) + "\n")
         return training.go()
-
-
-def facts_of(folder: Path) -> dict[str, Any]:
-    """What a run learned of its data before it trained."""
-    return read_folder(folder / "facts")["facts"]
 
 
 def load(

@@ -186,6 +186,11 @@ def continuations(
 class Stops:
     """Notices which of the texts that are being drawn hold one of some texts.
 
+    Args:
+        vocabulary: of the tokens.
+        stop: the texts that end a sample.
+        rows: samples that are drawn at once.
+
     Attributes:
         lengths: tokens of each row up to there; 0 while there is none.
     """

@@ -175,7 +175,7 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
         else:
             error = self.evaluate("valid")["error"] if "valid" in self.run.data else 0.0
             self.path.compare(ended - 1, error)
-        self.phase = min(ended + 1, count)  # a run that goes on fits the last softmax further
+        self.phase = min(ended + 1, count)  # a continued run fits the last softmax further
         if ended and (last or ended == count):
             self.path.choose()
             self.run.stop(f"the softmax of weight decay {self.path.decay:g} is kept")
