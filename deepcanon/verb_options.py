@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from deepcanon.ranges import Count, NonNegative, Probability, Whole
 
-__all__ = ["ClassSampling", "Playing", "Sampling", "TextSampling"]
+__all__ = ["ClassSampling", "PictureSampling", "Playing", "Sampling", "TextSampling"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,12 @@ class Sampling:
 class ClassSampling(Sampling):
     prompt: str = ""
     """The class to draw from; all classes in turn if not given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureSampling(Sampling):
+    temperature: NonNegative = 1.0
+    """Temperature of each pixel: 1 as trained, lower gives safer, less varied pictures, 0 the likeliest level."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,11 @@ from .lstm import LSTM as LSTM
 from .lstm import LSTMCell as LSTMCell
 from .neural_lm import NeuralLM as NeuralLM
 from .ngram_lm import NgramLM as NgramLM
+from .pixel_rnn import DiagonalLSTM as DiagonalLSTM
+from .pixel_rnn import MaskedConv2d as MaskedConv2d
+from .pixel_rnn import PixelConvolutions as PixelConvolutions
+from .pixel_rnn import PixelRNN as PixelRNN
+from .pixel_rnn import RowLSTM as RowLSTM
 from .rnn_lm import RecurrentLM as RecurrentLM
 from .rnn_lm import StepCell as StepCell
 from .rnn_lm import sequence_nll as sequence_nll
