@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import warnings
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from deepcanon.engine import training
 from deepcanon.engine.contract import VERBS, Encodes, Exports, Generates, Plays, Predicts, verbs_of
 from deepcanon.engine.experiment import Experiment, SizeExperiment
 from deepcanon.engine.export import write_export
+from deepcanon.engine.language import Speaks
 from deepcanon.engine.report import write_report
 from deepcanon.engine.report.figures import figure_files
 from deepcanon.engine.report.folder import read_run
@@ -176,6 +178,27 @@ class Trained:
         where = [": ".join(filter(None, (problem.file, problem.place))) for problem in given.refused]
         wrong = [f"{problem.what}; {problem.remedy}" for problem in given.refused]
         return found + [{"input": name, "error": what} for name, what in zip(where, wrong, strict=True)]
+
+    def surprises(self, given: Inputs) -> list[dict[str, Any]]:
+        """Of a language model: {input, tokens: [{token, probability, bits}]} of each text that was read already.
+
+        Raises:
+            UsageError: this run is not of a language model.
+        """
+        recipe = self.recipe
+        if not isinstance(recipe, Speaks):
+            raise UsageError(f"{self.name} does not predict the tokens of a text: leave --tokens out")
+        with torch.no_grad():
+            found = [recipe.surprises(text) for text in given.values]
+        return [
+            {
+                "input": name,
+                "tokens": [
+                    {"token": token, "probability": math.exp(-nats), "bits": nats / math.log(2)} for token, nats in each
+                ],
+            }
+            for name, each in zip(given.names, found, strict=True)
+        ]
 
     def encode(self, inputs: Any) -> torch.Tensor:
         """The representation [N, K] of inputs."""

@@ -9,6 +9,7 @@ from deepcanon import verb_options
 from deepcanon.cli.arguments import DIR_HELP, Parser, add_field, json_option, number, run_options
 from deepcanon.cli.output import USAGE, print_json
 from deepcanon.cli.places import folder_of, load_run, place_of
+from deepcanon.cli.surprise import shown
 from deepcanon.data import read_inputs
 from deepcanon.heads import fields_of
 from deepcanon.verb_options import TextSampling
@@ -62,6 +63,10 @@ def predict_command(parser: Parser, arguments: list[str]) -> int:
     parser.add_argument(
         "--top", type=number(int), metavar="K", help="show the K likeliest classes (default: 3; in JSON all)"
     )
+    parser.add_argument(
+        "--tokens", action="store_true",
+        help="language models: the probability of each token; on a terminal the text, coloured by surprise",
+    )  # fmt: skip
     json_option(parser)
     given = parser.parse_all(arguments)
     if given.top is not None and given.top < 1:
@@ -69,6 +74,8 @@ def predict_command(parser: Parser, arguments: list[str]) -> int:
     to = place_of(given.to) if given.to else None
     trained = load_run(given)
     found = trained.read(given.input)
+    if given.tokens:
+        return _tell_tokens(trained, found, to, given.json)
     records = trained.answer(found, given.threshold)
     if to:
         _write_answers(to, records, found.rows)
@@ -86,6 +93,21 @@ def predict_command(parser: Parser, arguments: list[str]) -> int:
         note = f"  [{record['note']}]" if "note" in record else ""
         print(f"{record['input']}: {record.get('label', record.get('value'))}{f'  ({words})' if words else ''}{note}")
     return USAGE if found.refused else 0
+
+
+def _tell_tokens(trained: Any, found: Any, to: Path | None, as_json: bool) -> int:
+    """Writes and prints the probability of each token of texts."""
+    records = trained.surprises(found)
+    if to:
+        tokens = [{"input": record["input"], **token} for record in records for token in record["tokens"]]
+        _write_answers(to, tokens, [])
+    if as_json:
+        return print_json(records)
+    apart = " " if trained.recipe.vocabulary.unit == "words" else ""
+    for record in records:
+        for line in shown(record, apart):
+            print(line)
+    return 0
 
 
 def _write_answers(to: Path, records: list[dict[str, Any]], rows: list[dict[str, str]]) -> None:

@@ -7,6 +7,7 @@ The update is the recipe's own. The rest is the same for every model of the next
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
@@ -175,6 +176,31 @@ class Speaks(Predicts, Generates):
             {"value": nll, "perplexity": perplexity(nll), "tokens": len(tokens) - self.first}
             for tokens, nll in zip(texts, self.measured(texts), strict=True)
         ]
+
+    def surprises(self, text: str) -> list[tuple[str, float]]:
+        """The symbols of a text, a line end as "\\n", and -log p of each after all those before it, in nats.
+
+        Raises:
+            DataError: there is none.
+        """
+        tokens = self.run.to(self.vocabulary.encode(text))
+        if not len(tokens):
+            raise DataError(Problem("", "", "the text has no tokens", "give a longer text"))
+        symbols = [self.vocabulary.symbols[number] for number in tokens.tolist()]
+        shown = [symbol if symbol.isprintable() else repr(symbol)[1:-1] for symbol in symbols]
+        return list(zip(shown, self.nll_of_each(tokens), strict=True))
+
+    def nll_of_each(self, tokens: Tensor) -> list[float]:
+        """Nats of each token of a text [tokens] after those before it, by one step of the model for each."""
+        tokens = torch.cat([tokens.new_tensor([border(self.vocabulary, self.vocabulary.unknown)]), tokens])
+        step, state, logits, _ = self.primed(tokens[:1])
+        found = []
+        for here, following in pairwise(tokens.split(1)):
+            scores, state = step(here, state)
+            scores = scores.double()
+            chance = scores[0, following] - (scores.logsumexp(1) if logits else 0.0)
+            found.append(-float(chance))
+        return found
 
 
 def step_export(cell: nn.Module, state: Sequence[Tensor], vocabulary: Vocabulary) -> Export:

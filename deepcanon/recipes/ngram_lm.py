@@ -155,6 +155,9 @@ class Recipe(Speaks, engine.Recipe[Config], Exports):
                 found[place] = mean
         return found
 
+    def nll_of_each(self, tokens):
+        return (-self.model(tokens[None])[0]).tolist()
+
     def evaluate(self, split):
         result = super().evaluate(split)
         if split == "test":
