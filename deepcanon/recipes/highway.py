@@ -5,8 +5,7 @@ the number columns of a table. Metrics: cross-entropy on the training examples a
 also the smallest that plain layers reach at any rate, relative to highway layers; the activity of
 the gates. The papers show training curves of MNIST, where plain nets of 50 layers stay far above
 highway ones; a convolutional highway net of 10 layers has 0.45 % test error there. Ours of 50
-layers after ten passes, one trial each: 0.009 with highway layers at a rate of 0.1, 0.57 without
-at 0.003.
+layers, three seeds: 0.012 with highway layers, 0.33 without; gates that begin half open diverge.
 
     deepcanon train highway --data mnist
 

@@ -4,8 +4,8 @@ Task: classification by very many equal layers, each arm at its best learning ra
 layers do to mean and variance before any training, with and without alpha-dropout. Data: images or
 the number columns of a table. Metrics: test error; mean and variance of the units in the last
 layer of freshly drawn networks. The paper compares on 121 tables and gives no figure for MNIST.
-Ours after eight passes, one trial each: 2.3 % test error with SELU, 2.5 % with alpha-dropout of
-0.01; ReLU learns nothing from these weights in two.
+Ours, three seeds: 2.4 % test error with SELU, and as much with alpha-dropout; ReLU from the same
+weights 14.5 % in the mean, 25.8 % at worst.
 
     deepcanon train selu --data mnist
 
