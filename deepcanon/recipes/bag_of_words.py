@@ -104,7 +104,7 @@ class Recipe(Classifies, engine.Recipe[Config]):
         train, classes = data["train"], data.facts["classes"]
         least = min(torch.bincount(train.y, minlength=len(classes)).tolist())
         if config.folds == 1 or least < max(1, config.folds):
-            what = f"the smallest class has {least} training documents"
+            what = f"the smallest class has {least} training document{'s' * (least != 1)}"
             raise UsageError(f"{what}: --folds is 0 or from 2 to that number")
         how = {"order": config.order, "blanks": config.tokens == "blanks"}
         bag = BagOfWords.build(train.x, config.words or sys.maxsize, **how)

@@ -25,7 +25,7 @@ from deepcanon.techniques.schedules import scheduled
 
 __all__ = ["HistoryModel"]
 
-ROWS = 2_048  # histories whose logits are computed at a time
+ROWS = 512  # histories whose logits are computed at a time
 C = TypeVar("C")
 
 
@@ -86,12 +86,12 @@ class HistoryModel(Speaks, Recipe[C]):
     @torch.no_grad()
     def log_probabilities(self, tokens: Any) -> Tensor:
         """log p of each token of a text [tokens], in float64."""
-        found = []
+        found = torch.empty(len(tokens), dtype=torch.float64, device=self.run.device)
         for places in torch.arange(len(tokens), device=self.run.device).split(ROWS):
             history = histories(tokens, places, self.model.length, self.border)
             logits = self.model(self.run.to(history)).float().log_softmax(1)
-            found.append(logits.gather(1, self.run.to(tokens[places])[:, None])[:, 0].double())
-        return torch.cat(found)
+            found[places] = logits.gather(1, self.run.to(tokens[places])[:, None])[:, 0].double()
+        return found
 
     def nll(self, texts: Sequence[Tensor]) -> list[float]:
         return [-float(self.log_probabilities(tokens).mean()) for tokens in texts]
