@@ -3,6 +3,7 @@
 from .bag_of_words import BagClassifier as BagClassifier
 from .bag_of_words import log_shares as log_shares
 from .factorized_bigram_lm import FactorizedBigramLM as FactorizedBigramLM
+from .gru import GRU as GRU
 from .lstm import LSTM as LSTM
 from .lstm import LSTMCell as LSTMCell
 from .neural_lm import NeuralLM as NeuralLM

@@ -227,7 +227,23 @@ def lstm(x: Tensor, state: Any, weights: Any, biases: bool, layers: int, dropout
     return rows.transpose(0, 1) if batch_first else rows, h, c
 
 
+def gru(x: Tensor, state: Tensor, weights: Any, biases: bool, layers: int, dropout: float, train: bool, both: bool,
+        batch_first: bool) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """`nn.GRU` of one layer, for which a GPU has a kernel."""
+    if both or not biases or layers != 1 or len(weights) != 4:
+        raise NotImplementedError("the stand-in has GRUs of one layer and one direction with biases")
+    (w_x, w_h, b_x, b_h), h, outputs = weights, state[0], []
+    for row in (x.transpose(0, 1) if batch_first else x).unbind(0):
+        (r, z, n), (back_r, back_z, back_n) = (row @ w_x.T + b_x).chunk(3, -1), (h @ w_h.T + b_h).chunk(3, -1)
+        z = (z + back_z).sigmoid()
+        h = (1 - z) * (n + (r + back_r).sigmoid() * back_n).tanh() + z * h
+        outputs.append(h)
+    rows = torch.stack(outputs)
+    return rows.transpose(0, 1) if batch_first else rows, h[None]
+
+
 _library = torch.library.Library("aten", "IMPL")
 _library.impl("empty_strided", empty_strided, "PrivateUse1")
 _library.impl("_copy_from", copy_from, "PrivateUse1")
 _library.impl("lstm.input", lstm, "AutogradPrivateUse1")
+_library.impl("gru.input", gru, "AutogradPrivateUse1")
