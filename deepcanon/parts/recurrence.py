@@ -34,8 +34,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 __all__ = [
-    "Window", "detach", "kernel_layer", "last_real", "read_window", "scan", "select_rows", "stacked", "streams",
-    "window",
+    "Window", "detach", "kernel_layer", "lag_biases_", "last_real", "read_window", "scan", "select_rows", "stacked",
+    "streams", "window",
 ]  # fmt: skip
 
 State = Any  # a tensor, or a nest of tensors in tuples, lists and dicts
@@ -148,6 +148,21 @@ def scan(
 
 def _broadcast(keep: Tensor, value: Tensor) -> Tensor:
     return keep.view(-1, *(1,) * (value.ndim - 1))
+
+
+@torch.no_grad()
+def lag_biases_(bias: Float[Tensor, "sums"], hidden_size: int, longest: int) -> None:
+    """Sets an LSTM's bias for lags up to ``longest``: log u of the forget gates, -log u of the input gates, u uniform.
+
+    Tallec and Ollivier 2018 (arXiv:1804.11188), eq. 16: a unit whose forget gate is 1 - 1/u forgets within u steps. The
+    blocks are i, f, g, o, or of coupled gates i, g, o, where the input gate says both.
+    """
+    if bias.ndim != 1 or len(bias) not in (3 * hidden_size, 4 * hidden_size) or longest < 2:
+        raise ValueError(f"a bias {tuple(bias.shape)} does not fit {hidden_size} units and lags up to {longest}")
+    lags = torch.empty_like(bias[:hidden_size]).uniform_(1, max(2, longest - 1)).log_()
+    bias[:hidden_size] = -lags
+    if len(bias) == 4 * hidden_size:
+        bias[hidden_size : 2 * hidden_size] = lags
 
 
 def last_real(

@@ -20,7 +20,7 @@ from deepcanon.data.sequences import UNASKED
 from deepcanon.data.splits import Dataset
 from deepcanon.engine import shown
 from deepcanon.engine.contract import Facts, Metrics, Recipe
-from deepcanon.engine.figures import Heat, Line, Plot
+from deepcanon.engine.figures import Heat, Line, Panels, Plot
 from deepcanon.engine.portions import Portions
 from deepcanon.errors import UsageError
 from deepcanon.options import SequenceTraining
@@ -31,13 +31,14 @@ from deepcanon.parts.standardize import Standardize
 from deepcanon.techniques.optimizers import optimizer_of, set_rate
 from deepcanon.techniques.schedules import scheduled
 
-__all__ = ["Answering", "Rows", "SequenceTask", "answer_loss", "answer_measures", "require_numbers"]
+__all__ = ["Answering", "Rows", "SequenceTask", "answer_loss", "answer_measures", "gate_maps", "require_numbers"]
 
 C = TypeVar("C", bound=SequenceTraining)
 SHOWN, STEPS_SHOWN = 8, 60  # sequences in the table of answers, and steps of each
 NUMBERS = "What was answered over the truth: points on the dashed line are right, a flat cloud has learned nothing."
 BY_STEP = "Share of right answers by step: where the curve falls, what was read has been forgotten."
 TABLE = "Held-out sequences: what was read, what was asked after each symbol (. is nothing), what was answered."
+GATES = "Gates and state over a held-out sequence: units that keep what they read have one colour over many steps."
 CONFUSION = "Share of each true class by what was answered: bright cells off the diagonal are confusions."
 
 
@@ -117,6 +118,13 @@ def answer_measures(answers: Tensor, y: Tensor) -> dict[str, float]:
     return found if y.ndim == 1 else {**found, "all_correct": (right | ~asked).all(1).double().mean().item()}
 
 
+def gate_maps(gates: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> Panels:
+    """Gates, from 0 to 1, and other values [1, T, H] of one sequence, by their names."""
+    heats = [Heat(gate[0].T, "step", "unit", name, limits=(0, 1)) for name, gate in gates.items()]
+    heats += [Heat(value[0].T, "step", "unit", name, diverging=True) for name, value in values.items()]
+    return Panels(heats, columns=2, caption=GATES)
+
+
 class SequenceTask(Recipe[C]):
     """A recurrent network and a linear head, trained by gradients through whole sequences.
 
@@ -194,6 +202,10 @@ class SequenceTask(Recipe[C]):
         return answer_measures(self.answers(rows.x), rows.y)
 
     # Pictures
+
+    def one(self) -> Tensor:
+        """A held-out sequence [1, T, F] as the network takes it."""
+        return self.prepared(self.run.data[self.run.pictured].x[:1]).to(self.model.head.weight.dtype)
 
     def figures(self) -> Mapping[str, Any]:
         rows = self.run.data[self.run.pictured]

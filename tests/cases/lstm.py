@@ -3,7 +3,7 @@ from contract.cases import Case
 from oracles import lstm as oracle
 
 from deepcanon.sequence import LSTM, LSTMCell
-from deepcanon.sequence.lstm import LSTMState, lstm_cell, lstm_layer, lstm_sequence
+from deepcanon.sequence.lstm import LSTMState, lstm_cell, lstm_layer, lstm_sequence, lstm_step
 
 
 def sequence(rng):
@@ -34,6 +34,13 @@ def layer_oracle(params, x, h, c, w_ih, w_hh, bias):
     return out, (h, c)
 
 
+VARIANTS = {
+    "peepholes": {"peepholes": True},
+    "coupled": {"coupled": True},
+    "coupled_peepholes": {"coupled": True, "peepholes": True},
+    "layer_norm": {"layer_norm": True},
+    "all": {"peepholes": True, "coupled": True, "layer_norm": True},
+}
 CASES = (
     Case("lstm", lambda: LSTM(4, 3, 2), sequence, oracle.module, causal=True, covers=("LSTM",)),
     Case("lstm_equations", lambda: LSTM(4, 3, 2, fast=False), sequence, oracle.module, causal=True),
@@ -45,6 +52,19 @@ CASES = (
         causal=True,
         call=lambda module, x, mask: module(x, None, mask),
     ),
+    *(
+        Case(f"lstm_{name}", lambda options=options: LSTM(4, 3, 2, **options), sequence, oracle.variant, causal=True)
+        for name, options in VARIANTS.items()
+    ),
+    Case(
+        "lstm_trace",
+        lambda: LSTM(4, 3, 2, peepholes=True, coupled=True),
+        sequence,
+        lambda params, x: oracle.variant(params, x)[0],
+        causal=True,
+        call=lambda module, x: module.trace(x).hidden,
+        covers=("LSTMTrace", "Variant"),
+    ),
     Case(
         "lstm_cell_module",
         lambda: LSTMCell(4, 3),
@@ -54,6 +74,13 @@ CASES = (
     ),
 )
 FUNCTIONS = (
+    Case(
+        "lstm_step",
+        None,
+        lambda rng: (rng.normal(size=(4, 12)), rng.normal(size=(4, 3))),
+        lambda params, gates, memory: gates_oracle(params, gates, memory)[0],
+        call=lambda gates, memory: lstm_step(gates, memory).hidden,
+    ),
     Case(
         "lstm_cell",
         None,

@@ -31,6 +31,46 @@ def layer(x, h, c, w_ih, w_hh, bias, mask=None):
     return outputs, h, c
 
 
+def normed(a, gain, shift=0.0):
+    centred = a - a.mean(1, keepdims=True)
+    return gain * centred / np.sqrt((centred**2).mean(1, keepdims=True) + 1e-5) + shift
+
+
+def variant_step(x, h, c, p):
+    """h, c and the gates of one step of any variant; `p` holds what the variant has."""
+    size = h.shape[1]
+    into, back = x @ p["weight_ih"].T, h @ p["weight_hh"].T
+    if "gain_ih" in p:
+        into, back = normed(into, p["gain_ih"]), normed(back, p["gain_hh"])
+    a = into + back + p["bias_ih"] + p["bias_hh"]
+    parts = [a[:, k * size : (k + 1) * size] for k in range(a.shape[1] // size)]
+    coupled = len(parts) == 3
+    peep = p.get("peephole")
+    i = sigmoid(parts[0] + (0 if peep is None else peep[0] * c))
+    f = 1 - i if coupled else sigmoid(parts[1] + (0 if peep is None else peep[1] * c))
+    g = np.tanh(parts[-2])
+    c = f * c + i * g
+    o = sigmoid(parts[-1] + (0 if peep is None else peep[-1] * c))
+    return o * np.tanh(normed(c, p["gain_c"], p["shift_c"]) if "gain_c" in p else c), c, (i, f, g, o)
+
+
+def variant(params, x):
+    """All layers of any variant from a zero state; parameters by their names."""
+    hidden, memory, number = [], [], 0
+    while f"weight_ih_l{number}" in params:
+        end = f"_l{number}"
+        p = {name.removesuffix(end): value for name, value in params.items() if name.endswith(end)}
+        h = c = np.zeros((len(x), p["weight_hh"].shape[1]))
+        outputs = []
+        for t in range(x.shape[1]):
+            h, c, _ = variant_step(x[:, t], h, c, p)
+            outputs.append(h)
+        x, number = np.stack(outputs, 1), number + 1
+        hidden.append(h)
+        memory.append(c)
+    return x, (np.stack(hidden), np.stack(memory))
+
+
 def module(params, x, mask=None, prefix=""):
     """All layers from a zero state: outputs, last hidden vectors, last memories."""
     layers = sum(1 for name in params if "weight_ih_l" in name)

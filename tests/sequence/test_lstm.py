@@ -7,8 +7,9 @@ from oracles import lstm as oracle
 from torch import nn
 
 from deepcanon.engine.precision import has_bf16
+from deepcanon.parts.recurrence import lag_biases_
 from deepcanon.sequence import LSTM, LSTMCell, RecurrentLM
-from deepcanon.sequence.lstm import LSTMState, lstm_layer
+from deepcanon.sequence.lstm import LSTMState, Variant, lstm_layer, lstm_step
 from deepcanon.sequence.rnn_lm import sequence_nll, window_nll
 
 needs_bf16 = pytest.mark.skipif(not has_bf16("cpu"), reason="torch has no LSTM kernel in bf16 for this processor")
@@ -102,6 +103,65 @@ def test_wrong_shapes_are_named():
     # With the shape hook of the tests its error comes first.
     with pytest.raises((ValueError, jaxtyping.TypeCheckError), match="mask"):
         module(torch.zeros(2, 5, 4), mask=torch.ones(2, 4, dtype=torch.bool))
+
+
+VARIANTS = ({"peepholes": True}, {"coupled": True}, {"layer_norm": True})
+
+
+@pytest.mark.parametrize("options", VARIANTS)
+def test_variants_are_the_plain_network_where_they_add_nothing(options):
+    plain, module = LSTM(4, 3, 2, dtype=torch.float64), LSTM(4, 3, 2, **options, dtype=torch.float64)
+    x, state = torch.randn(2, 6, 4, dtype=torch.float64), {}
+    for name, value in plain.state_dict().items():
+        coupled = name.startswith(("weight", "bias")) and options.get("coupled")
+        state[name] = torch.cat([value[:3], value[6:]]) if coupled else value
+    for name in set(module.state_dict()) - set(state):
+        state[name] = torch.zeros_like(module.state_dict()[name])
+    module.load_state_dict(state)
+    trace = module.trace(x)
+    torch.testing.assert_close(trace.hidden, module(x)[0])
+    if options.get("coupled"):
+        torch.testing.assert_close(trace.forget, 1 - trace.input, atol=0, rtol=0)
+    elif options.get("layer_norm"):  # all gains are 0: gates and candidates are those of the biases alone
+        assert torch.equal(trace.input, torch.full_like(trace.input, 0.5)) and not trace.hidden.any()
+    else:  # peepholes of 0
+        torch.testing.assert_close(module(x)[0], plain(x)[0])
+
+
+def test_layer_normalisation_takes_the_scale_of_the_weights_away():
+    """Ba et al. 2016, section 5.1: the outputs do not depend on the scale or a common shift of a weight matrix."""
+    module = LSTM(8, 6, layer_norm=True, dtype=torch.float64)
+    x = torch.randn(3, 5, 8, dtype=torch.float64)
+    before = module(x)[0]
+    with torch.no_grad():
+        module.weight_ih_l0.mul_(50).add_(torch.randn(8, dtype=torch.float64))
+        module.weight_hh_l0.mul_(50)
+    torch.testing.assert_close(module(x)[0], before, atol=1e-3, rtol=1e-3)
+
+
+def test_coupled_gates_begin_with_the_same_forgetting():
+    trace = LSTM(2, 4, coupled=True, forget_bias=1.0).trace(torch.zeros(1, 1, 2))
+    torch.testing.assert_close(trace.forget, torch.ones(1, 1, 4).sigmoid())
+
+
+def test_output_peepholes_see_the_new_memory_and_the_others_the_old_one():
+    gates, cell, peephole = torch.zeros(1, 4), torch.ones(1, 1), torch.tensor([[2.0], [3.0], [5.0]])
+    new = lstm_step(torch.tensor([[0.0, 0, 1, 0]]) + gates, cell, Variant(peephole))
+    expected = torch.tensor(3.0).sigmoid() * 1 + torch.tensor(2.0).sigmoid() * torch.tensor(1.0).tanh()
+    torch.testing.assert_close(new.cell.squeeze(), expected)
+    torch.testing.assert_close(new.output.squeeze(), (5 * expected).sigmoid())
+
+
+@pytest.mark.parametrize("coupled", [False, True])
+def test_biases_for_lags(coupled):
+    module = LSTM(2, 2000, coupled=coupled)
+    lag_biases_(module.bias_ih_l0, 2000, 101)
+    trace = module.trace(torch.zeros(1, 1, 2))
+    lags = 1 / (1 - trace.forget.flatten())  # units forget in so many steps: 1 + u, u uniform from 1 to 100
+    assert 2 <= lags.min() < 3 and 99 < lags.max() <= 101.1 and abs(lags.mean() - 51.5) < 2
+    torch.testing.assert_close(trace.input, 1 - trace.forget, atol=1e-6, rtol=0)
+    with pytest.raises(ValueError, match="lags up to 1"):
+        lag_biases_(module.bias_ih_l0, 2000, 1)
 
 
 def relative(found, true):
