@@ -36,7 +36,7 @@ OTHER_FORMATS = (
 """Pictures that are not read, and are named as such."""
 # To find a decoder that is not loaded yet, Pillow imports all forty of them.
 DECODER = [
-    "rule 3",
+    "rule 4",
     PIL.__version__,
     *(str(features.version(name)) for name in ("libjpeg_turbo", "jpg", "zlib", "webp")),
 ]
@@ -45,6 +45,9 @@ FORMATS = tuple(decoder.format for decoder in (
     _jpeg.JpegImageFile, _png.PngImageFile, _webp.WebPImageFile, _bmp.BmpImageFile,
 ))  # fmt: skip
 _PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
+_TOLD = (b"tEXt", b"zTXt", b"iTXt")
+_TURNS = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")
+"""What a text of a PNG file begins with that may say how the picture is turned."""
 _GREY = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
 # what Pillow warns about (damaged EXIF, huge images) does not change the pixels, or is refused below
@@ -132,13 +135,32 @@ def head(source: Path | bytes) -> Head:
 
     def look(image: Image.Image) -> Head:
         width, height = image.size
-        # of a PNG without EXIF before its pixels, Pillow would decode all of it to look behind them
-        late = image.format == "PNG" and not {"exif", "Raw profile type exif"} & set(image.info)
-        if not late and _turned(image):
+        grey, deep, frames = image.mode in _GREY, is_deep(image), int(getattr(image, "n_frames", 1))
+        # of a PNG without EXIF before its pixels, Pillow decodes all of it to look behind them
+        if (image.format != "PNG" or _may_be_turned(image.fp)) and _turned(image):
             width, height = height, width
-        return Head(width, height, image.mode in _GREY, is_deep(image), int(getattr(image, "n_frames", 1)))
+        return Head(width, height, grey, deep, frames)
 
     return _guarded(source, look)
+
+
+def _may_be_turned(file: Any) -> bool:
+    """Whether a chunk of a PNG file may say how it is turned, before the pixels or behind them; reads no pixels."""
+    before, start = file.tell(), 8
+    try:
+        while file.seek(start) == start and len(opening := file.read(8)) == 8:
+            length, name = int.from_bytes(opening[:4], "big"), opening[4:]
+            if name == b"eXIf":
+                return True
+            text = file.read(min(length, 1 << 20)) if name in _TOLD else b""
+            # an XMP packet that is not compressed shows whether it has the tag
+            plain = text.startswith(_TURNS[1] + b"\0")
+            if text.startswith(_TURNS) and (not plain or b"Orientation" in text):
+                return True
+            start += 12 + length
+        return False
+    finally:
+        file.seek(before)
 
 
 def _turned(image: Image.Image) -> bool:
