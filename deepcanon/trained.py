@@ -15,6 +15,7 @@ from deepcanon.collecting import without_collection
 from deepcanon.data import DataError, Inputs, as_inputs, in_memory, read_inputs
 from deepcanon.data.splits import Dataset
 from deepcanon.engine import training
+from deepcanon.engine.boxed import draw_boxes
 from deepcanon.engine.contract import VERBS, Encodes, Exports, Generates, Plays, Predicts, verbs_of
 from deepcanon.engine.experiment import Experiment, SizeExperiment
 from deepcanon.engine.export import write_export
@@ -169,7 +170,8 @@ class Trained:
         recipe = self.offers(Predicts)  # type: ignore[type-abstract]
         with torch.no_grad(), without_collection():
             records = recipe.predict(given.values)
-            found = [{"input": name, **record} for name, record in zip(given.names, records, strict=True)]
+            rows = enumerate(zip(given.names, records, strict=True))
+            found = [{"input": name, **given.restore(place, record)} for place, (name, record) in rows]
         if threshold is not None:
             for record in found:
                 _decide(record, threshold)
@@ -199,6 +201,21 @@ class Trained:
             }
             for name, each in zip(given.names, found, strict=True)
         ]
+
+    def draw(self, given: Inputs, answers: list[dict[str, Any]], folder: str | Path) -> list[Path]:
+        """Draws the boxes that were found in pictures onto them, with class and score.
+
+        Args:
+            given: the pictures, as `read` gives them.
+            answers: as `answer` gives them, in the same order.
+            folder: takes a JPEG file for each picture.
+
+        Raises:
+            UsageError: the answers are not boxes in files, or a file of the inputs would be overwritten.
+        """
+        if not given.pictures or not all("boxes" in answer for answer in answers[: len(given)]):
+            raise UsageError(f"{self.name} finds no boxes in files of pictures that could be drawn on them")
+        return draw_boxes(given, answers, Path(folder))
 
     def encode(self, inputs: Any) -> torch.Tensor:
         """The representation [N, K] of inputs."""

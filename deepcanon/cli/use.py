@@ -26,6 +26,9 @@ __all__ = [
 ]
 
 
+BOX = ("label", "score", "x", "y", "width", "height")
+
+
 def eval_command(parser: Parser, arguments: list[str]) -> int:
     run_options(parser)
     parser.add_argument("--data", metavar="D", help="evaluate on other data than the run's")
@@ -57,6 +60,7 @@ def predict_command(parser: Parser, arguments: list[str]) -> int:
     parser.add_argument(
         "--to", metavar="FILE.csv", help="write the predictions as a table, after the cells of the input rows"
     )
+    parser.add_argument("--draw", metavar="FOLDER", help="draw found boxes on the pictures, into this folder")
     parser.add_argument(
         "--threshold", type=number(float), metavar="P", help="of two classes: the second one from this probability on"
     )
@@ -79,6 +83,9 @@ def predict_command(parser: Parser, arguments: list[str]) -> int:
     records = trained.answer(found, given.threshold)
     if to:
         _write_answers(to, records, found.rows)
+    if given.draw:
+        drawn = trained.draw(found, records, given.draw)
+        print(f"deepcanon: {len(drawn)} pictures with boxes in {given.draw}", file=sys.stderr)
     for record in records if given.top or not given.json else []:
         if "probabilities" in record:
             likeliest = sorted(record["probabilities"].items(), key=lambda item: -item[1])
@@ -91,7 +98,8 @@ def predict_command(parser: Parser, arguments: list[str]) -> int:
             continue
         words = ", ".join(f"{name} {chance:.3f}" for name, chance in record.get("probabilities", {}).items())
         note = f"  [{record['note']}]" if "note" in record else ""
-        print(f"{record['input']}: {record.get('label', record.get('value'))}{f'  ({words})' if words else ''}{note}")
+        answer = _boxes(record["boxes"]) if "boxes" in record else record.get("label", record.get("value"))
+        print(f"{record['input']}: {answer}{f'  ({words})' if words else ''}{note}")
     return USAGE if found.refused else 0
 
 
@@ -110,10 +118,26 @@ def _tell_tokens(trained: Any, found: Any, to: Path | None, as_json: bool) -> in
     return 0
 
 
+def _boxes(boxes: list[dict[str, Any]]) -> str:
+    """A line about the boxes of a picture: of each its class, its score, its size, and its upper left corner."""
+    shown = [
+        f"{box['label']} {box['score']:.2f} {box['width']:.0f}x{box['height']:.0f} at {box['x']:.0f},{box['y']:.0f}"
+        for box in boxes
+    ]
+    return "; ".join(shown) or "no box"
+
+
 def _write_answers(to: Path, records: list[dict[str, Any]], rows: list[dict[str, str]]) -> None:
-    """A CSV file with one line for each answer: the cells of the row, if it came from a table, then what was found."""
-    lines = []
+    """A CSV file with one line for each answer: the cells of the row, if it came from a table, then what was found.
+
+    Of boxes there is a line for each; a picture in which none was found has one with empty cells.
+    """
+    lines: list[dict[str, Any]] = []
     for place, record in enumerate(records):
+        if "boxes" in record:
+            rest = {key: value for key, value in record.items() if key != "boxes"}
+            lines += [{"input": record["input"], **box, **rest} for box in record["boxes"] or [dict.fromkeys(BOX, "")]]
+            continue
         chances = {f"p({name})": chance for name, chance in record.get("probabilities", {}).items()}
         cells = rows[place] if place < len(rows) else {}
         answer = {key: value for key, value in record.items() if key != "probabilities"}

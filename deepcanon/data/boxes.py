@@ -24,7 +24,7 @@ from .label_files import no_picture, pictures_named
 from .splits import Dataset, Split, draw_splits, shares
 from .streamed import part
 
-__all__ = ["ABSENT", "ACCEPTS", "fits", "inputs", "padded", "read", "read_named", "scaled"]
+__all__ = ["ABSENT", "ACCEPTS", "fits", "inputs", "padded", "read", "read_named", "scaled", "unscaled"]
 
 ACCEPTS = (
     "boxes: a folder of pictures with boxes.csv (columns file, x, y, width, height, label, and split if wanted; x and "
@@ -35,6 +35,7 @@ ABSENT = -1.0
 SMALLEST = 0.5  # pixels: what is narrower is a share of the picture, or a slip
 LARGEST_CHOSEN = 256  # pixels of the longer side, of a size that the user did not choose
 IN_MEMORY = 1 << 28  # bytes of pictures
+NARROW = 0.05  # of a side: a border that is cut off without a word
 VISIBLE = 0.25  # of a box: what shows less of it after the scaling is left out
 
 
@@ -49,12 +50,33 @@ def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) 
 
 
 def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
-    """Pictures as the reader of images gives them, each with a note on its pixels."""
+    """Pictures as the reader of images gives them; answers are in pixels of the pictures that were given.
+
+    A picture of which a visible part was cut off to scale it has a note: no box is found there.
+    """
     found = images.inputs(describe, paths)
-    height, width = describe["size"]
-    for place in range(len(found)):
-        found.tell(place, [f"boxes are in pixels of the picture as it was scaled: {width}x{height}, the middle kept"])
+    size = tuple(describe["size"])
+    for place, (_, width, height) in enumerate(found.pictures):
+        scale = max(size[1] / width, size[0] / height)
+        across, down = round(size[1] / scale), round(size[0] / scale)
+        if width - across > NARROW * width or height - down > NARROW * height:
+            found.tell(place, [f"only the middle {across}x{down} of {width}x{height} pixels is looked at"])
+
+    def restore(place: int, answer: dict[str, Any]) -> dict[str, Any]:
+        _, width, height = found.pictures[place]
+        return {**answer, "boxes": [unscaled(box, width, height, size) for box in answer["boxes"]]}
+
+    found.restore = restore
     return found
+
+
+def unscaled(box: dict[str, Any], width: int, height: int, size: tuple[int, int]) -> dict[str, Any]:
+    """A found box (`x`, `y`, `width`, `height`) in a picture of width x height: `scaled` the other way round."""
+    rows, columns = size
+    scale = max(columns / width, rows / height)
+    left, top = (scale * width - columns) / 2, (scale * height - rows) / 2
+    place = {"x": (box["x"] + left) / scale, "y": (box["y"] + top) / scale}
+    return {**box, **place, "width": box["width"] / scale, "height": box["height"] / scale}
 
 
 def padded(rows: Sequence[Sequence[tuple[float, ...]]]) -> Tensor:

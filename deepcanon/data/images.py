@@ -106,14 +106,15 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
         sources = _sources(given, strange, links)
         read = functools.partial(_read, size, channels, (float(low), float(high)), "levels" in describe)
         taken = in_order(read, [source for _, source in sources], "pictures decoded")
-        for (name, _), picture in zip(sources, taken, strict=True):
+        for (name, source), picture in zip(sources, taken, strict=True):
             if isinstance(picture, str):
                 problems.add(name, "", picture, "give images in JPEG, PNG, WebP or BMP")
                 continue
-            image, frames = picture
-            if frames > 1:
-                found.notes[len(images)] = f"the first of {frames} pictures in the file"
+            image, head = picture
+            if head.frames > 1:
+                found.notes[len(images)] = f"the first of {head.frames} pictures in the file"
             images.append(image)
+            found.pictures.append((source, head.width, head.height))
             found.names.append(name)
         others = [name for name in strange if not name.lower().endswith(pixels.OTHER_FORMATS)]
         for name in [name for name in strange if name.lower().endswith(pixels.OTHER_FORMATS)]:
@@ -135,8 +136,8 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
 
 def _read(
     size: tuple[int, int], channels: int, levels: pixels.Levels, deep: bool, source: Path | bytes
-) -> tuple[Tensor, int] | str:
-    """The pixels of an input and how many pictures it holds, or why it cannot be taken."""
+) -> tuple[Tensor, pixels.Head] | str:
+    """The pixels of an input and the head of its file, or why it cannot be taken."""
     try:
         if isinstance(source, Path) and not source.is_file():
             return "is not a file"
@@ -144,7 +145,7 @@ def _read(
         if head.deep and not deep:
             # its grey levels may be of any range, and training says nothing of them
             return "is grey of 16 bits, and the training pictures were not: save it with 8 bits"
-        return torch.from_numpy(pixels.decode(source, size, channels, levels).copy()), head.frames
+        return torch.from_numpy(pixels.decode(source, size, channels, levels).copy()), head
     except pixels.BadImage as error:
         return str(error)
 

@@ -133,7 +133,7 @@ def head(source: Path | bytes) -> Head:
         BadImage: it is not an image that is read.
     """
 
-    def look(image: Image.Image) -> Head:
+    def look(image: Any) -> Head:
         width, height = image.size
         grey, deep, frames = image.mode in _GREY, is_deep(image), int(getattr(image, "n_frames", 1))
         # of a PNG without EXIF before its pixels, Pillow decodes all of it to look behind them

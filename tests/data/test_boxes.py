@@ -158,10 +158,12 @@ def test_what_is_no_set_of_boxes_is_refused(tmp_path):
         opened(both)
 
 
-def test_inputs_say_in_which_pixels_the_boxes_are(tmp_path):
+def test_inputs_say_what_of_them_is_not_looked_at(tmp_path):
     place = folder(tmp_path / "own")
     found = read_inputs("boxes", {"size": [15, 15], "channels": 1, "classes": ["cat"]}, [str(place / "a.png")])
-    assert found.values.shape == (1, 1, 15, 15) and "15x15" in found.notes[0]
+    assert (
+        found.values.shape == (1, 1, 15, 15) and found.notes[0] == "only the middle 30x30 of 40x30 pixels is looked at"
+    )
 
 
 def test_canvases_have_the_smallest_box_of_every_picture_and_repeat_with_the_seed():
