@@ -9,7 +9,7 @@ parts of the state; u_t[n] what the input adds to the sums; o the offsets of the
 (1) a_t[n] = u_t[n] + sum_o K_o h_{t-1}[n + o];   h_t[n], m_t[n] = f(a_t[n], m_{t-1}[n])
 (2) the neighbours of all places side by side make (1) one matrix product a step
 (3) with s_t = dL / da_t:  dL / dh_{t-1}[n] = sum_o K_o^T s_t[n - o],  dL / dK_o = sum_{t, n} s_t[n] h_{t-1}[n + o]^T,
-    one product over all steps
+    one product over many steps
 (4) lines that are rows: t = i, n = j of place (i, j). Lines that are diagonals: t = i + j, n = i, so that n of the
     line before is (i, j - 1) and n - 1 is (i - 1, j). Where a diagonal leaves the map u is 0
 
@@ -33,6 +33,9 @@ from torch import Tensor
 from deepcanon.parts.recurrence_by_hand import StepRule, Sums
 
 __all__ = ["recur_on_lines"]
+
+ROWS = 4096
+"""Places whose share of dL / dK is one product: large ones are faster, and their neighbours lie in memory."""
 
 
 def recur_on_lines(
@@ -153,11 +156,14 @@ class _OnLines(torch.autograd.Function):
                     kept[:, t].unbind(),
                 )  # fmt: skip
                 if t:
-                    # (3)
-                    d_weight.addmm_(views[t].whole.T, near(hiddens[t - 1]))
-                    near.back(torch.mm(views[t].whole, flat, out=through), d_hidden)
+                    near.back(torch.mm(views[t].whole, flat, out=through), d_hidden)  # (3)
                     if direct is not None:
                         d_hidden += direct.view_as(d_hidden)
+            many = max(1, ROWS // rows)  # lines of one product
+            for t in range(1, time, many):
+                seen = hiddens[t - 1 : min(t + many, time) - 1].flatten(0, 1)
+                part = slopes[t : t + many].flatten(0, 1)
+                d_weight.addmm_(part.T, _Neighbours(seen, ctx.offsets)(seen))
             d_inputs = _map(slopes.view(time, batch, line, -1), height, width, ctx.diagonals)
             d_inputs = d_inputs.to(ctx.dtypes[0], copy=True, memory_format=torch.contiguous_format)
         return None, None, None, d_inputs, d_weight.view(-1, len(ctx.offsets), size).to(ctx.dtypes[1])

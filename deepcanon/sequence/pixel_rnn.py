@@ -267,10 +267,17 @@ class PixelRNN(nn.Module):
 
 
 def _recur(sums: Tensor, weight: Tensor, offsets: tuple[int, ...], *, diagonals: bool = False) -> Tensor:
-    """Equations (5) to (7) of sums [N, H, W, 4 h] on the lines of a map: hidden vectors [N, H, W, h]."""
-    if not torch.compiler.is_exporting():
-        return recur_on_lines(LSTMRule(), sums, weight, offsets, diagonals=diagonals)
     # What is written by hand changes tensors in place, which a graph cannot hold.
+    if torch.compiler.is_exporting():
+        return by_autograd(sums, weight, offsets, diagonals=diagonals)
+    return recur_on_lines(LSTMRule(), sums, weight, offsets, diagonals=diagonals)
+
+
+def by_autograd(
+    sums: Float[Tensor, "batch height width gates"], weight: Float[Tensor, "gates offsets hidden"],
+    offsets: tuple[int, ...], *, diagonals: bool = False,
+) -> Float[Tensor, "batch height width hidden"]:  # fmt: skip
+    """Equations (5) to (7) of sums on the lines of a map as `recur_on_lines` has them, step by step."""
     height, width = sums.shape[1:3]
     if diagonals:
         rows = [F.pad(sums[:, i], (0, 0, i, height - 1 - i)) for i in range(height)]
