@@ -29,6 +29,7 @@ from record import RESULTS, interleaved, ratio, record
 import deepcanon
 from deepcanon.data import Inputs
 from deepcanon.engine import contract
+from deepcanon.parts.histories import histories
 from deepcanon.parts.recurrence import streams
 from deepcanon.resolving import resolve
 from deepcanon.sequence import rnn_lm
@@ -38,17 +39,23 @@ GRADIENTS = {
     "autoencoder": [("default", 60), ("paper", 24)],
     "capsules": [("smoke", 12)],
     "convnet": [("default", 60), ("paper", 60), ("bf16", 60)],
-    "resnet": [("default", 24)],
     "denoising-autoencoder": [("default", 60), ("paper", 24)],
+    "factorized-bigram-lm": [("smoke", 24)],
     "gan": [("default", 24), ("bf16", 12)],
+    "gru": [("smoke", 24)],
     "inception": [("default", 12)],
     "learning-curves": [("default", 60), ("paper", 60)],
     "logistic-regression": [("default", 60), ("paper", 60)],
+    "lstm": [("smoke", 24)],
     "mlp": [("default", 300), ("paper", 60), ("bf16", 60)],
     "network-in-network": [("default", 12)],
+    "neural-lm": [("smoke", 24)],
     "object-detection": [("smoke", 12)],
+    "patch-features": [("smoke", 24)],
+    "pixel-rnn": [("smoke", 12)],
     "rbm": [("default", 60), ("paper", 24)],
     "replicated-softmax": [("default", 24)],
+    "resnet": [("default", 24)],
     "rica": [("default", 120), ("paper", 12)],
     "rnn-lm": [("default", 24), ("paper", 24), ("words", 24)],
     "softmax-regression": [("default", 60), ("paper", 24)],
@@ -122,12 +129,20 @@ def forward_of(trained):
         return lambda: rnn_lm.window_nll(recipe.model, x, y, None), x.numel()
     if name == "gan":
         return lambda: recipe.model(torch.randn(batch, config.noise)), batch
+    if name in ("neural-lm", "factorized-bigram-lm"):
+        places = run.indices(len(recipe.tokens("train")), batch)
+        history = histories(recipe.tokens("train"), places, recipe.model.length, recipe.border)
+        return lambda: recipe.model(history), batch
     train = run.data["train"]
     count = min(len(train), batch or MOST)
     if name == "replicated-softmax":
         rows = recipe.split("train").take(torch.arange(count)).x.to(recipe.model.weight)
         return lambda: recipe.model(rows), count
     raw = train.x[:count]
+    if name == "pixel-rnn":
+        return lambda: recipe.model.nll(recipe.levels(raw)), count
+    if hasattr(recipe, "prepared") and not hasattr(recipe, "encoder"):
+        return lambda: recipe.model(recipe.prepared(raw)), count
     if hasattr(recipe, "classifier"):
         return lambda: recipe.classifier.model(recipe.classifier.prepare(raw)), count
     if hasattr(recipe, "encoder") and not hasattr(recipe, "reconstructor"):
