@@ -18,3 +18,6 @@ from .rnn_lm import StepCell as StepCell
 from .rnn_lm import sequence_nll as sequence_nll
 from .sampled_softmax import SampledSoftmax as SampledSoftmax
 from .sampled_softmax import sampled_softmax_loss as sampled_softmax_loss
+from .stack_rnn import StackRNN as StackRNN
+from .stack_rnn import StackState as StackState
+from .stack_rnn import stack_step as stack_step
