@@ -42,11 +42,9 @@ GRADIENTS = {
     "denoising-autoencoder": [("default", 60), ("paper", 24)],
     "factorized-bigram-lm": [("smoke", 24)],
     "gan": [("default", 24), ("bf16", 12)],
-    "gru": [("smoke", 24)],
     "inception": [("default", 12)],
     "learning-curves": [("default", 60), ("paper", 60)],
     "logistic-regression": [("default", 60), ("paper", 60)],
-    "lstm": [("smoke", 24)],
     "mlp": [("default", 300), ("paper", 60), ("bf16", 60)],
     "network-in-network": [("default", 12)],
     "neural-lm": [("smoke", 24)],
@@ -79,7 +77,14 @@ SPECIAL = {  # (preset, other options)
     ("rnn-lm", "words"): ("default", PTB),
     **{(name, "bf16"): ("paper", {"precision": "bf16"}) for name in ("convnet", "gan", "mlp")},
 }
-BY_DRAWING = ("rnn-lm", "rbm", "replicated-softmax")  # whose samples take many passes
+BY_DRAWING = (
+    "rnn-lm",
+    "rbm",
+    "replicated-softmax",
+    "factorized-bigram-lm",
+    "neural-lm",
+    "pixel-rnn",
+)  # whose samples take many passes
 FEW, MANY, MOST = 128, 1_000, 8_192
 WITHIN = 1.2  # an example of 1,000 rows against one of 128
 ROUNDS, SLOW = 5, 3.0  # CPU seconds of a round from which three must do
