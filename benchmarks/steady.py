@@ -77,7 +77,8 @@ SPECIAL = {  # (preset, other options)
     ("rnn-lm", "words"): ("default", PTB),
     **{(name, "bf16"): ("paper", {"precision": "bf16"}) for name in ("convnet", "gan", "mlp")},
 }
-BY_DRAWING = (
+# whose samples take many passes
+BY_DRAWING = ("factorized-bigram-lm", "neural-lm", "pixel-rnn", "rbm", "replicated-softmax", "rnn-lm")
     "rnn-lm",
     "rbm",
     "replicated-softmax",
