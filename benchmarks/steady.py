@@ -79,13 +79,6 @@ SPECIAL = {  # (preset, other options)
 }
 # whose samples take many passes
 BY_DRAWING = ("factorized-bigram-lm", "neural-lm", "pixel-rnn", "rbm", "replicated-softmax", "rnn-lm")
-    "rnn-lm",
-    "rbm",
-    "replicated-softmax",
-    "factorized-bigram-lm",
-    "neural-lm",
-    "pixel-rnn",
-)  # whose samples take many passes
 FEW, MANY, MOST = 128, 1_000, 8_192
 WITHIN = 1.2  # an example of 1,000 rows against one of 128
 ROUNDS, SLOW = 5, 3.0  # CPU seconds of a round from which three must do
