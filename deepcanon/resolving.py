@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from deepcanon import heads
-from deepcanon.data import open_data
+from deepcanon.data import CATALOGUE, open_data
 from deepcanon.data.splits import Dataset
+from deepcanon.data.tasks import placing
 from deepcanon.engine import training
 from deepcanon.engine.contract import verbs_of
 from deepcanon.errors import UsageError
@@ -125,6 +126,9 @@ def settle(
     settings = build_config(Settings, run_settings)
     if settings.steps is not None and settings.minutes is not None:
         raise UsageError("give --steps or --minutes, not both")
+    if "base" in given and hasattr(config, "base") and settings.data.removeprefix(CATALOGUE) not in placing():
+        named = ", ".join(placing())
+        raise UsageError(f"--base is of {named}, and has no effect on {settings.data or 'no data'}: leave it out")
     return config, settings
 
 

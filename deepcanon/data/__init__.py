@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from .splits import Dataset
 
 __all__ = [
-    "IN_MEMORY", "KINDS", "DataError", "Inputs", "Problem", "Report", "as_inputs", "check", "in_memory", "kinds_of",
+    "CATALOGUE", "IN_MEMORY", "KINDS",
+    "DataError", "Inputs", "Problem", "Report", "as_inputs", "check", "in_memory", "kinds_of",
     "open_data", "read_inputs",
 ]  # fmt: skip
 

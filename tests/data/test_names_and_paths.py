@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from PIL import Image
 
 from deepcanon.cli import main
 from deepcanon.data import DataError, check, kinds_of, open_data, read_inputs
@@ -82,3 +83,31 @@ def test_a_run_that_read_no_files_takes_none(here, kind):
     (here / "t.csv").write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match=f"learned from {kind} and takes no files"):
         read_inputs(kind, {}, ["t.csv"])
+
+
+def test_a_folder_with_a_file_of_boxes_is_checked_as_that(here, capsys):
+    (here / "own").mkdir()
+    for number in range(8):
+        Image.new("L", (20, 20), number).save(here / "own" / f"{number}.png")
+    table = here / "own" / "boxes.csv"
+    table.write_text("file,x,y,width,height,label\n" + "".join(f"{n}.png,1,1,9,9,cat\n" for n in range(8)))
+    assert main(["data", "check", "own"]) == 0
+    table.write_text("file,x,y,width,height,label\n0.png,1,1,9,99,cat\n1.png,1,1,9,9,cat\n")
+    assert main(["data", "check", "own"]) == 2  # its pictures alone can be read
+    out = capsys.readouterr().out
+    assert "own: images" in out and "boxes.csv: line 2: " in out
+
+
+def test_a_table_of_texts_is_no_error_because_it_is_no_table_of_numbers(here, capsys):
+    rows = [f'"a film that is {["good", "bad"][n % 2]} and has number {n}",{["pos", "neg"][n % 2]}' for n in range(60)]
+    (here / "reviews.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    assert main(["data", "check", "reviews.csv"]) == 0
+    assert "1 problem" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("recipe", "data"), [("object-detection", "own"), ("convnet", "digits"), ("convnet", "mine/")])
+def test_a_base_set_is_not_taken_in_silence_where_it_places_nothing(here, capsys, recipe, data):
+    assert main(["train", recipe, "--data", data, "--base", "digits"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "--base is of canvas, cluttered-digits, multi-digits, rotated-digits, rts" in said
+    assert f"has no effect on {data}: leave it out" in said

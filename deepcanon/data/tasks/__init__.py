@@ -22,7 +22,7 @@ from ..known import Known
 if TYPE_CHECKING:
     from ..splits import Dataset, Split
 
-__all__ = ["Task", "drawn", "knowing", "listed", "module", "read"]
+__all__ = ["Task", "drawn", "knowing", "listed", "module", "placing", "read"]
 
 FOLDER = Path(__file__).parent
 
@@ -57,6 +57,13 @@ def listed() -> dict[str, tuple[str, str]]:
             raise ValueError(f'{path.name} lacks a docstring, or a line KIND = "..."')
         found[path.stem.replace("_", "-")] = kind[1], summary[1].rstrip(".")
     return found
+
+
+@functools.cache
+def placing() -> tuple[str, ...]:
+    """The sets that place pictures of a base set (`--base`): those whose file uses `_placed`."""
+    files = {name: FOLDER / f"{name.replace('-', '_')}.py" for name in listed()}
+    return tuple(name for name, file in files.items() if "from ._placed import" in file.read_text(encoding="utf-8"))
 
 
 def module(name: str) -> Any:
