@@ -120,7 +120,7 @@ class Text(Splits):
 @dataclass(frozen=True, kw_only=True)
 class Sequences(Splits):
     length: Annotated[int, Range("[2, inf)")] = 100
-    """Generated sequences: steps of each (adding, parity, ar2), or of the delay (copying)."""
+    """Generated sequences: steps of each (adding, parity, ar2), the most (windowed-sums), the delay (copying)."""
     digits: Count = 5
     """addition: digits of each number."""
     base: Annotated[int, Range("[2, 10]")] = 10

@@ -2,6 +2,8 @@
 
 from .bag_of_words import BagClassifier as BagClassifier
 from .bag_of_words import log_shares as log_shares
+from .bidirectional import Bidirectional as Bidirectional
+from .bidirectional import real_steps as real_steps
 from .factorized_bigram_lm import FactorizedBigramLM as FactorizedBigramLM
 from .gru import GRU as GRU
 from .lstm import LSTM as LSTM

@@ -10,7 +10,7 @@ import pytest
 from deepcanon.data import DataError, check, open_data
 from deepcanon.data.drawn import Streams
 from deepcanon.data.sequences import UNASKED
-from deepcanon.data.tasks import adding, addition, ar2, copying, parity
+from deepcanon.data.tasks import adding, addition, ar2, copying, parity, windowed_sums
 
 
 def opened(name, **options):
@@ -49,7 +49,7 @@ def test_the_length_is_a_reading_option(tmp_path):
         open_data(("sequences",), str(tmp_path))
 
 
-@pytest.mark.parametrize("task", [adding, addition, ar2, copying, parity])
+@pytest.mark.parametrize("task", [adding, addition, ar2, copying, parity, windowed_sums])
 def test_sizes_that_cannot_be_are_named(task):
     sizes = (3, 0, 10) if task is addition else (3, 0)
     with pytest.raises(ValueError, match=r"^3 "):
@@ -127,6 +127,28 @@ def test_ar2_is_stationary_and_its_noise_is_what_remains():
     assert mse == (1.0, pytest.approx(data.truth["variance"]))
     for variance, entropy in zip((1.0, data.truth["variance"]), nll, strict=True):
         assert entropy == pytest.approx(0.5 * math.log(2 * math.pi * math.e * variance), rel=1e-12)
+
+
+def test_windowed_sums_are_those_of_the_paper_and_one_side_decides_as_often_as_is_said():
+    data = opened("windowed-sums", length=40)
+    x, y = drawn(data, 4000)
+    x, real = x[..., 0].astype(np.float64), x[..., 0] != 0
+    assert (real[:, :20]).all() and (real.sum(1) == [row.nonzero()[0][-1] + 1 for row in real]).all()
+    assert set(real.sum(1)) == set(range(20, 41)) and x.min() > -0.5 and x.max() < 0.5
+    assert (y[~real] == UNASKED).all() and abs(y[real].mean() - 0.5) < 0.01
+
+    def side(row, t, steps, weights):
+        return sum(w * row[t + k] for k, w in zip(steps, weights, strict=True) if 0 <= t + k < 40)
+
+    right, asked = 0, 0
+    for row, answers in zip(x[:300], y[:300], strict=True):
+        for t in (answers != UNASKED).nonzero()[0]:
+            past = side(row, t, range(-10, 0), [(1 - k / 10) / 10 for k in range(10, 0, -1)])
+            ahead = side(row, t, range(20), [(1 - k / 20) / 20 for k in range(20)])
+            assert abs(past + ahead) < 1e-7 or answers[t] == (past + ahead > 0)
+            right, asked = right + (answers[t] == (past + row[t] / 20 > 0)), asked + 1
+    assert right / asked == pytest.approx(data.truth["causal"], abs=0.02)
+    assert known(data)["accuracy"] == (0.5, 1.0)
 
 
 RULES = {
