@@ -48,7 +48,7 @@ def border(vocabulary: Vocabulary, otherwise: int) -> int:
 @torch.no_grad()
 def text_nll(
     model: Callable[..., tuple[Float[Tensor, "rows time vocabulary"], tuple[Tensor, ...]]],
-    texts: Sequence[Int[Tensor, "_"]],
+    texts: Sequence[Any],
     token_nll: Callable[[Tensor, Tensor, str], Float[Tensor, "rows time"]],
     *,
     streams: int = 16,
@@ -60,7 +60,8 @@ def text_nll(
     Args:
         model: (tokens [rows, time], state) -> logits of the next tokens, and the state: tensors [layers, rows, ...]
             that are zero before a text. Without a state it begins a text.
-        texts: each of two tokens or more.
+        texts: each of two tokens or more, int64 [tokens]: tensors, or what is sliced and indexed as they are and read
+            from disk (`deepcanon.data.tokens.Tokens`).
         token_nll: (logits, targets, "none") -> nats of each token.
         streams: rows at most; a text of fewer than `2 warm` tokens for each is read in fewer.
         warm: tokens before its beginning that each stream but the first has read.
@@ -82,24 +83,24 @@ def text_nll(
 
 
 def side_by_side(
-    texts: Sequence[Int[Tensor, "_"]], places: Sequence[int], most: int
+    texts: Sequence[Any], places: Sequence[int], most: int
 ) -> Iterator[tuple[list[int], Int[Tensor, "rows time"], Bool[Tensor, "rows time"]]]:
     """Texts of similar length as the rows of tensors of at most `most` tokens: places, tokens, what is text.
 
-    A row is padded after its text, which a model that reads forwards does not see.
+    Texts are those of `text_nll`. A row is padded after its text, which a model that reads forwards does not see.
     """
     order = sorted(places, key=lambda place: len(texts[place]))
     while order:
         longest = len(texts[order[-1]])
         count = max(1, most // max(1, longest))
         here, order = order[-count:], order[:-count]
-        rows = pad_sequence([texts[place] for place in here], batch_first=True)
+        rows = pad_sequence([texts[place][:] for place in here], batch_first=True)
         lengths = torch.tensor([len(texts[place]) for place in here], device=rows.device)
         yield here, rows, torch.arange(rows.shape[1], device=rows.device) < lengths[:, None]
 
 
 def _long_nll(
-    model: Callable[..., Any], tokens: Tensor, token_nll: Callable[..., Tensor], streams: int, warm: int, piece: int
+    model: Callable[..., Any], tokens: Any, token_nll: Callable[..., Tensor], streams: int, warm: int, piece: int
 ) -> float:
     count = len(tokens) - 1
     many = max(1, min(streams, count // (2 * warm)))

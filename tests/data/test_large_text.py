@@ -178,23 +178,19 @@ def test_without_a_place_on_disk_it_is_read_into_memory(tmp_path, monkeypatch):
         tokens_of(large, Vocabulary.build(str(large), "words"))
 
 
+WINDOWS = {"window": 5, "steps": 6}
+
+
+@pytest.mark.parametrize("evaluated", [30, 0])  # the first pieces of a split, and all of it
 @pytest.mark.parametrize("unit", ["characters", "words"])
-def test_a_training_from_disk_has_the_same_bits(tmp_path, monkeypatch, unit):
+@pytest.mark.parametrize(("recipe", "options"), [("rnn-lm", WINDOWS), ("ngram-lm", {})])
+def test_a_training_from_disk_has_the_same_bits(tmp_path, recipe, options, unit, evaluated):
     path = folder(tmp_path, one=WORDS * 40)
     runs = []
     for kept in ("auto", "off"):
         out = tmp_path / kept
-        deepcanon.train(
-            "rnn-lm",
-            preset="smoke",
-            data=str(path),
-            unit=unit,
-            window=5,
-            steps=6,
-            cache=kept,
-            evaluated=30,
-            out=str(out),
-        )
+        common = {"preset": "smoke", "data": str(path), "unit": unit, "evaluated": evaluated, "cache": kept}
+        deepcanon.train(recipe, **common, **options, out=str(out))
         runs.append((out / "metrics.jsonl").read_text())
         assert json.loads((out / "data.json").read_text())["fingerprint"]
     assert runs[0] == runs[1]
