@@ -45,7 +45,8 @@ def load(
     Args:
         checkpoint: "best", "last" or "auto" (best, else last).
         data: another data set to evaluate on: a name, a path, or arrays (X, y).
-        say: is told what is wrong with the run: a damaged checkpoint, a changed file, data that changed.
+        say: is told what is wrong with the run: a damaged checkpoint, a changed file, data that changed; and that an
+            evaluation reads a part of a split.
     """
     return Trained(Path(folder), checkpoint, device, data, say)
 
@@ -61,7 +62,7 @@ class Trained:
         data: Any = None,
         say: Callable[[str], None] = warnings.warn,
     ):
-        self.folder = folder
+        self.folder, self.say = folder, say
         data = None if data is None else in_memory(data)
         content = read_config(folder)
         self.head, module = resolve(content["name"])
@@ -148,6 +149,8 @@ class Trained:
         split = split or next(s for s in ("test", "valid", "train") if s in there)
         if split not in there:
             raise UsageError(f"{self.data} has no split {split}; it has {', '.join(there)}")
+        if isinstance(self.recipe, Speaks) and (part := self.recipe.part_of(split)):
+            self.say(part)
         values = training.evaluate(self.recipe, split)
         return {"split": split, **{name.split("/", 1)[1]: value for name, value in values.items()}}
 

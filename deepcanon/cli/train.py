@@ -75,6 +75,7 @@ def _conclude(trained: Any, say: Callable[[str], None]) -> None:
     """The last lines: what came out, the page about it, and the next command."""
     from deepcanon.engine.instances import splits
 
+    trained.say = say
     words = trained.recipe.conclusion()
     scored = set(splits(trained.recipe)) & {"test", "valid"}
     if not words and scored and trained.status()["state"] == "done":

@@ -115,14 +115,18 @@ class Speaks(Predicts, Generates):
         """Tokens that an evaluation reads at most; 0: all."""
         return self.config.evaluated if isinstance(self.config, LargeTokens) else 0
 
+    def part_of(self, split: str) -> str:
+        """What an evaluation reads of a split, as a line; "" if it reads all."""
+        count = len(self.tokens(split)) if self.evaluated else 0
+        if count <= self.evaluated + self.first:
+            return ""
+        return f"{split}: measured on the first {self.evaluated:,} of {count:,} {self.vocabulary.unit}"
+
     def begin(self) -> None:
         """Says which splits are measured in part."""
-        most = self.evaluated
         for split in ("valid", "test"):
-            count = len(self.tokens(split)) if most and split in self.run.data else 0
-            if count > most + self.first:
-                read = f"{most:,} of {count:,} {self.vocabulary.unit}"
-                self.run.say(f"{split}: measured on the first {read} (--evaluated 0: all)")
+            if split in self.run.data and (part := self.part_of(split)):
+                self.run.say(f"{part} (--evaluated 0: all)")
 
     def read(self, text: str) -> Tensor:
         """The numbers of a text, after the token that precedes it if the model needs one."""
@@ -137,9 +141,9 @@ class Speaks(Predicts, Generates):
         return self.nll([tokens.to(self.run.device) for tokens in texts])  # type: ignore[misc]
 
     def evaluate(self, split: str) -> Metrics:
-        tokens, most = self.tokens(split), self.evaluated + self.first
-        if self.evaluated and len(tokens) > most:
-            tokens = tokens[:most]
+        tokens = self.tokens(split)
+        if self.part_of(split):
+            tokens = tokens[: self.evaluated + self.first]
         (nll,) = self.measured([tokens])
         return {"nll": nll, "perplexity": perplexity(nll)}
 

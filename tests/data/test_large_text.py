@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import deepcanon
+from deepcanon.cli import main
 from deepcanon.data import DataError, cache, large_text, open_data, text, vectors
 from deepcanon.data.errors import Problems
 from deepcanon.data.large_text import LargeText
@@ -196,6 +197,22 @@ def test_a_training_from_disk_has_the_same_bits(tmp_path, recipe, options, unit,
     assert runs[0] == runs[1]
     scored = [deepcanon.load(tmp_path / kept).evaluate("train") for kept in ("auto", "off")]
     assert scored[0] == scored[1]
+
+
+def test_an_evaluation_of_a_part_says_so(tmp_path, capsys):
+    path, out = folder(tmp_path, one=WORDS * 40), str(tmp_path / "run")
+    asked = ["--preset", "smoke", "--data", str(path), "--test-share", "0.1", "--order", "1", "--out", out]
+    assert main(["train", "ngram-lm", *asked, "--unit", "characters", "--evaluated", "30"]) == 0
+    said = capsys.readouterr()
+    counts = open_data(("text",), str(path), options={"text": {"test_share": 0.1}}).counts()
+    for split in ("valid", "test"):
+        line = f"{split}: measured on the first 30 of {counts[split]} characters (--evaluated 0: all)"
+        assert line in said.out + said.err
+    assert "Warning" not in said.err
+    for split in ("train", "test"):
+        assert main(["eval", out, "--split", split]) == 0
+        line = f"{split}: measured on the first 30 of {counts[split]:,} characters\n"
+        assert capsys.readouterr().err == f"deepcanon: {line}"
 
 
 def test_blocks_keep_the_order():
