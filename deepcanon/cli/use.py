@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from deepcanon.cli.arguments import DIR_HELP, Parser, add_field, json_option, nu
 from deepcanon.cli.output import USAGE, print_json
 from deepcanon.cli.places import folder_of, load_run, place_of
 from deepcanon.cli.surprise import shown
-from deepcanon.data import read_inputs
+from deepcanon.data import DataError, read_inputs
 from deepcanon.heads import fields_of
 from deepcanon.verb_options import TextSampling
 from deepcanon.writing import replacing
@@ -75,6 +76,9 @@ def predict_command(parser: Parser, arguments: list[str]) -> int:
     given = parser.parse_all(arguments)
     if given.top is not None and given.top < 1:
         parser.error(f"argument --top: {given.top} is not 1 or more")
+    unused = [name for name in ("draw", "threshold", "top") if getattr(given, name) is not None]
+    if given.tokens and unused:
+        parser.error(f"--tokens tells probabilities of tokens: leave --{unused[0]} out")
     to = place_of(given.to) if given.to else None
     trained = load_run(given)
     found = trained.read(given.input)
@@ -106,6 +110,7 @@ def predict_command(parser: Parser, arguments: list[str]) -> int:
 def _tell_tokens(trained: Any, found: Any, to: Path | None, as_json: bool) -> int:
     """Writes and prints the probability of each token of texts."""
     records = trained.surprises(found)
+    _tell_notes(found)
     if to:
         tokens = [{"input": record["input"], **token} for record in records for token in record["tokens"]]
         _write_answers(to, tokens, [])
@@ -116,6 +121,12 @@ def _tell_tokens(trained: Any, found: Any, to: Path | None, as_json: bool) -> in
         for line in shown(record, apart):
             print(line)
     return 0
+
+
+def _tell_notes(found: Any) -> None:
+    """What was understood of inputs, where the answers have no place for it."""
+    for place, note in found.notes.items():
+        print(f"deepcanon: {found.names[place]}: {note}", file=sys.stderr)
 
 
 def _boxes(boxes: list[dict[str, Any]]) -> str:
@@ -167,12 +178,7 @@ def generate_command(parser: Parser, arguments: list[str]) -> int:
     if given.prompts is not None:
         if "prompt" in wanted:
             parser.error("give --prompt or --prompts, not both")
-        prompts = read_inputs("text", {}, [given.prompts]).values
-        samples = [
-            {"prompt": prompt, **sample}
-            for prompt in prompts
-            for sample in trained.generate(seed=given.seed, **wanted, prompt=prompt)
-        ]
+        samples = _continued(trained, given.prompts, {"seed": given.seed, **wanted})
     else:
         samples = trained.generate(seed=given.seed, **wanted)
     if not isinstance(samples, list):
@@ -189,6 +195,18 @@ def generate_command(parser: Parser, arguments: list[str]) -> int:
     return 0
 
 
+def _continued(trained: Any, prompts: str, wanted: dict[str, Any]) -> list[dict[str, Any]]:
+    """Samples for each prompt of a file; what is wrong with one is told with its line."""
+    found, samples = read_inputs("text", {}, [prompts]), []
+    _tell_notes(found)
+    for name, prompt in zip(found.names, found.values, strict=True):
+        try:
+            samples += [{"prompt": prompt, **sample} for sample in trained.generate(**wanted, prompt=prompt)]
+        except DataError as error:
+            raise DataError(replace(problem, file=name) for problem in error.problems) from None
+    return samples
+
+
 def encode_command(parser: Parser, arguments: list[str]) -> int:
     run_options(parser)
     parser.add_argument("input", metavar="INPUT", nargs="+", help="files, folders, or - for standard input")
@@ -202,8 +220,7 @@ def encode_command(parser: Parser, arguments: list[str]) -> int:
 
     found = trained.read(given.input)
     codes = trained.codes(found)
-    for place, note in found.notes.items():
-        print(f"deepcanon: {found.names[place]}: {note}", file=sys.stderr)
+    _tell_notes(found)
     for problem in found.refused:
         print(f"deepcanon: {problem}", file=sys.stderr)
     with replacing(to) as temporary, open(temporary, "wb") as file:

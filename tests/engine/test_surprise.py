@@ -65,6 +65,17 @@ def test_the_command_line_prints_and_writes_them(run, capsys, monkeypatch):
     assert len(surprise.shown(records[0], " ")) == 1 + len(records[0]["tokens"])
 
 
+def test_what_has_no_place_in_them_is_refused_or_told(run, capsys, tmp_path):
+    asked = ["predict", str(run / "run"), "--tokens"]
+    for option in (["--top", "2"], ["--threshold", "0.5"], ["--draw", str(tmp_path / "drawn")]):
+        assert main([*asked, str(run / "asked.txt"), *option]) == 2
+        assert f"leave {option[0]} out" in capsys.readouterr().err
+    (tmp_path / "a.txt").write_text("to be\n", encoding="utf-8")
+    (tmp_path / "b.pdf").write_text("to be\n", encoding="utf-8")
+    assert main([*asked, str(tmp_path)]) == 0
+    assert "not read: b.pdf" in capsys.readouterr().err
+
+
 def test_colours_grow_with_surprise():
     tokens = [{"token": str(bits), "bits": bits} for bits in (0.5, 2.0, 5.0, 8.0, 99.0)]
     assert surprise.coloured(tokens, " ") == "0.5 " + " ".join(

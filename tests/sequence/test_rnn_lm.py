@@ -305,6 +305,7 @@ def test_a_sample_of_all_words_is_the_full_softmax(tmp_path):
 def test_the_command_line_reads_prompts_from_a_file_and_ranks_and_stops(tmp_path, capsys):
     (tmp_path / "own.txt").write_text("to be or not to be\nthat is the question\n" * 20, encoding="utf-8")
     (tmp_path / "prompts.txt").write_text("to be\n\nthat\n", encoding="utf-8")
+    (tmp_path / "strange.txt").write_text("to be\n\nth#t\n", encoding="utf-8")
     run, common = str(tmp_path / "run"), ["--preset", "smoke", "--steps", "3", "--data", str(tmp_path / "own.txt")]
     assert main(["train", "rnn-lm", *common, "--out", run]) == 0
     capsys.readouterr()
@@ -318,6 +319,7 @@ def test_the_command_line_reads_prompts_from_a_file_and_ranks_and_stops(tmp_path
     for wrong, said in (
         (["--prompt", "to", "--prompts", "x.txt"], "--prompt or --prompts, not both"),
         (["--prompts", str(tmp_path / "none.txt")], "does not exist"),
+        (["--prompts", str(tmp_path / "strange.txt")], "strange.txt:3: '#' did not occur"),
         (["--beam", "2", "--rank", "4"], "leave --rank and --stop out"),
         (["--count", "2", "--rank", "1"], "--rank 1 draws fewer texts than --count 2 keeps"),
         (["--stop", ""], "--stop: an empty text ends nothing"),
