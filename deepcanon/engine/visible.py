@@ -14,7 +14,7 @@ from deepcanon.engine.figures import Heat
 from deepcanon.engine.run import Run
 from deepcanon.parts.visible_units import VisibleUnits
 
-__all__ = ["Visible", "density_figure", "density_map"]
+__all__ = ["SEEDS", "Visible", "density_figure", "density_map"]
 
 SEEDS = {"train": 0, "valid": 1, "test": 2}
 

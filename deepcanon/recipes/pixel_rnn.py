@@ -81,22 +81,22 @@ PRESETS = {
 import math
 
 import torch
-import torch.nn.functional as F
 
 from deepcanon import engine
 from deepcanon.engine.export import raw_export
 from deepcanon.engine.figures import Tiles
 from deepcanon.engine.portions import in_portions
-from deepcanon.engine.shown import samples
+from deepcanon.engine.shown import samples, texts
+from deepcanon.engine.visible import SEEDS
 from deepcanon.errors import UsageError
 from deepcanon.parts.clipping import clip_in_step
-from deepcanon.parts.pixel_levels import PixelLevels, PixelLogits
+from deepcanon.parts.pixel_levels import PixelLevels, PixelLogits, independent_nats
 from deepcanon.sequence.pixel_rnn import PixelRNN
 from deepcanon.techniques.optimizers import optimizer_of, set_rate
 from deepcanon.techniques.schedules import scheduled
 from deepcanon.verb_options import PictureSampling
 
-SEEDS = {"train": 0, "valid": 1, "test": 2}
+MOST = 4096  # values of a picture up to which evaluations draw some: each takes a pass
 DRAWN = "Pictures that the model draws pixel by pixel: strokes should hold together."
 HALVES = "Upper halves of held-out pictures, completed by the model: strokes should continue."
 
@@ -146,39 +146,40 @@ class Recipe(engine.Recipe[Config], engine.Predicts, engine.Generates, engine.Ex
         self.optimizer.zero_grad()
         return {"loss": nll, "gradient_norm": norm}
 
-    def values(self, split, count=None):
-        """Levels of a split's pictures, the same in each call."""
-        raw = self.run.data[split].x[slice(count)]
+    def values(self, split):
+        """Levels of a split's pictures, some at a time, the same in each call."""
         generator = torch.Generator().manual_seed(SEEDS[split])
-        return self.levels(raw, torch.rand(raw.shape, generator=generator))
+        for part in self.run.data[split].chunks():
+            yield self.levels(part.x, torch.rand(part.x.shape, generator=generator))
+
+    def nats(self, values):
+        found = [in_portions(lambda rows: self.model.nll(self.run.to(rows)), values).double().cpu()]
+        if self.config.intensities == 2:
+            found.append(independent_nats(values, self.facts["independent"]))
+        return torch.stack(found, 1)
 
     def evaluate(self, split):
-        values, shape = self.values(split), self.facts["shape"]
-        nats = in_portions(lambda rows: self.model.nll(self.run.to(rows)), values).double().mean()
-        found = {"nll": nats, "bits": nats / (math.prod(shape) * math.log(2))}
-        if self.config.intensities == 2:
-            chances = self.facts["independent"].double().expand_as(values)
-            lost = F.binary_cross_entropy(chances, values.double(), reduction="sum")
-            found["nll_independent"] = lost / len(values)
-        return found
+        nats = torch.cat([self.nats(values) for values in self.values(split)]).mean(0)
+        found = dict(zip(("nll", "nll_independent"), nats, strict=False))
+        return {**found, "bits": nats[0] / (math.prod(self.facts["shape"]) * math.log(2))}
 
     def figures(self):
-        count, names = self.config.sample, self.run.data.splits
+        count, shape = self.config.sample, self.facts["shape"]
         if not count:
             return {}
-        generator, (_, height, _) = torch.Generator().manual_seed(0), self.facts["shape"]
-        empty = torch.zeros(count, *self.facts["shape"], dtype=torch.long)
-        held = self.values("valid" if "valid" in names else "train", count)
+        if math.prod(shape) > MOST:
+            said = f"not drawn here, of more than {MOST:,} values: `deepcanon generate` draws some"
+            return {"samples": texts([said])}
+        generator = torch.Generator().manual_seed(0)
+        empty = torch.zeros(count, *shape, dtype=torch.long)
+        held = next(self.values(self.run.pictured))[:count]
         drawn, full = (
             self.levels.raw(self.model.complete(self.run.to(start), row, generator)).cpu()
-            for start, row in ((empty, 0), (held, height // 2))
+            for start, row in ((empty, 0), (held, shape[1] // 2))
         )
-        pairs = torch.stack([self.levels.raw(held), full], 1)
-        versions = ["held out", "completed"]
-        return {
-            "samples": samples(drawn, DRAWN),
-            "completions": Tiles(pairs.flatten(0, 1).numpy(), versions=versions, caption=HALVES),
-        }
+        pairs = torch.stack([self.levels.raw(held), full], 1).flatten(0, 1).numpy()
+        completed = Tiles(pairs, versions=["held out", "completed"], caption=HALVES)
+        return {"samples": samples(drawn, DRAWN), "completions": completed}
 
     def predict(self, inputs):
         """Nats of each picture; two levels are cut in half here, not drawn."""

@@ -39,6 +39,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from deepcanon.parts.recurrence import scan
 from deepcanon.parts.recurrence_on_lines import recur_on_lines
 from deepcanon.parts.sampling import sample
 from deepcanon.sequence.lstm import LSTMRule
@@ -281,18 +282,20 @@ def by_autograd(
     height, width = sums.shape[1:3]
     if diagonals:
         rows = [F.pad(sums[:, i], (0, 0, i, height - 1 - i)) for i in range(height)]
-        lines = torch.stack(rows, 1).transpose(1, 2).unbind(1)
+        lines = torch.stack(rows, 1).transpose(1, 2)
     else:
-        lines = sums.unbind(1)
-    hidden = cell = torch.zeros_like(lines[0][..., : weight.shape[2]])
-    found = []
-    for line in lines:
+        lines = sums
+
+    def step(line: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        hidden, cell = state
         near = [F.pad(hidden, (0, 0, 1, 1))[:, 1 + o : 1 + o + hidden.shape[1]] for o in offsets]
         i, f, o, g = (line + F.linear(torch.cat(near, 2), weight.flatten(1))).chunk(GATES, 2)
         cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
         hidden = o.sigmoid() * cell.tanh()
-        found.append(hidden)
-    maps = torch.stack(found, 1)
+        return hidden, (hidden, cell)
+
+    zero = torch.zeros_like(lines[:, 0, :, : weight.shape[2]])
+    maps, _ = scan(step, lines, (zero, zero))
     if not diagonals:
         return maps
     return torch.stack([maps[:, i : i + width, i] for i in range(height)], 1)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from deepcanon.parts.pixel_levels import PixelLevels
+from deepcanon.parts.pixel_levels import PixelLevels, independent_nats
 
 
 def test_levels_and_back():
@@ -27,6 +27,12 @@ def test_mean_chances_are_those_of_all_batches_and_never_certain():
     torch.testing.assert_close(found, torch.tensor([0.25, 0.4, 0.75]))
     with pytest.raises(ValueError, match="no pictures"):
         PixelLevels(2).mean_chances([])
+
+
+def test_nats_of_independent_pixels():
+    values = torch.tensor([[[[0, 1]]], [[[1, 1]]]])
+    found = independent_nats(values, torch.tensor([[[0.25, 0.5]]]))
+    torch.testing.assert_close(found, -torch.tensor([0.75 * 0.5, 0.25 * 0.5], dtype=torch.float64).log())
 
 
 @pytest.mark.parametrize("levels", [1, 257])
