@@ -26,16 +26,17 @@ Legend: x_t input [batch B, input I]; h_t hidden vector, m_t the other parts of 
 ((2, 7, 5), True)
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 __all__ = [
-    "Window", "detach", "kernel_layer", "lag_biases_", "last_real", "read_window", "scan", "select_rows", "stacked",
-    "streams", "window",
+    "Window", "add_layers", "detach", "kernel_layer", "lag_biases_", "last_real", "read_window", "scan", "select_rows",
+    "stacked", "streams", "uniform_layers_", "weights_of", "window",
 ]  # fmt: skip
 
 State = Any  # a tensor, or a nest of tensors in tuples, lists and dicts
@@ -219,3 +220,46 @@ def kernel_layer(
     start = first if len(first) > 1 else first[0]
     output, *end = kernel(x, start, list(weights), True, 1, 0.0, torch.is_grad_enabled(), False, True)
     return output, tuple(part[0] for part in end)
+
+
+# Parameters of layers
+
+
+def add_layers(
+    module: nn.Module, blocks: int, input_size: int, hidden_size: int, num_layers: int, *, both: bool = False,
+    device=None, dtype=None,
+) -> None:  # fmt: skip
+    """Gives a module the parameters of torch's recurrent ones, by torch's names, in torch's order, without values.
+
+    Args:
+        blocks: how many blocks of [hidden] a step sums: 4 of an LSTM, 3 of a GRU.
+        both: whether each layer reads in both directions; the names of the second end in "_reverse".
+    """
+    sums, ends = (blocks * hidden_size,), ("", "_reverse")[: 1 + both]
+    for layer in range(num_layers):
+        wide = input_size if layer == 0 else hidden_size * len(ends)
+        shapes = {"weight_ih": (*sums, wide), "weight_hh": (*sums, hidden_size), "bias_ih": sums, "bias_hh": sums}
+        for end in ends:
+            for name, shape in shapes.items():
+                empty = torch.empty(*shape, device=device, dtype=dtype)
+                module.register_parameter(f"{name}_l{layer}{end}", nn.Parameter(empty))
+
+
+def weights_of(module: nn.Module, layer: int, end: str = "") -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """W_ih, W_hh, b_ih and b_hh of a layer that `add_layers` made."""
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    w_ih, w_hh, b_ih, b_hh = (getattr(module, f"{name}_l{layer}{end}") for name in names)
+    return w_ih, w_hh, b_ih, b_hh
+
+
+@torch.no_grad()
+def uniform_layers_(module: nn.Module, hidden_size: int, block: int, bias: float) -> None:
+    """Weights of layers uniform in +-1/sqrt(hidden), biases 0 but that of one block of the input biases."""
+    bound = 1 / math.sqrt(hidden_size)
+    for name, parameter in module.named_parameters():
+        if name.startswith("weight"):
+            parameter.uniform_(-bound, bound)
+        else:
+            parameter.zero_()
+            if name.startswith("bias_ih"):
+                parameter[block * hidden_size : (block + 1) * hidden_size] = bias

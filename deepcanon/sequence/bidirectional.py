@@ -26,14 +26,13 @@ al., which has no residual connections; they sum products with both directions' 
 ((2, 7, 10), (4, 2, 5), False)
 """
 
-import math
 from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from deepcanon.parts.recurrence import kernel_layer
+from deepcanon.parts.recurrence import add_layers, kernel_layer, uniform_layers_, weights_of
 from deepcanon.sequence.gru import gru_sequence
 from deepcanon.sequence.lstm import LSTMState, lstm_sequence
 
@@ -108,33 +107,13 @@ class Bidirectional(nn.Module):
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.cell, self.residual, self.forget_bias, self.fast = cell, residual, forget_bias, fast
         self.between = nn.Dropout(dropout)
-        sums = ((4 if cell == "lstm" else 3) * hidden_size,)
-        for layer in range(num_layers):
-            wide = input_size if layer == 0 else 2 * hidden_size
-            shapes = {"weight_ih": (*sums, wide), "weight_hh": (*sums, hidden_size), "bias_ih": sums, "bias_hh": sums}
-            for end in (f"_l{layer}", f"_l{layer}_reverse"):
-                for name, shape in shapes.items():
-                    empty = torch.empty(*shape, device=device, dtype=dtype)
-                    self.register_parameter(name + end, nn.Parameter(empty))
+        blocks = 4 if cell == "lstm" else 3
+        add_layers(self, blocks, input_size, hidden_size, num_layers, both=True, device=device, dtype=dtype)
         self.reset_parameters()
 
-    @torch.no_grad()
     def reset_parameters(self) -> None:
         """Uniform weights in +-1/sqrt(H), biases 0 but that of the forget gates."""
-        size = self.hidden_size
-        for name, parameter in self.named_parameters():
-            if name.startswith("weight"):
-                nn.init.uniform_(parameter, -1 / math.sqrt(size), 1 / math.sqrt(size))
-            else:
-                parameter.zero_()
-                if self.cell == "lstm" and name.startswith("bias_ih"):
-                    parameter[size : 2 * size] = self.forget_bias
-
-    def weights(self, layer: int, end: str = "") -> Weights:
-        """W_ih, W_hh, b_ih and b_hh of a layer; ``end`` is "_reverse" for its backward direction."""
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        w_ih, w_hh, b_ih, b_hh = (getattr(self, f"{name}_l{layer}{end}") for name in names)
-        return w_ih, w_hh, b_ih, b_hh
+        uniform_layers_(self, self.hidden_size, 1, self.forget_bias if self.cell == "lstm" else 0.0)
 
     def forward(
         self,
@@ -166,8 +145,8 @@ class Bidirectional(nn.Module):
         for layer in range(self.num_layers):
             read = self.between(x) if layer else x
             first, second = (tuple(part[2 * layer + k] for part in state) for k in (0, 1))
-            h, end = forward_layer(read, first, self.weights(layer), mask, self.fast)
-            g, start = backward_layer(read, second, self.weights(layer, "_reverse"), mask, self.fast)
+            h, end = forward_layer(read, first, weights_of(self, layer), mask, self.fast)
+            g, start = backward_layer(read, second, weights_of(self, layer, "_reverse"), mask, self.fast)
             ends += [end, start]
             # (3), (4)
             both = torch.cat([h, g], 2)

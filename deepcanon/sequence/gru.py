@@ -28,7 +28,6 @@ papers'). Weights are uniform in +-1/sqrt(H), as in torch.
 ((2, 7, 5), (1, 2, 5))
 """
 
-import math
 from typing import Literal, NamedTuple
 
 import torch
@@ -36,7 +35,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from deepcanon.parts.recurrence import kernel_layer, scan, stacked
+from deepcanon.parts.recurrence import add_layers, kernel_layer, scan, stacked, uniform_layers_, weights_of
 
 __all__ = ["GRU", "GRUTrace", "gru_sequence", "gru_step"]
 
@@ -146,31 +145,12 @@ class GRU(nn.Module):
         self.reset, self.update, self.keep_bias = reset, update, keep_bias
         self.fast = fast and (reset, update) == ("after", "keep")
         self.between = nn.Dropout(dropout)
-        sums = (3 * hidden_size,)
-        for layer in range(num_layers):
-            wide = input_size if layer == 0 else hidden_size
-            shapes = {"weight_ih": (*sums, wide), "weight_hh": (*sums, hidden_size), "bias_ih": sums, "bias_hh": sums}
-            for name, shape in shapes.items():
-                self.register_parameter(f"{name}_l{layer}", nn.Parameter(torch.empty(*shape, **make)))
+        add_layers(self, 3, input_size, hidden_size, num_layers, **make)
         self.reset_parameters()
 
-    @torch.no_grad()
     def reset_parameters(self) -> None:
         """Uniform weights in +-1/sqrt(H), biases 0 but that of the update gate."""
-        size = self.hidden_size
-        for name, parameter in self.named_parameters():
-            if name.startswith("weight"):
-                nn.init.uniform_(parameter, -1 / math.sqrt(size), 1 / math.sqrt(size))
-            else:
-                parameter.zero_()
-                if name.startswith("bias_ih"):
-                    parameter[size : 2 * size] = self.keep_bias if self.update == "keep" else -self.keep_bias
-
-    def weights(self, layer: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """W_ih, W_hh, b_ih and b_hh of a layer."""
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        w_ih, w_hh, b_ih, b_hh = (getattr(self, f"{name}_l{layer}") for name in names)
-        return w_ih, w_hh, b_ih, b_hh
+        uniform_layers_(self, self.hidden_size, 1, self.keep_bias if self.update == "keep" else -self.keep_bias)
 
     def forward(
         self,
@@ -188,8 +168,8 @@ class GRU(nn.Module):
 
         def one(number: int, x: Tensor, start: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
             if self.fast and mask is None:
-                return kernel_layer(x, start, self.weights(number))
-            output, last = gru_sequence(x, start[0], *self.weights(number), mask, self.reset, self.update)
+                return kernel_layer(x, start, weights_of(self, number))
+            output, last = gru_sequence(x, start[0], *weights_of(self, number), mask, self.reset, self.update)
             return output, (last,)
 
         output, (last,) = stacked(one, x, (state,), self.between)
@@ -199,5 +179,7 @@ class GRU(nn.Module):
         """Gates and outputs of the top layer at every step, from a state of zeros."""
         zero, last = x.new_zeros(len(x), self.hidden_size), self.num_layers - 1
         for number in range(self.num_layers):
-            x, _ = gru_sequence(x, zero, *self.weights(number), None, self.reset, self.update, traced=number == last)
+            x, _ = gru_sequence(
+                x, zero, *weights_of(self, number), None, self.reset, self.update, traced=number == last
+            )
         return GRUTrace(*x.unbind(2))
