@@ -64,7 +64,7 @@ SMALL = {
     "batch": 64,
     "learning_rates": (0.01, 0.03, 0.1),
     "extend": 0,
-    "seeds": 2,
+    "seeds": 3,
 }
 PRESETS = {
     "smoke": (FEW, {"data": "digits"}),

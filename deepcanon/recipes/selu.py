@@ -63,7 +63,7 @@ class Config(Images, Tables, Batches, Tuning):
 
 
 FEW = Config(depth=4, width=8, learning_rates=(0.01,), epochs=1, seeds=2, draws=2)
-SMALL = {"width": 64, "epochs": 10, "batch": 32, "seeds": 2}
+SMALL = {"width": 64, "epochs": 10, "batch": 32, "seeds": 3}
 PRESETS = {
     "smoke": (replace(FEW, measured_width=32), {"data": "digits"}),
     "default": (Config(), {"data": "digits", "options": SMALL}),

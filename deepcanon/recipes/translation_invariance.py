@@ -42,7 +42,7 @@ class Config(Images, Batches, Repeats):
     epochs: int = 3
 
 
-FEW = {"shifts": 2, "judged": 2, "epochs": 4, "seeds": 2, "batch": 32}
+FEW = {"shifts": 2, "judged": 2, "epochs": 4, "seeds": 3, "batch": 32}
 PRESETS = {
     "smoke": (Config(shifts=2, judged=1, epochs=1, seeds=1), {"data": "digits"}),
     "default": (Config(), {"data": "digits", "options": FEW}),
