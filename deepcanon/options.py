@@ -36,16 +36,14 @@ from deepcanon.reading import Tokens as Tokens
 from deepcanon.reading import reading_options as reading_options
 
 __all__ = [
-    "GROUPS", "READERS", "Activation", "ActivationName", "Augmentation", "Batches", "BoxAugmentation",
-    "ClassLoss", "Columns",
-    "Convex", "Count", "Documents", "Dropout", "DropoutName", "Examples", "HiddenLayerName", "HiddenLayers",
-    "ImageTraining", "Images", "InitialWeights", "Initialization", "InitializationName", "InputDropout",
-    "LargeTokens", "Lbfgs", "Loss", "LossName", "MaxNorm", "Mixtures", "NonNegative", "NormalizationName", "Number",
-    "Optimization", "OptimizerName", "Patches", "Perceptron", "Placed", "Pooling", "PoolingName", "Positive",
-    "Probability", "Range", "Repeats", "Schedule", "ScheduleName", "SequenceTraining", "Sequences", "Share", "Some",
-    "Splits", "Tables", "Text", "Tokens", "Training", "Tuning", "Whole", "group_of", "plain_type",
-    "range_of",
-    "reading_options", "types_of",
+    "GROUPS", "READERS", "Activation", "ActivationName", "Augmentation", "Batches", "BoxAugmentation", "ClassLoss",
+    "Columns", "Convex", "Count", "Documents", "Dropout", "DropoutName", "Examples", "HiddenLayerName", "HiddenLayers",
+    "ImageTraining", "Images", "InitialWeights", "Initialization", "InitializationName", "InputDropout", "LargeTokens",
+    "Lbfgs", "Loss", "LossName", "MaxNorm", "Mixtures", "NonNegative", "NormalizationName", "Number", "Optimization",
+    "OptimizerName", "Patches", "Perceptron", "Placed", "Pooling", "PoolingName", "Positive", "Probability", "Range",
+    "Repeats", "Schedule", "ScheduleName", "SequenceTraining", "Sequences", "Share", "Some", "Splits", "Tables",
+    "Text", "Tokens", "Training", "Tuning", "Whole", "group_of", "plain_type", "range_of", "reading_options",
+    "types_of",
 ]  # fmt: skip
 
 
