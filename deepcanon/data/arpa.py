@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from deepcanon.errors import UsageError
 from deepcanon.parts.backoff import BackoffModel, Ngrams
 from deepcanon.parts.vocabulary import END, UNKNOWN, Vocabulary
 
@@ -36,6 +37,8 @@ __all__ = ["ARPA", "lines_of_arpa", "read_arpa"]
 
 ARPA = (".arpa", ".arpa.gz")
 START, ZERO = "<s>", -99.0
+KEPT = {START: START, "<UNK>": UNKNOWN}
+"""What stands for something in every ARPA file, next to the vocabulary's own <unk> and </s>."""
 UNIT = "# unit: "
 REMEDY = "give a whole ARPA file, as SRILM, KenLM or `export --format arpa` write it"
 CODE = re.compile(r"<U\+([0-9A-F]{4,6})>")
@@ -46,7 +49,12 @@ def lines_of_arpa(vocabulary: Vocabulary, ngrams: Sequence[Ngrams]) -> Iterator[
 
     Args:
         ngrams: of each order from 1 on; token len(vocabulary) is the sentence start.
+
+    Raises:
+        UsageError: the text has a word that means something else in the file.
     """
+    if word := next((symbol for symbol in vocabulary.symbols if symbol in KEPT), None):
+        raise UsageError(f"the text has the word {word}, which ARPA files keep: write another word for it, and train")
     letters = vocabulary.unit == "characters"
     names = [_name(symbol) if letters else symbol for symbol in vocabulary.symbols] + [START]
     yield f"{UNIT}{vocabulary.unit}\n\n\\data\\\n"
@@ -173,9 +181,8 @@ class _Reader:
         letters = self.unit == "characters"
         reserved = [UNKNOWN] if letters else [UNKNOWN, END]
         symbols, to = list(reserved), np.zeros(len(self.number), np.int64)
-        special = {"<UNK>": UNKNOWN, END: END, UNKNOWN: UNKNOWN, START: START}
         for word, place in self.number.items():
-            symbol = special.get(name := self._text(word), name)
+            symbol = KEPT.get(name := self._text(word), name)
             if symbol in reserved:
                 to[place] = reserved.index(symbol)
             elif symbol == START or (letters and symbol == END):

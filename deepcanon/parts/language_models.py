@@ -36,8 +36,11 @@ LARGEST = 700.0  # nats; exp of more overflows
 
 
 def perplexity(nll: float) -> float:
-    """exp(nll) of (1); for a hopeless model a large number instead of an overflow."""
-    return math.exp(min(nll, LARGEST))
+    """exp(nll) of (1); for a hopeless model a large number instead of an overflow.
+
+    Infinite where a token had the probability 0.
+    """
+    return math.inf if nll == math.inf else math.exp(min(nll, LARGEST))
 
 
 def border(vocabulary: Vocabulary, otherwise: int) -> int:

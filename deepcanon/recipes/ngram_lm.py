@@ -139,7 +139,10 @@ class Recipe(Speaks, engine.Recipe[Config], Exports):
 
     def step(self, step):
         if self.config.arpa:
-            _, model = read_once(self.config.arpa, self.config.unit)
+            vocabulary, model = read_once(self.config.arpa, self.config.unit)
+            if not model.tables()[1][0][0]:
+                what = "texts with words it lacks have infinite perplexity"
+                self.run.say(f"the ARPA file has no {vocabulary.symbols[0]}: {what}")
             self.model.take(*model.to(self.run.device).tables())
             self.run.stop("the n-grams of the ARPA file are taken")
         else:

@@ -10,6 +10,7 @@ from cases.ngram_lm import text
 
 from deepcanon.data import DataError
 from deepcanon.data.arpa import lines_of_arpa, read_arpa
+from deepcanon.errors import UsageError
 from deepcanon.parts.vocabulary import END, UNKNOWN, Vocabulary
 from deepcanon.sequence import NgramLM
 
@@ -101,6 +102,13 @@ def test_characters_can_be_seen_and_other_tools_find_an_end():
     words = {line.split("\t")[1] for line in lines[9 : lines.index("\\2-grams:") - 1] if "\t" in line}
     assert words == {"<s>", END, UNKNOWN, "<U+000A>", "<U+0020>", "a", "b", "<U+00A0>", "é"}
     assert all(len(line.split()) <= 6 for line in lines) and f"-99\t{END}" in lines
+
+
+@pytest.mark.parametrize("word", ["<s>", "<UNK>"])
+def test_a_word_that_the_format_keeps_is_not_written(word):
+    vocabulary = Vocabulary([UNKNOWN, END, word, "b", "the", "zoë", "last"], "words")
+    with pytest.raises(UsageError, match=f"the text has the word {word}, which ARPA files keep"):
+        "".join(lines_of_arpa(vocabulary, fitted(vocabulary).ngrams()))
 
 
 def test_a_file_of_another_tool(tmp_path):

@@ -67,7 +67,7 @@ def test_a_text_of_one_token_is_refused():
 
 def test_perplexity_of_a_hopeless_model_is_large_and_no_overflow():
     assert perplexity(math.log(50)) == pytest.approx(50)
-    assert math.isfinite(perplexity(1e6))
+    assert math.isfinite(perplexity(1e6)) and perplexity(math.inf) == math.inf
 
 
 def test_the_token_before_a_text():

@@ -9,6 +9,8 @@ import torch
 from cases.ngram_lm import text
 from oracles import ngram_lm as oracle
 
+import deepcanon
+from deepcanon.cli import main
 from deepcanon.data import open_data
 from deepcanon.parts.vocabulary import Vocabulary
 from deepcanon.sequence import NgramLM
@@ -202,3 +204,14 @@ def test_penn_treebank_figures():
     for order, expected in ((1, 639.3), (2, 185.7), (3, 148.3)):
         shorter = NgramLM(len(vocabulary), order, end=vocabulary.end).fit(train)
         assert perplexity(shorter, test) == pytest.approx(expected, abs=0.1)
+
+
+def test_an_arpa_file_without_the_unknown_word_says_what_follows(tmp_path, capsys):
+    (tmp_path / "text.txt").write_text("the cat\n" * 20)
+    (tmp_path / "some.arpa").write_text("\\data\\\nngram 1=2\n\n\\1-grams:\n-0.3\tthe\n-0.3\t</s>\n\n\\end\\\n")
+    given = {"data": tmp_path / "text.txt", "arpa": tmp_path / "some.arpa", "out": tmp_path / "run"}
+    words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
+    assert main(["train", "ngram-lm", *words]) == 0
+    said = "the ARPA file has no <unk>: texts with words it lacks have infinite perplexity"
+    assert said in "".join(capsys.readouterr())
+    assert float(deepcanon.load(tmp_path / "run").evaluate("valid")["perplexity"]) == math.inf
