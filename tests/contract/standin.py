@@ -54,14 +54,19 @@ class Held(Tensor):
 
     @staticmethod
     def __new__(cls, held: Tensor) -> "Held":
+        dense = {} if held.is_sparse else {"strides": held.stride(), "storage_offset": held.storage_offset()}
         made = Tensor._make_wrapper_subclass(
-            cls, held.shape, strides=held.stride(), storage_offset=held.storage_offset(), dtype=held.dtype,
-            device=DEVICE, requires_grad=False,
+            cls, held.shape, **dense, dtype=held.dtype, device=DEVICE, requires_grad=False,
+            dispatch_layout=held.is_sparse,
         )  # fmt: skip
         made.held = held
         return made
 
     __torch_function__ = torch._C._disabled_torch_function_impl
+
+    @property
+    def is_sparse(self) -> bool:  # type: ignore[override]
+        return self.held.is_sparse
 
     @classmethod
     def __torch_dispatch__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -122,6 +127,8 @@ class Standin(TorchDispatchMode):
         self.waited.append(what)
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function is torch.ops.prim.layout.default:
+            return args[0].held.layout
         kwargs = dict(kwargs or {})
         name = function._schema.name.removeprefix("aten::")
         given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]

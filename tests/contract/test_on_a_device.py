@@ -16,8 +16,7 @@ from contract.files import ROOT
 from contract.test_recipes import STEMS, class_of
 
 GRADIENTS = [stem for stem in STEMS if class_of(stem).parallel == "gradients"]
-SPARSE = ("bag_of_words",)  # the stand-in holds no sparse tensors
-OTHERS = [stem for stem in STEMS if class_of(stem).parallel not in ("gradients", "trials") and stem not in SPARSE]
+OTHERS = [stem for stem in STEMS if class_of(stem).parallel not in ("gradients", "trials")]
 OPTIONS = [  # other ways through a step; none of them waits
     "convnet:shift=2", "denoising_autoencoder:corruption=gaussian", "denoising_autoencoder:corruption=salt-pepper",
     "gan:score=1", "logistic_regression:optimizer=sgd,penalty=0.1", "mlp:backward=explicit", "mlp:dropout=0.3",
