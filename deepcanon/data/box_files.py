@@ -164,7 +164,10 @@ def coco(path: Path, problems: Problems) -> tuple[Listed, list[str]]:
         if strange:
             what = f"has {strange[0][0]} {one_line(repr(strange[0][1]), 40)}, which the file does not list"
             problems.add(path, place, what, "correct it; 7 and '7' are two ids")
-        elif one.get("iscrowd") == 1:
+        elif one.get("iscrowd") not in (None, 0, 1):
+            what = f"has iscrowd {one_line(repr(one['iscrowd']), 40)}"
+            problems.add(path, place, what, "write 1 for a box around a crowd, else 0")
+        elif one.get("iscrowd"):
             crowds += 1
         elif not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_is_number, bbox)):
             what = f"has bbox {one_line(repr(bbox), 60)}"

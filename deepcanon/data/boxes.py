@@ -248,7 +248,7 @@ def _fitting(one: Picture, head: pixels.Head, problems: Problems) -> bool:
         problems.add(one.table, one.listed.place, f"{quoted} is grey of 16 bits", "save it with 8 bits")
         return False
     if stated and stated != (head.width, head.height):
-        what = f"says {'x'.join(map(str, stated))} for {quoted}, which has {head.width}x{head.height}"
+        what = f"says {'x'.join(map(repr, stated))} for {quoted}, which has {head.width}x{head.height}"
         problems.add(one.table, one.listed.place, what, "give boxes in pixels of the picture that is there")
         return False
     return True

@@ -107,6 +107,8 @@ def test_wrong_rows_are_named_with_their_line_or_left_out(tmp_path, row, words):
         (lambda c: c["categories"].append({"id": 90, "name": "cow"}), "category 90: has an id that occurs twice"),
         (lambda c: c["categories"][0].update(name=None), "category 0 of its list lacks name"),
         (lambda c: c["images"][0].update(width=80, height=60), "says 80x60 for 'a.png', which has 40x30"),
+        (lambda c: c["images"][0].update(width="40", height="30"), "says '40'x'30' for 'a.png', which has 40x30"),
+        (lambda c: c["annotations"][0].update(iscrowd="1"), "annotation 0: has iscrowd '1'; write 1 for a box"),
         (lambda c: c["annotations"][0].update(image_id="7"), "annotation 0: has image_id '7', which the file"),
         (lambda c: c["annotations"][0].update(bbox=[2, 3, 10]), r"annotation 0: has bbox \[2, 3, 10\]"),
         (lambda c: c["annotations"][0].update(bbox="2395"), "annotation 0: has bbox '2395'"),
