@@ -68,7 +68,9 @@ def draw(seed: int, options: dict[str, Any]) -> Task:
     floor = (digits / base + (1 + base**-digits) / 2) / (digits + 1)
     known = (
         Known("accuracy", floor, 1.0, "", ("0 for the highest digit, and a guess", "every carry is right")),
-        Known("all_correct", (1 + base**-digits) / 2 / base**digits, 1.0, "", ("the same guesses", "the same")),
+        Known(
+            "all_correct", base**-digits, 1.0, "", ("always the likeliest sum, 0 and the highest digits", "the same")
+        ),
     )
     facts = {"symbols": list(alphabet(base)), "classes": list(alphabet(base)[:base])}
     return Task(drawn_splits(example, "addition", seed, PASS, MEASURED), known, facts)
