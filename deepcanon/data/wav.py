@@ -98,7 +98,7 @@ def head(source: Path | bytes) -> Head:
     """The head of a file, or of its bytes.
 
     Raises:
-        BadSound: it is not a WAV file, is compressed, damaged, cut short, or holds no sample.
+        BadSound: it is not a WAV file, is compressed, damaged, cut short, longer than it says, or holds no sample.
     """
     try:
         size = len(source) if isinstance(source, bytes) else os.stat(source).st_size
@@ -122,7 +122,13 @@ def head(source: Path | bytes) -> Head:
         if name == b"fmt ":
             form = _bytes(source, place + 8, min(length, 64))
         place += 8 + length + length % 2
-    return _understood(form, place + 8, length, size)
+    about = _understood(form, place + 8, length, size)
+    rest = place + 8 + length + length % 2
+    after = _bytes(source, rest, 8) if length != UNKNOWN else b""
+    if len(after) == 8 and any(after[:4]) and not all(32 <= letter < 127 for letter in after[:4]):
+        what = f"says {about.frames:,} samples, and then come {size - rest:,} bytes that are no part of a WAV file"
+        raise BadSound(what, "record or copy it again")
+    return about
 
 
 def _understood(form: bytes, start: int, length: int, size: int) -> Head:

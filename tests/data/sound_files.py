@@ -66,5 +66,6 @@ def damaged(count):
             elif kind == 2:
                 file[place:place] = random.bytes(int(random.integers(1, 9)))
             else:
-                file = file[: int(random.integers(0, len(file)))] or bytearray(b"R")
+                file = file[: int(random.integers(0, len(file)))]
+            file = file or bytearray(b"R")
         yield bytes(file)
