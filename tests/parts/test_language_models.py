@@ -140,13 +140,15 @@ def test_samples_end_before_a_stop_and_their_score_with_it(unit):
         assert other["score"] >= one["score"]
     assert any(len(other["text"]) < len(one["text"]) for one, other in zip(whole, found, strict=True))
     # of unequal lengths: the score is of the tokens up to the stop, and the penalty that of their number
-    (one,) = drawn(vocabulary, count=1, length=30, stop=stops)
+    (full,), (one,) = (drawn(vocabulary, count=1, length=30, stop=some) for some in ((), stops))
     (ranked,) = drawn(vocabulary, count=1, rank=1, length=30, stop=stops, length_penalty=1.0)
     table = torch.randn(len(vocabulary), len(vocabulary), generator=torch.Generator().manual_seed(1)).double()
     before = int(vocabulary.encode("a", closed=False)[0])
-    tokens = vocabulary.encode(one["text"][1:], closed=False).tolist()
-    assert one["score"] <= sum(table[a].log_softmax(0)[b] for a, b in zip([before, *tokens], tokens, strict=False))
-    assert ranked["score"] >= one["score"]
+    tokens = vocabulary.encode(full["text"][1:], closed=False).tolist()
+    ended = next(n for n in range(1, 30) if any(stop in vocabulary.decode(tokens[:n]) for stop in stops))
+    chances = [table[a].log_softmax(0)[b] for a, b in zip([before, *tokens], tokens[:ended], strict=False)]
+    assert one["score"] == pytest.approx(float(sum(chances)))
+    assert ranked["score"] == pytest.approx(one["score"] * 6 / (5 + ended))
 
 
 @pytest.mark.parametrize("options", [{"beam": 2, "rank": 4}, {"beam": 2, "stop": ("a",)}, {"rank": 1, "count": 2}])
