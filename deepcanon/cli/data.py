@@ -74,7 +74,7 @@ def _readers_of(parser: Parser, spec: str, rest: list[str], as_json: bool) -> in
     else:
         for kind, report in reports.items():
             print("\n".join(report.lines()))
-            print(fold(f"recipes that read {kind}: {', '.join(readers[kind])}", "  "))
+            print(fold(f"recipes that read {kind}: {', '.join(readers[kind]) or 'none'}", "  "))
     # a folder with a file of boxes was made for one reader, though its pictures can be read without it
     meant = {"boxes"} & set(kinds) or kinds
     return USAGE if all(reports[kind].problems for kind in meant) else 0

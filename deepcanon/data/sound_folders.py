@@ -81,6 +81,9 @@ def listed(folder: Path, problems: Problems) -> tuple[list[Listed], list[str]]:
         found, notes = _by_table(folder, tables[0], problems, strange)
     else:
         tree = {SPLIT_NAMES[p.name.lower()]: p for p in folders if p.name.lower() in SPLIT_NAMES}
+        if tree and len(tree) == len(folders) and "train" not in tree:
+            (inside, *_) = tree.values()
+            raise problems.fail(inside, "", "has the name of a split, but there is no train/", "add it, or rename this")
         found, notes = [], []
         for split, place in (tree if "train" in tree else {"": folder}).items():
             found += _by_class(place, split or None, problems, strange)

@@ -71,6 +71,15 @@ def test_folders_are_classes_and_splits(tmp_path):
     assert data["train"].x.lengths.tolist() == 2 * list(range(100, 106))
 
 
+def test_splits_without_train_are_not_taken_for_classes(tmp_path):
+    write(tmp_path / "test" / "a.wav", pcm(tone()))
+    with pytest.raises(DataError, match=r"test: has the name of a split, but there is no train/; add it"):
+        audio(tmp_path)
+    for name in ("up", "off"):  # a class may be called so, next to others
+        write(tmp_path / name / "a.wav", pcm(tone()))
+    assert audio(tmp_path).facts["classes"] == ["off", "test", "up"]
+
+
 def test_a_table_says_labels_and_splits(tmp_path):
     for name in "abcd":
         write(tmp_path / "clips" / f"{name}.wav", pcm(tone(100)))
