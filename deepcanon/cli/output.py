@@ -1,6 +1,7 @@
 """What a command prints, and the exit code of a wrong one."""
 
 import json
+import math
 import os
 import shutil
 import sys
@@ -46,8 +47,17 @@ def fold(text: str, hanging: str = "") -> str:
     return "\n".join(folded[:-1])
 
 
+def _strict(value: Any) -> Any:
+    """The same without numbers that JSON lacks: they are the strings nan, inf and -inf, as in the metrics of a run."""
+    if isinstance(value, dict):
+        return {key: _strict(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(part) for part in value]
+    return repr(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def print_json(value: Any) -> int:
-    print(json.dumps(value, indent=1, ensure_ascii=not is_utf8(sys.stdout)))
+    print(json.dumps(_strict(value), indent=1, ensure_ascii=not is_utf8(sys.stdout)))
     return 0
 
 

@@ -1,6 +1,7 @@
 """n-grams: sums to 1 everywhere, worked examples, planted bugs, round trip, the recomputed Penn Treebank figures."""
 
 import itertools
+import json
 import math
 
 import numpy as np
@@ -213,5 +214,9 @@ def test_an_arpa_file_without_the_unknown_word_says_what_follows(tmp_path, capsy
     words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
     assert main(["train", "ngram-lm", *words]) == 0
     said = "the ARPA file has no <unk>: texts with words it lacks have infinite perplexity"
-    assert said in "".join(capsys.readouterr())
+    told = "".join(capsys.readouterr())
+    assert said in told and "valid (weights of step 1): nll inf, perplexity inf" in told
+    assert main(["predict", str(tmp_path / "run"), str(tmp_path / "text.txt"), "--tokens", "--json"]) == 0
+    records = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)  # JSON has no Infinity
+    assert [token["bits"] == "inf" for token in records[0]["tokens"]] == [False, True, False]
     assert float(deepcanon.load(tmp_path / "run").evaluate("valid")["perplexity"]) == math.inf
