@@ -46,7 +46,8 @@ class Config(Documents):
     order: Count = 2
     """Longest sequence of words that is counted: 1 words, 2 also pairs."""
     words: Whole = 0
-    """Number of most frequent words and sequences to count; 0 counts all."""
+    """Number of most frequent words and sequences of all training documents to count, also where
+    folds are held out; 0 counts all."""
     smoothing: Positive = 1.0
     """Added to the number of documents of a class that hold a word."""
     penalty: Positive = 1.0
@@ -88,6 +89,7 @@ from deepcanon.parts.bag_of_words import BagOfWords, likelier_words, shuffled, s
 from deepcanon.parts.classification import measures, records
 from deepcanon.sequence.bag_of_words import BagClassifier
 
+NONE_YET = -1.0  # below every accuracy: a fold that was not held out, since the run ended before it
 WEIGHTS = "Words of the largest weights for and against each class: they should fit it."
 
 
@@ -115,7 +117,7 @@ class Recipe(Classifies, engine.Recipe[Config]):
         self.bag = BagOfWords(facts["words"], order=config.order, blanks=config.tokens == "blanks")
         options = {name: getattr(config, name) for name in ("smoothing", "penalty", "beta")}
         self.model = BagClassifier(config.method, **options).to(run.device)
-        self.accuracy = torch.zeros(config.folds, dtype=torch.float64)
+        self.accuracy = torch.full((config.folds,), NONE_YET, dtype=torch.float64)
         self.packed = functools.cache(lambda split: self.bag.pack(run.data[split].x))
         self.preprocess = nn.Identity()
         parts = self.model, self.preprocess, facts["shape"], facts["reader"]
@@ -150,7 +152,7 @@ class Recipe(Classifies, engine.Recipe[Config]):
 
     def evaluate(self, split):
         found = {}
-        if self.config.folds:
+        if self.config.folds and self.accuracy.min() > NONE_YET:
             ends = interval(self.accuracy.tolist(), 1 / (self.config.folds - 1))
             found = dict(zip(("cv_accuracy", "cv_low", "cv_high"), ends, strict=True))
         split = split if split in self.run.data else "train"

@@ -130,6 +130,8 @@ def test_folds_are_the_same_in_all_steps_and_their_mean_is_that_of_all_documents
             (tmp_path / "data" / name / f"{i}.txt").write_text(text)
     given = {"folds": 5, "valid_share": 0.0, "test_share": 0.0, "method": "naive-bayes", "order": 1, "quiet": True}
     run = deepcanon.train("bag-of-words", data=tmp_path / "data", out=tmp_path / "run", **given)
+    cut = deepcanon.train("bag-of-words", data=tmp_path / "data", out=tmp_path / "cut", steps=4, **given)
+    assert not {"cv_accuracy", "cv_low"} & cut.evaluate("test").keys(), "one of five folds was not held out"
     recipe, seen, right = run.recipe, [], 0
     texts, y = recipe.run.data["train"].x, recipe.run.data["train"].y
     for step in range(5):
