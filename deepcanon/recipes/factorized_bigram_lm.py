@@ -1,8 +1,9 @@
 """Bigram language model as a matrix factorisation: the product of two words' vectors is a logit.
 
 Task: the next word (or character) of a text; own .txt files work. Metric: perplexity per token,
-sentence ends included. Penn Treebank, validation text: relative frequencies give pairs never seen
-probability 0, Kneser-Ney's bigrams have 199.0, rank 100 has 204.5 after three passes.
+sentence ends included. Penn Treebank, test text: relative frequencies give pairs never seen
+probability 0, Kneser-Ney's bigrams have 185.7, rank 100 has 180.6, both mixed 173.2 (three seeds,
+five and a half minutes of one core each).
 
     deepcanon train factorized-bigram-lm --data ptb
 """
