@@ -21,6 +21,7 @@ from deepcanon.options import (
     Placed,
     Schedule,
     Share,
+    Some,
 )
 from deepcanon.targets import metric, target
 
@@ -38,7 +39,7 @@ TARGETS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Placed, Batches, Optimization, Schedule, BoxAugmentation, InitialWeights):
-    widths: tuple[Count, ...] = (16, 32, 64, 128)
+    widths: Some[Count] = (16, 32, 64, 128)
     """Maps of the stem and of each stage; each stage halves the picture."""
     anchors: Count = 3
     """Boxes at each cell, with sizes by k-means from the training boxes."""

@@ -13,7 +13,7 @@ Metric: test accuracy; a softmax of the pixels of Fashion-MNIST has 84.39 %, our
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from deepcanon.options import Count, Examples, Lbfgs, NonNegative, Placed, Positive, Range
+from deepcanon.options import Count, Examples, Lbfgs, NonNegative, Placed, Positive, Range, Some
 from deepcanon.targets import CLASSIFIER, metric, target
 
 SYSTEM = "vision.patch_features"
@@ -59,7 +59,7 @@ class Config(Placed, Examples, Lbfgs):
     """Autoencoder: weight of the sparsity penalty."""
     feature_decay: NonNegative = 3e-3
     """Autoencoder: weight decay."""
-    decays: tuple[Positive, ...] = (0.01, 0.001, 0.0001)
+    decays: Some[Positive] = (0.01, 0.001, 0.0001)
     """Weight decays of the softmax to choose from on validation, fitted one after the other."""
     iterations: int = 100
 

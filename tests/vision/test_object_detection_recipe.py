@@ -104,6 +104,8 @@ def test_a_detector_trains_on_augmented_pictures_and_refuses_to_lose_them(first,
     assert np.isfinite(run.metrics["train/loss"])
     with pytest.raises(UsageError, match="--shift 32 may move all of them out of sight"):
         deepcanon.train("object-detection", out=tmp_path / "far", steps=3, shift=32, **given)
+    with pytest.raises(UsageError, match="--widths: give at least one"):
+        deepcanon.train("object-detection", out=tmp_path / "none", steps=3, **{**given, "widths": ()})
 
 
 def final(boxes, scores, about):

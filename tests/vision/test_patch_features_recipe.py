@@ -111,6 +111,7 @@ def test_onnxruntime_gives_the_same_probabilities_from_raw_pixels(tmp_path):
 def test_what_cannot_be_learned_from_is_refused_in_words(tmp_path):
     data = saved(tmp_path / "a.npz")
     for options, words in (
+        ({"decays": ()}, "--decays: give at least one"),
         ({"patch": 9}, "too small for 2 x 2 regions of patches of 9 x 9"),
         ({"valid_share": 0.0, "data": pictures(0)}, "validation chooses one of several"),
         ({"data": (np.zeros((60, 8, 8), np.uint8), np.arange(60) % 2)}, "do not vary"),
