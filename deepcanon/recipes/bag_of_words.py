@@ -11,7 +11,7 @@ documents. Sentences of film reviews: naive Bayes 77.9 % with words and 79.0 % w
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from deepcanon.options import Count, Documents, Positive, Share, Whole
+from deepcanon.options import Count, Documents, Positive, Probability, Whole
 from deepcanon.targets import CLASSIFIER, metric, target
 
 SYSTEM = "sequence.bag_of_words"
@@ -52,7 +52,7 @@ class Config(Documents):
     """Added to the number of documents of a class that hold a word."""
     penalty: Positive = 1.0
     """Logistic regression and NBSVM: L2 penalty, 1 / C, next to the sum of the losses."""
-    beta: Share = 0.25
+    beta: Probability = 0.25
     """NBSVM: share of the support vector machine; the rest is naive Bayes."""
     folds: Whole = 0
     """Cross-validation: parts of the training documents that are held out in turn; 0: none."""
