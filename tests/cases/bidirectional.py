@@ -27,7 +27,7 @@ def answer(cell, residual):
 
 
 def one_layer(end):
-    def run(x, h, *weights):
+    def run(_, x, h, *weights):
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         params = {f"{name}_l0{way}": w for name, w in zip(names, weights, strict=True) for way in ("", "_reverse")}
         half = oracle.module(params, x, cell="gru")[0]
@@ -68,7 +68,7 @@ FUNCTIONS = (
         "real_steps",
         None,
         lambda rng: (rng.integers(0, 7, 5),),
-        lambda lengths: np.array([[t < n for t in range(6)] for n in lengths]),
+        lambda _, lengths: np.array([[t < n for t in range(6)] for n in lengths]),
         call=lambda lengths: real_steps(lengths, 6),
         covers=("real_steps",),
     ),
