@@ -11,9 +11,10 @@ from deepcanon.data.seeds import stream_seed
 from deepcanon.engine.contract import Recipe, modules_of
 from deepcanon.engine.metrics import plain
 from deepcanon.engine.run import Run
+from deepcanon.errors import UsageError
 from deepcanon.parts.noise import Noisy
 
-__all__ = ["eval_mode", "evaluate", "is_model", "make", "seed_generators", "splits"]
+__all__ = ["eval_mode", "evaluate", "is_model", "make", "seed_generators", "splits", "without_best"]
 
 R = TypeVar("R", bound=Recipe[Any])
 
@@ -62,6 +63,24 @@ def evaluate(recipe: Recipe[Any], split: str) -> dict[str, Any]:
 def splits(recipe: Recipe[Any]) -> tuple[str, ...]:
     """The splits that a recipe can be evaluated on."""
     return tuple(recipe.splits or recipe.run.data.splits)
+
+
+def without_best(recipe: Recipe[Any]) -> str:
+    """A line if the last weights are kept because no validation split says which ones are best, else "".
+
+    Raises:
+        UsageError: `patience` is asked for, and nothing is measured that could stop the run.
+    """
+    monitored, waits = (recipe.monitor or ("",))[0], recipe.run.settings.patience
+    if monitored.split("/")[0] in splits(recipe):
+        return ""
+    remedy = "--valid-share 0.1 holds one out" if getattr(recipe.config, "valid_share", None) == 0 else ""
+    if waits:
+        why = "no validation split is left" if monitored else "this recipe does not choose weights on validation"
+        raise UsageError(f"--patience {waits} needs a figure on validation, and {why}: {remedy or 'leave it out'}")
+    if not monitored or recipe.splits:  # it measures elsewhere, by its own plan
+        return ""
+    return "no validation split: the last weights are kept, not the best ones" + (f" ({remedy})" if remedy else "")
 
 
 @contextlib.contextmanager

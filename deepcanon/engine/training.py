@@ -21,7 +21,7 @@ from deepcanon.engine.classifier import require_classes
 from deepcanon.engine.contract import Recipe, modules_of
 from deepcanon.engine.devices import settle_device, settle_float64
 from deepcanon.engine.folder import begin, changes_of, environment, refuse_links
-from deepcanon.engine.instances import evaluate, make, seed_generators, splits
+from deepcanon.engine.instances import evaluate, make, seed_generators, splits, without_best
 from deepcanon.engine.loop import Loop, Say
 from deepcanon.engine.memory import keep_freed_memory
 from deepcanon.engine.metrics import plain
@@ -125,6 +125,8 @@ def train(
         try:
             with _as_usage():
                 training = Loop(recipe_class, config, facts, run, say, quiet, plain)
+                if note := without_best(training.recipe):
+                    say(note)
             training.locked = True
             return training.go()
         except UsageError:

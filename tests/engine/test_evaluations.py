@@ -3,9 +3,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+import deepcanon
 from deepcanon.data.splits import Split
 from deepcanon.engine import calibrate
 from deepcanon.engine.calibrate import EVALUATIONS, evaluations
+from deepcanon.errors import UsageError
 
 RECIPE = SimpleNamespace(monitor=("valid/error", "min"), parallel="gradients", batches_per_step=1)
 
@@ -53,3 +55,29 @@ def test_minutes_count_the_evaluations_that_there_will_be(monkeypatch):
     for often, left in ((lambda steps: EVALUATIONS, 54 - 21 * 2), (lambda steps: 3, 54 - 4 * 2)):
         steps = calibrate.steps_in_minutes(recipe, takes(0.125), takes(2.0), often, 1.0)
         assert steps == int(left / 0.125)
+
+
+SMALL = {"steps": 1, "data": "digits", "hidden": (4,), "threads": 1, "precision": "fp32"}
+LAST = "no validation split: the last weights are kept, not the best ones"
+
+
+def said(folder, name, **options):
+    lines = []
+    deepcanon.train(name, out=folder, say=lines.append, **options)
+    return [line for line in lines if "the last weights are kept" in line]
+
+
+def test_it_is_said_that_no_validation_split_is_left(tmp_path):
+    assert said(tmp_path / "a", "mlp", **SMALL, valid_share=0.0) == [f"{LAST} (--valid-share 0.1 holds one out)"]
+    assert said(tmp_path / "b", "mlp", **SMALL, valid_share=0.1) == []
+    with pytest.raises(UsageError, match=r"--patience 3 needs .* no validation split is left: --valid-share 0.1 holds"):
+        said(tmp_path / "c", "mlp", **SMALL, valid_share=0.0, patience=3)
+    assert not (tmp_path / "c").exists()
+
+
+def test_nothing_is_said_where_weights_are_not_chosen_on_validation(tmp_path):
+    pytest.importorskip("gymnasium")  # a policy is measured in episodes, without splits of examples
+    assert said(tmp_path / "a", "dqn", preset="smoke", steps=1) == []
+    assert said(tmp_path / "b", "pca", preset="smoke") == []
+    with pytest.raises(UsageError, match=r"--patience 3 needs .* does not choose weights on validation: leave it out"):
+        said(tmp_path / "c", "pca", preset="smoke", patience=3)
