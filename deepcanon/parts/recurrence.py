@@ -135,11 +135,12 @@ def scan(
     if mask is not None and mask.shape != inputs.shape[:2]:
         raise ValueError(f"mask {tuple(mask.shape)} is not [batch, time] = {tuple(inputs.shape[:2])}")
     outputs = []
-    for t in range(inputs.shape[1]):
-        output, new = step(inputs[:, t], state)
-        if mask is not None:
+    # Views taken all at once: the derivative of each inputs[:, t] would be a tensor as large as all inputs.
+    masks = (None,) * inputs.shape[1] if mask is None else mask.unbind(1)
+    for given, keep in zip(inputs.unbind(1), masks, strict=True):
+        output, new = step(given, state)
+        if keep is not None:
             # (3)
-            keep = mask[:, t]
             new = _each(lambda value, old, keep=keep: torch.where(_broadcast(keep, value), value, old), new, state)
             output = torch.where(_broadcast(keep, output), output, torch.zeros_like(output))
         outputs.append(output)
