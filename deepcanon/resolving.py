@@ -4,6 +4,7 @@ import importlib
 import json
 import re
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from deepcanon.engine.contract import verbs_of
 from deepcanon.errors import UsageError
 from deepcanon.options import reading_options
 from deepcanon.settings import Settings, build_config, unknown_option
-from deepcanon.targets import STANDARD
+from deepcanon.targets import STANDARD, metric_of
 
 __all__ = ["introduction", "last_folder", "moved_data", "next_folder", "opener", "resolve", "settle"]
 
@@ -72,15 +73,21 @@ def opener(
     return open_
 
 
-def introduction(head: heads.Head, module: Any, preset: str, data: str | None = None) -> dict[str, Any]:
-    """What `config.json` says of the recipe itself, for the report: it reads files only."""
+def introduction(head: heads.Head, module: Any, config: Any, preset: str, data: str | None = None) -> dict[str, Any]:
+    """What `config.json` says of the recipe itself, for the report: it reads files only.
+
+    Args:
+        config: the options of the run, on which units may depend.
+    """
+    known = {**STANDARD, **head.metrics}
+    for name, unit in module.Recipe.units(config).items():
+        if found := metric_of(head.metrics, name):
+            known = {name: replace(found, unit=unit), **{key: value for key, value in known.items() if key != name}}
     return {
         "preset": preset,
         "kinds": list(head.data),
         "summary": heads.summary(head),
-        "metrics": {
-            name: [known.sentence, known.unit, known.better] for name, known in {**STANDARD, **head.metrics}.items()
-        },
+        "metrics": {name: [metric.sentence, metric.unit, metric.better] for name, metric in known.items()},
         # Those of `train NAME` with nothing else, as its help and `show` have them.
         "defaults": training.plain_config(module.Config(**heads.preset(head, "default", data)[0])),
         "verbs": ["resume", "eval", *verbs_of(module.Recipe)],

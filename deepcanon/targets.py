@@ -150,7 +150,13 @@ CONVEX = {
 
 LANGUAGE = {
     "nll": metric("mean negative log-likelihood of the next token", "nats per token", "min"),
-    "perplexity": metric("exponential of nll", "", "min"),
+    "perplexity": metric("exponential of nll", "per token", "min"),
+    "bits_per_character": metric(
+        "bits of all tokens over the characters of the text; too few where words are unknown, whose spelling is free",
+        "bits",
+        "min",
+    ),
+    "unknown": metric("share of the tokens that are the unknown one, however they are spelled", "share"),
 }
 """What every language model measures (`engine.language`)."""
 

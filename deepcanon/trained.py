@@ -5,7 +5,7 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -92,6 +92,12 @@ class Trained:
     @property
     def name(self) -> str:
         return self.head.name
+
+    @property
+    def units(self) -> Mapping[str, str]:
+        """Units of the metrics whose unit depends on the options, by name without the split: of a perplexity the token
+        it is per, and which ends count."""
+        return self.recipe.units(self.config)
 
     @property
     def metrics(self) -> dict[str, float]:

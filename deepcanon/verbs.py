@@ -87,7 +87,7 @@ def train(
     if not out and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("under torchrun give --out DIR, so that all processes use the same folder")
     folder = Path(out) if out else next_folder(head.name)
-    about = introduction(head, module, preset, settings.data)
+    about = introduction(head, module, chosen, preset, settings.data)
     reading = opener(head, data)
 
     def open_(config: Any, settings: Settings) -> Dataset:
@@ -141,7 +141,8 @@ def child(
             training.resume(module.Recipe, folder, opener(head, facts=facts), quiet=True, plain=True, lend=load)
         else:
             shutil.rmtree(folder, ignore_errors=True)
-            chosen, about = build_config(Settings, settings), introduction(head, module, "trial", settings.get("data"))
+            chosen = build_config(Settings, settings)
+            about = introduction(head, module, config, "trial", settings.get("data"))
             training.train(
                 module.Recipe,
                 head.name,

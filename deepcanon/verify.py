@@ -7,7 +7,7 @@ import ast
 import hashlib
 import json
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,10 @@ from deepcanon.engine.experiment import Experiment, SizeExperiment
 from deepcanon.errors import UsageError
 from deepcanon.resolving import introduction, opener, resolve
 from deepcanon.settings import Settings, build_config, read_config
+from deepcanon.targets import metric_of
 from deepcanon.verbs import Trained, child, load, resume
 
-__all__ = ["cost", "repeats", "usual_seeds", "verify"]
+__all__ = ["cost", "repeats", "units", "usual_seeds", "verify"]
 
 SOURCE = Path(__file__).parents[1]
 TRIAL = ("arm", "phase", "seed", "options", "valid", "test", "failed")
@@ -64,7 +65,7 @@ def verify(
             settings = build_config(Settings, {"threads": threads, **run_settings, "seed": seed})
             folder = out / f"{head.name}-{run}-{seed}"
             say(f"{head.name}, {run}, seed {seed}: {folder}")
-            about = {**introduction(head, module, f"verify:{run}", settings.data), "digest": digest}
+            about = {**introduction(head, module, config, f"verify:{run}", settings.data), "digest": digest}
             if _is_of(folder, digest, config, settings):
                 resume(folder, say=say, quiet=quiet)
             else:
@@ -91,6 +92,7 @@ def verify(
         "name": head.name,
         "version": deepcanon.__version__,
         "targets": rows,
+        **units(head, measured),
         "seeds": numbers,
         **cost(measured),
         "runs": measured,
@@ -134,7 +136,7 @@ def record(result: dict[str, Any]) -> Path:
     rows = (judge(target, result["runs"], repeats(stem)) for target in heads.head(stem).targets)
     result["targets"] = [row for row in rows if row is not None]
     result["verdict"] = overall(result["targets"])
-    result |= cost(result["runs"])
+    result |= {**units(heads.head(stem), result["runs"]), **cost(result["runs"])}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps({**before, "name": result["name"], "verify": result}, indent=1) + "\n")
     return path
@@ -144,6 +146,17 @@ def cost(measured: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
     """Seconds by the clock and CPU seconds of all runs together, also of those that were finished before."""
     metrics = [seed["metrics"] for seeds in measured.values() for seed in seeds]
     return {name: round(sum(m.get(name, 0.0) for m in metrics), 1) for name in ("seconds", "cpu_seconds")}
+
+
+def units(head: heads.Head, runs: Collection[str]) -> dict[str, dict[str, Mapping[str, str]]]:
+    """What a record says of units that depend on the options of a run: "units", by run and metric; else nothing."""
+    module = resolve(head.name)[1]
+    found: dict[str, Mapping[str, str]] = {}
+    for run in runs:
+        of = module.Recipe.units(build_config(module.Config, dict(vars(head.verified[run][0]))))
+        if known := {name: unit for name, unit in of.items() if metric_of(head.metrics, name)}:
+            found[run] = known
+    return {"units": found} if found else {}
 
 
 def _measure(folder: Path, seed: int) -> dict[str, Any]:

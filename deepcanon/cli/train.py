@@ -83,7 +83,8 @@ def _conclude(trained: Any, say: Callable[[str], None]) -> None:
         split = metrics.pop("split")
         # what is not finite is text
         said = {name: value for name, value in metrics.items() if isinstance(value, float | str)}
-        values = ", ".join(f"{name} {float(value):.4g}" for name, value in said.items())
+        units = trained.units
+        values = ", ".join(f"{name} {float(value):.4g} {units.get(name, '')}".rstrip() for name, value in said.items())
         words = f"{split} (weights of step {trained.step}): {values}"
     report = trained.folder / "report.html"
     for line in (words, f"report: {report}" if report.exists() else "", _next_command(trained)):

@@ -47,11 +47,14 @@ def eval_command(parser: Parser, arguments: list[str]) -> int:
         "step": trained.step,
         "metrics": values,
     }
+    if units := {name: unit for name, unit in trained.units.items() if name in values}:
+        content["units"] = units
     if given.json:
         return print_json(content)
     print(f"{trained.name} at step {trained.step} on {trained.data or 'no data'} ({split})")
     for name, value in values.items():
-        print(f"  {name:16} {value:.6g}" if isinstance(value, float) else f"  {name:16} {value}")
+        said = f"{value:<10.6g}" if isinstance(value, float) else str(value)
+        print(f"  {name:18} {said} {units.get(name, '')}".rstrip())
     return 0
 
 
@@ -103,6 +106,8 @@ def predict_command(parser: Parser, arguments: list[str]) -> int:
         words = ", ".join(f"{name} {chance:.3f}" for name, chance in record.get("probabilities", {}).items())
         note = f"  [{record['note']}]" if "note" in record else ""
         answer = _boxes(record["boxes"]) if "boxes" in record else record.get("label", record.get("value"))
+        if "perplexity" in record:
+            answer = _of_text(record)
         print(f"{record['input']}: {answer}{f'  ({words})' if words else ''}{note}")
     return USAGE if found.refused else 0
 
@@ -127,6 +132,13 @@ def _tell_notes(found: Any) -> None:
     """What was understood of inputs, where the answers have no place for it."""
     for place, note in found.notes.items():
         print(f"deepcanon: {found.names[place]}: {note}", file=sys.stderr)
+
+
+def _of_text(record: dict[str, Any]) -> str:
+    """A line about a text: how well a language model predicts it."""
+    unknown = f", {record['unknown']} unknown symbols" if record["unknown"] else ""
+    bits = f"{record['bits_per_character']:.4g} bits per character"
+    return f"{record['value']:.6g} {record['unit']}, perplexity {record['perplexity']:.4g}, {bits}{unknown}"
 
 
 def _boxes(boxes: list[dict[str, Any]]) -> str:

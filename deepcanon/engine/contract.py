@@ -111,6 +111,11 @@ class Recipe(ABC, Generic[C]):
         """
         return {}
 
+    @classmethod
+    def units(cls, config: C) -> Mapping[str, str]:
+        """Units of metrics that depend on options, by name: they are shown instead of those in METRICS."""
+        return {}
+
     @abstractmethod
     def build(self) -> None:
         """Makes modules and optimizers from `config` and `facts`; opens neither data nor environments."""

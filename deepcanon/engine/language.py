@@ -5,7 +5,7 @@ The update is the recipe's own. The rest is the same for every model of the next
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -25,13 +25,15 @@ from deepcanon.engine.run import Run
 from deepcanon.errors import UsageError
 from deepcanon.options import LargeTokens
 from deepcanon.parts.decoding import Step
-from deepcanon.parts.language_models import border, continuations, perplexity
+from deepcanon.parts.language_models import bits_per_character, border, continuations, perplexity
 from deepcanon.parts.vocabulary import UNKNOWN, Vocabulary
 from deepcanon.verb_options import TextSampling
 
 __all__ = ["Primed", "Speaks", "build_vocabulary", "numbered", "step_export"]
 
 
+PER = {"characters": "per character (with line ends)", "words": "per word (with sentence ends)"}
+"""What a perplexity is per, and which ends are counted among the tokens, by unit."""
 SAMPLE = "Text written by the model: it should look like the training text, without copying or repeating."
 
 
@@ -70,6 +72,15 @@ def numbered(text: "str | LargeText", vocabulary: Vocabulary) -> "Tensor | Token
     return vocabulary.encode(text) if isinstance(text, str) else tokens_of(text, vocabulary)
 
 
+@lru_cache(maxsize=8)
+def _characters(text: "str | LargeText", vocabulary: Vocabulary, first: int) -> int:
+    """The characters of a text from the token `first` on, as the tokens write it."""
+    if vocabulary.unit == "characters":
+        return len(text) - first
+    pieces = [text] if isinstance(text, str) else text.strings("characters that are counted")
+    return vocabulary.characters(pieces, first)
+
+
 class Primed(NamedTuple):
     """A model that has read a prompt up to its last token: what sampling and beam search need of it."""
 
@@ -93,6 +104,12 @@ class Speaks(Predicts, Generates):
     config: Any
     run: Run
     vocabulary: Vocabulary
+
+    @classmethod
+    def units(cls, config: Any) -> Mapping[str, str]:
+        per = PER[config.unit]
+        kinds = {"nll": f"nats {per}", "perplexity": per}
+        return {f"{of}{name}": unit for of in ("", "ngram_", "mixed_", "valid_") for name, unit in kinds.items()}
 
     @property
     def preprocess(self) -> Callable[[str], Tensor]:
@@ -142,10 +159,31 @@ class Speaks(Predicts, Generates):
 
     def evaluate(self, split: str) -> Metrics:
         tokens = self.tokens(split)
-        if self.part_of(split):
+        if part := self.part_of(split):
             tokens = tokens[: self.evaluated + self.first]
         (nll,) = self.measured([tokens])
-        return {"nll": nll, "perplexity": perplexity(nll)}
+        return self.scores(nll, tokens, "" if part else self.run.data[split].x)
+
+    def scores(self, nll: float, tokens: "Tensor | Tokens", text: "str | LargeText" = "") -> dict[str, float]:
+        """All that is said of a text whose tokens cost `nll` nats each.
+
+        bits_per_character is left out where it cannot be known: of words that are unknown, without the text. It is
+        too small where words are unknown, since their spelling costs nothing; `unknown` says how many are.
+
+        Args:
+            tokens: all of the text, also those before `first`.
+            text: the same; "" if only the tokens are at hand.
+        """
+        found = {"nll": nll, "perplexity": perplexity(nll)}
+        vocabulary, counts = self.vocabulary, tokens.bincount(minlength=len(self.vocabulary))
+        unknown = int(counts[vocabulary.unknown])
+        if text:
+            written: int | None = _characters(text, vocabulary, self.first)
+        else:
+            written = None if unknown else vocabulary.written(tokens[self.first :])
+        if written:
+            found["bits_per_character"] = bits_per_character(nll, len(tokens) - self.first, written)
+        return {**found, "unknown": unknown / len(tokens)} if unknown else found
 
     def figures(self) -> dict[str, Any]:
         asked = self.asked(temperature=self.temperature, length=self.config.sample)
@@ -176,10 +214,13 @@ class Speaks(Predicts, Generates):
     def predict(self, inputs: list[str]) -> list[dict[str, Any]]:
         """How well the model predicts each text."""
         texts = [self.read(text) for text in inputs]
-        return [
-            {"value": nll, "perplexity": perplexity(nll), "tokens": len(tokens) - self.first}
-            for tokens, nll in zip(texts, self.measured(texts), strict=True)
-        ]
+        found = []
+        for text, tokens, nll in zip(inputs, texts, self.measured(texts), strict=True):
+            counts = {"tokens": len(tokens) - self.first, "unknown": len(self.vocabulary.strangers(text))}
+            bits = bits_per_character(nll, counts["tokens"], self.vocabulary.characters([text]))
+            scores = {"perplexity": perplexity(nll), "bits_per_character": bits, **counts}
+            found.append({"value": nll, "unit": self.units(self.config)["nll"], **scores})
+        return found
 
     def surprises(self, text: str) -> list[tuple[str, float]]:
         """The symbols of a text, a line end as "\\n", and -log p of each after all those before it, in nats.

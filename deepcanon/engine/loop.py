@@ -68,7 +68,7 @@ class Loop:
 
     def go(self) -> dict[str, Any]:
         run, settings = self.run, self.run.settings
-        self.progress = Progress(self.done, run.steps, self.quiet)
+        self.progress = Progress(self.done, run.steps, self.quiet, self.recipe.units(self.recipe.config))
         if run.rank == 0 and not self.plain:
             self.events = Events(self.folder / "events", self.done or None, self.say)
         self.began = self.saved = time.monotonic()

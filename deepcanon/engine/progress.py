@@ -3,6 +3,8 @@
 import html
 import sys
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 __all__ = ["Progress", "duration"]
@@ -59,10 +61,11 @@ class Progress:
     Args:
         start, steps: where the run begins and ends.
         quiet: show nothing (other processes than the first; the Python verbs on request).
+        units: of metrics, by name without the split, that are shown behind their values.
     """
 
-    def __init__(self, start: int, steps: int, quiet: bool = False):
-        self.start, self.steps, self.quiet = start, steps, quiet
+    def __init__(self, start: int, steps: int, quiet: bool = False, units: Mapping[str, str] = MappingProxyType({})):
+        self.start, self.steps, self.quiet, self.units = start, steps, quiet, units
         self.began = self.shown = time.monotonic()
         self.parts: list[str] = []
         self.bar: Any = None
@@ -89,7 +92,11 @@ class Progress:
 
     def metrics(self, values: dict[str, Any]) -> None:
         """The newest metrics, in words."""
-        self.parts = [f"{name} {value:.4g}" for name, value in values.items() if isinstance(value, float)][:5]
+        numbers = [(name, value) for name, value in values.items() if isinstance(value, float)][:5]
+        behind = [self.units.get(name.split("/", 1)[-1], "") for name, _ in numbers]
+        self.parts = [
+            f"{name} {value:.4g} {unit}".rstrip() for (name, value), unit in zip(numbers, behind, strict=True)
+        ]
 
     def _show(self, done: int, rate: float) -> None:
         words = f"{rate:.3g} steps/s"

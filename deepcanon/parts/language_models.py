@@ -30,7 +30,7 @@ from deepcanon.parts.decoding import length_penalty as length_penalty_of
 from deepcanon.parts.recurrence import select_rows
 from deepcanon.parts.vocabulary import Vocabulary
 
-__all__ = ["Stops", "border", "continuations", "perplexity", "side_by_side", "text_nll"]
+__all__ = ["Stops", "bits_per_character", "border", "continuations", "perplexity", "side_by_side", "text_nll"]
 
 LARGEST = 700.0  # nats; exp of more overflows
 
@@ -41,6 +41,16 @@ def perplexity(nll: float) -> float:
     Infinite where a token had the probability 0.
     """
     return math.inf if nll == math.inf else math.exp(min(nll, LARGEST))
+
+
+def bits_per_character(nll: float, tokens: int, characters: int) -> float:
+    """The bits of all tokens of a text over its characters, which models of words and of characters share.
+
+    Args:
+        nll: nats per token.
+        tokens, characters: how many the text has.
+    """
+    return nll * tokens / (math.log(2) * characters)
 
 
 def border(vocabulary: Vocabulary, otherwise: int) -> int:

@@ -131,6 +131,24 @@ class Vocabulary:
         symbols = text if self.unit == "characters" else text.split()
         return [symbol for symbol in dict.fromkeys(symbols) if symbol not in self.number]
 
+    def characters(self, texts: Iterable[str], first: int = 0) -> int:
+        """The characters of a text that is given in pieces, from the token `first` on; none ends within a word.
+
+        Of words: a word and the one blank or line end after it. Further blanks and blank lines are not counted, since
+        no token tells them.
+        """
+        if self.unit == "characters":
+            return sum(map(len, texts)) - first
+        lengths = [len(word) + 1 for text in texts for word in text.split()]
+        return sum(lengths[first:])
+
+    def written(self, tokens: Int[Tensor, "tokens"]) -> int:
+        """The same by the tokens, of which none is the unknown one."""
+        if self.unit == "characters":
+            return len(tokens)
+        lengths = torch.tensor([0 if symbol == END else len(symbol) + 1 for symbol in self.symbols])
+        return int(lengths[tokens.cpu()].sum())
+
     def decode(self, tokens: Iterable[int] | Tensor) -> str:
         """The text of some numbers; a sentence end becomes a line end."""
         numbers = tokens.tolist() if isinstance(tokens, Tensor) else list(tokens)

@@ -113,6 +113,7 @@ class HistoryModel(Speaks, Recipe[C]):
         nll, ngram, both = (-float(log.mean()) for log in (mine["test"], theirs["test"], mixed))
         found = {"nll": nll, "ngram_nll": ngram, "mixed_nll": both}
         perplexities = {name.replace("nll", "perplexity"): torch.tensor(value).exp() for name, value in found.items()}
+        found = {**self.scores(nll, self.tokens("test"), self.run.data["test"].x), **found}
         return {**found, **perplexities, "ratio": perplexities["mixed_perplexity"] / perplexities["ngram_perplexity"],
                 "weight": weight}  # fmt: skip
 

@@ -17,7 +17,7 @@ sys.path.insert(0, str(HERE.parents[1]))
 
 from deepcanon import heads  # noqa: E402
 from deepcanon.claims import judge, overall  # noqa: E402
-from deepcanon.verify import cost, repeats  # noqa: E402
+from deepcanon.verify import cost, repeats, units  # noqa: E402
 
 
 def restated(stem: str, record: dict[str, Any]) -> dict[str, Any]:
@@ -40,6 +40,7 @@ def restated(stem: str, record: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"{stem}: the verify preset has no run {', '.join(sorted(lost))}")
     rows = [row for target in head.targets if (row := judge(target, kept["runs"], repeats(stem))) is not None]
     kept = {**kept, "name": head.name, "targets": rows, "verdict": overall(rows), **cost(kept["runs"])}
+    kept |= units(head, kept["runs"])
     return {**record, "name": head.name, "verify": kept}
 
 

@@ -93,7 +93,10 @@ def targets_of(stem: str, record: dict) -> list[str]:
         word = row["verdict"] if row["verdict"] != "missed" else "**missed**"
         source = f"{MARKS[row['mark']].split(':')[0]}: {row['source']}".replace("|", r"\|")
         seen = measured(row) + last(row, record["runs"])
-        lines.append(f"| {row['run']} | {limit_of(row)}{split} | {seen} | {ends} | {word} | {source} |")
+        unit = record.get("units", {}).get(row["run"], {}).get(row["metric"].split("/")[-1], "")
+        lines.append(
+            f"| {row['run']} | {f'{limit_of(row)} {unit}'.rstrip()}{split} | {seen} | {ends} | {word} | {source} |"
+        )
     return lines
 
 

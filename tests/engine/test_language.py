@@ -1,5 +1,6 @@
 """The verbs of language models, by a toy whose probabilities are known."""
 
+import math
 from dataclasses import dataclass
 
 import pytest
@@ -115,6 +116,42 @@ def test_what_a_model_reads_to_score_and_to_continue_a_text(recipe, unit):
     assert of.preprocess("a rose").tolist() == wanted
     sample = of.figures()["sample"].text
     assert len(vocabulary.encode(sample, closed=False)) == 6
+
+
+@pytest.mark.parametrize("recipe", [Even, Recurrent])
+@pytest.mark.parametrize("unit", ["words", "characters"])
+def test_bits_per_character_are_all_bits_over_all_characters(recipe, unit):
+    """A word is followed by one blank or line end, and every character of the text is written by some token."""
+    of = made(recipe, unit=unit)
+    bits = math.log2(len(of.vocabulary))
+    found = of.evaluate("valid")
+    if unit == "characters":
+        assert found["bits_per_character"] == pytest.approx(bits)
+    else:
+        first = recipe.first  # a model that must be given the first word does not predict it
+        wanted = bits * (5 * 10 - first) / (len(TEXT) - len("a ") * first)
+        assert found["bits_per_character"] == pytest.approx(wanted)
+    assert "unknown" not in found and set(of.units(of.config)) >= {"nll", "perplexity"}
+    assert (
+        of.units(of.config)["perplexity"]
+        == {
+            "words": "per word (with sentence ends)",
+            "characters": "per character (with line ends)",
+        }[unit]
+    )
+    (record,) = of.predict(["a  rose"])
+    count = {"words": 3, "characters": 7}[unit]
+    assert record["bits_per_character"] == pytest.approx(bits * count / 7) and record["unknown"] == 0
+    assert record["unit"] == f"nats {of.units(of.config)['perplexity']}"
+
+
+def test_unknown_words_are_counted_and_bits_per_character_need_their_spelling():
+    of = made(Even, minimum_count=6)  # only "a" and "rose" and "is" occur as often
+    tokens = of.vocabulary.encode("a tulip is\n")
+    assert of.scores(1.0, tokens, "a tulip is\n")["bits_per_character"] == pytest.approx(4 / math.log(2) / 11)
+    found = of.scores(1.0, tokens)
+    assert "bits_per_character" not in found and found["unknown"] == 0.25
+    assert of.scores(1.0, of.vocabulary.encode("a rose"))["bits_per_character"] == pytest.approx(3 / math.log(2) / 7)
 
 
 def test_a_text_that_is_too_short_is_one_line():

@@ -40,6 +40,19 @@ def test_rare_symbols_become_unknown():
     assert Vocabulary.build(text, "words", maximum_size=3).symbols == (UNKNOWN, END, "a")
 
 
+@pytest.mark.parametrize("unit", ["characters", "words"])
+def test_the_characters_of_a_text_are_those_that_its_tokens_write(unit):
+    text = "to be or\nnot to be\n"
+    vocabulary = Vocabulary.build(text, unit)
+    tokens = vocabulary.encode(text)
+    assert vocabulary.characters([text]) == vocabulary.written(tokens) == len(text)
+    first = len("to ") if unit == "words" else 1
+    assert vocabulary.characters([text], 1) == vocabulary.written(tokens[1:]) == len(text) - first
+    assert vocabulary.characters(["to be or\n", "not to be\n"]) == len(text)
+    if unit == "words":
+        assert vocabulary.characters(["to  tulip\n\n"]) == len("to tulip\n")
+
+
 def test_encode_once_remembers():
     vocabulary, text = Vocabulary.build("abc"), "abcabc"
     assert encode_once(text, vocabulary) is encode_once(text, vocabulary)

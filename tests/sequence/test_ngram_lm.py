@@ -215,7 +215,9 @@ def test_an_arpa_file_without_the_unknown_word_says_what_follows(tmp_path, capsy
     assert main(["train", "ngram-lm", *words]) == 0
     said = "the ARPA file has no <unk>: texts with words it lacks have infinite perplexity"
     told = "".join(capsys.readouterr())
-    assert said in told and "valid (weights of step 1): nll inf, perplexity inf" in told
+    assert (
+        said in told and "valid (weights of step 1): nll inf nats per word (with sentence ends), perplexity inf" in told
+    )
     assert main(["predict", str(tmp_path / "run"), str(tmp_path / "text.txt"), "--tokens", "--json"]) == 0
     records = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)  # JSON has no Infinity
     assert [token["bits"] == "inf" for token in records[0]["tokens"]] == [False, True, False]

@@ -1,0 +1,58 @@
+"""Runs of language models on the command line: what is printed, reported and recorded of them."""
+
+import json
+
+import pytest
+
+import deepcanon
+from deepcanon import heads
+from deepcanon.cli import main
+from deepcanon.engine.report.folder import read_run
+from deepcanon.verify import units
+
+TEXT = "to be or not to be\nthat is the question\n" * 30
+PER = {"words": "per word (with sentence ends)", "characters": "per character (with line ends)"}
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    path = tmp_path_factory.mktemp("text") / "own.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("unit", list(PER))
+def test_a_perplexity_says_its_unit_wherever_it_is_shown(own, tmp_path, capsys, unit):
+    run, per = str(tmp_path / "run"), PER[unit]
+    given = ["--preset", "smoke", "--steps", "3", "--data", own, "--unit", unit, "--out", run]
+    assert main(["train", "rnn-lm", *given]) == 0
+    out, err = capsys.readouterr()
+    for said in (out, err):
+        assert f"{per}" in said.split("perplexity ", 1)[1].split(",")[0]
+    assert "bits_per_character" in out
+    assert main(["eval", run]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.split()[0] == "perplexity" and line.endswith(f" {per}") for line in lines)
+    assert main(["eval", run, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["units"] == {"nll": f"nats {per}", "perplexity": per}
+    assert main(["predict", run, own]) == 0
+    assert f"nats {per}, perplexity " in capsys.readouterr().out
+    assert read_run(tmp_path / "run").metric("valid/perplexity")[1] == per
+    assert per in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+
+def test_records_and_mixtures_say_the_unit_too():
+    words, letters = PER["words"], PER["characters"]
+    found = units(heads.head("ngram-lm"), ["ptb-5", "tinyshakespeare-7"])["units"]
+    assert found["ptb-5"]["perplexity"] == words and found["ptb-5"]["valid_perplexity"] == words
+    assert found["tinyshakespeare-7"]["nll"] == f"nats {letters}"
+    assert units(heads.head("neural-lm"), ["ptb"])["units"]["ptb"]["mixed_perplexity"] == words
+    assert units(heads.head("logistic-regression"), list(heads.head("logistic-regression").verified)) == {}
+
+
+def test_what_a_mixture_measures_is_described_with_its_unit(own, tmp_path):
+    options = {"preset": "smoke", "steps": 2, "test_share": 0.2, "quiet": True}
+    deepcanon.train("neural-lm", data=own, out=tmp_path / "run", **options)
+    run = read_run(tmp_path / "run")
+    assert run.metric("test/mixed_perplexity")[1] == run.metric("test/perplexity")[1] == PER["words"]
+    assert "Kneser-Ney" in run.metric("test/ngram_perplexity")[0] and run.metric("test/weight")[1] == "share"
