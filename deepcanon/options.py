@@ -37,13 +37,13 @@ from deepcanon.reading import reading_options as reading_options
 
 __all__ = [
     "GROUPS", "READERS", "Activation", "ActivationName", "Augmentation", "Batches", "BoxAugmentation", "ClassLoss",
-    "Columns", "Convex", "Count", "Documents", "Dropout", "DropoutName", "Examples", "HiddenLayerName", "HiddenLayers",
-    "ImageTraining", "Images", "InitialWeights", "Initialization", "InitializationName", "InputDropout", "LargeTokens",
-    "Lbfgs", "Loss", "LossName", "MaxNorm", "Mixtures", "NonNegative", "NormalizationName", "Number", "Optimization",
-    "OptimizerName", "Patches", "Perceptron", "Placed", "Pooling", "PoolingName", "Positive", "Probability", "Range",
-    "Repeats", "Schedule", "ScheduleName", "SequenceTraining", "Sequences", "Share", "Some", "Splits", "Tables",
-    "Text", "Tokens", "Training", "Tuning", "Whole", "group_of", "plain_type", "range_of", "reading_options",
-    "types_of",
+    "Columns", "Convex", "CopiedWeights", "Count", "Documents", "Dropout", "DropoutName", "Examples", "HiddenLayerName",
+    "HiddenLayers", "ImageTraining", "Images", "InitialWeights", "Initialization", "InitializationName", "InputDropout",
+    "LargeTokens", "Lbfgs", "Loss", "LossName", "MaxNorm", "Mixtures", "NonNegative", "NormalizationName", "Number",
+    "Optimization", "OptimizerName", "Patches", "Perceptron", "Placed", "Pooling", "PoolingName", "Positive",
+    "Probability", "Range", "Repeats", "Schedule", "ScheduleName", "SequenceTraining", "Sequences", "Share", "Some",
+    "Splits", "Tables", "Text", "Tokens", "Training", "Tuning", "Whole", "group_of", "plain_type", "range_of",
+    "reading_options", "types_of",
 ]  # fmt: skip
 
 
@@ -186,14 +186,14 @@ class ClassLoss(Training):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InitialWeights(Training):
+class CopiedWeights(Training):
     """Weights of another model to begin with."""
 
     GROUP: ClassVar[str] = "initial weights"
 
     init_from: str = ""
     """Begin with the weights of this run (a folder), or of this .safetensors file; the layer of the classes starts
-    afresh unless the classes are the same."""
+    afresh unless the classes are the same. A language model takes over the vocabulary of the run."""
     copy: tuple[str, ...] = ()
     """Copy only the layers whose names begin with these words (`deepcanon show NAME --layers` lists them). Default:
     all."""
@@ -202,6 +202,12 @@ class InitialWeights(Training):
     copied."""
     copied_rate: Annotated[float, Range("(0, 1]")] = 0.1
     """Learning rate of what was copied, as a share of that of new layers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitialWeights(CopiedWeights):
+    """The same of a model of images, and its normalisation."""
+
     mean: tuple[Share, ...] = ()
     """Mean of each channel, from 0 to 1, that the other model subtracts. Default: that of its run; of a file, that of
     the new images."""

@@ -7,6 +7,7 @@ optimizer; the weights themselves are read once, before the first step, from a c
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,9 +18,9 @@ from deepcanon.data.errors import one_line
 from deepcanon.engine.checkpoint import Checkpoints, facts_of
 from deepcanon.engine.run import Run
 from deepcanon.errors import UsageError
-from deepcanon.options import InitialWeights
+from deepcanon.options import CopiedWeights, InitialWeights
 
-__all__ = ["Start", "source_facts"]
+__all__ = ["Start", "shapes_of", "source_facts", "source_of"]
 
 ALL = "all"
 WRAPPERS = ("module.", "_orig_mod.")
@@ -70,6 +71,28 @@ def _unwrapped(state: dict[str, Tensor]) -> Source:
     return Source(state, {}, prefix)
 
 
+def source_of(options: CopiedWeights) -> Source | None:
+    """The model that a run begins with; None if it begins with new weights.
+
+    Raises:
+        UsageError: it cannot be read, or an option has no effect without it.
+    """
+    if not options.init_from:
+        groups = [kind for kind in (CopiedWeights, InitialWeights) if isinstance(options, kind)]
+        names = [field.name for field in fields(groups[-1])]
+        changed = [name for name in names if getattr(options, name) != getattr(groups[-1], name)]
+        if changed:
+            raise UsageError(f"--{changed[0].replace('_', '-')} needs --init-from: the weights of another model")
+        return None
+    return read(Path(options.init_from))
+
+
+def shapes_of(source: Source, same: bool) -> dict[str, Any]:
+    """What a run keeps of the model that it begins with: shapes, and whether its classes or symbols are the same."""
+    shapes = {name: list(value.shape) for name, value in source.state.items()}
+    return {"initial": {"shapes": shapes, "same_classes": same}}
+
+
 def source_facts(
     options: InitialWeights, classes: Sequence[str], channels: int, also: Sequence[str] = ()
 ) -> dict[str, Any]:
@@ -81,20 +104,10 @@ def source_facts(
     Raises:
         UsageError: it cannot be read, or an option does not fit.
     """
-    if not options.init_from:
-        names = ("copy", "freeze", "copied_rate", "mean", "std")
-        changed = [name for name in names if getattr(options, name) != getattr(InitialWeights, name)]
-        given = [f"--{name.replace('_', '-')}" for name in changed]
-        if given:
-            raise UsageError(f"{given[0]} needs --init-from: the weights of another model")
+    source = source_of(options)
+    if source is None:
         return {}
-    source = read(Path(options.init_from))
-    facts: dict[str, Any] = {
-        "initial": {
-            "shapes": {name: list(value.shape) for name, value in source.state.items()},
-            "same_classes": source.facts.get("reader", {}).get("classes") == list(classes),
-        }
-    }
+    facts = shapes_of(source, source.facts.get("reader", {}).get("classes") == list(classes))
     if facts["initial"]["same_classes"]:
         facts |= {name: source.facts[name] for name in also if name in source.facts}
     if options.mean or options.std:
@@ -128,7 +141,7 @@ class Start:
         UsageError: the models do not fit, or a word names no layer.
     """
 
-    def __init__(self, model: nn.Module, options: InitialWeights, known: dict[str, Any], heads: Sequence[str]) -> None:
+    def __init__(self, model: nn.Module, options: CopiedWeights, known: dict[str, Any], heads: Sequence[str]) -> None:
         self.model, self.options = model, options
         mine, theirs = model.state_dict(), known["shapes"]
         new = () if known["same_classes"] else tuple(heads)
@@ -142,7 +155,7 @@ class Start:
             here, there = list(mine[name].shape), theirs.get(name)
             if there != here:
                 what = f"is {_shape(there)} there and {_shape(here)} here" if there is not None else "is not there"
-                remedy = "give the options and the --size of that model, or choose layers by --copy"
+                remedy = "give the options of that model and the size of its inputs, or choose layers by --copy"
                 raise UsageError(f"--init-from {options.init_from}: {name} {what}: {remedy}")
         self.copied = tuple(wanted)
         frozen = options.copy or tuple(dict.fromkeys(name.split(".")[0] for name in self.copied))

@@ -8,20 +8,20 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from deepcanon.data import DataError, Problem
-from deepcanon.data.errors import one_line
 from deepcanon.data.large_text import LargeText
-from deepcanon.data.splits import Dataset
-from deepcanon.data.tokens import Tokens, tokens_of
+from deepcanon.data.tokens import Tokens
 from deepcanon.engine.contract import Generates, Metrics, Predicts
 from deepcanon.engine.export import Export
 from deepcanon.engine.figures import Text
+from deepcanon.engine.initial import Start
 from deepcanon.engine.run import Run
+from deepcanon.engine.vocabularies import build_vocabulary, named, numbered
 from deepcanon.errors import UsageError
 from deepcanon.options import LargeTokens
 from deepcanon.parts.decoding import Step
@@ -29,47 +29,12 @@ from deepcanon.parts.language_models import bits_per_character, border, continua
 from deepcanon.parts.vocabulary import UNKNOWN, Vocabulary
 from deepcanon.verb_options import TextSampling
 
-__all__ = ["Primed", "Speaks", "build_vocabulary", "numbered", "step_export"]
+__all__ = ["Primed", "Speaks", "build_vocabulary", "step_export"]
 
 
 PER = {"characters": "per character (with line ends)", "words": "per word (with sentence ends)"}
 """What a perplexity is per, and which ends are counted among the tokens, by unit."""
 SAMPLE = "Text written by the model: it should look like the training text, without copying or repeating."
-
-
-class Asked(Protocol):
-    """The options of a recipe that say what a token is."""
-
-    @property
-    def unit(self) -> str: ...
-    @property
-    def minimum_count(self) -> int: ...
-    @property
-    def vocabulary(self) -> int: ...
-
-
-def build_vocabulary(config: Asked, data: Dataset, least: int = 1) -> tuple[Vocabulary, "Tensor | Tokens"]:
-    """The vocabulary of a training text, and the text in its numbers.
-
-    Raises:
-        DataError: the text has fewer than `least` tokens.
-    """
-    text = data["train"].x
-    pieces = text if isinstance(text, str) else text.strings(f"characters of which {config.unit} are counted")
-    vocabulary = Vocabulary.build(pieces, config.unit, config.minimum_count, config.vocabulary)
-    tokens = numbered(text, vocabulary)
-    if len(tokens) < least:
-        what = f"the text has {len(tokens):,} {config.unit} to train on" if len(tokens) else "the text has no tokens"
-        more = f", and one window with the token after it has {least:,}" if least > 1 else ""
-        remedy = "give a longer text" + (", or a shorter --window" if least > 2 else "")
-        raise DataError(Problem("", "", what + more, remedy))
-    return vocabulary, tokens
-
-
-@lru_cache(maxsize=8)
-def numbered(text: "str | LargeText", vocabulary: Vocabulary) -> "Tensor | Tokens":
-    """The tokens of a text, remembered for the last few texts: a training step asks for the same one again."""
-    return vocabulary.encode(text) if isinstance(text, str) else tokens_of(text, vocabulary)
 
 
 @lru_cache(maxsize=8)
@@ -102,8 +67,11 @@ class Speaks(Predicts, Generates):
     """Of the sample that is drawn at each evaluation."""
 
     config: Any
+    facts: dict[str, Any]
     run: Run
     vocabulary: Vocabulary
+    start: Start | None = None
+    """The weights that the run begins with, if `build` has made any."""
 
     @classmethod
     def units(cls, config: Any) -> Mapping[str, str]:
@@ -140,7 +108,13 @@ class Speaks(Predicts, Generates):
         return f"{split}: measured on the first {self.evaluated:,} of {count:,} {self.vocabulary.unit}"
 
     def begin(self) -> None:
-        """Says which splits are measured in part."""
+        """Copies initial weights, and says which symbols are unknown and which splits are measured in part."""
+        if self.start:
+            self.start.load(self.run)
+        if told := self.facts.get("strangers"):
+            share = f"{told['tokens']:,} of {told['of']:,} {self.vocabulary.unit} to train on"
+            which = f"{told['different']:,} symbols that the vocabulary lacks are read as {UNKNOWN}"
+            self.run.say(f"{which} ({share}): {named(told['first'], told['different'])}")
         for split in ("valid", "test"):
             if split in self.run.data and (part := self.part_of(split)):
                 self.run.say(f"{part} (--evaluated 0: all)")
@@ -198,8 +172,7 @@ class Speaks(Predicts, Generates):
         if "" in asked.stop:
             raise UsageError("--stop: an empty text ends nothing")
         if strange := vocabulary.strangers(asked.prompt):
-            names = ", ".join(one_line(repr(symbol), 40) for symbol in strange[:5])
-            what = f"{names}{', ...' * (len(strange) > 5)} did not occur in the training text"
+            what = f"{named(strange[:5], len(strange))} did not occur in the training text"
             words = f", or write {UNKNOWN}" if vocabulary.unit == "words" else ""
             raise DataError(Problem("--prompt", "", what, f"leave them out{words}", skippable=False))
         tokens = self.run.to(vocabulary.encode(asked.prompt, closed=False))

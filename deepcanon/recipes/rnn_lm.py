@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from deepcanon.options import (
+    CopiedWeights,
     Count,
     InputDropout,
     LargeTokens,
@@ -35,7 +36,7 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(LargeTokens, Optimization, Schedule, InputDropout):
+class Config(LargeTokens, Optimization, Schedule, InputDropout, CopiedWeights):
     unit: Literal["characters", "words"] = "characters"
     """Unit of a token; words are separated by blanks, each line is a sentence."""
     cache: Literal["auto", "off"] = "auto"
@@ -89,7 +90,9 @@ from torch import nn
 
 from deepcanon import engine
 from deepcanon.engine import Encodes, Exports
-from deepcanon.engine.language import Primed, Speaks, build_vocabulary, step_export
+from deepcanon.engine.initial import Start
+from deepcanon.engine.language import Primed, Speaks, step_export
+from deepcanon.engine.vocabularies import vocabulary_facts
 from deepcanon.parts.clipping import clip_in_step
 from deepcanon.parts.language_models import text_nll
 from deepcanon.parts.recurrence import detach, read_window, window
@@ -110,10 +113,10 @@ class Recipe(Speaks, engine.Recipe[Config], Encodes, Exports):
 
     @classmethod
     def learn(cls, config, data):
-        vocabulary, tokens = build_vocabulary(config, data, config.window + 1)
+        facts, vocabulary, tokens = vocabulary_facts(config, data, config.window + 1)
         # Short texts: fewer streams rather than windows that are mostly empty.
         streams = min(config.batch, (len(tokens) - 1) // config.window)
-        facts = {"vocabulary": vocabulary.to_json(), "streams": streams}
+        facts["streams"] = streams
         if config.samples or config.frequency_bias:
             # One more of each: what never occurs may be asked for, and must be drawn now and then.
             facts["counts"] = tokens.bincount(minlength=len(vocabulary)) + 1
@@ -133,7 +136,12 @@ class Recipe(Speaks, engine.Recipe[Config], Encodes, Exports):
             tied=config.tied,
             device=run.device,
         )
-        self.optimizer = optimizer_of(config, self.model, betas=(0.9, 0.99))
+        if initial := facts.get("initial"):
+            self.start = Start(self.model, config, initial, self.model.of_symbols)
+        slower = self.start.slower if self.start else ()
+        self.optimizer = optimizer_of(
+            config, self.model, betas=(0.9, 0.99), slower=slower, share=config.copied_rate
+        )
         self.carry = None
         counts = torch.as_tensor(facts.get("counts", ())).to(run.device)
         if config.frequency_bias:

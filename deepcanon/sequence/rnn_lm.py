@@ -114,6 +114,11 @@ class RecurrentLM(nn.Module):
         return (zero, zero) if self.memory else (zero,)
 
     @property
+    def of_symbols(self) -> tuple[str, ...]:
+        """The parts whose weights belong to single symbols: with another vocabulary they mean nothing."""
+        return ("recurrent.weight_ih_l0" if self.embedding is None else "embedding", "output")
+
+    @property
     def memory(self) -> bool:
         """Whether the state has a memory besides the hidden vectors."""
         return self.recurrent.weight_hh_l0.shape[0] == 4 * self.hidden_size
