@@ -54,6 +54,13 @@ class Sounds:
         """What tells these recordings from others: names and lengths."""
         return [f"{name} {length}" for name, length in zip(self.names, self.lengths.tolist(), strict=True)]
 
+    def hash_into(self, digest: Any) -> None:
+        """Adds names, lengths and, of recordings in memory, the samples to a digest."""
+        digest.update(f"{self.dtype} {self.rate}\0".encode() + "\0".join(self.paths).encode())
+        if isinstance(self.store, Tensor):
+            for start, length in zip(self.starts.tolist(), self.lengths.tolist(), strict=True):
+                digest.update(self.store[start : start + length].numpy())
+
     @property
     def seconds(self) -> float:
         """Of all recordings."""

@@ -15,6 +15,7 @@ from .errors import DataError, Problem
 from .known import Known
 from .large_text import LargeText
 from .seeds import stream_seed
+from .sounds import Sounds
 
 __all__ = ["SPLIT_NAMES", "Dataset", "Split", "draw_splits", "shares"]
 
@@ -54,7 +55,7 @@ class Split:
             if isinstance(part, Tensor):
                 digest.update(f"{part.dtype} {tuple(part.shape)}".encode())
                 digest.update(part.contiguous().reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
-            elif isinstance(part, LargeText):
+            elif isinstance(part, LargeText | Sounds):
                 part.hash_into(digest)
             elif isinstance(part, str):
                 digest.update(part.encode("utf-8", "surrogatepass"))

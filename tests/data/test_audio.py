@@ -48,6 +48,12 @@ def test_channels_are_mixed_down_and_said(tmp_path):
     assert "8,000 samples a second" in data.notes[0]
 
 
+def test_recordings_of_the_same_names_and_lengths_are_told_apart(tmp_path):
+    first = audio(write(tmp_path / "a.wav", pcm(tone()))).fingerprint()
+    assert audio(tmp_path / "a.wav").fingerprint() == first
+    assert audio(write(tmp_path / "a.wav", pcm(-tone()))).fingerprint() != first
+
+
 def test_a_stream_whose_length_was_not_known_is_read_to_its_end(tmp_path):
     content = coded(np.arange(50, dtype="<i2").tobytes(), 1, 16, said=0xFFFFFFFF)
     assert len(one(write(tmp_path / "a.wav", content))) == 50
