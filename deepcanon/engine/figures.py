@@ -4,6 +4,7 @@
          caption="Error by learning rate: the best rate lies at the bottom of a wide valley.")
     Heat(shares, x="predicted class", y="true class", x_names=names, y_names=names)
     Tiles(images, names=["3", "5"])
+    Sound(values, rate=8000)
     Text("a sample")
 
 Every figure has a `caption`: one sentence that says what is seen and what good looks like. It is shown below the figure
@@ -17,9 +18,11 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from deepcanon.engine.sounds import Sound
+
 __all__ = [
     "Bars", "Dots", "Edge", "Figure", "Framed", "Graph", "Heat", "Histogram", "Line", "Panels", "Plot", "Scatter",
-    "Text", "Tiles", "as_pictures", "from_arrays", "plain", "to_arrays",
+    "Sound", "Text", "Tiles", "as_pictures", "from_arrays", "plain", "to_arrays",
 ]  # fmt: skip
 
 
@@ -243,7 +246,7 @@ class Panels:
     caption: str = ""
 
 
-Figure = Plot | Scatter | Heat | Histogram | Bars | Dots | Graph | Tiles | Framed | Panels
+Figure = Plot | Scatter | Heat | Histogram | Bars | Dots | Graph | Tiles | Framed | Sound | Panels
 KINDS: dict[str, Any] = {one.__name__: one for one in (Line, Edge, *get_args(Figure))}
 
 

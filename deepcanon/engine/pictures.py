@@ -4,7 +4,8 @@ A recipe's ``figures()`` returns a name and a value of ``engine.figures`` for ea
 
 - ``Text``: ``.txt``, and its caption into ``captions.json`` of the folder;
 - every other value: ``.svg`` to look at, light or dark as the reader likes, and ``.npz`` with its numbers and labels,
-  from which ``read_figure`` makes the value again.
+  from which ``read_figure`` makes the value again;
+- ``Sound``: besides these a ``.wav`` for each recording, its number after the name.
 
 Files are called ``{name}-{step:08d}.{svg,npz,txt}``; each is written next to its place and renamed, so that a
 reader never sees half a file.
@@ -22,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from deepcanon.engine.figures import Figure, Text, as_pictures, from_arrays, to_arrays
+from deepcanon.engine.sounds import Sound, wav_of
 from deepcanon.writing import TEMPORARY, replacing
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 """What a figure may be called: it becomes a file name."""
 
-FILE = re.compile(r"(?P<name>.+)-(?P<step>\d{8,})\.(?P<kind>svg|png|npz|txt)")
+FILE = re.compile(r"(?P<name>.+)-(?P<step>\d{8,})\.(?P<kind>svg|png|npz|txt|wav)")
 """A figure's file name, as ``save_figures`` writes it."""
 
 CAPTIONS = "captions.json"
@@ -66,6 +68,10 @@ def save_figures(folder: Path, step: int, figures: Mapping[str, Any]) -> list[Pa
             arrays = to_arrays(figure)
             written.append(_write(stem, ".svg", draw_file(figure).encode("utf-8", errors="replace")))
             written.append(_write(stem, ".npz", _npz_writer(arrays)))
+        if isinstance(figure, Sound):
+            for number in range(len(figure.values)):
+                place = folder / f"{name}-{number + 1}-{step:08d}"
+                written.append(_write(place, ".wav", wav_of(figure, number)))
     said = {name: figure.caption for name, figure in figures.items() if isinstance(figure, Text) and figure.caption}
     if said and said != read_captions(folder):
         _write(folder / "captions", ".json", json.dumps({**read_captions(folder), **said}, ensure_ascii=False).encode())

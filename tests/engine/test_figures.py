@@ -20,6 +20,7 @@ from deepcanon.engine.figures import (
     Panels,
     Plot,
     Scatter,
+    Sound,
     Tiles,
     from_arrays,
     to_arrays,
@@ -55,6 +56,7 @@ FIGURES = {
     "graph": Graph(["x", "y <", "sin"], [0, 0, 1], [Edge(0, 2, "1.5", "2"), Edge(1, 2)], "f", {2: "3"}, {0: "g"}, [1]),
     "tiles": Tiles(RANDOM.integers(0, 256, (7, 5, 5), dtype=np.uint8), names=[*NAMES, "a\nb", "c"], scale="Grey is 0"),
     "versions": Tiles(RANDOM.random((6, 3, 4, 8)), versions=["input", "rebuilt"]),
+    "sound": Sound(RANDOM.uniform(-1, 1, (3, 900)), 8000, ["loud", "b"], caption="Noise."),
 }  # fmt: skip
 FIGURES["panels"] = Panels([FIGURES["plot"], FIGURES["heat"], FIGURES["bars"]], columns=2, caption="All.")
 

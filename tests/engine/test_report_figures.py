@@ -1,14 +1,16 @@
 """Figures in a report: their captions, the verdict before all else, no address, a small page, damaged files."""
 
+import base64
 import json
 import re
+import wave
 
 import numpy as np
 import pytest
 from engine.test_report import make_run, report
 
 from deepcanon.engine import pictures
-from deepcanon.engine.figures import Bars, Heat, Line, Panels, Plot, Text, Tiles
+from deepcanon.engine.figures import Bars, Heat, Line, Panels, Plot, Sound, Text, Tiles
 from deepcanon.engine.pictures import save_figures
 from deepcanon.engine.svg.frame import escape
 
@@ -27,6 +29,20 @@ def test_captions_stand_below_figures_and_are_their_alternative_text(tmp_path):
     drawn = [value for tag, key, value in page.attributes if tag == "svg" and key == "role"]
     labels = [value for tag, key, value in page.attributes if tag == "svg" and key == "aria-label"]
     assert len(drawn) == len(labels) == text.count('<svg class="fig"') and all(labels)
+
+
+def test_a_sound_is_played_by_the_page_and_lies_in_a_file(tmp_path):
+    folder, values = make_run(tmp_path / "a"), np.random.default_rng(0).uniform(-1, 1, (2, 400))
+    written = save_figures(folder / "figures", 200, {"samples": Sound(values, 8000, ["a", "b"], caption="Noise.")})
+    files = sorted(path for path in written if path.suffix == ".wav")
+    assert [path.name for path in files] == ["samples-1-00000200.wav", "samples-2-00000200.wav"]
+    with wave.open(str(files[1])) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getnframes()) == (8000, 1, 400)
+        heard = np.frombuffer(file.readframes(400), "<i2") / 32768
+    assert np.abs(heard - values[1]).max() <= 1 / 32768
+    page, _ = report(folder, to=tmp_path / "r.html")
+    played = [value for tag, key, value in page.attributes if tag == "audio" and key == "src"]
+    assert [base64.b64decode(one.split(",")[1]) for one in played] == [path.read_bytes() for path in files]
 
 
 def test_a_figure_is_enlarged_without_a_script(tmp_path):

@@ -5,6 +5,7 @@ Figures are drawn here from their values, in the page's own colours; a picture f
 
 import base64
 import io
+import struct
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from deepcanon.engine import pictures
 from deepcanon.engine.figures import Framed, Graph, Panels, Tiles
 from deepcanon.engine.report.enlarging import enlarging
 from deepcanon.engine.report.folder import RunFiles
+from deepcanon.engine.sounds import Sound, audio_tag
 from deepcanon.engine.svg import draw, draw_file, size_of
 from deepcanon.engine.svg.frame import WIDTH, escape
 
@@ -89,7 +91,13 @@ def _drawn(path: Path, name: str) -> tuple[str, str, bool]:
     wide = len(panels) > 1 or (
         isinstance(figure, Framed | Tiles | Graph) and max(size_of(one)[0] for one in panels) > WIDTH
     )
-    return f"<span class='panels' style='--columns:{columns}'>{''.join(panels)}</span>", figure.caption, wide
+    drawn = f"<span class='panels' style='--columns:{columns}'>{''.join(panels)}</span>"
+    if isinstance(figure, Sound):
+        try:
+            drawn += "".join(audio_tag(figure, number) for number in range(len(figure.values)))
+        except (TypeError, ValueError, IndexError, OverflowError, struct.error) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from None
+    return drawn, figure.caption, wide
 
 
 def _earlier(files: list[tuple[int, Path]], name: str) -> str:

@@ -7,7 +7,8 @@ hover by rules of the style. Lengths of texts are estimated, since the reader's 
 from typing import Any
 
 from deepcanon.engine.figures import Bars, Dots, Figure, Framed, Graph, Heat, Histogram, Panels, Plot, Scatter, Tiles
-from deepcanon.engine.svg import clouds, framed, graph, grids, plots, rows
+from deepcanon.engine.sounds import Sound
+from deepcanon.engine.svg import clouds, framed, graph, grids, plots, rows, waves
 from deepcanon.engine.svg.style import file_style
 
 __all__ = ["draw", "draw_file", "size_of"]
@@ -21,6 +22,7 @@ GAP = 16
 
 def draw(figure: Figure, hover: bool = True) -> list[str]:
     """An `<svg>` for each panel; the caption is the alternative text of each."""
+    figure = waves.waves(figure) if isinstance(figure, Sound) else figure
     panels = figure.figures if isinstance(figure, Panels) else [figure]
     said = figure.caption
     return [DRAWERS[type(one)](one, hover, " ".join(filter(None, (one.title, said)))) for one in panels]
@@ -34,6 +36,7 @@ def size_of(drawn: str) -> tuple[float, float]:
 
 def draw_file(figure: Figure, hover: bool = True) -> str:
     """One SVG document with its own style: panels in rows, as many in each as the figure says."""
+    figure = waves.waves(figure) if isinstance(figure, Sound) else figure
     panels = draw(figure, hover)
     columns = max(1, min(figure.columns, len(panels))) if isinstance(figure, Panels) else 1
     sizes = [size_of(one) for one in panels]
