@@ -235,3 +235,17 @@ def test_spoken_digits():
     assert data["test"].y.bincount().tolist() == [30] * 10
     assert data.facts["longest"] / 8000 == pytest.approx(2.283, abs=1e-3)
     assert sum(part.x.seconds for part in data.splits.values()) / 3000 == pytest.approx(0.437, abs=1e-3)
+
+
+def test_plucked_strings_repeat_after_a_period_and_fade():
+    data = open_data(("audio",), "plucked-strings")
+    assert data.facts["rate"] == 8000 and data.facts["classes"] == ["A3", "C4", "E4", "A4"]
+    train, periods = data["train"], (36, 31, 24, 18)
+    for row in range(4):
+        x = train.x[row].double()
+        period = periods[int(train.y[row])]
+        predicted = 0.498 * (x[1:-period] + x[: -period - 1])
+        assert float((x[period + 1 :] - predicted).abs().max()) <= 1.5 / 32768  # of whole numbers
+        assert 0 < float(x[-200:].abs().max()) < float(x[:200].abs().max())
+    with pytest.raises(DataError, match="is generated at 8,000 samples a second; leave --sample-rate out"):
+        audio("plucked-strings", sample_rate=16000)

@@ -114,7 +114,18 @@ def _boxes(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dataset
     return _whole("boxes", name, task, seed, facts, [f"boxes: up to {y.shape[1]} in a picture"])
 
 
+def _audio(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dataset:
+    sounds, classes = task.splits["train"].x, task.facts["classes"]
+    if options.get("sample_rate"):
+        what, remedy = f"is generated at {sounds.rate:,} samples a second", "leave --sample-rate out"
+        raise Problems().fail(name, "", what, remedy)
+    facts = {"rate": sounds.rate, "resampled": False, "longest": sounds.shape[1], "classes": list(classes)}
+    said = f"recordings: {sounds.rate:,} samples a second, {sounds.seconds:,.1f} s in train; classes: {len(classes)}"
+    return _whole("audio", name, task, seed, facts, [said])
+
+
 FORMS: dict[str, Form] = {
-    "images": _images, "boxes": _boxes, "tables": _tables, "documents": _documents, "sequences": _sequences,
+    "images": _images, "boxes": _boxes, "audio": _audio, "tables": _tables, "documents": _documents,
+    "sequences": _sequences,
 }  # fmt: skip
 """By the kind of the examples."""
