@@ -61,6 +61,7 @@ GRADIENTS = {
     "spatial-transformer": [("default", 24)],
     "stacked-autoencoder": [("default", 120), ("paper", 120)],
     "ufldl-convnet": [("default", 60), ("paper", 60)],
+    "wavenet": [("smoke", 24)],
 }
 OTHERS = {
     "ica": [("default", 12)],

@@ -20,6 +20,7 @@ from deepcanon.ranges import plain_type as plain_type
 from deepcanon.ranges import range_of as range_of
 from deepcanon.ranges import types_of as types_of
 from deepcanon.reading import READERS as READERS
+from deepcanon.reading import Audio as Audio
 from deepcanon.reading import Columns as Columns
 from deepcanon.reading import Documents as Documents
 from deepcanon.reading import Examples as Examples
@@ -36,14 +37,14 @@ from deepcanon.reading import Tokens as Tokens
 from deepcanon.reading import reading_options as reading_options
 
 __all__ = [
-    "GROUPS", "READERS", "Activation", "ActivationName", "Augmentation", "Batches", "BoxAugmentation", "ClassLoss",
-    "Columns", "Convex", "CopiedWeights", "Count", "Documents", "Dropout", "DropoutName", "Examples", "HiddenLayerName",
-    "HiddenLayers", "ImageTraining", "Images", "InitialWeights", "Initialization", "InitializationName", "InputDropout",
-    "LargeTokens", "Lbfgs", "Loss", "LossName", "MaxNorm", "Mixtures", "NonNegative", "NormalizationName", "Number",
-    "Optimization", "OptimizerName", "Patches", "Perceptron", "Placed", "Pooling", "PoolingName", "Positive",
-    "Probability", "Range", "Repeats", "Schedule", "ScheduleName", "SequenceTraining", "Sequences", "Share", "Some",
-    "Splits", "Tables", "Text", "Tokens", "Training", "Tuning", "Whole", "group_of", "plain_type", "range_of",
-    "reading_options", "types_of",
+    "GROUPS", "READERS", "Activation", "ActivationName", "Audio", "Augmentation", "Batches", "BoxAugmentation",
+    "ClassLoss", "Columns", "Convex", "CopiedWeights", "Count", "Documents", "Dropout", "DropoutName", "Examples",
+    "HiddenLayerName", "HiddenLayers", "ImageTraining", "Images", "InitialWeights", "Initialization",
+    "InitializationName", "InputDropout", "LargeTokens", "Lbfgs", "Loss", "LossName", "MaxNorm", "Mixtures",
+    "NonNegative", "NormalizationName", "Number", "Optimization", "OptimizerName", "Patches", "Perceptron", "Placed",
+    "Pooling", "PoolingName", "Positive", "Probability", "Range", "Repeats", "Schedule", "ScheduleName",
+    "SequenceTraining", "Sequences", "Share", "Some", "Splits", "Tables", "Text", "Tokens", "Training", "Tuning",
+    "Whole", "group_of", "plain_type", "range_of", "reading_options", "types_of",
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from deepcanon.ranges import Count, NonNegative, Probability, Whole
 
-__all__ = ["ClassSampling", "PictureSampling", "Playing", "Sampling", "TextSampling"]
+__all__ = ["ClassSampling", "PictureSampling", "Playing", "Sampling", "SoundSampling", "TextSampling"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,14 @@ class ClassSampling(Sampling):
 class PictureSampling(Sampling):
     temperature: NonNegative = 1.0
     """Temperature of each pixel: 1 as trained, lower gives safer, less varied pictures, 0 the likeliest level."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundSampling(ClassSampling):
+    temperature: NonNegative = 1.0
+    """Temperature of the sampling: 1 as trained, lower is more conservative, 0 takes the likeliest."""
+    length: Count = 8000
+    """Length of a sound in samples."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -181,7 +181,9 @@ def generate_command(parser: Parser, arguments: list[str]) -> int:
         "--prompts", metavar="FILE", help="a text file with one prompt a line; blank lines are left out"
     )
     parser.add_argument("--seed", type=number(int), metavar="N", default=0, help="seed of the samples")
-    parser.add_argument("--to", metavar="FILE.png", help="where pictures go (default: into the run's samples/)")
+    parser.add_argument(
+        "--to", metavar="FILE", help="where pictures (.png) or sounds (.wav) go (default: into the run's samples/)"
+    )
     json_option(parser)
     given = parser.parse_all(arguments)
     to = place_of(given.to) if given.to else None
@@ -194,12 +196,7 @@ def generate_command(parser: Parser, arguments: list[str]) -> int:
     else:
         samples = trained.generate(seed=given.seed, **wanted)
     if not isinstance(samples, list):
-        from deepcanon.engine.pictures import tiles
-
-        to = to or trained.folder / "samples" / f"generated-{given.seed}.png"
-        with replacing(to) as temporary:
-            tiles(samples).save(temporary)
-        samples = [{"file": str(to), "count": len(samples)}]
+        samples = _write_samples(samples, trained, given.seed, to)
     if given.json:
         return print_json(samples)
     for sample in samples:
@@ -217,6 +214,27 @@ def _continued(trained: Any, prompts: str, wanted: dict[str, Any]) -> list[dict[
         except DataError as error:
             raise DataError(replace(problem, file=name) for problem in error.problems) from None
     return samples
+
+
+def _write_samples(samples: Any, trained: Any, seed: int, to: Path | None) -> list[dict[str, Any]]:
+    """Pictures [N, C, H, W] in one file, sounds [N, T] in a file each, the number before the ending."""
+    if samples.ndim == 2:
+        from deepcanon.engine.sounds import Sound, wav_of
+
+        first = to or trained.folder / "samples" / f"generated-{seed}.wav"
+        sound, written = Sound(samples.numpy(), trained.recipe.facts["reader"]["rate"]), []
+        for number in range(len(samples)):
+            place = first if len(samples) == 1 else first.with_stem(f"{first.stem}-{number + 1}")
+            with replacing(place) as temporary:
+                temporary.write_bytes(wav_of(sound, number))
+            written.append({"file": str(place), "seconds": samples.shape[1] / sound.rate})
+        return written
+    from deepcanon.engine.pictures import tiles
+
+    to = to or trained.folder / "samples" / f"generated-{seed}.png"
+    with replacing(to) as temporary:
+        tiles(samples).save(temporary)
+    return [{"file": str(to), "count": len(samples)}]
 
 
 def encode_command(parser: Parser, arguments: list[str]) -> int:

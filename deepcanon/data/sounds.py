@@ -16,7 +16,7 @@ from torch import Tensor
 from . import cache
 from .errors import DataError, Problem
 
-__all__ = ["MEMORY_LIMIT", "PIECE", "Sounds", "resampled", "stored"]
+__all__ = ["MEMORY_LIMIT", "PIECE", "Pieces", "Sounds", "resampled", "stored"]
 
 MEMORY_LIMIT = 1 << 30
 PIECE = 1 << 16
@@ -189,3 +189,48 @@ def _write(count: int, blocks: Callable[[int], Iterable[np.ndarray]], writer: ca
         writer.write(row, held)
     empty: Mapping[str, Any] = {}
     return empty, empty
+
+
+class Pieces:
+    """Recordings cut into pieces of at most `length` samples: those that begin one, then the later ones, by length.
+
+    Attributes:
+        rows: the recording of each piece, int64 [N].
+        first: its first sample there.
+        counts: its samples.
+        beginnings: how many pieces begin a recording.
+    """
+
+    def __init__(self, sounds: Sounds, length: int) -> None:
+        self.sounds = sounds
+        many = -(-sounds.lengths // length)
+        rows = torch.arange(len(sounds)).repeat_interleave(many)
+        first = (torch.arange(len(rows)) - (many.cumsum(0) - many)[rows]) * length
+        counts = (sounds.lengths[rows] - first).clamp(max=length)
+        order = (counts + (first > 0) * (length + 1)).argsort(stable=True)
+        self.beginnings = len(sounds)
+        self.rows, self.first, self.counts = rows[order], first[order], counts[order]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def groups(self, size: int) -> list[Tensor]:
+        """All pieces, up to `size` in a group, beginnings and later ones apart: `read` is exact of each group."""
+        numbers = torch.arange(len(self))
+        parts = (numbers[: self.beginnings], numbers[self.beginnings :])
+        return [group for part in parts for group in part.split(size) if len(group)]
+
+    def read(self, chosen: Tensor, before: int) -> tuple[Tensor, Tensor]:
+        """Samples [B, before + T] of some pieces, T those of the longest, with what precedes each; and which count.
+
+        What counts, bool [B, before + T], are the samples of the piece itself. After a piece stands silence, and so
+        it does before a beginning that is read together with later pieces.
+
+        Args:
+            before: samples that have an effect on the next one; at most `length`, so that a later piece has them all.
+        """
+        most = int(self.counts[chosen].max())
+        back = min(before, int(self.first[chosen].max()))  # of pieces that begin a recording nothing precedes
+        values = self.sounds.windows(self.rows[chosen], self.first[chosen] - back, back + most)
+        places = torch.arange(back + most)
+        return values, (places >= back) & (places < back + self.counts[chosen][:, None])

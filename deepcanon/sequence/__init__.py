@@ -23,3 +23,7 @@ from .sampled_softmax import sampled_softmax_loss as sampled_softmax_loss
 from .stack_rnn import StackRNN as StackRNN
 from .stack_rnn import StackState as StackState
 from .stack_rnn import stack_step as stack_step
+from .wavenet import WaveNet as WaveNet
+from .wavenet import code_nll as code_nll
+from .wavenet import mu_law_decode as mu_law_decode
+from .wavenet import mu_law_encode as mu_law_encode
