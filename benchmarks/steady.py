@@ -42,6 +42,7 @@ GRADIENTS = {
     "denoising-autoencoder": [("default", 60), ("paper", 24)],
     "factorized-bigram-lm": [("smoke", 24)],
     "gan": [("default", 24), ("bf16", 12)],
+    "identity-rnn": [("default", 60)],
     "inception": [("default", 12)],
     "learning-curves": [("default", 60), ("paper", 60)],
     "logistic-regression": [("default", 60), ("paper", 60)],

@@ -206,18 +206,22 @@ KERNELS = {4: torch.lstm, 3: torch.gru, 1: torch.rnn_tanh}  # by how many blocks
 
 
 def kernel_layer(
-    x: Float[Tensor, "batch time input"], state: Sequence[Float[Tensor, "batch hidden"]], weights: Sequence[Tensor]
+    x: Float[Tensor, "batch time input"],
+    state: Sequence[Float[Tensor, "batch hidden"]],
+    weights: Sequence[Tensor],
+    kernel: Callable[..., Any] | None = None,
 ) -> tuple[Float[Tensor, "batch time hidden"], tuple[Float[Tensor, "batch hidden"], ...]]:
-    """One layer by torch's kernel: of an LSTM, a GRU or the simple recurrence, as the weights have it.
+    """One layer by torch's kernel: of an LSTM, a GRU or the simple recurrence with tanh, as the weights have it.
 
     The kernels take several layers at once and dropout too, but draw the masks themselves, of the rows they are given.
 
     Args:
         state: the hidden vectors and, of an LSTM, the memory.
         weights: W_x, W_h, b_x, b_h as torch's modules have them.
+        kernel: another one of the same form, such as torch.rnn_relu.
     """
     first = [part[None] for part in state]
-    kernel = KERNELS[len(weights[1]) // weights[1].shape[1]]
+    kernel = kernel or KERNELS[len(weights[1]) // weights[1].shape[1]]
     start = first if len(first) > 1 else first[0]
     output, *end = kernel(x, start, list(weights), True, 1, 0.0, torch.is_grad_enabled(), False, True)
     return output, tuple(part[0] for part in end)

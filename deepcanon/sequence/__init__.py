@@ -6,6 +6,7 @@ from .bidirectional import Bidirectional as Bidirectional
 from .bidirectional import real_steps as real_steps
 from .factorized_bigram_lm import FactorizedBigramLM as FactorizedBigramLM
 from .gru import GRU as GRU
+from .identity_rnn import SimpleRNN as SimpleRNN
 from .lstm import LSTM as LSTM
 from .lstm import LSTMCell as LSTMCell
 from .neural_lm import NeuralLM as NeuralLM
