@@ -39,11 +39,12 @@ PRESETS = {
     "verify:adding": (LONG, {"data": "adding", "steps": 2000}),
 }
 
+from deepcanon.engine.contract import Exports
 from deepcanon.sequence.gru import GRU
 from deepcanon.techniques.sequence_tasks import SequenceTask, gate_maps
 
 
-class Recipe(SequenceTask[Config]):
+class Recipe(SequenceTask[Config], Exports):
     def network(self, features):
         c = self.config
         network = GRU(

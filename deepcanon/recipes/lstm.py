@@ -48,12 +48,13 @@ PRESETS = {
     "verify:copying": (DELAY, {"data": "copying", "steps": 20_000}),
 }
 
+from deepcanon.engine.contract import Exports
 from deepcanon.parts.recurrence import lag_biases_
 from deepcanon.sequence.lstm import LSTM
 from deepcanon.techniques.sequence_tasks import SequenceTask, gate_maps
 
 
-class Recipe(SequenceTask[Config]):
+class Recipe(SequenceTask[Config], Exports):
     def network(self, features):
         c = self.config
         network = LSTM(

@@ -20,6 +20,7 @@ from deepcanon.data.sequences import UNASKED
 from deepcanon.data.splits import Dataset
 from deepcanon.engine import shown
 from deepcanon.engine.contract import Facts, Metrics, Recipe
+from deepcanon.engine.export import Export, raw_export
 from deepcanon.engine.figures import Heat, Line, Panels, Plot
 from deepcanon.engine.portions import Portions
 from deepcanon.errors import UsageError
@@ -139,7 +140,7 @@ class SequenceTask(Recipe[C]):
     @classmethod
     def learn(cls, config: C, data: Dataset) -> Facts:
         if data.kind != "images":
-            return {}
+            return {"steps": data["train"].x.shape[1]}
         if not data.facts["classes"]:
             raise UsageError("these pictures have no classes: put the images into one folder per class")
         shift, scale = data["train"].channel_statistics()
@@ -200,6 +201,23 @@ class SequenceTask(Recipe[C]):
     def evaluate(self, split: str) -> Metrics:
         rows = self.run.data[split]
         return answer_measures(self.answers(rows.x), rows.y)
+
+    def export(self) -> Export:
+        """Raw pictures, or sequences of as many steps as those of training, to probabilities or numbers.
+
+        For recipes that also inherit `Exports`.
+        """
+        reader, device = self.facts["reader"], self.run.device
+        answers = ("probabilities",) if self.classes else ("number",)
+        module = nn.Sequential(self.model, nn.Softmax(-1)) if self.classes else self.model
+        about = {"task": "classify", "classes": list(self.classes)} if self.classes else {"task": "number"}
+        if self.preprocess is not None:
+            shape = (reader["channels"], *reader["size"])
+            return raw_export(nn.Sequential(self.preprocess, *module), shape, reader, device, answers, about)
+        if "steps" not in self.facts:
+            raise UsageError("this run was made by a version that did not keep how long its sequences are: train again")
+        example = torch.zeros(2, self.facts["steps"], reader["features"], device=device)
+        return Export(module, (example,), ("sequences",), answers, {**about, "symbols": reader.get("symbols")})
 
     # Pictures
 
