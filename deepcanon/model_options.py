@@ -1,14 +1,33 @@
-"""Options that recipes of one kind of model share: generators, Boltzmann machines, value networks with a memory.
+"""Options that recipes of one kind of model share: generators, Boltzmann machines, recurrent language models, value
+networks with a memory.
 
 As in `deepcanon.options`, the text under a field is its help, and a recipe changes a default by declaring the field
 again. Without torch or NumPy.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
-from deepcanon.options import Batches, Count, NonNegative, Positive, Probability, Share, Training, Whole
+from deepcanon.options import (
+    Batches,
+    CopiedWeights,
+    Count,
+    InputDropout,
+    LargeTokens,
+    NonNegative,
+    Optimization,
+    OptimizerName,
+    Positive,
+    Probability,
+    Schedule,
+    Share,
+    Training,
+    Whole,
+)  # fmt: skip
 
-__all__ = ["Adversarial", "ContrastiveDivergence", "Environments", "Exploration", "Generator", "Replay"]
+__all__ = [
+    "Adversarial", "ContrastiveDivergence", "Environments", "Exploration", "Generator", "RecurrentLanguage", "Replay",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +42,57 @@ class ContrastiveDivergence(Batches):
     """L2 penalty of the weights."""
     temperatures: Whole = 1000
     """Steps of AIS on the test split; 0 leaves it out."""
+
+
+# Language models
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecurrentLanguage(LargeTokens, Optimization, Schedule, InputDropout, CopiedWeights):
+    """What `techniques.recurrent_language` reads."""
+
+    GROUP: ClassVar[str] = ""
+
+    unit: Literal["characters", "words"] = "characters"
+    """Unit of a token; words are separated by blanks, each line is a sentence."""
+    cache: Literal["auto", "off"] = "auto"
+    cell: Literal["lstm", "gru", "rnn"] = "lstm"
+    """Kind of recurrent layer."""
+    hidden: Count = 512
+    """Units of each recurrent layer."""
+    layers: Count = 1
+    """Recurrent layers."""
+    embedding: Whole = 64
+    """Size of the token vectors; 0: one-hot inputs."""
+    tied: bool = False
+    """Use the embedding as output weights (needs embedding = hidden)."""
+    uniform: NonNegative = 0.0
+    """Draw all initial weights and biases within +- this; 0: as each layer draws its own."""
+    dropout: Share = 0.1
+    batch: Count = 32
+    """Streams that the text is cut into (fewer on a short text)."""
+    window: Count = 64
+    """Tokens that gradients flow back over."""
+    epochs: Positive = 15.0
+    """Passes over the text if no steps are given."""
+    optimizer: OptimizerName = "adamw"
+    learning_rate: Positive = 6e-3
+    warmup: Share = 0.05
+    weight_decay: NonNegative = 0.01
+    summed: bool = False
+    """Follow the gradient of the sum over a window, not of the mean: what Zaremba et al. 2014 mean by a rate of 1."""
+    clip: Positive = 1.0
+    """Largest global norm of the gradients."""
+    samples: Whole = 0
+    """Sampled softmax: tokens drawn by frequency in each step; 0: the full softmax."""
+    correction: bool = True
+    """Sampled softmax: correct for how often a word is drawn; else frequent ones come out rare."""
+    frequency_bias: bool = False
+    """Start the output biases at the log frequencies; for words this saves an epoch."""
+    ngram: Whole = 0
+    """Order of the Kneser-Ney model that is mixed in when the test text is measured; 0: none."""
+    sample: Count = 400
+    """Tokens of the text sample after each evaluation."""
 
 
 # Generators

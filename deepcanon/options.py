@@ -143,11 +143,13 @@ class Optimization(Training):
 @dataclass(frozen=True, kw_only=True)
 class Schedule(Training):
     schedule: ScheduleName = "one-cycle"
-    """A linear rise and half a cosine down to 0; a tenth of the rate after each of `drops`; or a constant rate."""
+    """A linear rise and half a cosine down to 0; a lower rate after each of `drops`; or a constant rate."""
     warmup: Share = 0.1
     """one-cycle: share of the steps over which the rate rises to its peak."""
     drops: tuple[Annotated[float, Range("(0, 1]")], ...] = (0.5, 0.75)
-    """steps: shares of all steps after which the rate falls to a tenth."""
+    """steps: shares of all steps after which the rate falls."""
+    drop_factor: Annotated[float, Range("(0, 1]")] = 0.1
+    """steps: what the rate is multiplied by at each drop."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -131,12 +131,17 @@ class Speaks(Predicts, Generates):
             raise DataError(Problem("", "", "the text is too short to predict a token", "give a longer text"))
         return self.nll([tokens.to(self.run.device) for tokens in texts])  # type: ignore[misc]
 
-    def evaluate(self, split: str) -> Metrics:
+    def part(self, split: str) -> "tuple[Tensor | Tokens, str | LargeText]":
+        """What an evaluation reads of a split: the tokens, and the text; "" if that is not all of it."""
         tokens = self.tokens(split)
-        if part := self.part_of(split):
-            tokens = tokens[: self.evaluated + self.first]
+        if self.part_of(split):
+            return tokens[: self.evaluated + self.first], ""
+        return tokens, self.run.data[split].x
+
+    def evaluate(self, split: str) -> Metrics:
+        tokens, text = self.part(split)
         (nll,) = self.measured([tokens])
-        return self.scores(nll, tokens, "" if part else self.run.data[split].x)
+        return self.scores(nll, tokens, text)
 
     def scores(self, nll: float, tokens: "Tensor | Tokens", text: "str | LargeText" = "") -> dict[str, float]:
         """All that is said of a text whose tokens cost `nll` nats each.

@@ -30,7 +30,10 @@ from deepcanon.parts.decoding import length_penalty as length_penalty_of
 from deepcanon.parts.recurrence import select_rows
 from deepcanon.parts.vocabulary import Vocabulary
 
-__all__ = ["Stops", "bits_per_character", "border", "continuations", "perplexity", "side_by_side", "text_nll"]
+__all__ = [
+    "Stops", "bits_per_character", "border", "continuations", "mixture", "perplexity", "side_by_side", "text_nll",
+    "token_nats",
+]  # fmt: skip
 
 LARGEST = 700.0  # nats; exp of more overflows
 
@@ -112,14 +115,62 @@ def side_by_side(
         yield here, rows, torch.arange(rows.shape[1], device=rows.device) < lengths[:, None]
 
 
+@torch.no_grad()
+def token_nats(
+    model: Callable[..., Any],
+    tokens: Any,
+    token_nll: Callable[..., Tensor],
+    *,
+    streams: int = 16,
+    warm: int = 256,
+    piece: int = 256,
+) -> Float[Tensor, "predicted"]:
+    """-log p(w_t | w_1 .. w_{t-1}) of each token of a text but the first, in float64: the terms of (1).
+
+    Args:
+        tokens: int64 [tokens], two or more.
+        model, token_nll, streams, warm, piece: as of `text_nll`; one stream is exact.
+    """
+    if tokens.ndim != 1 or len(tokens) < 2:
+        raise ValueError(f"tokens {tuple(tokens.shape)} are not a text of two or more")
+    found = torch.empty(len(tokens) - 1, dtype=torch.float64, device=tokens.device)
+    for at, nats in _pieces(model, tokens, token_nll, streams, warm, piece):
+        here = at < len(found)
+        found[at[here]] = nats[here].double()
+    return found
+
+
+def mixture(
+    log_p: Float[Tensor, "*tokens"], log_q: Float[Tensor, "*tokens"], weight: float
+) -> Float[Tensor, "*tokens"]:
+    """log(weight p + (1 - weight) q) of two models' log probabilities, without underflow; in float64.
+
+    The mixture of two distributions is one; with the weights 1 and 0 it is that of one model.
+    """
+    if log_p.shape != log_q.shape or not 0 <= weight <= 1:
+        raise ValueError(f"{tuple(log_p.shape)} and {tuple(log_q.shape)} with weight {weight}: one shape, and 0 to 1")
+    share = torch.tensor([weight, 1 - weight], dtype=torch.float64, device=log_p.device).log()
+    return torch.logaddexp(log_p.double() + share[0], log_q.double() + share[1])
+
+
 def _long_nll(
     model: Callable[..., Any], tokens: Any, token_nll: Callable[..., Tensor], streams: int, warm: int, piece: int
 ) -> float:
+    total, count = 0.0, len(tokens) - 1
+    for at, nats in _pieces(model, tokens, token_nll, streams, warm, piece):
+        total += float((nats * (at < count)).double().sum())
+    return total / count
+
+
+def _pieces(
+    model: Callable[..., Any], tokens: Any, token_nll: Callable[..., Tensor], streams: int, warm: int, piece: int
+) -> Iterator[tuple[Int[Tensor, "rows time"], Float[Tensor, "rows time"]]]:
+    """Places among the tokens that are predicted and their nats, piece by piece; places beyond the end mean nothing."""
     count = len(tokens) - 1
     many = max(1, min(streams, count // (2 * warm)))
     length = -(-count // many)
     begin = torch.arange(many, device=tokens.device)[:, None] * length
-    state, total = None, 0.0
+    state = None
     if many > 1:
         before = begin[1:] + torch.arange(-min(warm, length), 0, device=tokens.device)
         _, warmed = model(tokens[before])
@@ -128,8 +179,7 @@ def _long_nll(
         at = begin + torch.arange(start, min(start + piece, length), device=tokens.device)
         inside = at.clamp(max=count - 1)  # the last stream may be short
         logits, state = model(tokens[inside], state)
-        total += float((token_nll(logits, tokens[inside + 1], "none") * (at < count)).double().sum())
-    return total / count
+        yield at, token_nll(logits, tokens[inside + 1], "none")
 
 
 def continuations(

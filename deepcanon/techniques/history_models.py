@@ -18,8 +18,8 @@ from deepcanon.parts.clipping import clip_in_step
 from deepcanon.parts.histories import histories
 from deepcanon.parts.language_models import border
 from deepcanon.parts.vocabulary import Vocabulary
-from deepcanon.sequence.neural_lm import mixture_weight, next_token_nll
-from deepcanon.sequence.ngram_lm import NgramLM
+from deepcanon.sequence.neural_lm import next_token_nll
+from deepcanon.techniques.mixtures import mixed_with_ngrams
 from deepcanon.techniques.optimizers import optimizer_of, set_rate
 from deepcanon.techniques.schedules import scheduled
 
@@ -40,7 +40,6 @@ class HistoryModel(Speaks, Recipe[C]):
     monitor = ("valid/nll", "min")
     parallel = "gradients"
     precisions = ("fp32", "bf16")
-    computed: ClassVar[tuple[str, ...]] = ("counted",)
 
     @abstractmethod
     def network(self, size: int) -> Any:
@@ -62,7 +61,6 @@ class HistoryModel(Speaks, Recipe[C]):
         self.model.output.bias.data.copy_((counts / counts.sum()).log())
         self.optimizer = optimizer_of(config, self.model, betas=(0.9, 0.99))
         self.border = border(self.vocabulary, self.vocabulary.unknown)
-        self.counted: NgramLM | None = None
 
     def plan(self) -> int:
         config: Any = self.config
@@ -100,22 +98,7 @@ class HistoryModel(Speaks, Recipe[C]):
         config: Any = self.config
         if split != "test" or not config.ngram or "valid" not in self.run.data:
             return super().evaluate(split)
-        if self.counted is None:
-            self.counted = NgramLM(len(self.vocabulary), config.ngram, end=self.vocabulary.end)
-            self.counted.fit(self.tokens("train")[:])
-        mine, theirs = {}, {}
-        for name in ("valid", "test"):
-            tokens = self.tokens(name)[:]
-            mine[name] = self.log_probabilities(self.run.to(tokens)).cpu()
-            theirs[name] = self.counted(tokens[None])[0]
-        weight = mixture_weight(mine["valid"].exp(), theirs["valid"].exp())
-        mixed = (weight * mine["test"].exp() + (1 - weight) * theirs["test"].exp()).log()
-        nll, ngram, both = (-float(log.mean()) for log in (mine["test"], theirs["test"], mixed))
-        found = {"nll": nll, "ngram_nll": ngram, "mixed_nll": both}
-        perplexities = {name.replace("nll", "perplexity"): torch.tensor(value).exp() for name, value in found.items()}
-        found = {**self.scores(nll, self.tokens("test"), self.run.data["test"].x), **found}
-        return {**found, **perplexities, "ratio": perplexities["mixed_perplexity"] / perplexities["ngram_perplexity"],
-                "weight": weight}  # fmt: skip
+        return mixed_with_ngrams(self, config.ngram)
 
     def primed(self, tokens: Tensor) -> Primed:
         length = self.model.length

@@ -10,7 +10,7 @@ __all__ = ["SCHEDULES", "scheduled"]
 
 SCHEDULES: dict[str, Callable[[int, int, Schedule], float]] = {
     "one-cycle": lambda step, steps, options: one_cycle(step, steps, options.warmup),
-    "steps": lambda step, steps, options: step_decay(step, steps, drops=options.drops),
+    "steps": lambda step, steps, options: step_decay(step, steps, factor=options.drop_factor, drops=options.drops),
     "constant": lambda step, steps, options: 1.0,
 }
 

@@ -7,7 +7,15 @@ import torch
 from jaxtyping import TypeCheckError
 from torch.nn import functional as F
 
-from deepcanon.parts.language_models import border, continuations, perplexity, side_by_side, text_nll
+from deepcanon.parts.language_models import (
+    border,
+    continuations,
+    mixture,
+    perplexity,
+    side_by_side,
+    text_nll,
+    token_nats,
+)
 from deepcanon.parts.vocabulary import Vocabulary
 
 TEXT = "to be or not to be\nthat is the question\n" * 4
@@ -57,6 +65,28 @@ def test_short_texts_are_read_side_by_side_and_each_once():
     assert all(rows * (time + 1) <= 8 * 30 for rows, time in together)
     places = [place for some, _, _ in side_by_side(texts, range(len(texts)), 100) for place in some]
     assert sorted(places) == list(range(50))
+
+
+@pytest.mark.parametrize("length", [3, 300, 5000])
+def test_the_nats_of_single_tokens_have_the_mean_that_is_measured(length):
+    tokens = torch.randint(0, 5, (length,), generator=torch.Generator().manual_seed(1))
+    each = token_nats(fading, tokens, token_nll)
+    wanted = token_nll(fading(tokens[None, :-1])[0], tokens[None, 1:])[0]
+    torch.testing.assert_close(each, wanted, rtol=1e-9, atol=1e-9)
+    assert float(each.mean()) == pytest.approx(text_nll(fading, [tokens], token_nll)[0], rel=1e-12)
+
+
+def test_a_mixture_sums_to_one_and_is_one_model_at_each_end():
+    generator = torch.Generator().manual_seed(0)
+    p, q = torch.randn(2, 5, 7, generator=generator, dtype=torch.float64).log_softmax(2)
+    q[0, 0] = -torch.inf  # a word that one model thinks impossible
+    q[0] = q[0].log_softmax(0)
+    for weight in (0.0, 0.3, 1.0):
+        torch.testing.assert_close(mixture(p, q, weight).exp().sum(1), torch.ones(5, dtype=torch.float64))
+        torch.testing.assert_close(mixture(p, q, weight).exp(), weight * p.exp() + (1 - weight) * q.exp())
+    assert torch.equal(mixture(p, q, 1.0), p) and torch.equal(mixture(p, q, 0.0), q)
+    with pytest.raises(ValueError, match="one shape, and 0 to 1"):
+        mixture(p, q, 1.5)
 
 
 def test_a_text_of_one_token_is_refused():
