@@ -1,7 +1,8 @@
 """A language model mixed with Kneser-Ney n-grams of the same text: lambda p + (1 - lambda) p_KN.
 
 Papers: Bengio et al. 2003, "A neural probabilistic language model"; Mikolov et al. 2010, "Recurrent neural network
-based language model". The two models err differently. The weight lambda is the one that makes the validation text likeliest.
+based language model". The two models err differently, and the weight lambda is the one that makes the validation text
+likeliest.
 """
 
 import math

@@ -437,7 +437,17 @@ ROOMS = {  # what a room may import, apart from itself
     "data": ("parts", *GROUND_FLOOR),
     "environments": ("data", "parts", "errors"),
     "engine": BELOW_RECIPES,
-    "techniques": ("engine", "data", "parts", "errors", "options", "ranges", "verb_options", *subjects()),
+    "techniques": (
+        "engine",
+        "data",
+        "parts",
+        "errors",
+        "model_options",
+        "options",
+        "ranges",
+        "verb_options",
+        *subjects(),
+    ),
     "recipes": ("techniques", *subjects(), *BELOW_RECIPES),
     "cli": ("resolving", "verbs", "verify", *BELOW_RECIPES),
     # Files
