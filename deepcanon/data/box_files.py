@@ -16,7 +16,7 @@ from .archives import read_bytes
 from .cells import load, names_in
 from .columns import numbers_of, text_array
 from .errors import DataError, Problems, one_line
-from .image_sets import list_folder
+from .image_sets import first_of, list_folder
 from .splits import SPLIT_NAMES
 from .text import decode
 
@@ -155,10 +155,11 @@ def coco(path: Path, problems: Problems) -> tuple[Listed, list[str]]:
         for (number, name), size in zip(images.items(), sizes, strict=True)
     }
     crowds, unused = 0, set()
+    ids = Counter(one["id"] for one in content["annotations"] if _is_id(one.get("id")))
     for number, one in enumerate(content["annotations"]):
         place = f"annotation {one_line(one.get('id', number), 40)}"
-        strange = [(k, one.get(k)) for k, ids in (("image_id", images), ("category_id", labels))
-                   if not _is_id(one.get(k)) or one[k] not in ids]  # fmt: skip
+        strange = [(k, one.get(k)) for k, known in (("image_id", images), ("category_id", labels))
+                   if not _is_id(one.get(k)) or one[k] not in known]  # fmt: skip
         bbox = one.get("bbox")
         unused |= {key for key in one if key not in KEYS and one[key]}
         if strange:
@@ -176,6 +177,8 @@ def coco(path: Path, problems: Problems) -> tuple[Listed, list[str]]:
             x, y, width, height = map(float, bbox)
             found[images[one["image_id"]]].boxes.append(Box(labels[one["category_id"]], x, y, width, height, place))
     notes = [f"{crowds} boxes of crowds (iscrowd 1) left out"] if crowds else []
+    if double := [number for number, count in ids.items() if count > 1]:
+        notes.append(f"annotations with an id that occurs twice, all kept: {first_of([str(one) for one in double])}")
     if unused:
         notes.append(f"not used of the annotations: {one_line(', '.join(sorted(unused)), 100)}")
     seen = {box.label for picture in found.values() for box in picture.boxes}

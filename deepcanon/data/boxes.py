@@ -141,7 +141,8 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
         )
     problems.settle()
     if not any(one.listed.boxes for one in pictures):
-        raise problems.fail(sources[0].file, "", "names no box in a picture", f"accepted are {ACCEPTS}")
+        why = f" ({'; '.join(notes)})" if notes else ""
+        raise problems.fail(sources[0].file, "", f"names no box in a picture{why}", f"accepted are {ACCEPTS}")
     heads = {one.file: heads[one.file] for one in pictures}
     size, channels = _chosen(list(heads.values()), options)
     found = decoded(
@@ -164,7 +165,8 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     counts = {name: len(split) for name, split in splits.items()}
     empty = sum(not row for row in rows)
     sizes = {(head.width, head.height) for head in heads.values()}
-    how = f" ({' and '.join(name for name, _ in missing)} drawn from train by seed {seed})" if missing else ""
+    drawn = " and ".join(name for name, _ in missing if name in splits)  # of one picture none is
+    how = f" ({drawn} drawn from train by seed {seed})" if drawn else ""
     said = [
         f"boxes: {sum(map(len, rows))} of {len(classes)} classes in {len(rows)} pictures, {size[1]}x{size[0]}"
         + (f"; {empty} pictures without one" if empty else ""),
@@ -228,7 +230,8 @@ def _pictures(
         for name, one in listed.items():
             found = pictures_named(folder, name)
             if len(found) != 1:
-                problems.add(table, one.place, *no_picture(folder, name, found))
+                remove = "remove it with its annotations" if table.suffix == ".json" else "remove the row"
+                problems.add(table, one.place, *no_picture(folder, name, found, remove))
                 continue
             shown = str(found[0].relative_to(path)) if sources[1:] and found[0].is_relative_to(path) else name
             other = names.get(found[0].resolve())
@@ -307,7 +310,12 @@ def _sound(boxes: list[Box], table: Path, quoted: str, head: pixels.Head, proble
     seen: dict[tuple[Any, ...], Box] = {}
     for box in boxes:
         if wrong := _wrong(box, head):
-            problems.add(table, box.place, wrong, f"correct it: {quoted} has {head.width}x{head.height} pixels")
+            remedy = f"correct it: {quoted} has {head.width}x{head.height} pixels"
+            if 0 <= box.x < box.width <= head.width and 0 <= box.y < box.height <= head.height:
+                remedy += "; if the last two numbers are the lower right corner, subtract the upper left one from them"
+            elif min(box.width, box.height) < 0:
+                remedy += "; x and y are the upper left corner"
+            problems.add(table, box.place, wrong, remedy)
         elif first := seen.get(box[:5]):
             problems.add(table, f"{first.place} and {box.place}", f"give one box of {quoted} twice", "keep one of them")
         else:

@@ -130,11 +130,11 @@ def _roles(folder: Path, path: Path, columns: dict[str, np.ndarray], problems: P
     return files, label or others[0], split
 
 
-def no_picture(folder: Path, name: str, pictures: list[Path]) -> tuple[str, str]:
-    """Why a cell does not name one picture of the folder, and what to do about it."""
-    said, remedy = one_line(name, 60), "remove the row"
+def no_picture(folder: Path, name: str, pictures: list[Path], remedy: str = "remove the row") -> tuple[str, str]:
+    """Why a cell does not name one picture of the folder, and what to do about it, such as `remedy`."""
+    said = one_line(name, 60)
     if not name:
-        return "names no picture", "write its file name, or remove the row"
+        return "names no picture", f"write its file name, or {remedy}"
     if pictures:
         return f"names {said!r}, which may be {' or '.join(p.name for p in pictures)}", "write the ending too"
     place = _inside(folder, name)

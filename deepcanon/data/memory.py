@@ -144,10 +144,10 @@ class Held:
 
 def inputs(describe: dict[str, Any], values: Any) -> Any:
     """Arrays as a tensor of raw values, checked against the training data; anything else stays as it is."""
-    if isinstance(values, Tensor) or describe.get("kind") not in ("tables", "images"):
+    if isinstance(values, Tensor) or describe.get("kind") not in ("tables", "images", "boxes"):
         return values
     x = _array(values, "x")
-    if describe["kind"] == "images":
+    if describe["kind"] != "tables":  # of boxes, what is asked about is the pictures
         return torch.from_numpy(arrays.held(x, None, Path(IN_MEMORY))["train"][0].copy())
     count = len(describe["columns"])
     if x.ndim != 2 or x.shape[1] != count:

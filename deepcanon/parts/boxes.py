@@ -25,6 +25,7 @@ and reads the precision at 101 recalls; (3) and (5) are those of VOC.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -46,11 +47,11 @@ def iou(a: Float[Tensor, "*batch n 4"], b: Float[Tensor, "*batch m 4"]) -> Float
     """Equation (1) of each pair; 0 where both boxes are empty."""
     if a.shape[-1] != 4 or b.shape[-1] != 4:
         raise ValueError(f"boxes are [..., 4], got {tuple(a.shape)} and {tuple(b.shape)}")
-    first, second = a[..., :, None, :], b[..., None, :, :]
-    low, high = torch.maximum(first[..., :2], second[..., :2]), torch.minimum(first[..., 2:], second[..., 2:])
-    both = (high - low).clamp_min(0).prod(-1)
-    areas = [(one[..., 2:] - one[..., :2]).prod(-1) for one in (first, second)]
-    either = areas[0] + areas[1] - both
+    (left, top, right, bottom), other = a[..., :, None, :].unbind(-1), b[..., None, :, :].unbind(-1)
+    width = (torch.minimum(right, other[2]) - torch.maximum(left, other[0])).clamp_min(0)
+    height = (torch.minimum(bottom, other[3]) - torch.maximum(top, other[1])).clamp_min(0)
+    both = width * height
+    either = (right - left) * (bottom - top) + (other[2] - other[0]) * (other[3] - other[1]) - both
     return torch.where(either > 0, both / either.clamp_min(1e-30), torch.zeros_like(both))  # (1)
 
 
@@ -60,35 +61,50 @@ def suppress(
     """Equation (2): places of the boxes that are kept, best first; of equal scores the first counts as better."""
     order = scores.argsort(descending=True, stable=True)
     same = classes[order][:, None] == classes[order]
-    rivals = ((iou(boxes[order], boxes[order]) > threshold) & same).tolist()
-    kept: list[int] = []
+    rivals = ((iou(boxes[order], boxes[order]) > threshold) & same).cpu().numpy()
+    kept, gone = [], np.zeros(len(rivals), bool)
     for place, row in enumerate(rivals):
-        if not any(row[k] for k in kept):
+        if not gone[place]:
             kept.append(place)
+            gone |= row
     return order[kept]
 
 
-def hits(found: Sequence[Boxes], true: Sequence[Boxes], label: int, thresholds: Sequence[float]) -> tuple[Tensor, int]:
-    """Equation (3) for the class `label` over all pictures: [thresholds, D] best first, and T."""
-    rows: list[tuple[float, int, int]] = []  # score, picture, place in the picture
-    overlaps, total = [], 0
-    for picture, (ours, theirs) in enumerate(zip(found, true, strict=True)):
+def hits(
+    found: Sequence[Boxes], true: Sequence[Boxes], label: int, thresholds: Sequence[float],
+    overlaps: Sequence[Tensor] | None = None,
+) -> tuple[Tensor, int]:  # fmt: skip
+    """Equation (3) for the class `label` over all pictures: [thresholds, D] best first, and T.
+
+    Args:
+        overlaps: of each picture, equation (1) of all found boxes and all true ones, if they are computed already.
+    """
+    overlaps = _overlaps(found, true) if overlaps is None else overlaps
+    rows: list[tuple[float, int, float, int]] = []  # score, picture, largest overlap, with which true box
+    total, least = 0, min(thresholds, default=1.0)
+    for picture, (ours, theirs, overlap) in enumerate(zip(found, true, overlaps, strict=True)):
         assert ours.scores is not None  # noqa: S101
         mine, wanted = ours.classes == label, theirs.classes == label
-        overlaps.append(iou(ours.boxes[mine].double(), theirs.boxes[wanted].double()))
-        rows += [(score, picture, place) for place, score in enumerate(ours.scores[mine].tolist())]
-        total += int(wanted.sum())
+        count, scores = int(wanted.sum()), ours.scores[mine].tolist()
+        total += count
+        if scores:
+            both = overlap[mine][:, wanted] if count else torch.full((len(scores), 1), -1.0)
+            best, which = (one.tolist() for one in both.max(1))
+            rows += zip(scores, [picture] * len(scores), best, which, strict=True)
     rows.sort(key=lambda row: -row[0])
     hit = torch.zeros(len(thresholds), len(rows), dtype=torch.bool)
     taken: list[set[tuple[int, int]]] = [set() for _ in thresholds]
-    for k, (_, picture, place) in enumerate(rows):
-        if overlaps[picture].shape[1]:
-            best, which = (one.item() for one in overlaps[picture][place].max(0))
+    for k, (_, picture, most, place) in enumerate(rows):
+        if most >= least:
             for row, threshold in enumerate(thresholds):
-                if best >= threshold and (picture, int(which)) not in taken[row]:
-                    taken[row].add((picture, int(which)))
+                if most >= threshold and (picture, place) not in taken[row]:
+                    taken[row].add((picture, place))
                     hit[row, k] = True
     return hit, total
+
+
+def _overlaps(found: Sequence[Boxes], true: Sequence[Boxes]) -> list[Tensor]:
+    return [iou(ours.boxes.double(), theirs.boxes.double()) for ours, theirs in zip(found, true, strict=True)]
 
 
 def average_precision(hit: Bool[Tensor, "*batch d"], total: int) -> Float[Tensor, "*batch"]:
@@ -103,7 +119,8 @@ def average_precision(hit: Bool[Tensor, "*batch d"], total: int) -> Float[Tensor
 
 def mean_average_precision(found: Sequence[Boxes], true: Sequence[Boxes], classes: int) -> dict[str, float]:
     """AP at 0.5 ("ap50") and the mean over 0.5, 0.55, ..., 0.95 ("ap"), each the mean over classes that occur."""
-    each = torch.stack([average_precision(*hits(found, true, label, COCO)) for label in range(classes)])
+    overlaps = _overlaps(found, true)
+    each = torch.stack([average_precision(*hits(found, true, label, COCO, overlaps)) for label in range(classes)])
     return {"ap50": each[:, 0].nanmean().item(), "ap": each.mean(1).nanmean().item()}
 
 

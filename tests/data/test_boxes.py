@@ -87,6 +87,8 @@ def test_boxes_follow_the_picture_when_it_is_scaled_and_cut(tmp_path):
         (("a.png", "2", 3, 0.25, 0.3, "cat"), "a box of 0.25 x 0.3 pixels"),
         (ROWS[0], "line 2 and line 5: give one box of 'a.png' twice"),
         (("./a.png", 1, 1, 4, 5, "cat"), "'./a.png' is 'a.png' as well"),
+        (("a.png", 30, 20, -12, 5, "cat"), "a box of -12 x 5 pixels; .* pixels; x and y are the upper left corner"),
+        (("a.png", 20, 15, 32, 24, "cat"), "leaves the picture; .* lower right corner, subtract the upper left one"),
     ],
 )
 def test_wrong_rows_are_named_with_their_line_or_left_out(tmp_path, row, words):
@@ -114,6 +116,15 @@ def test_wrong_rows_are_named_with_their_line_or_left_out(tmp_path, row, words):
         (lambda c: c["annotations"][0].update(bbox="2395"), "annotation 0: has bbox '2395'"),
         (lambda c: c["annotations"][0].update(bbox=[2, 3, 10**400, 5]), "annotation 0: has bbox"),
         (lambda c: c["annotations"][0].update(bbox=[True, 3, 10, 5]), "annotation 0: has bbox"),
+        (
+            lambda c: c["annotations"][0].update(bbox=[float("nan"), 3, 10, 5]),
+            "annotation 0: has a box whose numbers are",
+        ),
+        (
+            lambda c: c["images"][1].update(file_name="z.png"),
+            "image 8: names 'z.png', which is not here; remove it with",
+        ),
+        (lambda c: [a.update(iscrowd=1) for a in c["annotations"]], r"names no box in a picture \(3 boxes of crowds"),
     ],
 )
 def test_a_json_of_boxes_is_not_guessed_at(tmp_path, change, words):
@@ -129,11 +140,17 @@ def test_what_is_not_used_of_a_file_of_boxes_is_said(tmp_path):
     place = folder(tmp_path / "json", form="json")
     content = json.loads((place / "boxes.json").read_text(encoding="utf-8"))
     content["annotations"][0].update(iscrowd=1, segmentation={"counts": [1], "size": [1, 1]})
+    content["annotations"][2].update(id=1)
     content["categories"].append({"id": 1, "name": "cow"})
     (place / "boxes.json").write_text("\ufeff" + json.dumps(content), encoding="utf-8")
     data = opened(place)
     assert (data["train"].y[:, :, 0] >= 0).sum() == 2
-    for words in ("1 boxes of crowds", "annotations: segmentation", "of the classes: cow"):
+    for words in (
+        "1 boxes of crowds",
+        "an id that occurs twice, all kept: 1",
+        "annotations: segmentation",
+        "of the classes: cow",
+    ):
         assert any(words in note for note in data.notes)
     place = folder(tmp_path / "csv")
     rows = ["file;x;y;width;height;label;by", "a.png;1,5;2;10;5;cat;me"]

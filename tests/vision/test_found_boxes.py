@@ -13,6 +13,7 @@ import deepcanon
 from deepcanon.cli import main
 from deepcanon.data import boxes as reader
 from deepcanon.data.box_files import Box
+from deepcanon.data.streamed import StreamedPixels
 from deepcanon.engine.boxed import boxed, colour_of
 from deepcanon.errors import UsageError
 
@@ -149,3 +150,31 @@ def test_only_boxes_in_files_are_drawn(trained):
     given = run.read(torch.zeros(1, 1, 32, 40, dtype=torch.uint8))
     with pytest.raises(UsageError, match="finds no boxes in files"):
         run.draw(given, run.answer(given), "drawn")
+
+
+def test_arrays_are_answered_as_tensors_are(trained):
+    run, _ = trained
+    pixels = run.recipe.run.data["train"].x[:3]
+    expected = run.predict(pixels)
+    assert run.predict(pixels.numpy()) == expected == run.predict(pixels[:, 0].numpy())
+
+
+def test_a_large_set_is_never_in_memory_as_a_whole(tmp_path, monkeypatch):
+    place, asked, read = own_boxes(tmp_path / "own"), [], StreamedPixels.__getitem__
+    lines = (place / "boxes.csv").read_text(encoding="utf-8").splitlines()
+    for copy in range(1, 16):  # 384 pictures
+        for number in range(24):
+            (place / f"{copy}-{number}.png").hardlink_to(place / f"{number}.png")
+        lines += [f"{copy}-{line}" for line in lines[1:37]]
+    (place / "boxes.csv").write_text("\n".join(lines), encoding="utf-8")
+
+    def counted(self, rows):
+        found = read(self, rows)
+        asked.append(len(found) if found.ndim == 4 else 1)
+        return found
+
+    monkeypatch.setattr(reader, "IN_MEMORY", 0)
+    monkeypatch.setattr(StreamedPixels, "__getitem__", counted)
+    shares = {"valid_share": 0.4, "test_share": 0.4, "cache": "off"}
+    run = deepcanon.train("object-detection", data=str(place), out=tmp_path / "run", steps=1, **shares, **SHAPE)
+    assert len(run.recipe.run.data["test"]) > 128 and max(asked) == 128
