@@ -18,6 +18,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from deepcanon.engine.passages import Passage
 from deepcanon.engine.sounds import Sound
 
 __all__ = [
@@ -246,7 +247,7 @@ class Panels:
     caption: str = ""
 
 
-Figure = Plot | Scatter | Heat | Histogram | Bars | Dots | Graph | Tiles | Framed | Sound | Panels
+Figure = Plot | Scatter | Heat | Histogram | Bars | Dots | Graph | Tiles | Framed | Sound | Passage | Panels
 KINDS: dict[str, Any] = {one.__name__: one for one in (Line, Edge, *get_args(Figure))}
 
 

@@ -4,6 +4,7 @@ The update is the recipe's own. The rest is the same for every model of the next
 `vocabulary`, says what its tokens cost (`nll`) and how it is primed with a prompt (`primed`), and inherits the verbs.
 """
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -18,7 +19,7 @@ from deepcanon.data.large_text import LargeText
 from deepcanon.data.tokens import Tokens
 from deepcanon.engine.contract import Generates, Metrics, Predicts
 from deepcanon.engine.export import Export
-from deepcanon.engine.figures import Text
+from deepcanon.engine.figures import Passage, Text
 from deepcanon.engine.initial import Start
 from deepcanon.engine.run import Run
 from deepcanon.engine.vocabularies import build_vocabulary, named, numbered
@@ -26,7 +27,7 @@ from deepcanon.errors import UsageError
 from deepcanon.options import LargeTokens
 from deepcanon.parts.decoding import Step
 from deepcanon.parts.language_models import bits_per_character, border, continuations, perplexity
-from deepcanon.parts.vocabulary import UNKNOWN, Vocabulary
+from deepcanon.parts.vocabulary import END, UNKNOWN, Vocabulary
 from deepcanon.verb_options import TextSampling
 
 __all__ = ["Primed", "Speaks", "build_vocabulary", "step_export"]
@@ -44,6 +45,11 @@ def _characters(text: "str | LargeText", vocabulary: Vocabulary, first: int) -> 
         return len(text) - first
     pieces = [text] if isinstance(text, str) else text.strings("characters that are counted")
     return vocabulary.characters(pieces, first)
+
+
+SHOWN = {"characters": (400, 8.0), "words": (90, 16.0)}
+"""By unit: tokens of a text that figures show, and the bits of the strongest colour."""
+SURPRISE = "A held-out text: the stronger the colour, the less was a token expected. What good models know has none."
 
 
 class Primed(NamedTuple):
@@ -166,7 +172,23 @@ class Speaks(Predicts, Generates):
 
     def figures(self) -> dict[str, Any]:
         asked = self.asked(temperature=self.temperature, length=self.config.sample)
-        return {"sample": Text(self.generate(asked, self.run.generator("sample"))[0]["text"], SAMPLE)}
+        sample = Text(self.generate(asked, self.run.generator("sample"))[0]["text"], SAMPLE)
+        return {"sample": sample, "surprise": self.surprise()}
+
+    def shown(self) -> tuple[Tensor, list[str]]:
+        """The first tokens of a held-out text (else of the training text) that figures show, and their texts."""
+        split = "valid" if "valid" in self.run.data else "train"
+        tokens = self.tokens(split)[: SHOWN[self.vocabulary.unit][0]]
+        symbols = [self.vocabulary.symbols[number] for number in tokens.tolist()]
+        return self.run.to(tokens), ["\n" if symbol == END else symbol for symbol in symbols]
+
+    def surprise(self) -> Passage:
+        """The text that is shown, coloured by how much each token surprised the model."""
+        tokens, texts = self.shown()
+        bits = [nats / math.log(2) for nats in self.nll_of_each(tokens)]
+        unit = self.vocabulary.unit
+        most = SHOWN[unit][1]
+        return Passage(texts, bits, f"bits per {unit[:-1]}", unit == "words", most=most, caption=SURPRISE)
 
     def generate(self, asked: TextSampling, generator: torch.Generator | None) -> list[dict[str, Any]]:
         vocabulary = self.vocabulary

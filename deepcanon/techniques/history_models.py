@@ -91,6 +91,9 @@ class HistoryModel(Speaks, Recipe[C]):
             found[places] = logits.gather(1, self.run.to(tokens[places])[:, None])[:, 0].double()
         return found
 
+    def nll_of_each(self, tokens: Tensor) -> list[float]:
+        return (-self.log_probabilities(tokens)).tolist()
+
     def nll(self, texts: Sequence[Tensor]) -> list[float]:
         return [-float(self.log_probabilities(tokens).mean()) for tokens in texts]
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from deepcanon.data.splits import Dataset
 from deepcanon.engine.contract import Encodes, Exports, Facts, Metrics, Recipe
 from deepcanon.engine.export import Export
+from deepcanon.engine.figures import Panels, Passage
 from deepcanon.engine.initial import Start
 from deepcanon.engine.language import Primed, Speaks, step_export
 from deepcanon.engine.vocabularies import vocabulary_facts
@@ -28,6 +29,10 @@ from deepcanon.techniques.schedules import scheduled
 
 __all__ = ["RecurrentLanguageModel"]
 
+UNITS = 6  # that are drawn over a text
+HIDDEN = (
+    "Units over a held-out text, each after it has read the token; some follow lines, names or the place in a word."
+)
 C = TypeVar("C", bound=RecurrentLanguage)
 
 
@@ -123,6 +128,21 @@ class RecurrentLanguageModel(Speaks, Recipe[C], Encodes, Exports):
     def nll_of_each(self, tokens: Tensor) -> list[float]:
         before = tokens.new_tensor([border(self.vocabulary, self.vocabulary.unknown)])
         return (-self.log_probabilities(torch.cat([before, tokens]), streams=1)).tolist()
+
+    def figures(self) -> dict[str, Any]:
+        return {**super().figures(), "hidden_units": self.hidden_units()}
+
+    def hidden_units(self) -> Panels:
+        """The units of the top layer that vary most over the text that is shown, each as the text in its colours."""
+        tokens, texts = self.shown()
+        with self.run.autocast():
+            hidden = self.model.features(tokens[None])[0][0].float()
+        apart = self.vocabulary.unit == "words"
+        drawn = [
+            Passage(texts, hidden[:, unit], "activation", apart, diverging=True, most=1.0, title=f"unit {unit}")
+            for unit in hidden.std(0, correction=0).argsort(descending=True, stable=True)[:UNITS].tolist()
+        ]
+        return Panels(drawn, columns=2, caption=HIDDEN)
 
     def primed(self, tokens: Tensor) -> Primed:
         state = self.model.start(1)
