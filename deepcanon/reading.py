@@ -107,6 +107,8 @@ class Mixtures(Splits):
 class Documents(Columns):
     text_column: str = ""
     """Documents: the column that holds the texts; `text` if not given."""
+    each: Literal["line", "paragraph"] = "line"
+    """Documents: what one of a .txt file is; paragraphs have a blank line between them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -189,6 +189,19 @@ ENTRIES: dict[str, Entry] = {
             ),
             "nltk",
         ),
+        *(
+            Entry(
+                f"tang{long}", "documents",
+                f"{count:,} quatrains of the Tang dynasty, four lines of {word} characters, without classes", "MIT",
+                _files("https://github.com/chinese-poetry/chinese-poetry/", file), "tang-quatrains",
+            )
+            for long, word, count, file in (
+                (5, "five", 3920, ("jueju5.json.gz", 317118,
+                 "e132df51bc892be9104836c009e7bb848478faf845be0699630bfac8b1e57033")),
+                (7, "seven", 10512, ("jueju7.json.gz", 1008439,
+                 "1395866045b1b8548521b9c6d34fd71999d552312c374defea63d234f23a274a")),
+            )
+        ),
         Entry(
             "fsdd", "audio", "3,000 recordings of spoken digits by 6 speakers, 8,000 samples a second, 10 classes",
             "CC BY-SA 4.0",

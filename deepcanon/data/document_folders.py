@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .document_rows import LINES, ROWS, Columns, Row, columns_of, of_lines, rows_of
+from .document_rows import LINES, ROWS, Columns, Row, columns_of, of_lines, of_paragraphs, rows_of
 from .errors import Problems, one_line
 from .image_sets import list_folder
 from .named_splits import Told, split_of, splits_by_name
@@ -132,5 +132,5 @@ def read_folder(path: Path, problems: Problems, told: Told, columns: Columns) ->
 def read_rows(path: Path, problems: Problems, told: Told, columns: Columns) -> list[Row]:
     """The documents of a file."""
     if path.name.lower().endswith(LINES):
-        return of_lines(path, problems, told)
+        return (of_paragraphs if columns.each == "paragraph" else of_lines)(path, problems, told)
     return rows_of(path, problems, told, columns)

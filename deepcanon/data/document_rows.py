@@ -16,7 +16,10 @@ from .named_splits import Told
 from .splits import SPLIT_NAMES
 from .text import load
 
-__all__ = ["LINES", "OBJECTS", "ROWS", "TABLES", "Columns", "Row", "columns_of", "of_lines", "rows_of"]
+__all__ = [
+    "LINES", "OBJECTS", "ROWS", "TABLES", "Columns", "Row", "columns_of", "of_lines", "of_paragraphs", "paragraphs",
+    "rows_of",
+]  # fmt: skip
 
 LINES, TABLES, OBJECTS = (".txt", ".txt.gz"), (".tsv", ".csv", ".tsv.gz", ".csv.gz"), (".jsonl", ".jsonl.gz")
 ROWS = TABLES + OBJECTS
@@ -26,12 +29,16 @@ LONGEST = 1 << 30  # characters of a cell: a whole book is one
 
 
 class Columns(NamedTuple):
-    """The names of the columns that are read, in lower case ("" if none is), and the options that said so."""
+    """The names of the columns that are read, in lower case ("" if none is), and the options that said so.
+
+    `each` is what a document of a .txt is: a line, or a paragraph.
+    """
 
     text: str = "text"
     label: str = "label"
     split: str = "split"
     asked: tuple[tuple[str, str], ...] = ()
+    each: str = "line"
 
     def roles(self) -> dict[str, str]:
         """What a column is read as, by its name."""
@@ -105,6 +112,23 @@ def of_lines(path: Path, problems: Problems, told: Told) -> list[Row]:
         else:
             told.counts["blank lines, which are not documents"] += number < len(lines)
     return rows
+
+
+def paragraphs(text: str) -> list[tuple[int, str]]:
+    """The runs of lines between blank ones, without the line end of the last, and the number of the first line."""
+    found: list[tuple[int, list[str]]] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            if not found or found[-1][0] + len(found[-1][1]) != number:
+                found.append((number, []))
+            found[-1][1].append(line)
+    return [(number, "\n".join(lines)) for number, lines in found]
+
+
+def of_paragraphs(path: Path, problems: Problems, told: Told) -> list[Row]:
+    """One document for each paragraph: lines with a blank one, or the file's end, after them."""
+    found = paragraphs(load(path, problems, told) or "")
+    return [Row(text, None, None, path, f"line {number}") for number, text in found]
 
 
 def rows_of(path: Path, problems: Problems, told: Told, columns: Columns, learning: bool = True) -> list[Row]:

@@ -1,5 +1,6 @@
 """The documents reader: many texts, with or without a class, as a list of strings for each split, or as word counts."""
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from torch import Tensor
 from . import published
 from .archives import read_bytes, read_members
 from .document_folders import EMPTY, has_text_column, holds_texts, read_folder, read_rows
-from .document_rows import LINES, ROWS, Columns, Row, columns_of, rows_of
+from .document_rows import LINES, ROWS, Columns, Row, columns_of, paragraphs, rows_of
 from .errors import DataError, Problem, Problems, one_line
 from .image_sets import list_folder
 from .inputs import Inputs
@@ -24,7 +25,8 @@ __all__ = ["ACCEPTS", "CountedSplit", "DocumentSplit", "fits", "inputs", "read",
 
 ACCEPTS = (
     "documents: a folder CLASS/*.txt (or train/CLASS/*.txt with valid/ and test/, or .txt files alone: no classes), "
-    'a .txt file with one document a line, a .tsv or .csv with a column "text" (and "label", "split"), a .jsonl of '
+    "a .txt file with one document a line (--each paragraph: a paragraph), "
+    'a .tsv or .csv with a column "text" (and "label", "split"), a .jsonl of '
     "such keys, or a folder with such a file for each split (train.csv, test.csv)"
 )
 OPTIONS = {"text": "text_column", "label": "target", "split": "split"}  # by what the column is read as
@@ -83,7 +85,7 @@ def _columns(options: dict[str, Any] | None) -> Columns:
         words = "--text-column, --target and --split"
         raise DataError(f"column {one_line(twice, 40)!r} would be used twice; name others with {words}")
     asked = tuple((name, f"--{OPTIONS[role].replace('_', '-')}") for role, name in given.items() if name)
-    return Columns(**columns, asked=asked)
+    return Columns(**columns, asked=asked, each=(options or {}).get("each", "line"))
 
 
 def refuse_columns(options: dict[str, Any] | None, name: str | Path) -> None:
@@ -115,6 +117,8 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     told.notes += [f"columns: {', '.join(f'{one_line(name, 40)} by {o}' for name, o in columns.asked)}"] * bool(
         columns.asked
     )
+    if unit == "lines" and columns.each == "paragraph" and found["train"][:1] and _is_lines(found["train"][0].file):
+        unit = "paragraphs"
     found = _by_column(found, path, problems, told, columns.split)
     if not found.get("train"):
         if problems.found:
@@ -127,6 +131,10 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     if columns.text != "text":
         data.facts["text_column"] = columns.text  # later tables are read by it too
     return data
+
+
+def _is_lines(path: Path) -> bool:
+    return path.name.lower().endswith(LINES)
 
 
 def _by_column(
@@ -171,11 +179,18 @@ def _repeated(found: dict[str, list[Row]]) -> list[str]:
 
 
 def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) -> Dataset:
-    """`rt-polarity`: sentences of film reviews; `movie-reviews`: whole ones. Test and valid are drawn by class."""
-    if name not in ("rt-polarity", "movie-reviews"):
+    """`rt-polarity`: sentences of film reviews; `movie-reviews`: whole ones; `tang5` and `tang7`: poems.
+
+    Test and valid are drawn by class.
+    """
+    if name not in ("rt-polarity", "movie-reviews", "tang5", "tang7"):
         raise ValueError(f"no documents are called {name}")
     refuse_columns(options, name)
     rows: list[Row] = []
+    if name.startswith("tang"):
+        (path,) = published.get(name).values()
+        rows = [Row("".join(poem["paragraphs"]), None, None, path) for poem in json.loads(read_bytes(path))]
+        return _dataset({"train": rows}, seed, options, Problems(), Path(name), "poems", Told())
     if name == "movie-reviews":
         (path,) = published.get(name).values()
         for member, data in read_members(path, r"movie_reviews/(neg|pos)/.+\.txt").items():
@@ -235,8 +250,8 @@ def _dataset(
         splits |= {split: whole.take(rows) for split, rows in drawn.items()}
     splits = {split: splits[split] for split in ORDER if split in splits}
     facts: dict[str, Any] = {"unit": unit}
-    one = "a file each" if unit == "files" else "a line or row each"
-    notes = [f"documents ({one}): {', '.join(f'{split} {len(part):,}' for split, part in splits.items())}"]
+    one = {"files": "file", "paragraphs": "paragraph", "poems": "poem"}.get(unit, "line or row")
+    notes = [f"documents (a {one} each): {', '.join(f'{split} {len(part):,}' for split, part in splits.items())}"]
     if names:
         facts["classes"] = names
         notes.append(f"classes: {len(names)}" + ("" if len(names) > 1 else " (nothing can be learned from one class)"))
@@ -258,15 +273,16 @@ def _dataset(
 
 def inputs(describe: dict[str, Any], paths: Sequence[str]) -> Inputs:
     """The documents of files and folders: of tables and .jsonl their rows, of .txt (and of standard input) what it was
-    in training, the whole file or each line."""
+    in training, the whole file, each paragraph or each line."""
     problems, found, column = Problems(), Inputs([], []), describe.get("text_column", "")
     columns = Columns(column or "text", "", "", ((column, "the name that it had in training"),) if column else ())
-    whole = describe.get("unit") == "files"
+    unit = {"poems": "paragraphs"}.get(describe.get("unit", ""), describe.get("unit", "lines"))
+    whole = unit == "files"
     for given in paths:
         told, start, path = Told(), len(found.names), Path(given)
         if given == "-":
             text = decode(sys.stdin.buffer.read(), "standard input", problems) or ""
-            _add(found, "stdin", text, whole)
+            _add(found, "stdin", text, unit)
         elif path.is_dir():
             folders, files = list_folder(path)
             below = [list_folder(inner) for inner in folders]
@@ -274,7 +290,7 @@ def inputs(describe: dict[str, Any], paths: Sequence[str]) -> Inputs:
             told.unread = [p for some, _ in below for p in some] + [p for p in files if not is_text(p)]
             for p in files:
                 if is_text(p) and (text := filled(p, problems, None, EMPTY)):
-                    _add(found, str(p), text, whole)
+                    _add(found, str(p), text, unit)
         elif given.lower().endswith(ROWS):
             rows = rows_of(path, problems, told, columns, learning=False)
             found.names += [f"{given}:{number}" for number in range(1, len(rows) + 1)]
@@ -283,7 +299,7 @@ def inputs(describe: dict[str, Any], paths: Sequence[str]) -> Inputs:
             remedy = "give .txt, .csv, .tsv or .jsonl files, folders of .txt files, or - for stdin"
             raise problems.fail(given, "", "is not a file of documents", remedy)
         else:
-            _add(found, given, (filled(path, problems, None, EMPTY) if whole else load(path, problems)) or "", whole)
+            _add(found, given, (filled(path, problems, None, EMPTY) if whole else load(path, problems)) or "", unit)
         found.tell(start, told.not_read())
     problems.settle()
     if not found.names:
@@ -291,9 +307,13 @@ def inputs(describe: dict[str, Any], paths: Sequence[str]) -> Inputs:
     return found
 
 
-def _add(found: Inputs, name: str, text: str, whole: bool) -> None:
-    """One input of the whole text, or one of each line; none of blanks."""
-    if not whole:
+def _add(found: Inputs, name: str, text: str, unit: str) -> None:
+    """One input of the whole text, or one of each line or paragraph; none of blanks."""
+    if unit == "paragraphs":
+        for number, paragraph in paragraphs(text):
+            found.names.append(f"{name}:{number}")
+            found.values.append(paragraph)
+    elif unit != "files":
         add_lines(found, name, text)
     elif text.strip():
         found.names.append(name)
