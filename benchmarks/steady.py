@@ -25,6 +25,7 @@ from pathlib import Path
 
 import torch
 from record import RESULTS, interleaved, ratio, record
+from torch.nn.utils.rnn import pad_sequence
 
 import deepcanon
 from deepcanon.data import Inputs
@@ -49,6 +50,7 @@ GRADIENTS = {
     "mlp": [("default", 300), ("paper", 60), ("bf16", 60)],
     "network-in-network": [("default", 12)],
     "neural-lm": [("smoke", 24)],
+    "poem": [("smoke", 12)],
     "object-detection": [("smoke", 12)],
     "patch-features": [("smoke", 24)],
     "pixel-rnn": [("smoke", 12)],
@@ -80,7 +82,7 @@ SPECIAL = {  # (preset, other options)
     **{(name, "bf16"): ("paper", {"precision": "bf16"}) for name in ("convnet", "gan", "mlp")},
 }
 # whose samples take many passes
-BY_DRAWING = ("factorized-bigram-lm", "neural-lm", "pixel-rnn", "rbm", "replicated-softmax", "rnn-lm")
+BY_DRAWING = ("factorized-bigram-lm", "neural-lm", "pixel-rnn", "poem", "rbm", "replicated-softmax", "rnn-lm")
 FEW, MANY, MOST = 128, 1_000, 8_192
 WITHIN = 1.2  # an example of 1,000 rows against one of 128
 ROUNDS, SLOW = 5, 3.0  # CPU seconds of a round from which three must do
@@ -140,6 +142,9 @@ def forward_of(trained):
         rows = recipe.split("train").take(torch.arange(count)).x.to(recipe.model.weight)
         return lambda: recipe.model(rows), count
     raw = train.x[:count]
+    if name == "poem":
+        rows = pad_sequence([recipe.closed(text) for text in raw], batch_first=True)
+        return lambda: recipe.model(rows[:, :-1]), rows.numel()  # what predict counts: characters
     if name == "pixel-rnn":
         return lambda: recipe.model.nll(recipe.levels(raw)), count
     if hasattr(recipe, "prepared") and not hasattr(recipe, "encoder"):

@@ -221,7 +221,7 @@ def kernel_layer(
         kernel: another one of the same form, such as torch.rnn_relu.
     """
     first = [part[None] for part in state]
-    apply: Callable[..., Any] = kernel or KERNELS[len(weights[1]) // weights[1].shape[1]]
+    apply: Any = kernel or KERNELS[len(weights[1]) // weights[1].shape[1]]
     start = first if len(first) > 1 else first[0]
     output, *end = apply(x, start, list(weights), True, 1, 0.0, torch.is_grad_enabled(), False, True)
     return output, tuple(part[0] for part in end)

@@ -36,9 +36,10 @@ class Vocabulary:
     Args:
         symbols: the symbols, UNKNOWN first, then (words only) END, each once.
         unit: "characters" or "words".
+        closing: characters only: the one that ends each text, such as a poem; "" if none does.
     """
 
-    def __init__(self, symbols: Sequence[str], unit: str = "characters"):
+    def __init__(self, symbols: Sequence[str], unit: str = "characters", closing: str = ""):
         symbols = tuple(symbols)
         if unit not in UNITS:
             raise ValueError(f"unit must be one of {UNITS}, not {unit!r}")
@@ -48,7 +49,9 @@ class Vocabulary:
             raise ValueError(f"{len(symbols)} symbols, but only {len(set(symbols))} different ones")
         if unit == "characters" and any(len(s) != 1 for s in symbols[1:]):
             raise ValueError("every symbol of a vocabulary of characters must be one character")
-        self.symbols, self.unit = symbols, unit
+        if closing and (unit != "characters" or closing not in symbols):
+            raise ValueError(f"texts end in {closing!r}, which is not one of the {unit}")
+        self.symbols, self.unit, self.closing = symbols, unit, closing
         self.number = {symbol: i for i, symbol in enumerate(symbols)}
         if unit == "characters":
             points = np.array([ord(s) for s in symbols[1:]], np.int64)
@@ -57,8 +60,9 @@ class Vocabulary:
 
     @classmethod
     def build(
-        cls, text: str | Iterable[str], unit: str = "characters", minimum_count: int = 1, maximum_size: int = 0
-    ) -> "Vocabulary":
+        cls, text: str | Iterable[str], unit: str = "characters", minimum_count: int = 1, maximum_size: int = 0,
+        closing: str = "",
+    ) -> "Vocabulary":  # fmt: skip
         """The symbols of a text, sorted; those rarer than `minimum_count` or beyond the `maximum_size` most
         frequent (0: no limit) become the unknown one.
 
@@ -83,7 +87,7 @@ class Vocabulary:
         kept = [(-count, symbol) for symbol, count in found.items() if count >= minimum_count]
         if maximum_size:
             kept = sorted(kept)[: max(0, maximum_size - len(reserved))]
-        return cls((*reserved, *sorted(symbol for _, symbol in kept)), unit)
+        return cls((*reserved, *sorted(symbol for _, symbol in kept)), unit, closing)
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -95,8 +99,10 @@ class Vocabulary:
 
     @property
     def end(self) -> int | None:
-        """The number of the sentence end; None for characters."""
-        return 1 if self.unit == "words" else None
+        """The number of the sentence end; of characters that of `closing`, or None."""
+        if self.unit == "words":
+            return 1
+        return self.number[self.closing] if self.closing else None
 
     def encode(self, text: str, closed: bool = True) -> Int[Tensor, "tokens"]:
         """The numbers of a text's symbols.
@@ -169,12 +175,13 @@ class Vocabulary:
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` takes."""
-        return {"unit": self.unit, "symbols": list(self.symbols)}
+        stored = {"unit": self.unit, "symbols": list(self.symbols)}
+        return {**stored, "closing": self.closing} if self.closing else stored
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "Vocabulary":
         """The vocabulary that `to_json` described."""
-        return cls(stored["symbols"], stored["unit"])
+        return cls(stored["symbols"], stored["unit"], stored.get("closing", ""))
 
 
 def _code_points(text: str) -> np.ndarray:

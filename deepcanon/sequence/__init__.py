@@ -16,6 +16,8 @@ from .pixel_rnn import MaskedConv2d as MaskedConv2d
 from .pixel_rnn import PixelConvolutions as PixelConvolutions
 from .pixel_rnn import PixelRNN as PixelRNN
 from .pixel_rnn import RowLSTM as RowLSTM
+from .poem import PoemLM as PoemLM
+from .poem import poem_nll as poem_nll
 from .rnn_lm import RecurrentLM as RecurrentLM
 from .rnn_lm import StepCell as StepCell
 from .rnn_lm import sequence_nll as sequence_nll
