@@ -70,10 +70,10 @@ class Config(Documents, Batches, Optimization, Schedule, InputDropout):
     dropout: Share = 0.5
     """Share dropped of the hidden vectors."""
     input_dropout: Share = 0.3
-    batch: Count = 32
-    epochs: Count = 30
+    batch: Count = 64
+    epochs: Count = 20
     optimizer: OptimizerName = "adamw"
-    learning_rate: Positive = 3e-3
+    learning_rate: Positive = 4e-3
     clip: Positive = 1.0
     """Largest global norm of the gradients."""
     longest: Count = 1000
