@@ -93,7 +93,8 @@ class Progress:
     def metrics(self, values: dict[str, Any]) -> None:
         """The newest metrics, in words."""
         numbers = [(name, value) for name, value in values.items() if isinstance(value, float)][:5]
-        behind = [self.units.get(name.split("/", 1)[-1], "") for name, _ in numbers]
+        # What stands in parentheses is said once, at the end: lines are read at 80 columns.
+        behind = [self.units.get(name.split("/", 1)[-1], "").partition(" (")[0] for name, _ in numbers]
         self.parts = [
             f"{name} {value:.4g} {unit}".rstrip() for (name, value), unit in zip(numbers, behind, strict=True)
         ]
