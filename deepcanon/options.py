@@ -30,6 +30,7 @@ from deepcanon.reading import Mixtures as Mixtures
 from deepcanon.reading import Patches as Patches
 from deepcanon.reading import Placed as Placed
 from deepcanon.reading import Sequences as Sequences
+from deepcanon.reading import Series as Series
 from deepcanon.reading import Splits as Splits
 from deepcanon.reading import Tables as Tables
 from deepcanon.reading import Text as Text
@@ -43,8 +44,8 @@ __all__ = [
     "InitializationName", "InputDropout", "LargeTokens", "Lbfgs", "Loss", "LossName", "MaxNorm", "Mixtures",
     "NonNegative", "NormalizationName", "Number", "Optimization", "OptimizerName", "Patches", "Perceptron", "Placed",
     "Pooling", "PoolingName", "Positive", "Probability", "Range", "Repeats", "Schedule", "ScheduleName",
-    "SequenceTraining", "Sequences", "Share", "Some", "Splits", "Tables", "Text", "Tokens", "Training", "Tuning",
-    "Whole", "group_of", "plain_type", "range_of", "reading_options", "types_of",
+    "SequenceTraining", "Sequences", "Series", "Share", "Some", "Splits", "Tables", "Text", "Tokens", "Training",
+    "Tuning", "Whole", "group_of", "plain_type", "range_of", "reading_options", "types_of",
 ]  # fmt: skip
 
 

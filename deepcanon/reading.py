@@ -11,7 +11,7 @@ from deepcanon.ranges import Count, NonNegative, Range, Share, Whole
 
 __all__ = [
     "READERS", "Audio", "Columns", "Documents", "Examples", "Images", "LargeTokens", "Mixtures", "Patches", "Placed",
-    "Sequences", "Splits", "Tables", "Text", "Tokens", "reading_options",
+    "Sequences", "Series", "Splits", "Tables", "Text", "Tokens", "reading_options",
 ]  # fmt: skip
 
 
@@ -136,6 +136,18 @@ class Sequences(Splits):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Series(Splits):
+    columns: tuple[str, ...] = ()
+    """Series: the columns to learn. Default: all columns of numbers."""
+    date: str = ""
+    """Series: the column of dates. Default: the first one whose cells are dates, if there is one."""
+    header: Literal["auto", "yes", "no"] = "auto"
+    """Series: whether the first line holds the names of the columns."""
+    decimal: Literal["auto", ".", ","] = "auto"
+    """Series: the decimal sign; auto takes a comma only if the cells allow no other reading."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Audio(Splits):
     sample_rate: Whole = 0
     """Audio: samples a second to which all recordings are resampled; 0 keeps theirs, which must then be equal."""
@@ -185,6 +197,7 @@ READERS: dict[str, tuple[type, ...]] = {
     "text": (Text, LargeTokens),
     "documents": (Documents, Examples),
     "sequences": (Sequences,),
+    "series": (Series,),
     "environment": (),
     "nothing": (),
 }

@@ -69,14 +69,18 @@ def _readers_of(parser: Parser, spec: str, rest: list[str], as_json: bool) -> in
     recipes = [heads.head(stem) for stem in heads.stems()]
     reports = {kind: check((kind,), spec) for kind in kinds}
     readers = {kind: [head.name for head in recipes if kind in head.data] for kind in kinds}
+    other = {"series"} if len(kinds) > 1 else set()  # a table need not be one
     if as_json:
         print_json([{**report.as_json(), "recipes": readers[kind]} for kind, report in reports.items()])
     else:
         for kind, report in reports.items():
+            if kind in other and report.problems:
+                print(f"not a series: {report.problems[0]}")
+                continue
             print("\n".join(report.lines()))
             print(fold(f"recipes that read {kind}: {', '.join(readers[kind]) or 'none'}", "  "))
     # a folder with a file of boxes was made for one reader, though its pictures can be read without it
-    meant = {"boxes"} & set(kinds) or kinds
+    meant = {"boxes"} & set(kinds) or set(kinds) - other
     return USAGE if all(reports[kind].problems for kind in meant) else 0
 
 
