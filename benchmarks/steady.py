@@ -47,6 +47,7 @@ GRADIENTS = {
     "inception": [("default", 12)],
     "learning-curves": [("default", 60), ("paper", 60)],
     "logistic-regression": [("default", 60), ("paper", 60)],
+    "mixture-density-rnn": [("smoke", 24)],
     "mlp": [("default", 300), ("paper", 60), ("bf16", 60)],
     "network-in-network": [("default", 12)],
     "neural-lm": [("smoke", 24)],

@@ -242,7 +242,7 @@ class Trained:
     def generate(
         self,
         *,
-        count: int = 1,
+        count: int | None = None,
         seed: int = 0,
         prompt: str | None = None,
         temperature: float | None = None,
@@ -254,16 +254,16 @@ class Trained:
         length_penalty: float | None = None,
         stop: Sequence[str] | None = None,
     ) -> Any:
-        """Samples: a list of records for text, a tensor [N, C, H, W] for pictures.
+        """Samples: a list of records for text, a tensor [N, C, H, W] for pictures, [N, T] for sounds, a `Forecast`.
 
         Raises:
             UsageError: an option that this system's samples do not have, or out of its range.
         """
         recipe = self.offers(Generates)  # type: ignore[type-abstract]
-        given = {"prompt": prompt, "temperature": temperature, "beam": beam, "length": length, "top_k": top_k,
-                 "top_p": top_p, "rank": rank, "length_penalty": length_penalty,
+        given = {"count": count, "prompt": prompt, "temperature": temperature, "beam": beam, "length": length,
+                 "top_k": top_k, "top_p": top_p, "rank": rank, "length_penalty": length_penalty,
                  "stop": None if stop is None else tuple(stop)}  # fmt: skip
-        asked = self._asked(recipe.asked, {"count": count, **given})
+        asked = self._asked(recipe.asked, given)
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             return recipe.generate(asked, generator)

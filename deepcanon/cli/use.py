@@ -182,7 +182,9 @@ def generate_command(parser: Parser, arguments: list[str]) -> int:
     )
     parser.add_argument("--seed", type=number(int), metavar="N", default=0, help="seed of the samples")
     parser.add_argument(
-        "--to", metavar="FILE", help="where pictures (.png) or sounds (.wav) go (default: into the run's samples/)"
+        "--to",
+        metavar="FILE",
+        help="where pictures (.png), sounds (.wav) or forecasts (.csv) go (default: into the run's samples/)",
     )
     json_option(parser)
     given = parser.parse_all(arguments)
@@ -217,7 +219,11 @@ def _continued(trained: Any, prompts: str, wanted: dict[str, Any]) -> list[dict[
 
 
 def _write_samples(samples: Any, trained: Any, seed: int, to: Path | None) -> list[dict[str, Any]]:
-    """Pictures [N, C, H, W] in one file, sounds [N, T] in a file each, the number before the ending."""
+    """Pictures [N, C, H, W] in one file, sounds [N, T] in a file each, a forecast as a table and a picture."""
+    from deepcanon.engine.forecasts import Forecast
+
+    if isinstance(samples, Forecast):
+        return _write_forecast(samples, to or trained.folder / "samples" / f"forecast-{seed}.csv")
     if samples.ndim == 2:
         from deepcanon.engine.sounds import Sound, wav_of
 
@@ -235,6 +241,20 @@ def _write_samples(samples: Any, trained: Any, seed: int, to: Path | None) -> li
     with replacing(to) as temporary:
         tiles(samples).save(temporary)
     return [{"file": str(to), "count": len(samples)}]
+
+
+def _write_forecast(forecast: Any, to: Path) -> list[dict[str, Any]]:
+    """The bands as CSV, and as a picture of the same name."""
+    from deepcanon.engine.svg import draw_file
+
+    rows = list(forecast.rows())
+    with replacing(to) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    with replacing(to.with_suffix(".svg")) as temporary:
+        temporary.write_text(draw_file(forecast.figure()), encoding="utf-8")
+    return [{"file": str(place), "steps": len(rows)} for place in (to, to.with_suffix(".svg"))]
 
 
 def encode_command(parser: Parser, arguments: list[str]) -> int:

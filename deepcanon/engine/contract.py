@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from deepcanon.data.splits import Dataset
 from deepcanon.engine.export import Export, TextExport
+from deepcanon.engine.forecasts import Forecast
 from deepcanon.engine.run import Run
 from deepcanon.verb_options import Playing, Sampling
 
@@ -168,8 +169,8 @@ class Generates(ABC):
     """What may be asked of a sample."""
 
     @abstractmethod
-    def generate(self, asked: Any, generator: torch.Generator) -> list[dict[str, Any]] | Tensor:
-        """Samples: records with "text", or pictures [N, C, H, W].
+    def generate(self, asked: Any, generator: torch.Generator) -> list[dict[str, Any]] | Tensor | Forecast:
+        """Samples: records with "text", pictures [N, C, H, W], sounds [N, T], or a forecast.
 
         Args:
             asked: of the class that `asked` names.

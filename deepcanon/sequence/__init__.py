@@ -9,6 +9,12 @@ from .gru import GRU as GRU
 from .identity_rnn import SimpleRNN as SimpleRNN
 from .lstm import LSTM as LSTM
 from .lstm import LSTMCell as LSTMCell
+from .mixture_density_rnn import GaussianMixture as GaussianMixture
+from .mixture_density_rnn import MixtureDensityRNN as MixtureDensityRNN
+from .mixture_density_rnn import mixture_mean as mixture_mean
+from .mixture_density_rnn import mixture_nll as mixture_nll
+from .mixture_density_rnn import mixture_of as mixture_of
+from .mixture_density_rnn import mixture_sample as mixture_sample
 from .neural_lm import NeuralLM as NeuralLM
 from .ngram_lm import NgramLM as NgramLM
 from .pixel_rnn import DiagonalLSTM as DiagonalLSTM

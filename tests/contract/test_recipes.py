@@ -24,6 +24,7 @@ from contract import golden, recipes, toys
 from contract.files import ROOT
 from contract.own_boxes import own_boxes
 from contract.own_documents import own_documents
+from contract.own_series import own_series
 from contract.own_sounds import own_sounds
 from contract.smoke import Smokes
 from contract.trainees import short_trials, small_experiment
@@ -31,6 +32,7 @@ from deepcanon import heads, verbs
 from deepcanon.data import KINDS
 from deepcanon.engine import Experiment, Export
 from deepcanon.engine.contract import VERBS, verbs_of
+from deepcanon.engine.forecasts import Forecast
 from deepcanon.errors import UsageError
 
 STEMS = heads.stems()
@@ -221,8 +223,8 @@ def own_text(folder):
 
 
 OWN = {
-    "images": own_images, "boxes": own_boxes, "audio": own_sounds, "tables": own_table, "text": own_text,
-    "documents": own_documents,
+    "images": own_images, "boxes": own_boxes, "audio": own_sounds, "series": own_series, "tables": own_table,
+    "text": own_text, "documents": own_documents,
 }  # fmt: skip
 OWN_CASES = [(stem, kind) for stem in STEMS for kind in kinds_of(stem)]
 
@@ -277,6 +279,8 @@ def inputs_for(recipe, kind, folder):
         return torch.randint(0, 256, (3, reader["channels"], *reader["size"]), dtype=torch.uint8)
     if kind in ("text", "documents"):
         return texts(folder / "inputs")
+    if kind in ("series", "sequences"):
+        return torch.randn(3, 12, reader.get("features") or len(reader["columns"]))
     return torch.randn(3, 2)
 
 
@@ -321,6 +325,9 @@ def check_samples(run, options):
     other = run.generate(count=2, seed=4, **options)
     if isinstance(first, torch.Tensor):
         assert len(first) == 2 and torch.equal(first, again) and not torch.equal(first, other)
+    elif isinstance(first, Forecast):
+        assert len(first.paths) == 2 and torch.equal(first.paths, again.paths)
+        assert not torch.equal(first.paths, other.paths)
     else:
         assert len(first) == 2 and first == again and first != other
         assert all(sample["text"].startswith(options.get("prompt", "")) for sample in first)
