@@ -23,11 +23,12 @@ DATA = ("images",)
 ARMS = ("scratch", "A*B", "B*B", "A*Bplus", "B*Bplus")
 METRICS = trial_metrics("test error", "share", "min", *ARMS)
 FIRST = "error of random weights minus that of copied ones"
-NATURAL = "cifar10-to-fashion-mnist"
+NATURAL, TEN = "cifar10-to-fashion-mnist", "ten-a-class"
 TARGETS = (
     target("fashion-mnist", "test/difference_A1Bplus >= 0.03", "P", f"one layer; {FIRST}"),
     target("fashion-mnist", "test/difference_A2Bplus >= 0.03", "P", f"two layers; {FIRST}"),
     target(NATURAL, "test/difference_A2Bplus >= 0.03", "P", f"20 examples a class; {FIRST}"),
+    target(TEN, "test/difference_A3Bplus >= 0", "P", f"10 examples a class, three layers; {FIRST}"),
 )
 
 
@@ -64,12 +65,14 @@ SMALL = {"layers": (1, 3), "source_epochs": 1}
 TWENTY = Config(
     source_data="cifar10-jpeg", size=28, channels=1, train_examples=0, per_class=20, epochs=60
 )
+FEWER = replace(TWENTY, per_class=10, source_epochs=5, layers=(3,))
 PRESETS = {
     "smoke": (TINY, {"data": "digits"}),
     "default": (Config(train_examples=100), {"data": "letters", "options": SMALL}),
     "paper": (Config(train_examples=0, epochs=20), {"data": "fashion-mnist"}),
     "verify:fashion-mnist": (Config(), {"data": "fashion-mnist", "threads": 1}),
     f"verify:{NATURAL}": (TWENTY, {"data": "fashion-mnist", "threads": 1}),
+    f"verify:{TEN}": (FEWER, {"data": "fashion-mnist", "threads": 1}),
 }
 
 import torch
