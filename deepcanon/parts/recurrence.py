@@ -202,7 +202,11 @@ def stacked(
     return x, tuple(torch.stack(parts) for parts in zip(*ends, strict=True))
 
 
-KERNELS: dict[int, Callable[..., Any]] = {4: torch.lstm, 3: torch.gru, 1: torch.rnn_tanh}  # by how many blocks of [H] a step sums
+KERNELS: dict[int, Callable[..., Any]] = {
+    4: torch.lstm,
+    3: torch.gru,
+    1: torch.rnn_tanh,
+}  # by how many blocks of [H] a step sums
 
 
 def kernel_layer(
