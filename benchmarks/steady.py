@@ -43,6 +43,7 @@ GRADIENTS = {
     "denoising-autoencoder": [("default", 60), ("paper", 24)],
     "factorized-bigram-lm": [("smoke", 24)],
     "gan": [("default", 24), ("bf16", 12)],
+    "grid-lstm": [("default", 24)],
     "identity-rnn": [("default", 60)],
     "inception": [("default", 12)],
     "learning-curves": [("default", 60), ("paper", 60)],

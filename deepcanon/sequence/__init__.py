@@ -5,6 +5,9 @@ from .bag_of_words import log_shares as log_shares
 from .bidirectional import Bidirectional as Bidirectional
 from .bidirectional import real_steps as real_steps
 from .factorized_bigram_lm import FactorizedBigramLM as FactorizedBigramLM
+from .grid_lstm import GridLSTM as GridLSTM
+from .grid_lstm import GridState as GridState
+from .grid_lstm import grid_block as grid_block
 from .gru import GRU as GRU
 from .identity_rnn import SimpleRNN as SimpleRNN
 from .lstm import LSTM as LSTM
