@@ -1,4 +1,4 @@
-"""Recurrent language models: training against loops in plain PyTorch, beam search against a model call a hypothesis.
+"""Recurrent language models: training against loops in plain PyTorch.
 
 Training is the recipe's own step through the engine's `Run`, seeding and metrics included. Peers (`rnn_lm_loops.py`):
 (1) the usual script in fp32; (2) what a careful user makes of it (bf16 autocast, a fused optimizer, no reading of the
@@ -7,23 +7,17 @@ fresh process, rounds in turn. Models: the small and the medium one of words, an
 loss of the last five steps, of three seeds, from the same weights and windows; where one of ours lies more than half a
 per cent above its peer the ratio does not count.
 
-Beam search peer: the tutorial form, one call of the model and one sort for each hypothesis of each sentence, with the
-same rules as `beam_search`, so that the n-best lists must be identical.
-
-    python benchmarks/rnn_lm.py [small] [medium] [characters] [beam]
+    python benchmarks/rnn_lm.py [small] [medium] [characters]
 """
 
 import statistics
 import sys
 
 import torch
-from record import cpu_seconds, gemm_rate, interleaved, ratio, record
+from record import gemm_rate, interleaved, ratio, record
 from rnn_lm_loops import SHAPES, Ours, Plain, Tuned, fresh_speed
 
-from deepcanon.parts.decoding import beam_search
-from deepcanon.sequence import RecurrentLM
-
-ROUNDS, BEAM_ROUNDS, SEEDS, LAST = 5, 7, (0, 1, 2), 5
+ROUNDS, SEEDS, LAST = 5, (0, 1, 2), 5
 TARGETS = {  # of our ratio to each loop
     "small": {"plain": 2.0, "tuned": 1.2, "tuned-kept": 1.0},
     "medium": {"plain": 2.0, "tuned": 0.0, "tuned-kept": 0.0},
@@ -92,74 +86,10 @@ def training(name):
     ]  # fmt: skip
 
 
-def one_call_a_hypothesis(model, start, beam, length, end):
-    """[(log probability, tokens)] of one sentence, best first: Python lists, one call for each hypothesis."""
-    live, done = [([], 0.0, start, model.start(1))], []
-    for t in range(length):
-        options = []
-        for tokens, total, last, state in live:
-            logits, after = model.step(torch.tensor([last]), state)
-            best, choice = torch.log_softmax(logits[0], -1).topk(beam)
-            options += [
-                ([*tokens, v], total + p, v, after) for v, p in zip(choice.tolist(), best.tolist(), strict=True)
-            ]
-        options.sort(key=lambda item: -item[1])
-        live, room = [], beam - len(done)
-        for option in options[:room]:
-            (done if option[2] == end or t == length - 1 else live).append(option)
-        if not live:
-            break
-    return sorted(((total, tokens) for tokens, total, _, _ in done), key=lambda item: -item[0])
-
-
-@torch.no_grad()
-def beams(vocabulary=8000, hidden=256, sentences=32, beam=5, length=30, end=0):
-    torch.manual_seed(0)
-    model = RecurrentLM(vocabulary, hidden, embedding_size=hidden).eval()
-    # Sharp enough that scores do not lie within rounding of each other; the end comes up now and then.
-    model.output.weight.mul_(12.0)
-    model.embedding.weight.mul_(2.0)
-    start = torch.randint(1, vocabulary, (sentences,))
-    results = {}
-
-    def batched():
-        def search():
-            results["ours"] = beam_search(
-                model.step, start, model.start(sentences), beam=beam, length=length, end=end, logits=True, state_axis=1
-            )
-
-        return sentences * length / cpu_seconds(search)
-
-    few = 4  # sentences that the peer translates in a round
-
-    def single():
-        def search():
-            results["plain"] = [one_call_a_hypothesis(model, int(s), beam, length, end) for s in start[:few]]
-
-        return few * length / cpu_seconds(search)
-
-    rates = interleaved({"ours": batched, "plain": single}, BEAM_ROUNDS)
-    same = 0
-    for row, found in enumerate(results["plain"]):
-        for k, (total, tokens) in enumerate(found):
-            mine = results["ours"].tokens[row, k, : results["ours"].lengths[row, k]].tolist()
-            assert mine == tokens, (row, k, mine, tokens)
-            assert abs(float(results["ours"].log_probs[row, k]) - total) < 1e-3
-            same += 1
-    return {
-        "peer": f"one model call a hypothesis (LSTM {hidden}, vocabulary {vocabulary}, beam {beam}, {length} tokens)",
-        "version": torch.__version__, "unit": "output tokens/CPU-s", "ours": statistics.median(rates["ours"]),
-        "peers": statistics.median(rates["plain"]), "ratio": ratio(rates["ours"], rates["plain"]), "target": 12.0,
-        "quality": f"{same} n-best sequences of {few} sentences identical, fp32 both, {sentences} sentences at once",
-    }  # fmt: skip
-
-
 def main():
     torch.set_num_threads(1)
     asked = sys.argv[1:]
     rows = [row for name in SHAPES if not asked or name in asked for row in training(name)]
-    if not asked or "beam" in asked:
-        rows.append(beams())
     record("rnn_lm", rows)
 
 

@@ -253,8 +253,12 @@ class Trained:
         rank: int | None = None,
         length_penalty: float | None = None,
         stop: Sequence[str] | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> Any:
         """Samples: a list of records for text, a tensor [N, C, H, W] for pictures, [N, T] for sounds, a `Forecast`.
+
+        Args:
+            tell: is given the one text of a language model piece by piece, as it is drawn.
 
         Raises:
             UsageError: an option that this system's samples do not have, or out of its range.
@@ -266,7 +270,15 @@ class Trained:
         asked = self._asked(recipe.asked, given)
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
-            return recipe.generate(asked, generator)
+            if tell is None:
+                return recipe.generate(asked, generator)
+            if not isinstance(recipe, Speaks):
+                raise UsageError(f"{self.name} does not draw a text token by token: nothing can be shown as it comes")
+            if asked.beam or asked.rank or asked.count > 1:
+                raise UsageError(
+                    "one text that is drawn can be shown as it comes: leave --beam, --rank and --count out"
+                )
+            return recipe.generate(asked, generator, tell)
 
     def _asked(self, kind: type, given: dict[str, Any]) -> Any:
         """The options of a verb, as the dataclass that the recipe declares for it."""

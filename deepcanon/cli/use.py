@@ -180,6 +180,9 @@ def generate_command(parser: Parser, arguments: list[str]) -> int:
     parser.add_argument(
         "--prompts", metavar="FILE", help="a text file with one prompt a line; blank lines are left out"
     )
+    parser.add_argument(
+        "--stream", action="store_true", help="show a text as it is drawn, as on a terminal, also in a file or a pipe"
+    )
     parser.add_argument("--seed", type=number(int), metavar="N", default=0, help="seed of the samples")
     parser.add_argument(
         "--to",
@@ -189,14 +192,20 @@ def generate_command(parser: Parser, arguments: list[str]) -> int:
     json_option(parser)
     given = parser.parse_all(arguments)
     to = place_of(given.to) if given.to else None
+    if given.stream and given.json:
+        parser.error("--json is one value at the end: leave --stream out")
     trained = load_run(given)
     wanted = {o.name: value for o in asked if (value := getattr(given, o.name)) is not None}
+    if given.stream or (sys.stdout.isatty() and not given.json and _is_one_text(trained, wanted)):
+        wanted["tell"] = _tell
     if given.prompts is not None:
         if "prompt" in wanted:
             parser.error("give --prompt or --prompts, not both")
         samples = _continued(trained, given.prompts, {"seed": given.seed, **wanted})
     else:
-        samples = trained.generate(seed=given.seed, **wanted)
+        samples = _one(trained, {"seed": given.seed, **wanted})
+    if "tell" in wanted:
+        return 0
     if not isinstance(samples, list):
         samples = _write_samples(samples, trained, given.seed, to)
     if given.json:
@@ -206,13 +215,33 @@ def generate_command(parser: Parser, arguments: list[str]) -> int:
     return 0
 
 
+def _is_one_text(trained: Any, wanted: dict[str, Any]) -> bool:
+    """Whether what is asked of a run is one text that is drawn, token by token."""
+    from deepcanon.engine.language import Speaks
+
+    several = wanted.get("count", 1) > 1 or wanted.get("beam") or wanted.get("rank")
+    return isinstance(trained.recipe, Speaks) and not several
+
+
+def _tell(piece: str) -> None:
+    print(piece, end="", flush=True)
+
+
+def _one(trained: Any, wanted: dict[str, Any]) -> Any:
+    """What a run generates; a text that was told as it came is ended as a line."""
+    samples = trained.generate(**wanted)
+    if "tell" in wanted:
+        print()
+    return samples
+
+
 def _continued(trained: Any, prompts: str, wanted: dict[str, Any]) -> list[dict[str, Any]]:
     """Samples for each prompt of a file; what is wrong with one is told with its line."""
     found, samples = read_inputs("text", {}, [prompts]), []
     _tell_notes(found)
     for name, prompt in zip(found.names, found.values, strict=True):
         try:
-            samples += [{"prompt": prompt, **sample} for sample in trained.generate(**wanted, prompt=prompt)]
+            samples += [{"prompt": prompt, **sample} for sample in _one(trained, {**wanted, "prompt": prompt})]
         except DataError as error:
             raise DataError(replace(problem, file=name) for problem in error.problems) from None
     return samples

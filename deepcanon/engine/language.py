@@ -7,6 +7,7 @@ The update is the recipe's own. The rest is the same for every model of the next
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple
@@ -190,10 +191,12 @@ class Speaks(Predicts, Generates):
         most = SHOWN[unit][1]
         return Passage(texts, bits, f"bits per {unit[:-1]}", unit == "words", most=most, caption=SURPRISE)
 
-    def generate(self, asked: TextSampling, generator: torch.Generator | None) -> list[dict[str, Any]]:
+    def generate(
+        self, asked: TextSampling, generator: torch.Generator | None, tell: Callable[[str], None] | None = None
+    ) -> list[dict[str, Any]]:
+        """Texts; `tell` is given the only one piece by piece as it is drawn."""
         vocabulary = self.vocabulary
-        if asked.beam and (asked.rank or asked.stop):
-            raise UsageError("--beam searches the likeliest texts: leave --rank and --stop out, or --beam")
+        refuse_idle(asked)
         if 0 < asked.rank < asked.count:
             raise UsageError(f"--rank {asked.rank} draws fewer texts than --count {asked.count} keeps")
         if "" in asked.stop:
@@ -208,7 +211,7 @@ class Speaks(Predicts, Generates):
             tokens = torch.cat([tokens.new_tensor([before]), tokens])
         step, state, logits, axis = self.primed(tokens)
         return continuations(
-            step, tokens, state, vocabulary, generator, logits=logits, state_axis=axis, **vars(asked)
+            step, tokens, state, vocabulary, generator, logits=logits, state_axis=axis, tell=tell, **vars(asked)
         )  # fmt: skip
 
     def predict(self, inputs: list[str]) -> list[dict[str, Any]]:
@@ -246,6 +249,26 @@ class Speaks(Predicts, Generates):
             chance = scores[0, following] - (scores.logsumexp(1) if logits else 0.0)
             found.append(-float(chance))
         return found
+
+
+def refuse_idle(asked: TextSampling) -> None:
+    """Refuses options that have no effect next to others.
+
+    Raises:
+        UsageError: naming both.
+    """
+    changed = {field.name for field in fields(asked) if getattr(asked, field.name) != field.default}
+    if asked.beam and changed & {"rank", "stop"}:
+        raise UsageError("--beam searches the likeliest texts: leave --rank and --stop out, or --beam")
+    if asked.beam and (idle := changed & {"temperature", "top_k", "top_p"}):
+        raise UsageError(f"--{min(idle).replace('_', '-')} is of drawing, and --beam searches: leave one of them out")
+    if asked.temperature == 0 and (idle := changed & {"top_k", "top_p", "rank"}):
+        name = min(idle).replace("_", "-")
+        raise UsageError(
+            f"--temperature 0 always takes the likeliest symbol: leave --{name} out, or give a temperature"
+        )
+    if "length_penalty" in changed and not (asked.beam or asked.rank):
+        raise UsageError("--length-penalty compares texts of --beam or --rank: give one of them, or leave it out")
 
 
 def step_export(cell: nn.Module, state: Sequence[Tensor], vocabulary: Vocabulary) -> Export:

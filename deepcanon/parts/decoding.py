@@ -72,11 +72,13 @@ def sample_sequence(
     forbidden: Sequence[int] = (),
     end: int | None = None,
     stopped: Callable[[Tensor], Tensor] | None = None,
+    seen: Callable[[Tensor], None] | None = None,
 ) -> tuple[Int[Tensor, "batch length"], Float[Tensor, "batch"]]:
     """Draws ``length`` tokens a row, fewer where ``end`` is drawn (it then fills the row).
 
     Args:
         stopped: (tokens so far [batch, t]) -> which rows are complete; what is drawn for them later has no meaning.
+        seen: is given the tokens so far [batch, t] after each step, and after `stopped`.
 
     Returns the tokens and the log probability (1) of each row under the model itself (temperature 1, nothing cut), up
     to where it is complete.
@@ -96,6 +98,8 @@ def sample_sequence(
             ended = ended | (tokens == end)
         if stopped is not None:
             ended = ended | stopped(torch.stack(out, 1))
+        if seen is not None:
+            seen(torch.stack(out, 1))
         if (end is not None or stopped is not None) and bool(ended.all()):
             break
     return torch.stack(out, 1) if out else start[:, None][:, :0], total

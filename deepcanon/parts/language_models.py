@@ -28,7 +28,7 @@ from torch.nn.utils.rnn import pad_sequence
 from deepcanon.parts.decoding import Step, beam_search, sample_sequence
 from deepcanon.parts.decoding import length_penalty as length_penalty_of
 from deepcanon.parts.recurrence import select_rows
-from deepcanon.parts.vocabulary import Vocabulary
+from deepcanon.parts.vocabulary import REPLACEMENT, Vocabulary
 
 __all__ = [
     "Stops", "bits_per_character", "border", "continuations", "mixture", "perplexity", "side_by_side", "text_nll",
@@ -201,6 +201,7 @@ def continuations(
     stop: Sequence[str] = (),
     logits: bool = True,
     state_axis: int = 0,
+    tell: Callable[[str], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Texts that continue a prompt, {text, score}: drawn, or with a beam the best ones, of words up to a sentence end.
 
@@ -215,10 +216,14 @@ def continuations(
         stop: a text ends before the first of these in what is drawn.
         logits: whether `step` gives logits, not log probabilities.
         state_axis: the axis of the rows in the state.
+        tell: is given the text that is drawn, piece by piece as it comes and with the prompt; of one text only.
 
     Raises:
-        ValueError: stops or ranks are asked of a beam search, or fewer texts are ranked than kept.
+        ValueError: stops or ranks are asked of a beam search, or fewer texts are ranked than kept; or pieces of more
+            than one text, or of one that is searched, are to be told.
     """
+    if tell and (beam or rank or count > 1):
+        raise ValueError(f"beam {beam}, rank {rank}, count {count}: only one text that is drawn is told as it comes")
     if (beam and (rank or stop)) or 0 < rank < count or "" in stop:
         raise ValueError(f"beam {beam}, rank {rank}, count {count}, stop {stop}: a beam takes neither rank nor stop")
     never = [vocabulary.unknown] if len(vocabulary) > 1 else []
@@ -232,9 +237,11 @@ def continuations(
     else:
         many = rank or count
         rows, stops = select_rows(state, tokens.new_zeros(many), state_axis), Stops(vocabulary, stop, many)
+        telling = Telling(stops, prompt, tell) if tell else None
         numbers, scores = sample_sequence(
             step, tokens[-1:].expand(many), rows, length, generator,
             temperature=temperature, top_k=top_k, top_p=top_p, forbidden=never, stopped=stops if stop else None,
+            seen=telling,
         )  # fmt: skip
         order = list(range(many))
         lengths = torch.tensor([n or numbers.shape[1] for n in stops.lengths])
@@ -244,6 +251,8 @@ def continuations(
             order = scores.argsort(descending=True, stable=True).tolist()[:count]
         drawn, scores = [drawn[row] for row in order], scores[order]
         texts = [stops.cut(vocabulary.decode(t)) for t in drawn]
+        if telling:
+            telling.end(texts[0])
     return [{"text": vocabulary.join(prompt, t), "score": float(s)} for t, s in zip(texts, scores, strict=False)]
 
 
@@ -273,3 +282,38 @@ class Stops:
     def cut(self, text: str) -> str:
         """The text before the first stop."""
         return text[: min((at for stop in self.stop if (at := text.find(stop)) >= 0), default=len(text))]
+
+    def safe(self, text: str) -> str:
+        """As much of a text that may be continued as will stay: not what may become a stop, nor half a character."""
+        if any(stop in text for stop in self.stop):
+            return self.cut(text)
+        text = text.rstrip(REPLACEMENT)
+        open_ = (n for n in range(min(len(text), self.longest - 1), 0, -1) if self._begins(text[-n:]))
+        return text[: len(text) - next(open_, 0)]
+
+    def _begins(self, end: str) -> bool:
+        return any(stop.startswith(end) for stop in self.stop)
+
+
+class Telling:
+    """Tells a text while it is drawn: each piece as soon as no later token can take it back.
+
+    Args:
+        stops: of one row.
+        prompt: what comes first.
+        tell: takes the pieces, of which none is empty.
+    """
+
+    def __init__(self, stops: Stops, prompt: str, tell: Callable[[str], None]) -> None:
+        self.stops, self.prompt, self.tell, self.told = stops, prompt, tell, 0
+        self.end("")
+
+    def __call__(self, tokens: Int[Tensor, "1 tokens"]) -> None:
+        self.end(self.stops.safe(self.stops.vocabulary.decode(tokens[0])))
+
+    def end(self, text: str) -> None:
+        """Tells what is new of the text that was drawn."""
+        whole = self.stops.vocabulary.join(self.prompt, text)
+        if len(whole) > self.told:
+            self.tell(whole[self.told :])
+            self.told = len(whole)

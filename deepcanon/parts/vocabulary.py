@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-__all__ = ["END", "UNKNOWN", "Vocabulary", "encode_once"]
+__all__ = ["END", "REPLACEMENT", "UNKNOWN", "Vocabulary", "encode_once"]
 
 UNKNOWN, END = "<unk>", "</s>"
 UNITS = ("characters", "words")

@@ -1,12 +1,13 @@
 """Runs of language models on the command line: what is printed, reported and recorded of them."""
 
 import json
+import sys
 
 import pytest
 
 import deepcanon
 from deepcanon import heads
-from deepcanon.cli import main
+from deepcanon.cli import main, use
 from deepcanon.engine.report.folder import read_run
 from deepcanon.verify import units
 
@@ -56,3 +57,33 @@ def test_what_a_mixture_measures_is_described_with_its_unit(own, tmp_path):
     run = read_run(tmp_path / "run")
     assert run.metric("test/mixed_perplexity")[1] == run.metric("test/perplexity")[1] == PER["words"]
     assert "Kneser-Ney" in run.metric("test/ngram_perplexity")[0] and run.metric("test/weight")[1] == "share"
+
+
+def test_a_text_is_streamed_on_a_terminal_or_if_asked_and_is_the_same(own, tmp_path, capsys, monkeypatch):
+    run = str(tmp_path / "run")
+    assert main(["train", "rnn-lm", "--preset", "smoke", "--steps", "3", "--data", own, "--out", run]) == 0
+    (tmp_path / "prompts.txt").write_text("to be\nthat\n", encoding="utf-8")
+    pieces: list[str] = []
+    monkeypatch.setattr(use, "_tell", lambda piece: (pieces.append(piece), print(piece, end="")))
+    for more in (["--prompt", "to"], ["--prompts", str(tmp_path / "prompts.txt")], ["--stop", "e", "o"]):
+        asked = ["generate", run, "--length", "30", "--seed", "3", *more]
+        shown = {}
+        for name, how, terminal in (("whole", [], False), ("asked", ["--stream"], False), ("terminal", [], True)):
+            pieces.clear()
+            capsys.readouterr()
+            monkeypatch.setattr(sys.stdout, "isatty", lambda terminal=terminal: terminal)
+            assert main([*asked, *how]) == 0
+            shown[name] = capsys.readouterr().out
+            assert bool(pieces) is (name != "whole") or shown[name].strip() == ""
+        assert shown["asked"] == shown["whole"] == shown["terminal"]
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    pieces.clear()
+    assert main(["generate", run, "--count", "2", "--length", "5"]) == 0 and not pieces, "several are drawn at once"
+
+
+def test_what_draws_no_text_has_nothing_to_stream(tmp_path, capsys):
+    given = ["--preset", "smoke", "--steps", "2", "--out", str(tmp_path / "run")]
+    assert main(["train", "gan", *given]) == 0
+    capsys.readouterr()
+    assert main(["generate", str(tmp_path / "run"), "--stream"]) == 2
+    assert "does not draw a text token by token" in capsys.readouterr().err

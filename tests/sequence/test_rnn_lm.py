@@ -322,6 +322,12 @@ def test_the_command_line_reads_prompts_from_a_file_and_ranks_and_stops(tmp_path
         (["--prompts", str(tmp_path / "strange.txt")], "strange.txt:3: '#' did not occur"),
         (["--beam", "2", "--rank", "4"], "leave --rank and --stop out"),
         (["--count", "2", "--rank", "1"], "--rank 1 draws fewer texts than --count 2 keeps"),
+        (["--beam", "2", "--temperature", "0.5"], "--temperature is of drawing, and --beam searches"),
+        (["--beam", "2", "--top-p", "0.5"], "--top-p is of drawing, and --beam searches"),
+        (["--temperature", "0", "--top-k", "3"], "always takes the likeliest symbol: leave --top-k out"),
+        (["--length-penalty", "1"], "--length-penalty compares texts of --beam or --rank"),
+        (["--stream", "--count", "2"], "leave --beam, --rank and --count out"),
+        (["--stream", "--json"], "--json is one value at the end: leave --stream out"),
         (["--stop", ""], "--stop: an empty text ends nothing"),
         (["--prompt", "é"], "'é' did not occur in the training text; leave them out"),
     ):
