@@ -52,7 +52,7 @@ class Config(SequenceTraining):
     scale: Positive = 1.0
     """Standard deviation of the initial weights."""
     batch: Count = 10
-    learning_rate: Positive = 0.03
+    learning_rate: Positive = 0.01
 
 
 PUBLISHED = Config(hidden=40, stacks=10, batch=1, optimizer="sgd", learning_rate=0.1)
@@ -62,8 +62,8 @@ PRESETS = {
     "default": (Config(), {"data": "counting-languages", "options": {"epochs": 8}}),
     "paper": (PUBLISHED, {"data": "counting-languages"}),
     "verify:anbn": (Config(), COUNTING),
-    "verify:anb2n": (Config(language="anb2n"), COUNTING),
-    "verify:anbncn": (Config(language="anbncn", stacks=2), COUNTING),
+    "verify:anb2n": (Config(language="anb2n", hidden=40, stacks=10), COUNTING),
+    "verify:anbncn": (Config(language="anbncn", stacks=4), COUNTING),
 }
 
 from deepcanon.engine.figures import Heat, Line, Panels, Plot

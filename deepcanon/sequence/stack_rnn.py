@@ -39,6 +39,7 @@ __all__ = ["EMPTY", "StackRNN", "StackState", "StackTrace", "stack_step"]
 
 EMPTY = -1.0
 PUSH, POP, KEEP = 0, 1, 2  # where the actions stand
+aten = torch.ops.aten
 
 
 class StackState(NamedTuple):
@@ -187,6 +188,11 @@ class StackRNN(nn.Module):
         # Actions and pushed values come from one product.
         into_stack = torch.cat([self.weight_action, self.weight_push])
         bias, parts = torch.cat([self.bias_action, self.bias_push]), [len(self.bias_action), self.stacks]
+        sums = F.linear(x, self.weight_ih, self.bias_ih)
+        learns = self.training and torch.is_grad_enabled() and not torch.compiler.is_compiling()
+        if learns and mask is None and not traced and self.weight_hh is None:
+            outputs, stacks = _Stacks.apply(sums, stacks, self.weight_stack, into_stack, bias)
+            return outputs, StackState(outputs[:, -1], stacks)
 
         def step(sums: Tensor, state: StackState) -> tuple[Tensor, StackState]:
             # (1)
@@ -204,4 +210,72 @@ class StackRNN(nn.Module):
             out = torch.cat([hidden, actions.flatten(1), pushed, new.flatten(1)], 1) if traced else hidden
             return out, StackState(hidden, new)
 
-        return scan(step, F.linear(x, self.weight_ih, self.bias_ih), StackState(hidden, stacks), mask)
+        return scan(step, sums, StackState(hidden, stacks), mask)
+
+
+class _Stacks(torch.autograd.Function):
+    """Eqs. (1) to (4) without R over a whole sequence, the derivative written by hand.
+
+    A step is a few operations on small tensors, of which autograd would make three times as many. Row ``t`` of
+    ``cells`` has the stacks before step t between what is pushed then and an empty cell, so that the stack after a push
+    and that after a pop are views of it.
+    """
+
+    @staticmethod
+    def forward(ctx, sums, stacks, weight, into_stack, bias):
+        batch, time = sums.shape[:2]
+        many, depth = stacks.shape[1:]
+        kinds, read = len(bias) // many - 1, weight.shape[1] // many
+        hiddens = sums.clone(memory_format=torch.contiguous_format)
+        tops, actions = sums.new_empty(batch, time, many, read), sums.new_empty(batch, time, many, kinds)
+        chosen = sums.new_empty(batch, len(bias))
+        cells = sums.new_full((time + 1, batch, many, depth + 2), EMPTY)
+        cells[0, :, :, 1:-1] = stacks
+        views = (part.unbind(1) for part in (hiddens, tops, tops.flatten(2), actions))
+        for hidden, top, flat, action, old, new in zip(*views, cells[:-1], cells[1:], strict=True):
+            # (1)
+            top.copy_(old[..., 1 : read + 1])
+            hidden.addmm_(flat, weight.T).sigmoid_()
+            # (2)
+            torch.addmm(bias, hidden, into_stack.T, out=chosen)
+            torch.softmax(chosen[:, : many * kinds].view(batch, many, kinds), 2, out=action)
+            torch.sigmoid(chosen[:, many * kinds :], out=old[..., 0])
+            # (3), (4)
+            push, pop, *keep = action.split(1, 2)
+            inner = torch.mul(push, old[..., :-2], out=new[..., 1:-1]).addcmul_(pop, old[..., 2:])
+            for share in keep:
+                inner.addcmul_(share, old[..., 1:-1])
+        ctx.save_for_backward(hiddens, tops, actions, cells, weight, into_stack)
+        return hiddens, cells[-1, :, :, 1:-1].clone()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, d_outputs, d_stacks):
+        hiddens, tops, actions, cells, weight, into_stack = ctx.saved_tensors
+        batch, time, many, kinds = actions.shape
+        d_sums = torch.empty_like(hiddens)
+        d_chosen = hiddens.new_empty(batch, time, many * (kinds + 1))
+        inner, outer = d_stacks.clone(), cells.new_zeros(cells.shape[1:])
+        read, depth = tops.shape[3], inner.shape[2]
+        shifts = (slice(0, depth), slice(2, depth + 2), slice(1, depth + 1))[:kinds]
+        views = (part.unbind(1) for part in (d_outputs, hiddens, actions, d_sums, d_chosen))
+        each = list(zip(*views, cells[:-1], strict=True))
+        for d_output, hidden, action, d_sum, d_logits, old in reversed(each):
+            # (3), (4)
+            d_action = torch.stack([(inner * old[..., shift]).sum(2) for shift in shifts], 2)
+            outer[..., depth:] = 0
+            torch.mul(action[..., PUSH, None], inner, out=outer[..., :depth])
+            for kind, shift in list(enumerate(shifts))[1:]:
+                outer[..., shift].addcmul_(action[..., kind, None], inner)
+            # (2)
+            d_logits[:, : many * kinds] = aten._softmax_backward_data(d_action, action, 2, action.dtype).flatten(1)
+            pushed = old[..., 0]
+            aten.sigmoid_backward.grad_input(outer[..., 0], pushed, grad_input=d_logits[:, many * kinds :])
+            # (1)
+            d_hidden = torch.addmm(d_output, d_logits, into_stack)
+            aten.sigmoid_backward.grad_input(d_hidden, hidden, grad_input=d_sum)
+            inner.copy_(outer[..., 1:-1])
+            inner[..., :read] += (d_sum @ weight).view(batch, many, read)
+        flat_sums, flat_chosen = d_sums.flatten(0, 1), d_chosen.flatten(0, 1)
+        d_weight, d_into = flat_sums.T @ tops.flatten(0, 1).flatten(1), flat_chosen.T @ hiddens.flatten(0, 1)
+        return d_sums, inner, d_weight, d_into, flat_chosen.sum(0)

@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from deepcanon.data.tasks.counting_languages import strings
+from deepcanon.parts.recurrence import scan
 from deepcanon.recipes import stack_rnn as recipe
 from deepcanon.sequence import StackRNN, stack_step
+from deepcanon.sequence import stack_rnn as system
 from deepcanon.sequence.stack_rnn import EMPTY
 
 DOUBLE = torch.float64
@@ -162,3 +164,21 @@ def test_the_targets_are_of_strings_longer_than_any_trained_on():
     for run in ("anbn", "anb2n", "anbncn"):
         config = recipe.PRESETS[f"verify:{run}"][0]
         assert (config.language, config.longest, config.beyond, config.recurrent) == (run, 20, 60, False)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("depth", [None, 4])
+def test_the_derivative_by_hand_is_that_of_the_equations(keep, depth, monkeypatch):
+    """While training the whole sequence has one derivative; otherwise autograd takes the equations step by step."""
+    torch.manual_seed(0)
+    net = StackRNN(3, 5, stacks=2, keep=keep, depth=depth, dtype=DOUBLE)
+    x, outer = torch.randn(4, 7, 3, dtype=DOUBLE, requires_grad=True), torch.randn(4, 7, 5, dtype=DOUBLE)
+    found, scanned = [], []
+    monkeypatch.setattr(system, "scan", lambda *given: scanned.append(1) or scan(*given))
+    for training in (True, False):
+        outputs, state = net.train(training)(x)
+        assert len(scanned) == (not training)
+        loss = (outputs * outer).sum() + state.stacks.sin().sum() + state.hidden.cos().sum()
+        found.append([outputs, state.stacks, *torch.autograd.grad(loss, [x, *net.parameters()])])
+    for ours, equations in zip(*found, strict=True):
+        torch.testing.assert_close(ours, equations, rtol=1e-12, atol=1e-12)
