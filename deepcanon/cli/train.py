@@ -1,5 +1,6 @@
 """Training: the options of a recipe on the command line, a new run, and resuming one."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from deepcanon.cli.output import printer
 from deepcanon.cli.places import folder_of
 from deepcanon.collecting import heavy_imports
 from deepcanon.options import GROUPS
+from deepcanon.targets import metric_of
 
 __all__ = ["resume_command", "train_command"]
 
@@ -87,9 +89,26 @@ def _conclude(trained: Any, say: Callable[[str], None]) -> None:
         values = ", ".join(f"{name} {float(value):.4g} {units.get(name, '')}".rstrip() for name, value in said.items())
         words = f"{split} (weights of step {trained.step}): {values}"
     report = trained.folder / "report.html"
-    for line in (words, f"report: {report}" if report.exists() else "", _next_command(trained)):
+    for line in (words, *_findings(trained), f"report: {report}" if report.exists() else "", _next_command(trained)):
         if line:
             say(line)
+
+
+def _findings(trained: Any) -> list[str]:
+    """Of a comparison that is done, the figures that are its own and no scores of its arms, with their meaning."""
+    from deepcanon.engine import Experiment
+
+    recipe = trained.recipe
+    if not isinstance(recipe, Experiment) or trained.status()["state"] != "done" or not recipe.comparison.results:
+        return []
+    found = trained.evaluate("test")
+    known, metrics = {"split", *recipe.comparison.verdict()}, heads.head(trained.name).metrics
+    lines = []
+    for name, value in found.items():
+        if name not in known and not math.isnan(float(value)):  # of an interval that takes more results
+            meaning = metric_of(metrics, name)
+            lines.append(f"{name} {float(value):.4g}" + (f": {meaning.sentence}" if meaning else ""))
+    return lines
 
 
 def _next_command(trained: Any) -> str:

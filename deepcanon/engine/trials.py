@@ -164,7 +164,8 @@ class Trials:
             place = self._sourcing.index(("source", name, seed, {}))
             overrides["init_from"], reason = str(self._run.trial_folder(place)), self.results[place]["failed"]
         number = stream_seed(self._run.seed, seed, f"comparison/{phase}") % 2**31
-        words = ", ".join([arm, *(f"{k.replace('_', '-')} {v}" for k, v in options.items())])
+        named = f"the source {arm}" if source else arm
+        words = ", ".join([named, *(f"{k.replace('_', '-')} {v}" for k, v in options.items())])
         self._run.say(f"trial {index + 1}: {words}, {'tuning' if phase == 'tune' else f'seed {seed}'}")
         scored = ("valid", "test") if phase == "seeds" else ("valid",)
         read = {name.split("/")[0]: None for name in self._also}

@@ -4,6 +4,8 @@ from contract.gloo import check_two_are_one
 from contract.recipes import final_state
 from contract.trainees import trainee
 
+from deepcanon.cli import main
+
 KINDS = {
     "normalised": {"normalization": "batch", "activation": "rrelu"},
     "self-normalising": {"activation": "selu", "initialization": "lecun", "dropout_kind": "alpha", "dropout": 0.2},
@@ -19,3 +21,12 @@ def weights():
 
 def test_two_processes_equal_one(tmp_path):
     check_two_are_one(weights, tmp_path, averaged=True)
+
+
+def test_a_comparison_ends_with_its_own_figures_and_their_meaning(tmp_path, capsys):
+    words = ["train", "degradation", "--preset", "smoke", "--out", str(tmp_path / "run"), "--seeds", "1"]
+    assert main([*words, "--train-steps", "2", "--threads", "1"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    place = next(place for place, line in enumerate(out) if line.startswith("report: "))
+    assert out[place - 1].startswith("residual_rise ") and "training loss of the deepest minus that" in out[place - 1]
+    assert not any(line.startswith("residual_rise_low") for line in out), "one result has no interval"
