@@ -84,6 +84,8 @@ class Vocabulary:
             for symbol in (UNKNOWN, END):
                 found.pop(symbol, None)
         reserved = [UNKNOWN] if unit == "characters" else [UNKNOWN, END]
+        if closing in found:  # however few texts there are
+            found[closing] = max(found[closing], minimum_count, 1 + max(found.values()))
         kept = [(-count, symbol) for symbol, count in found.items() if count >= minimum_count]
         if maximum_size:
             kept = sorted(kept)[: max(0, maximum_size - len(reserved))]

@@ -127,3 +127,11 @@ def test_a_poem_that_is_too_long_is_named(tmp_path):
     path = poems(tmp_path)
     with pytest.raises(DataError, match=r"poem 1 of train has 10 characters.*raise --longest"):
         deepcanon.train("poem", data=str(path), out=tmp_path / "run", longest=9, steps=2)
+
+
+def test_one_poem_is_enough(tmp_path):
+    """Its end occurs once, and is kept though rare characters are not."""
+    path = tmp_path / "one.txt"
+    path.write_text("one two\n")
+    run = deepcanon.train("poem", preset="smoke", data=str(path), out=tmp_path / "run", steps=2)
+    assert run.generate(count=1)[0]["text"] is not None
