@@ -4,7 +4,7 @@ A recipe whose vocabulary has a `closing` symbol inherits `Verse` before `engine
 poem, and its options those of `Writes`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Protocol
 
@@ -84,8 +84,10 @@ class Verse(Speaks):
     def figures(self) -> dict[str, Any]:
         return {"sample": Text("\n\n".join(one["text"] for one in self.written(self.pictured, "sample")), SAMPLE)}
 
-    def generate(self, asked: TextSampling, generator: torch.Generator | None) -> list[dict[str, Any]]:
-        """Poems, each up to its end; of a beam search the likeliest ones."""
+    def generate(
+        self, asked: TextSampling, generator: torch.Generator | None, tell: Callable[[str], None] | None = None
+    ) -> list[dict[str, Any]]:
+        """Poems, each up to its end; of a beam search the likeliest. `tell` is given the only one piece by piece."""
         stop = asked.stop if asked.beam else (*asked.stop, poem.CLOSING)
-        found = super().generate(replace(asked, stop=stop), generator)
+        found = super().generate(replace(asked, stop=stop), generator, tell)
         return [{**one, "text": one["text"].rstrip(poem.CLOSING)} for one in found]

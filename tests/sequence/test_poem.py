@@ -121,6 +121,9 @@ def test_own_verse_is_learned_written_and_measured(tmp_path):
     assert all(one["text"].startswith("天地") and CLOSING not in one["text"] for one in written)
     (best,) = run.generate(beam=3, prompt="天")
     assert form(best["text"]) == (4, 4)
+    told = []
+    (one,) = run.generate(seed=1, tell=told.append)  # shown as it is drawn
+    assert len(told) > 1 and "".join(told).strip() == one["text"].strip() and [one] == run.generate(seed=1)
 
 
 def test_a_poem_that_is_too_long_is_named(tmp_path):
