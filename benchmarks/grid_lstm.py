@@ -21,7 +21,7 @@ from torch import Tensor
 
 from deepcanon.sequence import GridLSTM
 
-BATCH, ROUNDS = 20, 7
+BATCH, ROUNDS = 20, 5
 SIZES = {64: 0.95, 128: 0.95, 256: 1.5}
 GRIDS = {"two dimensions": (2, 6, (18,)), "one dimension": (1, 20, ())}  # dimensions, layers, sides
 SEEN = 10
