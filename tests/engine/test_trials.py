@@ -298,7 +298,8 @@ def test_axes_of_trials_name_the_unit_of_the_metric():
     assert shown["comparison"].figures[0].y == "error on validation (share)"
     assert shown["scores"].x == "error on test (share)"
     assert heads.unit_of("rnn-lm", "nll") == " (nats per token)"
-    assert heads.unit_of("rnn-lm", "perplexity") == heads.unit_of("no-such-recipe", "nll") == ""
+    assert heads.unit_of("rnn-lm", "perplexity") == " (per token)"
+    assert heads.unit_of("poem", "ratio") == heads.unit_of("no-such-recipe", "nll") == ""
 
 
 def test_the_curve_of_a_trial_is_that_of_the_compared_metric_not_of_the_monitored_one(tmp_path):
