@@ -61,7 +61,7 @@ PRESETS = {
     "smoke": (Config(longest=5, beyond=8, batch=4), {"data": "counting-languages", "steps": 30}),
     "default": (Config(), {"data": "counting-languages", "options": {"epochs": 8}}),
     "paper": (PUBLISHED, {"data": "counting-languages"}),
-    "verify:anbn": (Config(), COUNTING),
+    "verify:anbn": (Config(hidden=40, stacks=10), COUNTING),
     "verify:anb2n": (Config(language="anb2n", hidden=40, stacks=10), COUNTING),
     "verify:anbncn": (Config(language="anbncn", stacks=4), COUNTING),
 }
