@@ -80,12 +80,11 @@ import torch
 from torch import nn
 
 from deepcanon.data.sequences import UNASKED
-from deepcanon.engine.contract import Exports
 from deepcanon.engine.figures import Heat
 from deepcanon.errors import UsageError
 from deepcanon.sequence.grid_lstm import GridLSTM
 from deepcanon.sequence.lstm import LSTM
-from deepcanon.techniques.sequence_tasks import Rows, SequenceTask
+from deepcanon.techniques.sequence_tasks import ExportedTask, Rows
 
 DEPTH = (
     "Memory along depth of a held-out example: layers that keep what they are given have equal "
@@ -118,7 +117,7 @@ def equal_(layer):
     layer.bias.uniform_(-1, 0).mul_(signs * layer.in_features)
 
 
-class Recipe(SequenceTask[Config], Exports):
+class Recipe(ExportedTask[Config]):
     @classmethod
     def learn(cls, config, data):
         if (fits := FITS.get(config.network, config.dims)) != config.dims:

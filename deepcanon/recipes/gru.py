@@ -39,12 +39,11 @@ PRESETS = {
     "verify:adding": (LONG, {"data": "adding", "steps": 2000}),
 }
 
-from deepcanon.engine.contract import Exports
 from deepcanon.sequence.gru import GRU
-from deepcanon.techniques.sequence_tasks import SequenceTask, gate_maps
+from deepcanon.techniques.sequence_tasks import ExportedTask, gate_maps
 
 
-class Recipe(SequenceTask[Config], Exports):
+class Recipe(ExportedTask[Config]):
     def network(self, features):
         c = self.config
         network = GRU(

@@ -68,12 +68,11 @@ PRESETS = {
 
 import torch
 
-from deepcanon.engine.contract import Exports
 from deepcanon.engine.figures import Heat, Line, Panels, Plot
 from deepcanon.errors import UsageError
 from deepcanon.sequence.identity_rnn import SimpleRNN, gradient_by_step
 from deepcanon.sequence.lstm import LSTM
-from deepcanon.techniques.sequence_tasks import Rows, SequenceTask
+from deepcanon.techniques.sequence_tasks import ExportedTask, Rows
 
 SEEN = 100  # held-out sequences whose gradients are averaged
 LAGS = (
@@ -82,7 +81,7 @@ LAGS = (
 )
 
 
-class Recipe(SequenceTask[Config], Exports):
+class Recipe(ExportedTask[Config]):
     @classmethod
     def learn(cls, config, data):
         if config.pixels and data.kind != "images":

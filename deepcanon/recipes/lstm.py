@@ -48,13 +48,12 @@ PRESETS = {
     "verify:copying": (DELAY, {"data": "copying", "steps": 20_000}),
 }
 
-from deepcanon.engine.contract import Exports
 from deepcanon.parts.recurrence import lag_biases_
 from deepcanon.sequence.lstm import LSTM
-from deepcanon.techniques.sequence_tasks import SequenceTask, gate_maps
+from deepcanon.techniques.sequence_tasks import ExportedTask, gate_maps
 
 
-class Recipe(SequenceTask[Config], Exports):
+class Recipe(ExportedTask[Config]):
     def network(self, features):
         c = self.config
         network = LSTM(

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from deepcanon.data.sequences import UNASKED
 from deepcanon.data.splits import Dataset
 from deepcanon.engine import shown
-from deepcanon.engine.contract import Facts, Metrics, Recipe
+from deepcanon.engine.contract import Exports, Facts, Metrics, Recipe
 from deepcanon.engine.export import Export, raw_export
 from deepcanon.engine.figures import Heat, Line, Panels, Plot
 from deepcanon.engine.portions import Portions
@@ -32,7 +32,10 @@ from deepcanon.parts.standardize import Standardize
 from deepcanon.techniques.optimizers import optimizer_of, set_rate
 from deepcanon.techniques.schedules import scheduled
 
-__all__ = ["Answering", "Rows", "SequenceTask", "answer_loss", "answer_measures", "gate_maps", "require_numbers"]
+__all__ = [
+    "Answering", "ExportedTask", "Rows", "SequenceTask", "answer_loss", "answer_measures", "gate_maps",
+    "require_numbers",
+]  # fmt: skip
 
 C = TypeVar("C", bound=SequenceTraining)
 SHOWN, STEPS_SHOWN = 8, 60  # sequences in the table of answers, and steps of each
@@ -202,23 +205,6 @@ class SequenceTask(Recipe[C]):
         rows = self.run.data[split]
         return answer_measures(self.answers(rows.x), rows.y)
 
-    def export(self) -> Export:
-        """Raw pictures, or sequences of as many steps as those of training, to probabilities or numbers.
-
-        For recipes that also inherit `Exports`.
-        """
-        reader, device = self.facts["reader"], self.run.device
-        answers = ("probabilities",) if self.classes else ("number",)
-        module = nn.Sequential(self.model, nn.Softmax(-1)) if self.classes else self.model
-        about = {"task": "classify", "classes": list(self.classes)} if self.classes else {"task": "number"}
-        if self.preprocess is not None:
-            shape = (reader["channels"], *reader["size"])
-            return raw_export(nn.Sequential(self.preprocess, *module), shape, reader, device, answers, about)
-        if "steps" not in self.facts:
-            raise UsageError("this run was made by a version that did not keep how long its sequences are: train again")
-        example = torch.zeros(2, self.facts["steps"], reader["features"], device=device)
-        return Export(module, (example,), ("sequences",), answers, {**about, "symbols": reader.get("symbols")})
-
     # Pictures
 
     def one(self) -> Tensor:
@@ -262,3 +248,21 @@ class SequenceTask(Recipe[C]):
                 told[name] = "".join("." if k == UNASKED else self.classes[k] for k in row[real].tolist())
             lines += [f"{name:8}  {text[-STEPS_SHOWN:]}" for name, text in told.items()] + [""]
         return shown.table(lines[:-1], TABLE)
+
+
+class ExportedTask(SequenceTask[C], Exports):
+    """A `SequenceTask` whose network can be written in ONNX for any number of sequences."""
+
+    def export(self) -> Export:
+        """Raw pictures, or sequences of as many steps as those of training, to probabilities or numbers."""
+        reader, device = self.facts["reader"], self.run.device
+        answers = ("probabilities",) if self.classes else ("number",)
+        module = nn.Sequential(self.model, nn.Softmax(-1)) if self.classes else self.model
+        about = {"task": "classify", "classes": list(self.classes)} if self.classes else {"task": "number"}
+        if self.preprocess is not None:
+            shape = (reader["channels"], *reader["size"])
+            return raw_export(nn.Sequential(self.preprocess, *module), shape, reader, device, answers, about)
+        if "steps" not in self.facts:
+            raise UsageError("this run was made by a version that did not keep how long its sequences are: train again")
+        example = torch.zeros(2, self.facts["steps"], reader["features"], device=device)
+        return Export(module, (example,), ("sequences",), answers, {**about, "symbols": reader.get("symbols")})
