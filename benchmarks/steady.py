@@ -84,7 +84,16 @@ SPECIAL = {  # (preset, other options)
     **{(name, "bf16"): ("paper", {"precision": "bf16"}) for name in ("convnet", "gan", "mlp")},
 }
 # whose samples take many passes
-BY_DRAWING = ("factorized-bigram-lm", "neural-lm", "pixel-rnn", "poem", "rbm", "replicated-softmax", "rnn-lm")
+BY_DRAWING = (
+    "factorized-bigram-lm",
+    "neural-lm",
+    "pixel-rnn",
+    "poem",
+    "rbm",
+    "replicated-softmax",
+    "rnn-lm",
+    "wavenet",
+)
 FEW, MANY, MOST = 128, 1_000, 8_192
 WITHIN = 1.2  # an example of 1,000 rows against one of 128
 ROUNDS, SLOW = 5, 3.0  # CPU seconds of a round from which three must do
@@ -139,6 +148,9 @@ def forward_of(trained):
         history = histories(recipe.tokens("train"), places, recipe.model.length, recipe.border)
         return lambda: recipe.model(history), batch
     train = run.data["train"]
+    if name == "wavenet":
+        chosen = torch.arange(min(batch, len(recipe.cut["train"])))
+        return lambda: recipe.losses("train", chosen), int(recipe.cut["train"].counts[chosen].sum())
     count = min(len(train), batch or MOST)
     if name == "replicated-softmax":
         rows = recipe.split("train").take(torch.arange(count)).x.to(recipe.model.weight)
@@ -168,6 +180,9 @@ def inputs_of(trained):
         made = {rows: [lines[i % len(lines)] for i in range(rows)] for rows in (FEW, MANY)}
         read = getattr(trained.recipe, "read", None)
         return {rows: (texts, sum(len(read(t)) - 1 for t in texts) if read else rows) for rows, texts in made.items()}
+    if data.kind == "audio":
+        made = {rows: [split.x[i % len(split.x)] for i in range(rows)] for rows in (FEW, MANY)}
+        return {rows: (sounds, sum(map(len, sounds))) for rows, sounds in made.items()}  # samples
     return {rows: (split.x[:rows] if len(split.x) >= rows else None, rows) for rows in (FEW, MANY)}
 
 
