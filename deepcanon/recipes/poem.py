@@ -105,7 +105,7 @@ PRESETS = {
 }
 
 import torch
-from torch.nn.utils.rnn import pad_sequence
+import torch.nn.functional as F
 
 from deepcanon import engine
 from deepcanon.data import DataError, Problem
@@ -142,7 +142,9 @@ class Recipe(Verse, engine.Recipe[Config], Exports):
             text, "characters", config.minimum_count, closing=poem.CLOSING
         )
         counts = vocabulary.encode(text).bincount(minlength=len(vocabulary)) + 1
-        return {"vocabulary": vocabulary.to_json(), "counts": counts}
+        # Batches are as wide as the longest poem, so that every process drops the same places.
+        wide = max(map(len, data["train"].x)) + 1
+        return {"vocabulary": vocabulary.to_json(), "counts": counts, "wide": wide}
 
     def build(self):
         config, run = self.config, self.run
@@ -164,11 +166,11 @@ class Recipe(Verse, engine.Recipe[Config], Exports):
         self.optimizer = optimizer_of(config, self.model, betas=(0.9, 0.99))
 
     def step(self, step):
-        config, run = self.config, self.run
+        config, run, wide = self.config, self.run, self.facts["wide"]
         rows = [self.closed(text) for text in run.examples(run.data["train"], config.batch).x]
         lengths = torch.tensor([len(row) for row in rows])
-        targets = run.to(pad_sequence(rows, batch_first=True))
-        inside = run.to(torch.arange(targets.shape[1]) < lengths[:, None])
+        targets = run.to(torch.stack([F.pad(row, (0, wide - len(row))) for row in rows]))
+        inside = run.to(torch.arange(wide) < lengths[:, None])
         rate = config.learning_rate * scheduled(config, step, run.steps)
         set_rate(self.optimizer, rate)
         with run.autocast():

@@ -23,6 +23,7 @@ here one network reads and writes characters. Tones and rhymes are not looked at
 
 import re
 from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -31,16 +32,9 @@ from torch import Tensor, nn
 from .rnn_lm import RecurrentLM, sequence_nll
 
 __all__ = [
-    "CLOSING",
-    "PoemLM",
-    "copied_lines",
-    "form",
-    "is_legal",
-    "lines_of",
-    "longest_copy",
-    "poem_nll",
-    "writing_measures",
-]
+    "CLOSING", "PoemLM", "TrainingPoems", "copied_lines", "form", "is_legal", "lines_of", "longest_copy", "poem_nll",
+    "training_poems", "writing_measures",
+]  # fmt: skip
 
 CLOSING = "\u2029"  # Unicode's end of a paragraph, which no poem holds
 LEAST = 4  # units of a line that can be called copied
@@ -112,17 +106,29 @@ def longest_copy(poem: str, poems: str | Iterable[str]) -> str:
     return found
 
 
-def writing_measures(poems: Sequence[str], training: Sequence[str]) -> dict[str, float]:
+class TrainingPoems(NamedTuple):
+    """What poems that are written are compared with: forms, lines, and the poems with `CLOSING` between them."""
+
+    forms: frozenset[tuple[int, ...]]
+    lines: frozenset[str]
+    text: str
+
+
+def training_poems(poems: Sequence[str]) -> TrainingPoems:
+    """The poems of a training set as `writing_measures` takes them."""
+    lines = frozenset(line for one in poems for line in lines_of(one))
+    return TrainingPoems(frozenset(map(form, poems)), lines, CLOSING.join(poems))
+
+
+def writing_measures(poems: Sequence[str], training: TrainingPoems) -> dict[str, float]:
     """Of poems that were written the shares that are `legal` and that have a `copied` line, and the mean characters of
     the `longest_copy`; ValueError if there is none."""
-    if not poems or not training:
-        raise ValueError(f"{len(poems)} poems cannot be compared with {len(training)}")
-    forms, text = {form(one) for one in training}, CLOSING.join(training)
-    lines = {line for one in training for line in lines_of(one)}
+    if not poems:
+        raise ValueError("no poem was written")
     measured: dict[str, list[float]] = {
-        "legal": [is_legal(one, forms) for one in poems],
-        "copied": [bool(copied_lines(one, lines)) for one in poems],
-        "longest_copy": [len(longest_copy(one, text)) for one in poems],
+        "legal": [is_legal(one, training.forms) for one in poems],
+        "copied": [bool(copied_lines(one, training.lines)) for one in poems],
+        "longest_copy": [len(longest_copy(one, training.text)) for one in poems],
     }
     return {name: sum(values) / len(values) for name, values in measured.items()}
 

@@ -42,6 +42,7 @@ class Verse(Speaks):
     pictured: ClassVar[int] = 4
     """Poems in the picture."""
     counted: NgramLM | None = None
+    training: poem.TrainingPoems | None = None
 
     @classmethod
     def units(cls, config: Any) -> Mapping[str, str]:
@@ -63,7 +64,9 @@ class Verse(Speaks):
         nll = float(torch.tensor(self.measured(texts), dtype=torch.float64) @ counts / counts.sum())
         found = self.scores(nll, torch.cat([text[1:] for text in texts]))
         written = [one["text"] for one in self.written(self.config.written, "written")]
-        found |= poem.writing_measures(written, self.run.data["train"].x)
+        if self.training is None:
+            self.training = poem.training_poems(self.run.data["train"].x)
+        found |= poem.writing_measures(written, self.training)
         if split == "test" and self.config.ngram:
             theirs = self.kneser_ney(texts)
             found |= {"kneser_ney": perplexity(theirs), "ratio": perplexity(nll - theirs)}

@@ -18,6 +18,7 @@ from deepcanon.sequence.poem import (
     lines_of,
     longest_copy,
     poem_nll,
+    training_poems,
     writing_measures,
 )
 
@@ -62,9 +63,9 @@ def test_copies_do_not_run_from_one_poem_into_the_next():
 
 
 def test_training_poems_are_legal_copies_of_themselves():
-    assert writing_measures([MOON], [MOON]) == {"legal": 1.0, "copied": 1.0, "longest_copy": 24.0}
-    with pytest.raises(ValueError, match="0 poems"):
-        writing_measures([], [MOON])
+    assert writing_measures([MOON], training_poems([MOON])) == {"legal": 1.0, "copied": 1.0, "longest_copy": 24.0}
+    with pytest.raises(ValueError, match="no poem was written"):
+        writing_measures([], training_poems([MOON]))
 
 
 def test_padding_costs_nothing_and_each_poem_begins_afresh():
