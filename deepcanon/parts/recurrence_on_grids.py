@@ -25,8 +25,9 @@ where autograd would add them up.
 
 import itertools
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -35,7 +36,7 @@ from torch import Tensor
 __all__ = ["recur_on_grid"]
 
 GATES = 4
-INSIDE = [0, 1, 3, 2]  # i, f, o, g, so that the sigmoids are neighbours; the way back is the same
+INSIDE = (0, 1, 3, 2)  # i, f, o, g, so that the sigmoids are neighbours; the way back is the same
 
 
 class Front(NamedTuple):
@@ -165,6 +166,17 @@ def _step_back(
     aten.tanh_backward.grad_input(d_g, g, grad_input=d_g)
 
 
+def _arranged(blocks: Tensor) -> Tensor:
+    """Blocks [layers, dims, gates, ...] in the order `INSIDE`; a list as an index would be copied to the device."""
+    return torch.stack([blocks[:, :, gate] for gate in INSIDE], 2)
+
+
+def _without_autocast(device: torch.device) -> AbstractContextManager[Any]:
+    """Types stay as they are, also on a device that knows no autocast."""
+    known = device.type in ("cpu", "cuda", "mps", "xpu")
+    return torch.autocast(device.type, enabled=False) if known else nullcontext()
+
+
 class _OnGrid(torch.autograd.Function):
     """Places in the order of the plan; in products and gates a row is a place of one example. Autocast is off."""
 
@@ -177,11 +189,11 @@ class _OnGrid(torch.autograd.Function):
         def empty(*shape):
             return torch.empty(*shape, dtype=exact, device=bias.device)
 
-        with torch.autocast(bias.device.type, enabled=False):
-            parts = weight.to(exact).view(-1, dims, GATES, size, dims, size)[:, :, INSIDE]
+        with _without_autocast(bias.device):
+            parts = _arranged(weight.to(exact).view(-1, dims, GATES, size, dims, size))
             # W_k: from what dimension k carries to the sums of all dimensions [layers, dims * gates * size, size]
             weights = [parts[..., k, :].reshape(len(weight), -1, size) for k in range(dims)]
-            offsets = bias.to(exact).view(-1, dims, GATES, size)[:, :, INSIDE].reshape(len(bias), -1)
+            offsets = _arranged(bias.to(exact).view(-1, dims, GATES, size)).reshape(len(bias), -1)
             sums = empty(places, batch, dims * width)
             if len(bias) == 1:
                 sums.copy_(offsets)
@@ -233,7 +245,7 @@ class _OnGrid(torch.autograd.Function):
         batch, size = sums.shape[1], seen[0].shape[2]
         width, layers = GATES * size, len(weights[0])
         last = slice((dims - 1) * width, dims * width)
-        with torch.autocast(sums.device.type, enabled=False):
+        with _without_autocast(sums.device):
             slopes = torch.empty_like(sums)
             d_hiddens, d_memories = ([torch.zeros_like(part) for part in parts] for parts in (hiddens, memories))
             for buffer, n, rows, part in zip(
@@ -279,9 +291,9 @@ class _OnGrid(torch.autograd.Function):
                 d_weight = of_sums.mT @ grouped(seen[k])
                 if priority and k < dims - 1:
                     d_weight[:, last] = of_sums[..., last].mT @ grouped(hiddens[k][plan.entries[k] :])
-                d_weights.append(d_weight.view(layers, dims, GATES, size, size)[:, :, INSIDE])
+                d_weights.append(_arranged(d_weight.view(layers, dims, GATES, size, size)))
             d_weight = torch.stack(d_weights, 4).reshape(ctx.of_weight)
-            d_bias = of_sums.sum(1).view(layers, dims, GATES, size)[:, :, INSIDE].flatten(2)
+            d_bias = _arranged(of_sums.sum(1).view(layers, dims, GATES, size)).flatten(2)
         d_entered = [part[:n] for part, n in zip(d_hiddens + d_memories, plan.entries * 2, strict=True)]
         gradients = (d_weight, d_bias, *d_entered)
         return None, None, *(part.to(dtype) for part, dtype in zip(gradients, ctx.dtypes, strict=True))
