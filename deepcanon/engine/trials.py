@@ -3,7 +3,7 @@
 One step trains one trial, a child run of the recipe in `trials/<i>/`. First every arm tries every combination of the
 tuned options from one seed and keeps the one that is best on validation; then all arms are trained from each seed:
 trial s of every arm has the same initialisation and order of examples. Where arms begin with the weights of other runs
-(sources), those are trained first, once for each seed; if one fails, so do its arms. `verdict` has paired differences.
+(sources), those are trained first, once a seed; if one fails, so do its arms. `verdict` has paired differences.
 """
 
 import itertools
@@ -318,10 +318,8 @@ class Trials:
         return [statistics.fmean(losses) if losses else math.inf for losses in each]
 
     def course(self, arm: str, place: int, of: str = "curve") -> list[Line]:
-        """The metric on validation ("curve") or the training loss ("loss") of an arm: mean and range over its trials.
-
-        At the steps that all trials of the arm have in common; no line before its first trial.
-        """
+        """The metric on validation ("curve") or the training loss ("loss") of an arm: mean and range of its trials, at
+        the steps that all of them have in common; no line before its first trial."""
         curves = [dict(map(tuple, r[of])) for r in self.of(arm) or self.of(arm, "tune") if r[of]]
         steps = sorted(set.intersection(*(set(curve) for curve in curves))) if curves else []
         if not steps:
