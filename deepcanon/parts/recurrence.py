@@ -35,8 +35,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 __all__ = [
-    "Window", "add_layers", "detach", "kernel_layer", "lag_biases_", "last_real", "read_window", "scan", "select_rows",
-    "stacked", "streams", "uniform_layers_", "weights_of", "window",
+    "Window", "add_layers", "begun", "detach", "kernel_layer", "lag_biases_", "last_real", "read_window", "scan",
+    "select_rows", "stacked", "streams", "uniform_layers_", "weights_of", "window",
 ]  # fmt: skip
 
 State = Any  # a tensor, or a nest of tensors in tuples, lists and dicts
@@ -200,6 +200,29 @@ def stacked(
         x, end = layer(number, x, start)
         ends.append(end)
     return x, tuple(torch.stack(parts) for parts in zip(*ends, strict=True))
+
+
+def begun(
+    x: Float[Tensor, "batch time input"],
+    state: Float[Tensor, "layers batch hidden"] | None,
+    input_size: int,
+    size: tuple[int, int],
+) -> Float[Tensor, "layers batch hidden"]:
+    """The state with which layers begin a sequence: the given one, or zeros.
+
+    Args:
+        size: (layers, hidden).
+
+    Raises:
+        ValueError: x or the state does not fit.
+    """
+    if x.ndim != 3 or x.shape[2] != input_size or x.shape[1] == 0:
+        raise ValueError(f"x {tuple(x.shape)} is not [batch, time >= 1, {input_size}]")
+    expected = (size[0], x.shape[0], size[1])
+    state = x.new_zeros(expected) if state is None else state
+    if state.shape != expected:
+        raise ValueError(f"state {tuple(state.shape)} is not [layers, batch, hidden] = {expected}")
+    return state
 
 
 KERNELS: dict[int, Callable[..., Any]] = {

@@ -35,7 +35,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from deepcanon.parts.recurrence import add_layers, kernel_layer, scan, stacked, uniform_layers_, weights_of
+from deepcanon.parts.recurrence import add_layers, begun, kernel_layer, scan, stacked, uniform_layers_, weights_of
 
 __all__ = ["GRU", "GRUTrace", "gru_sequence", "gru_step"]
 
@@ -159,12 +159,7 @@ class GRU(nn.Module):
         mask: Bool[Tensor, "batch time"] | None = None,
     ) -> tuple[Float[Tensor, "batch time hidden"], Float[Tensor, "layers batch hidden"]]:
         """(outputs of the top layer, state after the last real step); ValueError for shapes that do not fit."""
-        if x.ndim != 3 or x.shape[2] != self.input_size or x.shape[1] == 0:
-            raise ValueError(f"x {tuple(x.shape)} is not [batch, time >= 1, {self.input_size}]")
-        expected = (self.num_layers, x.shape[0], self.hidden_size)
-        state = x.new_zeros(expected) if state is None else state
-        if state.shape != expected:
-            raise ValueError(f"state {tuple(state.shape)} is not [layers, batch, hidden] = {expected}")
+        state = begun(x, state, self.input_size, (self.num_layers, self.hidden_size))
 
         def one(number: int, x: Tensor, start: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
             if self.fast and mask is None:
