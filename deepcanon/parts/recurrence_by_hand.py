@@ -33,13 +33,14 @@ every step; of 65 characters (4) halves the arithmetic. Products may be in bf16,
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-__all__ = ["LSTMRule", "Rows", "StepRule", "Sums", "recur"]
+__all__ = ["LSTMRule", "Rows", "StepRule", "Sums", "recur", "without_autocast"]
 
 
 class Rows(NamedTuple):
@@ -178,6 +179,12 @@ def recur(
     return outputs, tuple(last)
 
 
+def without_autocast(device: torch.device) -> AbstractContextManager[Any]:
+    """Products have the types of what is multiplied, also on a device that knows no autocast."""
+    known = device.type in ("cpu", "cuda", "mps", "xpu")
+    return torch.autocast(device.type, enabled=False) if known else nullcontext()
+
+
 def _arranged(parameter: Tensor, blocks: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     """The blocks of a weight in the order in which a_t has them."""
     arranged = torch.empty_like(parameter, dtype=dtype)
@@ -220,7 +227,7 @@ class _Recurrence(torch.autograd.Function):
         def empty(*shape, dtype=exact):
             return torch.empty(*shape, dtype=dtype, device=x.device)
 
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             w_x = _arranged(weight_x, rule.input_blocks, products)
             w_h = _arranged(weight_h, rule.hidden_blocks, products)
             bias = x.new_zeros(width, dtype=exact)
@@ -268,7 +275,7 @@ class _Recurrence(torch.autograd.Function):
         inputs, distinct, places, w_x, w_h, gates, hiddens, memories, kept = ctx.saved_tensors
         rule, into, back, exact = ctx.rule, ctx.into, ctx.back, ctx.exact
         time, batch, width = gates.shape
-        with torch.autocast(gates.device.type, enabled=False):
+        with without_autocast(gates.device):
             slopes = torch.empty(time, batch, width, dtype=w_h.dtype, device=w_h.device)
             (slope,) = _steps(gates.new_empty(1, batch, width), hiddens.shape[2])
             # S of (4), or else its rows are those of the batch: either way their sum is dL / db

@@ -25,13 +25,14 @@ where autograd would add them up.
 
 import itertools
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from deepcanon.parts.recurrence_by_hand import without_autocast
 
 __all__ = ["recur_on_grid"]
 
@@ -171,12 +172,6 @@ def _arranged(blocks: Tensor) -> Tensor:
     return torch.stack([blocks[:, :, gate] for gate in INSIDE], 2)
 
 
-def _without_autocast(device: torch.device) -> AbstractContextManager[Any]:
-    """Types stay as they are, also on a device that knows no autocast."""
-    known = device.type in ("cpu", "cuda", "mps", "xpu")
-    return torch.autocast(device.type, enabled=False) if known else nullcontext()
-
-
 class _OnGrid(torch.autograd.Function):
     """Places in the order of the plan; in products and gates a row is a place of one example. Autocast is off."""
 
@@ -189,7 +184,7 @@ class _OnGrid(torch.autograd.Function):
         def empty(*shape):
             return torch.empty(*shape, dtype=exact, device=bias.device)
 
-        with _without_autocast(bias.device):
+        with without_autocast(bias.device):
             parts = _arranged(weight.to(exact).view(-1, dims, GATES, size, dims, size))
             # W_k: from what dimension k carries to the sums of all dimensions [layers, dims * gates * size, size]
             weights = [parts[..., k, :].reshape(len(weight), -1, size) for k in range(dims)]
@@ -245,7 +240,7 @@ class _OnGrid(torch.autograd.Function):
         batch, size = sums.shape[1], seen[0].shape[2]
         width, layers = GATES * size, len(weights[0])
         last = slice((dims - 1) * width, dims * width)
-        with _without_autocast(sums.device):
+        with without_autocast(sums.device):
             slopes = torch.empty_like(sums)
             d_hiddens, d_memories = ([torch.zeros_like(part) for part in parts] for parts in (hiddens, memories))
             for buffer, n, rows, part in zip(

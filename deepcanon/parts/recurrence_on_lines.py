@@ -30,7 +30,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from deepcanon.parts.recurrence_by_hand import StepRule, Sums
+from deepcanon.parts.recurrence_by_hand import StepRule, Sums, without_autocast
 
 __all__ = ["recur_on_lines"]
 
@@ -114,7 +114,7 @@ class _OnLines(torch.autograd.Function):
         batch, height, width, many = inputs.shape
         time, line = (height + width - 1, height) if diagonals else (height, width)
         size, rows, exact = weight.shape[2], batch * line, torch.promote_types(inputs.dtype, torch.float32)
-        with torch.autocast(inputs.device.type, enabled=False):
+        with without_autocast(inputs.device):
             lines = torch.zeros(time, batch, line, many, dtype=exact, device=inputs.device)
             _map(lines, height, width, diagonals).copy_(inputs)
             sums, flat = lines.view(time, rows, many), weight.to(exact).flatten(1)
@@ -141,7 +141,7 @@ class _OnLines(torch.autograd.Function):
         rule, (time, batch, line, size) = ctx.rule, hiddens.shape
         height, width = d_outputs.shape[1:3]
         rows = batch * line
-        with torch.autocast(flat.device.type, enabled=False):
+        with without_autocast(flat.device):
             given = torch.zeros_like(hiddens)
             _map(given, height, width, ctx.diagonals).copy_(d_outputs)
             slopes, d_weight = torch.empty_like(sums), torch.zeros_like(flat)
