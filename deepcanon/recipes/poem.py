@@ -110,12 +110,12 @@ import torch.nn.functional as F
 from deepcanon import engine
 from deepcanon.data import DataError, Problem
 from deepcanon.engine import Exports
-from deepcanon.engine.language import Primed, step_export
 from deepcanon.parts.clipping import clip_in_step
 from deepcanon.parts.language_models import text_nll
 from deepcanon.parts.vocabulary import Vocabulary
 from deepcanon.sequence import poem, rnn_lm
 from deepcanon.techniques.optimizers import optimizer_of, set_rate
+from deepcanon.techniques.recurrent_language import exported, primed_by
 from deepcanon.techniques.schedules import scheduled
 from deepcanon.techniques.verse import Verse
 
@@ -186,11 +186,7 @@ class Recipe(Verse, engine.Recipe[Config], Exports):
             return text_nll(self.model.model, texts, rnn_lm.sequence_nll)
 
     def primed(self, tokens):
-        model, state = self.model.model, self.model.model.start(1)
-        if len(tokens) > 1:
-            _, state = model(tokens[None, :-1], state)
-        return Primed(model.step, state, state_axis=1)
+        return primed_by(self.model.model, tokens)
 
     def export(self):
-        state = [part.transpose(0, 1) for part in self.model.model.start(1)]
-        return step_export(rnn_lm.StepCell(self.model.model), state, self.vocabulary)
+        return exported(self.model.model, self.vocabulary)

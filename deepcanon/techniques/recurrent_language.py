@@ -27,13 +27,27 @@ from deepcanon.techniques.mixtures import mixed_with_ngrams
 from deepcanon.techniques.optimizers import optimizer_of, set_rate
 from deepcanon.techniques.schedules import scheduled
 
-__all__ = ["RecurrentLanguageModel"]
+__all__ = ["RecurrentLanguageModel", "exported", "primed_by"]
 
 UNITS = 6  # that are drawn over a text
 HIDDEN = (
     "Units over a held-out text, each after it has read the token; some follow lines, names or the place in a word."
 )
 C = TypeVar("C", bound=RecurrentLanguage)
+
+
+def primed_by(model: rnn_lm.RecurrentLM, tokens: Tensor) -> Primed:
+    """A model that has read all tokens of a prompt but the last."""
+    state = model.start(1)
+    if len(tokens) > 1:
+        _, state = model(tokens[None, :-1], state)
+    return Primed(model.step, state, state_axis=1)
+
+
+def exported(model: rnn_lm.RecurrentLM, vocabulary: Vocabulary) -> Export:
+    """One step of a model, for ONNX."""
+    state = [part.transpose(0, 1) for part in model.start(1)]
+    return step_export(rnn_lm.StepCell(model), state, vocabulary)
 
 
 class RecurrentLanguageModel(Speaks, Recipe[C], Encodes, Exports):
@@ -145,15 +159,11 @@ class RecurrentLanguageModel(Speaks, Recipe[C], Encodes, Exports):
         return Panels(drawn, columns=2, caption=HIDDEN)
 
     def primed(self, tokens: Tensor) -> Primed:
-        state = self.model.start(1)
-        if len(tokens) > 1:
-            _, state = self.model(tokens[None, :-1], state)
-        return Primed(self.model.step, state, state_axis=1)
+        return primed_by(self.model, tokens)
 
     def encode(self, inputs: list[str]) -> Tensor:
         """The top layer's hidden vector after each text."""
         return torch.stack([self.model(self.read(text)[None])[1][0][-1, 0] for text in inputs])
 
     def export(self) -> Export:
-        state = [part.transpose(0, 1) for part in self.model.start(1)]
-        return step_export(rnn_lm.StepCell(self.model), state, self.vocabulary)
+        return exported(self.model, self.vocabulary)
