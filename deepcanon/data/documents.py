@@ -117,7 +117,7 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     told.notes += [f"columns: {', '.join(f'{one_line(name, 40)} by {o}' for name, o in columns.asked)}"] * bool(
         columns.asked
     )
-    if unit == "lines" and columns.each == "paragraph" and found["train"][:1] and _is_lines(found["train"][0].file):
+    if unit == "lines" and columns.each == "paragraph" and found["train"][:1] and is_text(found["train"][0].file):
         unit = "paragraphs"
     found = _by_column(found, path, problems, told, columns.split)
     if not found.get("train"):
@@ -131,10 +131,6 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     if columns.text != "text":
         data.facts["text_column"] = columns.text  # later tables are read by it too
     return data
-
-
-def _is_lines(path: Path) -> bool:
-    return path.name.lower().endswith(LINES)
 
 
 def _by_column(

@@ -1,12 +1,12 @@
 """What is done with a language model of poems apart from training it: perplexity of whole poems, poems that it writes.
 
 A recipe whose vocabulary has a `closing` symbol inherits `Verse` before `engine.Recipe`; its data are documents, one a
-poem, and its options those of `Writes`.
+poem, and its options include `longest`, `written` and `ngram`.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -19,20 +19,9 @@ from deepcanon.sequence import poem
 from deepcanon.sequence.ngram_lm import NgramLM
 from deepcanon.verb_options import TextSampling
 
-__all__ = ["Verse", "Writes"]
+__all__ = ["Verse"]
 
 SAMPLE = "Poems written by the model: they should have the form of the training poems, and no line of them."
-
-
-class Writes(Protocol):
-    """The options that are read."""
-
-    @property
-    def longest(self) -> int: ...
-    @property
-    def written(self) -> int: ...
-    @property
-    def ngram(self) -> int: ...
 
 
 class Verse(Speaks):

@@ -138,4 +138,5 @@ def test_one_poem_is_enough(tmp_path):
     path = tmp_path / "one.txt"
     path.write_text("one two\n")
     run = deepcanon.train("poem", preset="smoke", data=str(path), out=tmp_path / "run", steps=2)
-    assert run.generate(count=1)[0]["text"] is not None
+    assert run.recipe.vocabulary.symbols[run.recipe.vocabulary.end] == CLOSING
+    assert CLOSING not in run.generate(count=1)[0]["text"]
