@@ -32,6 +32,7 @@ from deepcanon.reading import Placed as Placed
 from deepcanon.reading import Sequences as Sequences
 from deepcanon.reading import Series as Series
 from deepcanon.reading import Splits as Splits
+from deepcanon.reading import Stories as Stories
 from deepcanon.reading import Tables as Tables
 from deepcanon.reading import Text as Text
 from deepcanon.reading import Tokens as Tokens
@@ -44,7 +45,7 @@ __all__ = [
     "InitializationName", "InputDropout", "LargeTokens", "Lbfgs", "Loss", "LossName", "MaxNorm", "Mixtures",
     "NonNegative", "NormalizationName", "Number", "Optimization", "OptimizerName", "Patches", "Perceptron", "Placed",
     "Pooling", "PoolingName", "Positive", "Probability", "Range", "Repeats", "Schedule", "ScheduleName",
-    "SequenceTraining", "Sequences", "Series", "Share", "Some", "Splits", "Tables", "Text", "Tokens", "Training",
+    "SequenceTraining", "Sequences", "Series", "Share", "Some", "Splits", "Stories", "Tables", "Text", "Tokens", "Training",
     "Tuning", "Whole", "group_of", "plain_type", "range_of", "reading_options", "types_of",
 ]  # fmt: skip
 

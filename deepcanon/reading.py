@@ -11,7 +11,7 @@ from deepcanon.ranges import Count, NonNegative, Range, Share, Whole
 
 __all__ = [
     "READERS", "Audio", "Columns", "Documents", "Examples", "Images", "LargeTokens", "Mixtures", "Patches", "Placed",
-    "Sequences", "Series", "Splits", "Tables", "Text", "Tokens", "reading_options",
+    "Sequences", "Series", "Splits", "Stories", "Tables", "Text", "Tokens", "reading_options",
 ]  # fmt: skip
 
 
@@ -112,6 +112,12 @@ class Documents(Columns):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stories(Splits):
+    tasks: tuple[str, ...] = ()
+    """Stories: the tasks to read, by name or by what stands before the first underscore (qa1). Default: all."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Text(Splits):
     valid_share: Share = 0.1
     """Share of the text, at its end, that is held out for validation."""
@@ -196,6 +202,7 @@ READERS: dict[str, tuple[type, ...]] = {
     "tables": (Tables, Mixtures, Examples),
     "text": (Text, LargeTokens),
     "documents": (Documents, Examples),
+    "stories": (Stories,),
     "sequences": (Sequences,),
     "series": (Series,),
     "environment": (),

@@ -24,8 +24,10 @@ __all__ = [
     "open_data", "read_inputs",
 ]  # fmt: skip
 
-KINDS = ("images", "boxes", "audio", "tables", "text", "documents", "series", "sequences", "environment", "nothing")
-PATHS = ("images", "boxes", "audio", "tables", "text", "documents", "series")  # the kinds that are read from a path
+KINDS = (
+    "images", "boxes", "audio", "tables", "text", "documents", "stories", "series", "sequences", "environment", "nothing",
+)  # fmt: skip
+PATHS = ("images", "boxes", "audio", "tables", "text", "documents", "stories", "series")  # the kinds that are read from a path
 IN_MEMORY = "arrays in memory"
 CATALOGUE = "catalogue:"  # before a name: the published set, whatever local path has that name
 QUEUE = "is neither a file nor a folder"
