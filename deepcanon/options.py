@@ -45,8 +45,8 @@ __all__ = [
     "InitializationName", "InputDropout", "LargeTokens", "Lbfgs", "Loss", "LossName", "MaxNorm", "Mixtures",
     "NonNegative", "NormalizationName", "Number", "Optimization", "OptimizerName", "Patches", "Perceptron", "Placed",
     "Pooling", "PoolingName", "Positive", "Probability", "Range", "Repeats", "Schedule", "ScheduleName",
-    "SequenceTraining", "Sequences", "Series", "Share", "Some", "Splits", "Stories", "Tables", "Text", "Tokens", "Training",
-    "Tuning", "Whole", "group_of", "plain_type", "range_of", "reading_options", "types_of",
+    "SequenceTraining", "Sequences", "Series", "Share", "Some", "Splits", "Stories", "Tables", "Text", "Tokens",
+    "Training", "Tuning", "Whole", "group_of", "plain_type", "range_of", "reading_options", "types_of",
 ]  # fmt: skip
 
 

@@ -25,9 +25,19 @@ __all__ = [
 ]  # fmt: skip
 
 KINDS = (
-    "images", "boxes", "audio", "tables", "text", "documents", "stories", "series", "sequences", "environment", "nothing",
+    "images", "boxes", "audio", "tables", "text", "documents", "stories", "series", "sequences", "environment",
+    "nothing",
 )  # fmt: skip
-PATHS = ("images", "boxes", "audio", "tables", "text", "documents", "stories", "series")  # the kinds that are read from a path
+PATHS = (
+    "images",
+    "boxes",
+    "audio",
+    "tables",
+    "text",
+    "documents",
+    "stories",
+    "series",
+)  # the kinds that are read from a path
 IN_MEMORY = "arrays in memory"
 CATALOGUE = "catalogue:"  # before a name: the published set, whatever local path has that name
 QUEUE = "is neither a file nor a folder"

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from . import published
@@ -22,10 +21,10 @@ from .splits import SPLIT_NAMES, Dataset, Split, draw_splits, shares
 from .story_lines import Question, Story, begins_a_story, stories_of
 from .text import decode, filled, is_text, load
 
-__all__ = ["ACCEPTS", "StorySplit", "dataset", "fits", "inputs", "read", "read_named"]
+__all__ = ["ACCEPTS", "StorySplit", "chosen_tasks", "examples", "facts_of", "fits", "inputs", "read", "read_named"]
 
 ACCEPTS = (
-    "stories: a .txt file of numbered lines (1 begins a story; question, tab, answer, tab, numbers of supporting lines), "
+    "stories: a .txt file of numbered lines (1 begins a story; question, tab, answer, tab, supporting lines), "
     "a folder with train.txt (and valid.txt, test.txt), or a folder of tasks NAME_train.txt, NAME_test.txt"
 )
 EMPTY = "give a file of numbered lines"
@@ -62,7 +61,7 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
         files = {_task_of(path)[0]: {"train": path}}
     else:
         raise problems.fail(path, "", "is not a file of stories", f"accepted are {ACCEPTS}")
-    wanted = _wanted(list(files), options)
+    wanted = chosen_tasks(list(files), options)
     found: Found = {
         task: {split: _stories(p, task, problems, told) for split, p in files[task].items()} for task in wanted
     }
@@ -71,7 +70,7 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
         if not splits["train"]:
             file = files[task]["train"]
             raise problems.fail(file, "", "holds no story to train on", f"accepted are {ACCEPTS}")
-    return dataset(found, seed, options, problems, path.name, told)
+    return _dataset(found, seed, options, problems, path.name, told)
 
 
 def _listed(path: Path, problems: Problems, told: Told) -> dict[str, dict[str, Path]]:
@@ -103,7 +102,7 @@ def _listed(path: Path, problems: Problems, told: Told) -> dict[str, dict[str, P
 
 
 def _task_of(path: Path) -> tuple[str, str]:
-    """The task that a file's name says, and the split ("" if none): qa1_facts_train.txt is the train split of qa1_facts."""
+    """The task and the split ("" if none) that a file's name says: qa1_facts and train of qa1_facts_train.txt."""
     stem = re.sub(r"\.txt(\.gz)?$", "", path.name, flags=re.I)
     said = LAST_WORD.fullmatch(stem)
     split = SPLIT_NAMES.get(said[2].lower(), "") if said else ""
@@ -115,7 +114,7 @@ def _in_order(name: str) -> list[tuple[bool, int, str]]:
     return [(not part.isdigit(), int(part[:9]) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name)]
 
 
-def _wanted(names: list[str], options: dict[str, Any] | None) -> list[str]:
+def chosen_tasks(names: list[str], options: dict[str, Any] | None) -> list[str]:
     """The tasks that the option `tasks` asks for, by name or by what stands before the first underscore."""
     asked = list((options or {}).get("tasks", ()))
     chosen = []
@@ -143,16 +142,16 @@ def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) 
         task, split = _task_of(Path(member))
         files.setdefault(task, {})[split] = content
     found: Found = {}
-    for task in _wanted(sorted(files, key=_in_order), options):
+    for task in chosen_tasks(sorted(files, key=_in_order), options):
         found[task] = {
             split: stories_of(f"{name}: {task}", decode(content, task, problems) or "", task, problems, told)
             for split, content in files[task].items()
         }
     problems.settle()
-    return dataset(found, seed, options, problems, name, told)
+    return _dataset(found, seed, options, problems, name, told)
 
 
-def dataset(
+def _dataset(
     found: Found, seed: int, options: dict[str, Any] | None, problems: Problems, name: str, told: Told
 ) -> Dataset:
     """The data set of stories by task and split; of each task the missing splits are drawn by the seed."""
@@ -178,10 +177,23 @@ def dataset(
         notes.append(f"drawn by the seed, whole stories of each task: {', '.join(sorted(drawn))}")
     notes += [f"too few stories for a split: {' and '.join(sorted(lost))}"] * bool(lost)
     notes += [*_repeated(splits), *told.lines(), *problems.left_out()]
-    facts: dict[str, Any] = {"tasks": list(found), "sentences": max(len(q.story) for q in splits["train"])}
-    record = {"path": name, "counts": {split: len(part) for split, part in whole.items()}, "skipped": problems.skipped()}
-    examples = [one_line(f"{' '.join(q.story[-3:])} {q.text} {q.answer}", 140) for q in splits["train"][:3]]
-    return Dataset("stories", whole, facts, notes, record, examples)
+    record = {
+        "path": name,
+        "counts": {split: len(part) for split, part in whole.items()},
+        "skipped": problems.skipped(),
+    }
+    facts = facts_of(list(found), splits["train"])
+    return Dataset("stories", whole, facts, notes, record, examples(splits["train"]))
+
+
+def facts_of(tasks: list[str], train: Sequence[Question]) -> dict[str, Any]:
+    """The names of the tasks, and the most sentences before a question of the training set."""
+    return {"tasks": tasks, "sentences": max(len(question.story) for question in train)}
+
+
+def examples(questions: Sequence[Question]) -> list[str]:
+    """Three questions with the end of the story before them."""
+    return [one_line(f"{' '.join(q.story[-3:])} {q.text} {q.answer}", 140) for q in questions[:3]]
 
 
 def _repeated(splits: dict[str, list[Question]]) -> list[str]:
@@ -204,7 +216,9 @@ def inputs(describe: dict[str, Any], paths: Sequence[str]) -> Inputs:
     for given in paths:
         path = Path(given)
         if given != "-" and not path.is_dir() and not is_text(path):
-            raise problems.fail(given, "", "is not a file of stories", "give .txt files of numbered lines, or - for stdin")
+            raise problems.fail(
+                given, "", "is not a file of stories", "give .txt files of numbered lines, or - for stdin"
+            )
         for p in [p for p in list_folder(path)[1] if is_text(p)] if path.is_dir() else [path]:
             name, told = ("stdin" if given == "-" else str(p)), Told()
             text = decode(sys.stdin.buffer.read(), name, problems) if given == "-" else load(p, problems)

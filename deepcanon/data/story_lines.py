@@ -56,10 +56,14 @@ class _Wrong(Exception):
 def begins_a_story(text: str) -> bool:
     """Whether the first lines look like a story: a line numbered 1, and a tab in a numbered line soon after."""
     lines = [line for line in text.split("\n")[:400] if line.strip()]
-    return bool(lines) and lines[0].split(" ", 1)[0] == "1" and any("\t" in line and line[0].isdigit() for line in lines)
+    return (
+        bool(lines) and lines[0].split(" ", 1)[0] == "1" and any("\t" in line and line[0].isdigit() for line in lines)
+    )
 
 
-def stories_of(path: str | Path, text: str, task: str, problems: Problems, told: Told, asking: bool = False) -> list[Story]:
+def stories_of(
+    path: str | Path, text: str, task: str, problems: Problems, told: Told, asking: bool = False
+) -> list[Story]:
     """The stories of a text; of each that has something wrong the first wrong line is a problem, and it is left out.
 
     Args:
@@ -122,7 +126,9 @@ def _story(lines: list[tuple[int, str]], task: str, asking: bool) -> Story:
 def _question(
     number: int, label: int, rest: str, task: str, said: list[str], places: dict[int, int], asking: bool
 ) -> Question:
-    text, answer, support, *more = [*(part.strip() for part in rest.split("\t")), "", ""][: max(3, rest.count("\t") + 1)]
+    text, answer, support, *more = [*(part.strip() for part in rest.split("\t")), "", ""][
+        : max(3, rest.count("\t") + 1)
+    ]
     if more:
         raise _Wrong(number, f"has {rest.count(chr(9))} tabs", FORM)
     if not text:
@@ -136,9 +142,13 @@ def _question(
     found = []
     for word in support.split():
         if not (word.isascii() and word.isdigit()):
-            raise _Wrong(number, f"names {one_line(word, 20)!r} as a supporting line", "give numbers with blanks between")
+            raise _Wrong(
+                number, f"names {one_line(word, 20)!r} as a supporting line", "give numbers with blanks between"
+            )
         if (place := places.get(int(word[:9]))) is None:
             isnt = "is a question" if 0 < int(word[:9]) < label else "does not come before it in its story"
-            raise _Wrong(number, f"names line {one_line(word, 20)} as support, which {isnt}", "name sentences before it")
+            raise _Wrong(
+                number, f"names line {one_line(word, 20)} as support, which {isnt}", "name sentences before it"
+            )
         found.append(place)
     return Question(task, tuple(said), text, answer, tuple(found), number)

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .. import documents, image_sets, tables
+from .. import documents, image_sets, stories, tables
 from ..drawn import DrawnSplit, Noise
 from ..errors import Problems, one_line
 from ..sequences import UNASKED
@@ -77,6 +77,14 @@ def _documents(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dat
     return replace(data, examples=[one_line(text, 100) for text in task.splits["train"].x[:3]])
 
 
+def _stories(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dataset:
+    facts, train = task.facts, task.splits["train"].x
+    data = _whole(
+        "stories", name, task, seed, stories.facts_of(facts["tasks"], train), [f"tasks: {', '.join(facts['tasks'])}"]
+    )
+    return replace(data, examples=stories.examples(train))
+
+
 Form = Callable[[str, Task, int, dict[str, Any]], Dataset]
 
 
@@ -126,6 +134,6 @@ def _audio(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dataset
 
 FORMS: dict[str, Form] = {
     "images": _images, "boxes": _boxes, "audio": _audio, "tables": _tables, "documents": _documents,
-    "sequences": _sequences,
+    "sequences": _sequences, "stories": _stories,
 }  # fmt: skip
 """By the kind of the examples."""
