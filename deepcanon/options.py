@@ -27,6 +27,7 @@ from deepcanon.reading import Examples as Examples
 from deepcanon.reading import Images as Images
 from deepcanon.reading import LargeTokens as LargeTokens
 from deepcanon.reading import Mixtures as Mixtures
+from deepcanon.reading import Pairs as Pairs
 from deepcanon.reading import Patches as Patches
 from deepcanon.reading import Placed as Placed
 from deepcanon.reading import Sequences as Sequences
@@ -43,8 +44,8 @@ __all__ = [
     "ClassLoss", "Columns", "Convex", "CopiedWeights", "Count", "Documents", "Dropout", "DropoutName", "Examples",
     "HiddenLayerName", "HiddenLayers", "ImageTraining", "Images", "InitialWeights", "Initialization",
     "InitializationName", "InputDropout", "LargeTokens", "Lbfgs", "Loss", "LossName", "MaxNorm", "Mixtures",
-    "NonNegative", "NormalizationName", "Number", "Optimization", "OptimizerName", "Patches", "Perceptron", "Placed",
-    "Pooling", "PoolingName", "Positive", "Probability", "Range", "Repeats", "Schedule", "ScheduleName",
+    "NonNegative", "NormalizationName", "Number", "Optimization", "OptimizerName", "Pairs", "Patches", "Perceptron",
+    "Placed", "Pooling", "PoolingName", "Positive", "Probability", "Range", "Repeats", "Schedule", "ScheduleName",
     "SequenceTraining", "Sequences", "Series", "Share", "Some", "Splits", "Stories", "Tables", "Text", "Tokens",
     "Training", "Tuning", "Whole", "group_of", "plain_type", "range_of", "reading_options", "types_of",
 ]  # fmt: skip

@@ -10,8 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from deepcanon.ranges import Count, NonNegative, Range, Share, Whole
 
 __all__ = [
-    "READERS", "Audio", "Columns", "Documents", "Examples", "Images", "LargeTokens", "Mixtures", "Patches", "Placed",
-    "Sequences", "Series", "Splits", "Stories", "Tables", "Text", "Tokens", "reading_options",
+    "READERS", "Audio", "Columns", "Documents", "Examples", "Images", "LargeTokens", "Mixtures", "Pairs", "Patches",
+    "Placed", "Sequences", "Series", "Splits", "Stories", "Tables", "Text", "Tokens", "reading_options",
 ]  # fmt: skip
 
 
@@ -142,6 +142,21 @@ class Sequences(Splits):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pairs(Splits):
+    source: str = ""
+    """Pairs: what is translated: a column or its number, a key, or a language (the ending of a file)."""
+    target: str = ""
+    """Pairs: what it becomes, named in the same way."""
+    longest: Annotated[int, Range("[2, inf)")] = 100
+    """Pairs: words and signs of a sentence at most; a longer one is refused with its line."""
+    train_examples: Whole = 0
+    """Learn from at most this many of the training pairs, drawn by the seed; 0 takes all."""
+    words: Annotated[int, Range("[3, inf)")] = 10
+    """reverse-copy, lexical-translation: words of the longest source to learn from; lexical-translation tests on up to
+    twice as many."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Series(Splits):
     columns: tuple[str, ...] = ()
     """Series: the columns to learn. Default: all columns of numbers."""
@@ -203,6 +218,7 @@ READERS: dict[str, tuple[type, ...]] = {
     "text": (Text, LargeTokens),
     "documents": (Documents, Examples),
     "stories": (Stories,),
+    "pairs": (Pairs,),
     "sequences": (Sequences,),
     "series": (Series,),
     "environment": (),

@@ -25,8 +25,8 @@ __all__ = [
 ]  # fmt: skip
 
 KINDS = (
-    "images", "boxes", "audio", "tables", "text", "documents", "stories", "series", "sequences", "environment",
-    "nothing",
+    "images", "boxes", "audio", "tables", "text", "documents", "pairs", "stories", "series", "sequences",
+    "environment", "nothing",
 )  # fmt: skip
 PATHS = (
     "images",
@@ -35,6 +35,7 @@ PATHS = (
     "tables",
     "text",
     "documents",
+    "pairs",
     "stories",
     "series",
 )  # the kinds that are read from a path

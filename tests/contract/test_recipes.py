@@ -222,9 +222,19 @@ def own_text(folder):
     return folder / "text.txt"
 
 
+def own_pairs(folder):
+    random = np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    words = {"der": "the", "Hund": "dog", "läuft": "runs", "über": "over", "Wiese": "meadow", "und": "and"}
+    drawn = [[str(word) for word in random.choice([*words], 5)] for _ in range(120)]
+    lines = [" ".join(row) + ".\t" + " ".join(words[word] for word in row) + ".\n" for row in drawn]
+    (folder / "pairs.tsv").write_text("".join(lines), encoding="utf-8")
+    return folder / "pairs.tsv"
+
+
 OWN = {
     "images": own_images, "boxes": own_boxes, "audio": own_sounds, "series": own_series, "tables": own_table,
-    "text": own_text, "documents": own_documents,
+    "text": own_text, "documents": own_documents, "pairs": own_pairs,
 }  # fmt: skip
 OWN_CASES = [(stem, kind) for stem in STEMS for kind in kinds_of(stem)]
 
@@ -277,7 +287,7 @@ def inputs_for(recipe, kind, folder):
     reader = recipe.facts["reader"]
     if kind in ("images", "boxes"):
         return torch.randint(0, 256, (3, reader["channels"], *reader["size"]), dtype=torch.uint8)
-    if kind in ("text", "documents"):
+    if kind in ("text", "documents", "pairs"):
         return texts(folder / "inputs")
     if kind in ("series", "sequences"):
         return torch.randn(3, 12, reader.get("features") or len(reader["columns"]))

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .. import documents, image_sets, stories, tables
+from .. import documents, image_sets, pairs, stories, tables
 from ..drawn import DrawnSplit, Noise
 from ..errors import Problems, one_line
 from ..sequences import UNASKED
@@ -132,8 +132,22 @@ def _audio(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dataset
     return _whole("audio", name, task, seed, facts, [said])
 
 
+def _pairs(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dataset:
+    said = [f"--{side} {options[side]}" for side in ("source", "target") if options.get(side)]
+    if said:
+        raise Problems().fail(name, "", "is generated, with sides of its own", f"leave {said[0]} out")
+    longest = options.get("longest", pairs.LONGEST)
+    splits: Any = task.splits.values()
+    most = max(len(text.split()) for part in splits for text in (*part.x, *part.targets))
+    if most > longest:
+        what = f"has a source of {most} words, more than the model's limit of {longest}"
+        raise Problems().fail(name, "", what, f"raise --longest to {most}, or lower --words")
+    data = _whole("pairs", name, task, seed, {**task.facts, "longest": longest}, [])
+    return replace(data, examples=pairs.shown(task.splits["train"]))
+
+
 FORMS: dict[str, Form] = {
     "images": _images, "boxes": _boxes, "audio": _audio, "tables": _tables, "documents": _documents,
-    "sequences": _sequences, "stories": _stories,
+    "sequences": _sequences, "pairs": _pairs, "stories": _stories,
 }  # fmt: skip
 """By the kind of the examples."""

@@ -1,0 +1,72 @@
+"""Generated pairs: their alignment and known scores, computed without their files."""
+
+import itertools
+
+import pytest
+
+from deepcanon.data import DataError, open_data
+
+
+def opened(name, seed=0, **options):
+    return open_data(("pairs",), name, seed=seed, options={"pairs": options})
+
+
+def test_reverse_copy():
+    data = opened("reverse-copy", words=6)
+    for split in data.splits.values():
+        for source, target in zip(split.x, split.targets, strict=True):
+            assert target.split() == source.split()[::-1] and len(source.split()) <= 6
+    exact, aligned = data.known
+    assert aligned.floor == pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 4 + 1 / 5 + 1 / 6) / 6)
+    assert exact.floor == pytest.approx(sum(60.0**-n for n in range(1, 7)) / 6)
+    assert len({word for source in data["train"].x for word in source.split()}) == 60
+
+
+def phrases(source):
+    """A sentence cut before each noun, by another way than the file's."""
+    found = []
+    for word in source.split():
+        if word.endswith("na"):
+            found.append([])
+        found[-1].append(word)
+    return found
+
+
+def test_lexical_translation_is_a_permutation_of_a_dictionary():
+    data = opened("lexical-translation")
+    words, alignment = data.truth["dictionary"], data.truth["alignment"]
+    assert len(set(words.values())) == len(words) == 100
+    for split in data.splits.values():
+        for source, target in zip(split.x[:200], split.targets[:200], strict=True):
+            turned = list(itertools.chain.from_iterable(phrase[::-1] for phrase in phrases(source)))
+            assert [words[word] for word in turned] == target.split()
+            places = alignment(source.split())
+            assert [source.split()[place] for place in places] == turned
+            assert sorted(places) == list(range(len(places)))
+    assert opened("lexical-translation", seed=1).truth["dictionary"] != words
+
+
+def test_lexical_translation_is_tested_on_longer_sentences():
+    data = opened("lexical-translation", words=5)
+    lengths = {name: {len(source.split()) for source in split.x} for name, split in data.splits.items()}
+    assert lengths == {"train": {2, 3, 4, 5}, "valid": {2, 3, 4, 5}, "test": {6, 7, 8, 9, 10}}
+    assert data.known[0].floor == pytest.approx((1 / 6 + 1 / 7 + 1 / 8 + 1 / 9 + 1 / 10) / 5)
+    assert not set(data["train"].x) & set(data["test"].x)
+
+
+def test_places_are_not_told_by_the_number_of_the_word_alone():
+    """Where each target word looks depends on the words: no fixed order has even half of the places right."""
+    data = opened("lexical-translation")
+    alignment, counts = data.truth["alignment"], {}
+    for source in data["valid"].x:
+        for t, place in enumerate(alignment(source.split())):
+            counts.setdefault(t, {}).setdefault(place, 0)
+            counts[t][place] += 1
+    best = sum(max(of.values()) for of in counts.values()) / sum(sum(of.values()) for of in counts.values())
+    assert best < 0.6
+
+
+@pytest.mark.parametrize("options", [{"source": "de"}, {"longest": 9}])
+def test_options_that_do_not_fit(options):
+    with pytest.raises(DataError):
+        opened("reverse-copy", **options)
