@@ -17,6 +17,7 @@ from deepcanon.options import (
     NonNegative,
     Optimization,
     OptimizerName,
+    Pieces,
     Positive,
     Probability,
     Schedule,
@@ -48,13 +49,14 @@ class ContrastiveDivergence(Batches):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecurrentLanguage(LargeTokens, Optimization, Schedule, InputDropout, CopiedWeights):
+class RecurrentLanguage(LargeTokens, Pieces, Optimization, Schedule, InputDropout, CopiedWeights):
     """What `techniques.recurrent_language` reads."""
 
     GROUP: ClassVar[str] = ""
 
-    unit: Literal["characters", "words"] = "characters"
-    """Unit of a token; words are separated by blanks, each line is a sentence."""
+    unit: Literal["characters", "words", "pieces"] = "characters"
+    """Unit of a token; words are separated by blanks, each line is a sentence; pieces are merged from bytes by how
+    often they meet."""
     cache: Literal["auto", "off"] = "auto"
     cell: Literal["lstm", "gru", "rnn"] = "lstm"
     """Kind of recurrent layer."""

@@ -11,7 +11,7 @@ from deepcanon.ranges import Count, NonNegative, Range, Share, Whole
 
 __all__ = [
     "READERS", "Audio", "Columns", "Documents", "Examples", "Images", "LargeTokens", "Mixtures", "Pairs", "Patches",
-    "Placed", "Sequences", "Series", "Splits", "Stories", "Tables", "Text", "Tokens", "reading_options",
+    "Pieces", "Placed", "Sequences", "Series", "Splits", "Stories", "Tables", "Text", "Tokens", "reading_options",
 ]  # fmt: skip
 
 
@@ -180,6 +180,14 @@ class Tokens(Text):
     """Text: tokens that occur less often become the unknown token."""
     vocabulary: Whole = 0
     """Text: how many of the most frequent tokens to keep; 0 keeps all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pieces(Tokens):
+    """For recipes whose tokens may be byte-pair pieces."""
+
+    pieces: Annotated[int, Range("[257, inf)")] = 2000
+    """Text: size of the vocabulary of `--unit pieces`, with the 256 bytes and an unused unknown token."""
 
 
 @dataclass(frozen=True, kw_only=True)

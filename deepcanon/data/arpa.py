@@ -51,8 +51,9 @@ def lines_of_arpa(vocabulary: Vocabulary, ngrams: Sequence[Ngrams]) -> Iterator[
         ngrams: of each order from 1 on; token len(vocabulary) is the sentence start.
 
     Raises:
-        UsageError: the text has a word that means something else in the file.
+        UsageError: the text has a word that means something else in the file, or its tokens are pieces.
     """
+    _refuse_pieces(vocabulary.unit)
     if word := next((symbol for symbol in vocabulary.symbols if symbol in KEPT), None):
         raise UsageError(f"the text has the word {word}, which ARPA files keep: write another word for it, and train")
     letters = vocabulary.unit == "characters"
@@ -69,6 +70,12 @@ def lines_of_arpa(vocabulary: Vocabulary, ngrams: Sequence[Ngrams]) -> Iterator[
             lines = zip(logs.tolist(), words, weights.tolist(), strict=True)
             yield "".join(f"{p:.12g}\t{text}\t{b:.12g}\n" if b else f"{p:.12g}\t{text}\n" for p, text, b in lines)
     yield "\n\\end\\\n"
+
+
+def _refuse_pieces(unit: str) -> None:
+    if unit == "pieces":
+        what = "the merges that cut a text into pieces have no place there"
+        raise UsageError(f"ARPA files hold words or characters, {what}: use --unit words or characters")
 
 
 def _log(values: torch.Tensor) -> torch.Tensor:
@@ -88,7 +95,9 @@ def read_arpa(path: Path, unit: str) -> tuple[Vocabulary, BackoffModel]:
 
     Raises:
         DataError: it is not a whole ARPA file, or of another unit.
+        UsageError: pieces are asked for.
     """
+    _refuse_pieces(unit)
     return _Reader(path, unit).read()
 
 

@@ -21,7 +21,7 @@ SHORT = 8.0  # a run that is expected to take no longer is not worth measuring
 SHARE = 0.9  # of the minutes asked for goes to steps and evaluations; the rest to pictures, checkpoints and the start
 EVALUATIONS, FEWEST = 20, 3  # in a run, unless evaluate_every says otherwise
 EVALUATED = 0.2  # of the time of a run's steps may be spent on evaluations
-LETTERS = 6  # of a word and the blank after it, where counting words would read a large text
+LETTERS = {"words": 6, "pieces": 3}  # of a token (with blank), where counting would read a large text, or merge
 FORWARD = 1 / 3  # what an example costs where nothing is learned from it
 
 
@@ -106,14 +106,16 @@ def steps_in_minutes(
 
 
 def _count(split: Any, config: Any) -> int:
-    """Examples of a split; of a text the words, or the characters, that an evaluation reads."""
-    words = getattr(config, "unit", "") == "words"
-    if isinstance(split.x, LargeText):
-        count = len(split) // LETTERS if words else len(split)
+    """Examples of a split; of a text about the tokens that an evaluation reads."""
+    unit = getattr(config, "unit", "")
+    if unit in LETTERS and (isinstance(split.x, LargeText) or unit == "pieces"):
+        count = len(split.x) // LETTERS[unit]
+    elif isinstance(split.x, LargeText):
+        count = len(split)
     elif not isinstance(split.x, str):
         return len(split)
     else:
-        count = len(split.x.split() if words else split.x)
+        count = len(split.x.split() if unit == "words" else split.x)
     return min(count, getattr(config, "evaluated", 0) or count)
 
 

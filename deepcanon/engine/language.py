@@ -17,13 +17,14 @@ from torch import Tensor, nn
 
 from deepcanon.data import DataError, Problem
 from deepcanon.data.large_text import LargeText
+from deepcanon.data.pieces import Pieces
 from deepcanon.data.tokens import Tokens
 from deepcanon.engine.contract import Generates, Metrics, Predicts
 from deepcanon.engine.export import Export
 from deepcanon.engine.figures import Passage, Text
 from deepcanon.engine.initial import Start
 from deepcanon.engine.run import Run
-from deepcanon.engine.vocabularies import build_vocabulary, named, numbered
+from deepcanon.engine.vocabularies import build_vocabulary, named, numbered, told
 from deepcanon.errors import UsageError
 from deepcanon.options import LargeTokens
 from deepcanon.parts.decoding import Step
@@ -34,7 +35,11 @@ from deepcanon.verb_options import TextSampling
 __all__ = ["Primed", "Speaks", "build_vocabulary", "step_export"]
 
 
-PER = {"characters": "per character (with line ends)", "words": "per word (with sentence ends)"}
+PER = {
+    "characters": "per character (with line ends)",
+    "words": "per word (with sentence ends)",
+    "pieces": "per piece (with line ends)",
+}
 """What a perplexity is per, and which ends are counted among the tokens, by unit."""
 SAMPLE = "Text written by the model: it should look like the training text, without copying or repeating."
 
@@ -48,7 +53,7 @@ def _characters(text: "str | LargeText", vocabulary: Vocabulary, first: int) -> 
     return vocabulary.characters(pieces, first)
 
 
-SHOWN = {"characters": (400, 8.0), "words": (90, 16.0)}
+SHOWN = {"characters": (400, 8.0), "words": (90, 16.0), "pieces": (160, 12.0)}
 """By unit: tokens of a text that figures show, and the bits of the strongest colour."""
 SURPRISE = "A held-out text: the stronger the colour, the less was a token expected. What good models know has none."
 
@@ -115,13 +120,11 @@ class Speaks(Predicts, Generates):
         return f"{split}: measured on the first {self.evaluated:,} of {count:,} {self.vocabulary.unit}"
 
     def begin(self) -> None:
-        """Copies initial weights, and says which symbols are unknown and which splits are measured in part."""
+        """Copies initial weights, and says what is told of the vocabulary and which splits are measured in part."""
         if self.start:
             self.start.load(self.run)
-        if told := self.facts.get("strangers"):
-            share = f"{told['tokens']:,} of {told['of']:,} {self.vocabulary.unit} to train on"
-            which = f"{told['different']:,} symbols that the vocabulary lacks are read as {UNKNOWN}"
-            self.run.say(f"{which} ({share}): {named(told['first'], told['different'])}")
+        for line in told(self.facts, self.vocabulary):
+            self.run.say(line)
         for split in ("valid", "test"):
             if split in self.run.data and (part := self.part_of(split)):
                 self.run.say(f"{part} (--evaluated 0: all)")
@@ -163,8 +166,10 @@ class Speaks(Predicts, Generates):
         found = {"nll": nll, "perplexity": perplexity(nll)}
         vocabulary, counts = self.vocabulary, tokens.bincount(minlength=len(self.vocabulary))
         unknown = int(counts[vocabulary.unknown])
-        if text:
-            written: int | None = _characters(text, vocabulary, self.first)
+        if isinstance(vocabulary, Pieces):  # whose text is that of the tokens
+            written: int | None = vocabulary.written(tokens) - vocabulary.written(tokens[: self.first])
+        elif text:
+            written = _characters(text, vocabulary, self.first)
         else:
             written = None if unknown else vocabulary.written(tokens[self.first :])
         if written:

@@ -9,13 +9,15 @@ from torch import Tensor
 from deepcanon.data import DataError, Problem
 from deepcanon.data.errors import one_line
 from deepcanon.data.large_text import LargeText
+from deepcanon.data.pieces import STRETCHES, learned, sample_size, vocabulary_of
 from deepcanon.data.splits import Dataset
 from deepcanon.data.tokens import Tokens, tokens_of
 from deepcanon.engine.initial import shapes_of, source_of
 from deepcanon.errors import UsageError
-from deepcanon.parts.vocabulary import Vocabulary
+from deepcanon.options import Pieces
+from deepcanon.parts.vocabulary import UNKNOWN, Vocabulary
 
-__all__ = ["build_vocabulary", "named", "numbered", "vocabulary_facts"]
+__all__ = ["build_vocabulary", "named", "numbered", "text_facts", "told", "vocabulary_facts", "vocabulary_of"]
 
 
 class Asked(Protocol):
@@ -34,13 +36,60 @@ def build_vocabulary(config: Asked, data: Dataset, least: int = 1) -> tuple[Voca
 
     Raises:
         DataError: the text has fewer than `least` tokens.
+        UsageError: an option has no effect on tokens of this unit, or the library of pieces is not installed.
     """
+    _refuse_idle(config)
     text = data["train"].x
-    pieces = text if isinstance(text, str) else text.strings(f"characters of which {config.unit} are counted")
-    vocabulary = Vocabulary.build(pieces, config.unit, config.minimum_count, config.vocabulary)
+    if isinstance(config, Pieces) and config.unit == "pieces":
+        vocabulary: Vocabulary = learned(text, config.pieces)
+    else:
+        parts = text if isinstance(text, str) else text.strings(f"characters of which {config.unit} are counted")
+        vocabulary = Vocabulary.build(parts, config.unit, config.minimum_count, config.vocabulary)
     tokens = numbered(text, vocabulary)
     _require(tokens, config.unit, least)
     return vocabulary, tokens
+
+
+def _refuse_idle(config: Asked) -> None:
+    if config.unit != "pieces":
+        if isinstance(config, Pieces) and config.pieces != Pieces.pieces:
+            raise UsageError("--pieces is the size of the vocabulary of --unit pieces: give both, or leave it out")
+        return
+    for name, changed in (("minimum-count", config.minimum_count > 1), ("vocabulary", config.vocabulary)):
+        if changed:
+            raise UsageError(f"--{name} leaves symbols out, and a text in pieces has none to leave out: give --pieces")
+
+
+def text_facts(config: Asked, data: Dataset, least: int = 1) -> tuple[dict[str, Any], Vocabulary, "Tensor | Tokens"]:
+    """What a run keeps of a training text: its vocabulary, and of pieces what they were learned from.
+
+    Returns:
+        the facts "vocabulary" and (of pieces) "learned"; the vocabulary; and the text in its numbers.
+
+    Raises:
+        DataError, UsageError: as of `build_vocabulary`.
+    """
+    vocabulary, tokens = build_vocabulary(config, data, least)
+    facts: dict[str, Any] = {"vocabulary": vocabulary.to_json()}
+    if isinstance(config, Pieces) and config.unit == "pieces":
+        text = data["train"].x
+        facts["learned"] = {"asked": config.pieces, "read": sample_size(text), "of": len(text)}
+    return facts, vocabulary, tokens
+
+
+def told(facts: dict[str, Any], vocabulary: Vocabulary) -> list[str]:
+    """What is said of a vocabulary when a run begins: how pieces were learned, and what it lacks."""
+    lines = []
+    if learnt := facts.get("learned"):
+        size, read, of = len(vocabulary), learnt["read"], learnt["of"]
+        fewer = f" instead of {learnt['asked']:,}: no other pair occurs twice" if size < learnt["asked"] else ""
+        whence = f"{read:,} of {of:,} characters ({STRETCHES} stretches)" if read < of else f"{of:,} characters"
+        lines.append(f"{size:,} pieces{fewer}, learned from {whence} of the training text")
+    if strange := facts.get("strangers"):
+        share = f"{strange['tokens']:,} of {strange['of']:,} {vocabulary.unit} to train on"
+        which = f"{strange['different']:,} symbols that the vocabulary lacks are read as {UNKNOWN}"
+        lines.append(f"{which} ({share}): {named(strange['first'], strange['different'])}")
+    return lines
 
 
 def _require(tokens: "Tensor | Tokens", unit: str, least: int) -> None:
@@ -63,7 +112,7 @@ def vocabulary_facts(
         config: of `Tokens` and `CopiedWeights`.
 
     Returns:
-        the facts "vocabulary", "initial" and "strangers"; the vocabulary; and the text in its numbers.
+        the facts of `text_facts`, "initial" and "strangers"; the vocabulary; and the text in its numbers.
 
     Raises:
         DataError: the text has fewer than `least` tokens, or most of them are unknown.
@@ -71,11 +120,11 @@ def vocabulary_facts(
     """
     source = source_of(config)
     if source is None or not source.facts:
-        vocabulary, tokens = build_vocabulary(config, data, least)
-        return {"vocabulary": vocabulary.to_json(), **(shapes_of(source, False) if source else {})}, vocabulary, tokens
+        facts, vocabulary, tokens = text_facts(config, data, least)
+        return {**facts, **(shapes_of(source, False) if source else {})}, vocabulary, tokens
     if "vocabulary" not in source.facts:
         raise UsageError(f"--init-from {config.init_from}: is not a run of a language model")
-    vocabulary = Vocabulary.from_json(source.facts["vocabulary"])
+    vocabulary = vocabulary_of(source.facts["vocabulary"])
     if vocabulary.unit != config.unit:
         raise UsageError(
             f"--init-from {config.init_from} is a model of {vocabulary.unit}: give --unit {vocabulary.unit}"
@@ -89,9 +138,9 @@ def vocabulary_facts(
     if strangers and 2 * unknown > len(tokens):
         what = f"{unknown:,} of {len(tokens):,} {config.unit} are unknown to {config.init_from}"
         raise DataError(Problem("", "", what, "train a new model on it, without --init-from"))
-    told = {"first": strangers[:5], "different": len(strangers), "tokens": unknown, "of": len(tokens)}
+    lacking = {"first": strangers[:5], "different": len(strangers), "tokens": unknown, "of": len(tokens)}
     facts = {"vocabulary": vocabulary.to_json(), **shapes_of(source, True)}
-    return {**facts, **({"strangers": told} if strangers else {})}, vocabulary, tokens
+    return {**facts, **({"strangers": lacking} if strangers else {})}, vocabulary, tokens
 
 
 def named(symbols: Sequence[str], count: int) -> str:

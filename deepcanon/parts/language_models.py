@@ -270,7 +270,8 @@ class Stops:
 
     def __init__(self, vocabulary: Vocabulary, stop: Sequence[str], rows: int) -> None:
         self.vocabulary, self.stop, self.lengths = vocabulary, stop, [0] * rows
-        self.longest = max(map(len, stop), default=0)  # a token has a character or more
+        # A token has a byte or more; of whole characters fewer tokens would do.
+        self.longest = max((len(text.encode("utf-8", "surrogatepass")) for text in stop), default=0)
 
     def __call__(self, tokens: Int[Tensor, "rows tokens"]) -> Bool[Tensor, "rows"]:
         """Which rows are complete."""

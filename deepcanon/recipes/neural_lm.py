@@ -13,13 +13,14 @@ from typing import Literal
 
 from deepcanon.options import (
     Batches,
+    CopiedWeights,
     Count,
     Optimization,
     OptimizerName,
+    Pieces,
     Positive,
     Schedule,
     Share,
-    Tokens,
     Whole,
 )
 from deepcanon.targets import LANGUAGE, MIXED, target
@@ -38,9 +39,10 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Tokens, Batches, Optimization, Schedule):
-    unit: Literal["words", "characters"] = "words"
-    """Unit of a token; words are separated by blanks, each line is a sentence."""
+class Config(Pieces, Batches, Optimization, Schedule, CopiedWeights):
+    unit: Literal["words", "characters", "pieces"] = "words"
+    """Unit of a token; words are separated by blanks, each line is a sentence; pieces are merged
+    from bytes by how often they meet."""
     order: Count = 5
     """Words of an n-gram: one is predicted from the others."""
     embedding: Count = 60

@@ -11,7 +11,7 @@ core. `export --to model.arpa` writes what SRILM and KenLM read.
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from deepcanon.options import Count, LargeTokens, Positive, Probability
+from deepcanon.options import Count, LargeTokens, Pieces, Positive, Probability
 from deepcanon.targets import LANGUAGE, metric, target
 
 SYSTEM = "sequence.ngram_lm"
@@ -45,10 +45,10 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(LargeTokens):
-    unit: Literal["words", "characters"] = "words"
-    """Unit of a token; words are separated by blanks, each line is a sentence. Characters continue
-    over lines."""
+class Config(LargeTokens, Pieces):
+    unit: Literal["words", "characters", "pieces"] = "words"
+    """Unit of a token; words are separated by blanks, each line is a sentence; pieces are merged
+    from bytes by how often they meet. Characters and pieces continue over lines."""
     cache: Literal["auto", "off"] = "auto"
     order: Count = 5
     """The longest n-gram."""
@@ -86,9 +86,9 @@ import torch
 from deepcanon import engine
 from deepcanon.data import arpa
 from deepcanon.engine import Exports, TextExport
-from deepcanon.engine.language import Primed, Speaks, build_vocabulary
+from deepcanon.engine.language import Primed, Speaks
+from deepcanon.engine.vocabularies import text_facts, vocabulary_of
 from deepcanon.parts.language_models import side_by_side
-from deepcanon.parts.vocabulary import Vocabulary
 from deepcanon.sequence.ngram_lm import NgramLM
 from deepcanon.verb_options import TextSampling
 
@@ -118,12 +118,11 @@ class Recipe(Speaks, engine.Recipe[Config], Exports):
         if config.arpa:
             vocabulary, model = read_once(config.arpa, config.unit)
             return {"vocabulary": vocabulary.to_json(), "order": model.order}
-        vocabulary, _ = build_vocabulary(config, data)
-        return {"vocabulary": vocabulary.to_json()}
+        return text_facts(config, data)[0]
 
     def build(self):
         config = self.config
-        self.vocabulary = Vocabulary.from_json(self.facts["vocabulary"])
+        self.vocabulary = vocabulary_of(self.facts["vocabulary"])
         self.model = NgramLM(
             len(self.vocabulary),
             self.facts.get("order", config.order),

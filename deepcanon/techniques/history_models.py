@@ -1,7 +1,7 @@
 """Language models that predict each token from a fixed number of tokens before it: how they are trained and measured.
 
-The model has `features(history)`, `output` (a linear layer over the vocabulary) and `length`, the tokens of a history.
-Examples are all places of the text in random order; a history may reach over a sentence end.
+The model has `embedding`, `features(history)`, `output` (a linear layer over the vocabulary) and `length`, the tokens
+of a history. Examples are all places of the text in random order; a history may reach over a sentence end.
 """
 
 from abc import abstractmethod
@@ -13,11 +13,12 @@ from torch import Tensor
 
 from deepcanon.data.splits import Dataset
 from deepcanon.engine.contract import Facts, Metrics, Recipe
-from deepcanon.engine.language import Primed, Speaks, build_vocabulary
+from deepcanon.engine.initial import Start
+from deepcanon.engine.language import Primed, Speaks
+from deepcanon.engine.vocabularies import vocabulary_facts, vocabulary_of
 from deepcanon.parts.clipping import clip_in_step
 from deepcanon.parts.histories import histories
 from deepcanon.parts.language_models import border
-from deepcanon.parts.vocabulary import Vocabulary
 from deepcanon.sequence.neural_lm import next_token_nll
 from deepcanon.techniques.mixtures import mixed_with_ngrams
 from deepcanon.techniques.optimizers import optimizer_of, set_rate
@@ -26,14 +27,15 @@ from deepcanon.techniques.schedules import scheduled
 __all__ = ["HistoryModel"]
 
 ROWS = 512  # histories whose logits are computed at a time
+OF_SYMBOLS = ("embedding", "output")  # layers whose weights belong to single symbols
 C = TypeVar("C")
 
 
 class HistoryModel(Speaks, Recipe[C]):
     """A recipe gives `network`, and inherits update, evaluation and the verbs of a language model.
 
-    Its Config has the options of `Tokens`, `Batches`, `Optimization` and `Schedule`, and `ngram`, the order of the
-    Kneser-Ney model with which it is mixed in evaluations of "test" (0: none).
+    Its Config has the options of `Pieces`, `CopiedWeights`, `Batches`, `Optimization` and `Schedule`, and `ngram`, the
+    order of the Kneser-Ney model with which it is mixed in evaluations of "test" (0: none).
     """
 
     state: ClassVar[tuple[str, ...]] = ("model", "optimizer")
@@ -47,19 +49,21 @@ class HistoryModel(Speaks, Recipe[C]):
 
     @classmethod
     def learn(cls, config: C, data: Dataset) -> Facts:
-        vocabulary, tokens = build_vocabulary(config, data, least=2)  # type: ignore[arg-type]
+        facts, vocabulary, tokens = vocabulary_facts(config, data, least=2)
         # One more of each: what never occurs may be asked for.
-        counts = tokens.bincount(minlength=len(vocabulary)) + 1
-        return {"vocabulary": vocabulary.to_json(), "counts": counts}
+        return {**facts, "counts": tokens.bincount(minlength=len(vocabulary)) + 1}
 
     def build(self) -> None:
         config: Any = self.config
-        self.vocabulary = Vocabulary.from_json(self.facts["vocabulary"])
+        self.vocabulary = vocabulary_of(self.facts["vocabulary"])
         self.model = self.network(len(self.vocabulary))
         counts = torch.as_tensor(self.facts["counts"]).to(self.run.device)
         # The biases begin at the frequencies of the words, which would otherwise be learned first.
         self.model.output.bias.data.copy_((counts / counts.sum()).log())
-        self.optimizer = optimizer_of(config, self.model, betas=(0.9, 0.99))
+        if initial := self.facts.get("initial"):
+            self.start = Start(self.model, config, initial, OF_SYMBOLS)
+        slower = self.start.slower if self.start else ()
+        self.optimizer = optimizer_of(config, self.model, betas=(0.9, 0.99), slower=slower, share=config.copied_rate)
         self.border = border(self.vocabulary, self.vocabulary.unknown)
 
     def plan(self) -> int:

@@ -15,7 +15,7 @@ from deepcanon.engine.export import Export
 from deepcanon.engine.figures import Panels, Passage
 from deepcanon.engine.initial import Start
 from deepcanon.engine.language import Primed, Speaks, step_export
-from deepcanon.engine.vocabularies import vocabulary_facts
+from deepcanon.engine.vocabularies import vocabulary_facts, vocabulary_of
 from deepcanon.model_options import RecurrentLanguage
 from deepcanon.parts.clipping import clip_in_step
 from deepcanon.parts.language_models import border, text_nll, token_nats
@@ -75,7 +75,7 @@ class RecurrentLanguageModel(Speaks, Recipe[C], Encodes, Exports):
 
     def build(self) -> None:
         config, facts, run = self.config, self.facts, self.run
-        self.vocabulary = Vocabulary.from_json(facts["vocabulary"])
+        self.vocabulary = vocabulary_of(facts["vocabulary"])
         self.model = rnn_lm.RecurrentLM(
             len(self.vocabulary),
             config.hidden,
