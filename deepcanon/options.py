@@ -38,6 +38,7 @@ from deepcanon.reading import Stories as Stories
 from deepcanon.reading import Tables as Tables
 from deepcanon.reading import Text as Text
 from deepcanon.reading import Tokens as Tokens
+from deepcanon.reading import Trees as Trees
 from deepcanon.reading import reading_options as reading_options
 
 __all__ = [

@@ -11,7 +11,8 @@ from deepcanon.ranges import Count, NonNegative, Range, Share, Whole
 
 __all__ = [
     "READERS", "Audio", "Columns", "Documents", "Examples", "Images", "LargeTokens", "Mixtures", "Pairs", "Patches",
-    "Pieces", "Placed", "Sequences", "Series", "Splits", "Stories", "Tables", "Text", "Tokens", "reading_options",
+    "Pieces", "Placed", "Sequences", "Series", "Splits", "Stories", "Tables", "Text", "Tokens", "Trees",
+    "reading_options",
 ]  # fmt: skip
 
 
@@ -157,6 +158,24 @@ class Pairs(Splits):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trees(Splits):
+    labels: Whole = 0
+    """Trees: labels are whole numbers from 0 to below this; 0: those that the training trees have."""
+    binarise: Literal["no", "left", "right"] = "no"
+    """Trees: what becomes of a node that has not two children: it is refused, or its children are joined two at a time
+    from the left or from the right, and an only child is joined with its parent."""
+    sentences: Literal["refuse", "left", "right"] = "refuse"
+    """Trees: what `predict` makes of a line without brackets: it is refused, or becomes a tree that branches to the
+    left or to the right."""
+    operators: tuple[Literal["not", "and", "or", "xor"], ...] = ("not", "and")
+    """logic: the operators of the formulas."""
+    depth: Annotated[int, Range("[1, 6]")] = 2
+    """logic: training formulas have at most so many operators below each other."""
+    deeper: Annotated[int, Range("[2, 12]")] = 6
+    """logic: test formulas have more than `depth` and up to this many."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Series(Splits):
     columns: tuple[str, ...] = ()
     """Series: the columns to learn. Default: all columns of numbers."""
@@ -229,6 +248,7 @@ READERS: dict[str, tuple[type, ...]] = {
     "pairs": (Pairs,),
     "sequences": (Sequences,),
     "series": (Series,),
+    "trees": (Trees,),
     "environment": (),
     "nothing": (),
 }

@@ -79,8 +79,8 @@ def _readers_of(parser: Parser, spec: str, rest: list[str], as_json: bool) -> in
                 continue
             print("\n".join(report.lines()))
             print(fold(f"recipes that read {kind}: {', '.join(readers[kind]) or 'none'}", "  "))
-    # a folder with a file of boxes was made for one reader, though its pictures can be read without it
-    meant = {"boxes"} & set(kinds) or set(kinds) - other
+    # a folder with a file of boxes, or a file of trees, was made for one reader, though others can read it
+    meant = {"boxes", "trees"} & set(kinds) or set(kinds) - other
     return USAGE if all(reports[kind].problems for kind in meant) else 0
 
 

@@ -25,7 +25,7 @@ __all__ = [
 ]  # fmt: skip
 
 KINDS = (
-    "images", "boxes", "audio", "tables", "text", "documents", "pairs", "stories", "series", "sequences",
+    "images", "boxes", "audio", "tables", "text", "documents", "pairs", "stories", "series", "trees", "sequences",
     "environment", "nothing",
 )  # fmt: skip
 PATHS = (
@@ -38,6 +38,7 @@ PATHS = (
     "pairs",
     "stories",
     "series",
+    "trees",
 )  # the kinds that are read from a path
 IN_MEMORY = "arrays in memory"
 CATALOGUE = "catalogue:"  # before a name: the published set, whatever local path has that name

@@ -237,6 +237,19 @@ ENTRIES: dict[str, Entry] = {
             ),
         ),
         Entry(
+            "sst", "trees", "Stanford Sentiment Treebank: 11,855 sentences as trees, 5 degrees of sentiment a node",
+            "not stated (Socher et al. 2013)",
+            _files(
+                "https://nlp.stanford.edu/sentiment/trainDevTestTrees_PTB.zip/trees/",
+                ("train.txt", 2160058,
+                 "e2f3f41b0b1e6d4dddc0effe3bfc2d27ed8928079aa9a03d652311614fc5feb7"),
+                ("dev.txt", 280825,
+                 "0e9336aed6e4730e19f58d00a77b3f0297efdb755f7b5e598c98a05e3f97ea40"),
+                ("test.txt", 559614,
+                 "6e54806dee95cf80cd918e7dfb3f6770f6df24bf826f289a4d1f709e1c8f6761"),
+            ),
+        ),
+        Entry(
             "fsdd", "audio", "3,000 recordings of spoken digits by 6 speakers, 8,000 samples a second, 10 classes",
             "CC BY-SA 4.0",
             _files(

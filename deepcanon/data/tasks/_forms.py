@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .. import documents, image_sets, pairs, stories, tables
@@ -146,8 +147,27 @@ def _pairs(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dataset
     return replace(data, examples=pairs.shown(task.splits["train"]))
 
 
+def _trees(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dataset:
+    facts = {"binarise": "no", "sentences": "refuse", **task.facts}
+    if options.get("labels"):
+        raise Problems().fail(name, "", "is generated, with labels of its own", "leave --labels out")
+    train: Any = task.splits["train"]
+    sizes = train.x.starts.diff()
+    highest = {split: int(part.x.heights.max()) for split, part in task.splits.items()}
+    said = f"trees: of up to {int(sizes.max() + 1) // 2} words in train; levels above the words: "
+    told = [said + ", ".join(f"{split} {levels}" for split, levels in highest.items()),
+            f"labels: {', '.join(task.facts['classes'])}"]  # fmt: skip
+    data = _whole("trees", name, task, seed, facts, told)
+    first = train.x.take(torch.arange(3))
+    lines = []
+    for begin, end in zip(first.starts.tolist(), first.starts.tolist()[1:], strict=False):
+        words = " ".join(train.symbols[word] for word in first.words[begin:end].tolist() if word >= 0)
+        lines.append(one_line(f"{words} -> {task.facts['classes'][int(first.labels[end - 1])]}", 160))
+    return replace(data, examples=lines)
+
+
 FORMS: dict[str, Form] = {
     "images": _images, "boxes": _boxes, "audio": _audio, "tables": _tables, "documents": _documents,
-    "sequences": _sequences, "pairs": _pairs, "stories": _stories,
+    "sequences": _sequences, "trees": _trees, "pairs": _pairs, "stories": _stories,
 }  # fmt: skip
 """By the kind of the examples."""
