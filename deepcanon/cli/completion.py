@@ -35,7 +35,7 @@ def completion_command(parser: Parser, arguments: list[str], commands: Mapping[s
 class _Probe(Parser):
     """Raises itself instead of parsing."""
 
-    def parse_all(self, arguments: list[str]) -> typing.NoReturn:
+    def parse_all(self, arguments: list[str], missing: Mapping[str, str] | None = None) -> typing.NoReturn:
         raise _Found(self)
 
 
