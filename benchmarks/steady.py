@@ -48,6 +48,7 @@ GRADIENTS = {
     "inception": [("default", 12)],
     "learning-curves": [("default", 60), ("paper", 60)],
     "logistic-regression": [("default", 60), ("paper", 60)],
+    "memory-network": [("smoke", 24)],
     "mixture-density-rnn": [("smoke", 24)],
     "mlp": [("default", 300), ("paper", 60), ("bf16", 60)],
     "network-in-network": [("default", 12)],

@@ -55,7 +55,7 @@ def masked_softmax(
         return scores.softmax(-1)
     if real.shape != (scores.shape[0], scores.shape[-1]):
         raise ValueError(f"the mask {tuple(real.shape)} is not [batch, places] of scores {tuple(scores.shape)}")
-    real = real.view(len(real), *(1,) * (scores.ndim - 2), real.shape[1])
+    real = real.view(real.shape[0], *(1,) * (scores.ndim - 2), real.shape[1])
     empty = ~real.any(-1, keepdim=True)
     # (3): zeros as the scores of an empty row, so that its softmax and the derivative of that are finite
     weights = scores.masked_fill(~real, -torch.inf).masked_fill(empty, 0.0).softmax(-1)

@@ -12,6 +12,9 @@ from .gru import GRU as GRU
 from .identity_rnn import SimpleRNN as SimpleRNN
 from .lstm import LSTM as LSTM
 from .lstm import LSTMCell as LSTMCell
+from .memory_network import MemoryNetwork as MemoryNetwork
+from .memory_network import Reading as Reading
+from .memory_network import answer_nll as answer_nll
 from .mixture_density_rnn import GaussianMixture as GaussianMixture
 from .mixture_density_rnn import MixtureDensityRNN as MixtureDensityRNN
 from .mixture_density_rnn import mixture_mean as mixture_mean

@@ -26,6 +26,7 @@ from contract.own_boxes import own_boxes
 from contract.own_documents import own_documents
 from contract.own_series import own_series
 from contract.own_sounds import own_sounds
+from contract.own_stories import asked_stories, own_stories
 from contract.smoke import Smokes
 from contract.trainees import short_trials, small_experiment
 from deepcanon import heads, verbs
@@ -234,7 +235,7 @@ def own_pairs(folder):
 
 OWN = {
     "images": own_images, "boxes": own_boxes, "audio": own_sounds, "series": own_series, "tables": own_table,
-    "text": own_text, "documents": own_documents, "pairs": own_pairs,
+    "text": own_text, "documents": own_documents, "pairs": own_pairs, "stories": own_stories,
 }  # fmt: skip
 OWN_CASES = [(stem, kind) for stem in STEMS for kind in kinds_of(stem)]
 
@@ -289,6 +290,8 @@ def inputs_for(recipe, kind, folder):
         return torch.randint(0, 256, (3, reader["channels"], *reader["size"]), dtype=torch.uint8)
     if kind in ("text", "documents", "pairs"):
         return texts(folder / "inputs")
+    if kind == "stories":
+        return asked_stories(folder / "inputs")
     if kind in ("series", "sequences"):
         return torch.randn(3, 12, reader.get("features") or len(reader["columns"]))
     return torch.randn(3, 2)
