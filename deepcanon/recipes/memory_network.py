@@ -67,9 +67,10 @@ class Config(Stories, Batches):
     """Largest norm of the gradients of each restart."""
 
 
-SMALL = Config(tasks=("one-fact",), restarts=2, linear_start=1, epochs=2, memories=12, batch=16)
+SMALL = Config(restarts=2, linear_start=1, epochs=2, memories=12, batch=16)
+ONE = {"options": {"tasks": ("one-fact",)}}
 PRESETS = {
-    "smoke": (SMALL, {"data": "planted-stories", "steps": 40, "threads": 1}),
+    "smoke": (SMALL, {"data": "planted-stories", "steps": 40, "threads": 1, **ONE}),
     "default": (
         Config(),
         {"data": "planted-stories", "options": {"restarts": 3, "epochs": 40, "linear_start": 8}},

@@ -197,9 +197,9 @@ class StoryReaders(Recipe[C]):
         names = [f"{'* ' if first + n in question.support else ''}{one['sentence']}" for n, one in enumerate(sentences)]
         title = f"{question.text} {record['label']}" + ("" if record["label"] == question.answer else
                                                        f" (right: {question.answer})")  # fmt: skip
-        hops = [f"hop {hop + 1}" for hop in range(len(sentences[0]["hops"]))]
+        hops = [str(hop + 1) for hop in range(len(sentences[0]["hops"]))]
         values = torch.tensor([one["hops"] for one in sentences])
-        return Heat(values, "", "", title, x_names=hops, y_names=names, limits=(0, 1), unit="attention")
+        return Heat(values, "hop", "sentence", title, x_names=hops, y_names=names, limits=(0, 1), unit="attention")
 
     def told(self, place: int, questions: Sequence[Question]) -> list[dict[str, Any]]:
         """A record of each question: the answer, its probabilities, and the sentences with what each hop gave them."""

@@ -21,8 +21,9 @@ def own_stories(folder, stories=40):
 
 
 def asked_stories(folder):
-    """A file with two questions, one without an answer."""
+    """Two files with a question each, one of them without an answer."""
     folder.mkdir()
-    text = "1 Max went to the sea.\n2 Where is Max?\n3 Zoé went to the zoo.\n4 Where is Zoé?\tzoo\t3\n"
-    (folder / "asked.txt").write_text(text, encoding="utf-8")
-    return [str(folder / "asked.txt")]
+    texts = "1 Max went to the sea.\n2 Where is Max?\n", "1 Zoé went to the zoo.\n2 Where is Zoé?\tzoo\t1\n"
+    for number, text in enumerate(texts):
+        (folder / f"{number}.txt").write_text(text, encoding="utf-8")
+    return [str(path) for path in sorted(folder.iterdir())]

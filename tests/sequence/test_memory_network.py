@@ -171,9 +171,7 @@ def test_a_network_for_each_task_answers_files_of_that_name(tmp_path):
     for name in ("two-facts.txt", "other.txt"):
         (tmp_path / name).write_text(lines, encoding="utf-8")
     assert len(run.predict([tmp_path / "two-facts.txt"])) == 1
-    with pytest.raises(
-        UsageError, match="a network for each of 2 tasks, and 'other' is none of them: name"
-    ):
+    with pytest.raises(UsageError, match="a network for each of 2 tasks, and 'other' is none of them: name"):
         run.predict([tmp_path / "other.txt"])
     with pytest.raises(UsageError, match="one can be exported: train with --tasks"):
         run.export("torch", tmp_path / "net.pt2")
