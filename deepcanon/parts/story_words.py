@@ -49,7 +49,12 @@ def split_words(text: str) -> list[str]:
 
 
 class StoryWords:
-    """A vocabulary; `labels` says how the answers of the training set are written, by number."""
+    """A vocabulary.
+
+    Args:
+        words: each once; a word's number is its place.
+        labels: how the answers of the training set are written, by number.
+    """
 
     def __init__(self, words: Sequence[str], labels: dict[int, str]) -> None:
         self.words, self.labels = tuple(words), labels
