@@ -37,6 +37,7 @@ from deepcanon.sequence import rnn_lm
 
 # name -> [(preset, steps)]; a step of some takes long
 GRADIENTS = {
+    "attention": [("smoke", 12)],
     "autoencoder": [("default", 60), ("paper", 24)],
     "capsules": [("smoke", 12)],
     "convnet": [("default", 60), ("paper", 60), ("bf16", 60)],
@@ -62,6 +63,7 @@ GRADIENTS = {
     "resnet": [("default", 24)],
     "rica": [("default", 120), ("paper", 12)],
     "rnn-lm": [("default", 24), ("paper", 24), ("words", 24)],
+    "seq2seq": [("smoke", 12)],
     "softmax-regression": [("default", 60), ("paper", 24)],
     "sparse-autoencoder": [("default", 200), ("paper", 24)],
     "spatial-transformer": [("default", 24)],
@@ -157,6 +159,9 @@ def forward_of(trained):
         rows = recipe.split("train").take(torch.arange(count)).x.to(recipe.model.weight)
         return lambda: recipe.model(rows), count
     raw = train.x[:count]
+    if name in ("attention", "seq2seq"):
+        sources, targets, inputs = recipe.forced(recipe.encoded("train"), range(count))
+        return lambda: recipe.model(*sources, inputs), int(targets.lengths.sum())
     if name == "poem":
         rows = pad_sequence([recipe.closed(text) for text in raw], batch_first=True)
         return lambda: recipe.model(rows[:, :-1]), rows.numel()  # what predict counts: characters

@@ -12,11 +12,13 @@ from deepcanon.options import (
     Batches,
     CopiedWeights,
     Count,
+    Dropout,
     InputDropout,
     LargeTokens,
     NonNegative,
     Optimization,
     OptimizerName,
+    Pairs,
     Pieces,
     Positive,
     Probability,
@@ -28,6 +30,7 @@ from deepcanon.options import (
 
 __all__ = [
     "Adversarial", "ContrastiveDivergence", "Environments", "Exploration", "Generator", "RecurrentLanguage", "Replay",
+    "TranslationTraining",
 ]  # fmt: skip
 
 
@@ -167,3 +170,35 @@ class Exploration(Training):
     """Share of random actions at the start."""
     epsilon_end: Probability = 0.05
     """Share of random actions after `explore` steps."""
+
+
+# Translators
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationTraining(Pairs, Batches, Optimization, Schedule, Dropout):
+    """What `techniques.translation` reads."""
+
+    GROUP: ClassVar[str] = ""
+
+    hidden: Count = 256
+    """Units of the recurrent layers."""
+    embedding: Count = 256
+    """Size of the vectors of words."""
+    lower: bool = False
+    """Read and write small letters only."""
+    minimum_count: Count = 2
+    """Words that occur less often in the training pairs become the unknown word."""
+    vocabulary: Whole = 0
+    """How many of the most frequent words of each side to keep; 0 keeps all."""
+    beam: Count = 5
+    """Width of the beam search of `predict`, and of the test's translations."""
+    batch: Count = 64
+    """Pairs per step."""
+    epochs: Count = 8
+    dropout: Share = 0.3
+    """Share of the values of words' vectors and of the readout that is dropped in training."""
+    optimizer: OptimizerName = "adamw"
+    learning_rate: Positive = 2e-3
+    clip: Positive = 1.0
+    """Largest norm of the gradient."""

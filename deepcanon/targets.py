@@ -26,6 +26,7 @@ __all__ = [
     "MARKS",
     "MIXED",
     "SAMPLES",
+    "TRANSLATION",
     "Metric",
     "Target",
     "difference_suffix",
@@ -159,6 +160,16 @@ LANGUAGE = {
     "unknown": metric("share of the tokens that are the unknown one, however they are spelled", "share"),
 }
 """What every language model measures (`engine.language`)."""
+
+TRANSLATION = {
+    "nll": metric("mean negative log-likelihood of the next word after the true ones", "nats per word", "min"),
+    "perplexity": metric("exponential of nll; ends of sentences are counted among the words", "per word", "min"),
+    "bleu": metric("BLEU by sacrebleu; of the test by beam search, else of the first 500 pairs, greedily", "", "max"),
+    "chrf": metric("chrF by sacrebleu, of the same translations", "", "max"),
+    "exact": metric("share of these translations that are the reference, word for word", "share", "max"),
+    "alignment": metric("share of the words that look most at the word they stand for, if known", "share", "max"),
+}
+"""What every translator measures (`engine.pairs`)."""
 
 MIXED = {
     "ngram_*": metric("of the Kneser-Ney model alone", better="min"),

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from deepcanon.ranges import Count, NonNegative, Probability, Whole
 
-__all__ = ["ClassSampling", "PictureSampling", "Playing", "Sampling", "SoundSampling", "TextSampling"]
+__all__ = ["ClassSampling", "PictureSampling", "Playing", "Sampling", "SoundSampling", "TextSampling", "Translating"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class SoundSampling(ClassSampling):
 @dataclass(frozen=True, kw_only=True)
 class TextSampling(Sampling):
     prompt: str = ""
-    """Text to continue; of a model of classes the class to draw from, of a series a file of its columns."""
+    """Text to continue."""
     temperature: NonNegative = 1.0
     """Temperature of the sampling: 1 as trained, lower is more conservative, 0 takes the likeliest."""
     beam: Whole = 0
@@ -62,6 +62,18 @@ class TextSampling(Sampling):
     texts."""
     stop: tuple[str, ...] = ()
     """Texts at which a sample ends; they are not shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Translating(Sampling):
+    prompt: str = ""
+    """Sentence to translate."""
+    temperature: NonNegative = 1.0
+    """Temperature of the drawing: 1 as trained, lower is more conservative, 0 takes the likeliest."""
+    beam: Whole = 0
+    """Width of a beam search for the likeliest translations; 0 draws."""
+    length_penalty: NonNegative = 0.0
+    """Beam search: compare log probabilities divided by ((5 + length) / 6) to this power; 0 favours short texts."""
 
 
 @dataclass(frozen=True, kw_only=True)

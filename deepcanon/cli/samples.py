@@ -6,7 +6,7 @@ from typing import Any
 
 from deepcanon.writing import replacing
 
-__all__ = ["write_forecast", "write_samples"]
+__all__ = ["write_alignments", "write_forecast", "write_samples"]
 
 
 def write_samples(samples: Any, trained: Any, seed: int, to: Path | None) -> list[dict[str, Any]]:
@@ -46,3 +46,19 @@ def write_forecast(forecast: Any, to: Path) -> list[dict[str, Any]]:
     with replacing(to.with_suffix(".svg")) as temporary:
         temporary.write_text(draw_file(forecast.figure()), encoding="utf-8")
     return [{"file": str(place), "steps": len(rows)} for place in (to, to.with_suffix(".svg"))]
+
+
+def write_alignments(samples: list[dict[str, Any]], trained: Any, seed: int, to: Path | None) -> Path | None:
+    """The alignments of translations as one picture (.svg), and where it is; None if there are none."""
+    aligned = [sample["alignment"] for sample in samples if "alignment" in sample]
+    if not aligned:
+        return None
+    from deepcanon.engine.figures import Panels
+    from deepcanon.engine.pairs import ALIGNED, alignment_figure
+    from deepcanon.engine.svg import draw_file
+
+    to = to or trained.folder / "samples" / f"generated-{seed}.svg"
+    figures = [alignment_figure(one) for one in aligned]
+    with replacing(to) as temporary:
+        temporary.write_text(draw_file(Panels(figures, columns=2, caption=ALIGNED)), encoding="utf-8")
+    return to

@@ -10,7 +10,7 @@ from deepcanon import verb_options
 from deepcanon.cli.arguments import DIR_HELP, Parser, add_field, json_option, number, run_options
 from deepcanon.cli.output import USAGE, print_json
 from deepcanon.cli.places import folder_of, load_run, place_of
-from deepcanon.cli.samples import write_samples
+from deepcanon.cli.samples import write_alignments, write_samples
 from deepcanon.cli.surprise import shown
 from deepcanon.data import DataError, read_inputs
 from deepcanon.heads import fields_of
@@ -106,7 +106,9 @@ def predict_command(parser: Parser, arguments: list[str]) -> int:
             continue
         words = ", ".join(f"{name} {chance:.3f}" for name, chance in record.get("probabilities", {}).items())
         note = f"  [{record['note']}]" if "note" in record else ""
-        answer = _boxes(record["boxes"]) if "boxes" in record else record.get("label", record.get("value"))
+        answer = record.get("text", record.get("label", record.get("value")))
+        if "boxes" in record:
+            answer = _boxes(record["boxes"])
         if "perplexity" in record:
             answer = _of_text(record)
         print(f"{record['input']}: {answer}{f'  ({words})' if words else ''}{note}")
@@ -209,6 +211,8 @@ def generate_command(parser: Parser, arguments: list[str]) -> int:
         return 0
     if not isinstance(samples, list):
         samples = write_samples(samples, trained, given.seed, to)
+    elif drawn := write_alignments(samples, trained, given.seed, to):
+        print(f"deepcanon: which words were looked at is drawn in {drawn}", file=sys.stderr)
     if given.json:
         return print_json(samples)
     for sample in samples:

@@ -189,7 +189,6 @@ def _loaded(sources: Sources, heads: dict[str, wav.Head], rate: int, root: Path)
     dtype = "float32" if fine else "int16"
     lengths = [length_at(heads[name].frames, heads[name].rate, rate) for name in names]
     key = [rate, dtype, *([name, lengths[place], _changed(sources[name][0])] for place, name in enumerate(names))]
-    loud: dict[str, float] = {}
     with counted("seconds of sound read", int(sum(lengths) / rate)) as tell:
         done = 0
 
@@ -200,8 +199,6 @@ def _loaded(sources: Sources, heads: dict[str, wav.Head], rate: int, root: Path)
                 for block in _blocks(sources[name][0], heads[name], rate, dtype):
                     done += len(block)
                     tell(done // rate)
-                    if heads[name].floating and (peak := float(np.abs(block).max(initial=0.0))) > 1:
-                        loud[name] = max(peak, loud.get(name, 0.0))
                     yield block
             except wav.BadSound as error:
                 raise DataError(Problem(name, "", str(error), error.remedy)) from None
@@ -212,10 +209,6 @@ def _loaded(sources: Sources, heads: dict[str, wav.Head], rate: int, root: Path)
     notes += [f"mixed down: {count:,} files of {channels} channels, by their mean" for channels, count in mixed.items()]
     others = Counter(about.rate for about in heads.values() if about.rate != rate)
     notes += [f"resampled from {old:,} to {rate:,} samples a second: {n:,} files" for old, n in sorted(others.items())]
-    if loud:
-        name = max(loud, key=loud.__getitem__)
-        most = f"{loud[name]:.3g} in {one_line(Path(name).name, 60)}"
-        notes.append(f"louder than full scale: {len(loud):,} files (up to {most}), kept so; codes of 8 bits clip it")
     if fine and fine < len(heads):
         notes.append(f"kept as floating point, since {fine:,} files have more than 16 bits")
     shown = [Path(name).relative_to(root).as_posix() if Path(name).is_relative_to(root) else name for name in names]

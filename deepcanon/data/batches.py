@@ -5,7 +5,7 @@ from torch import Tensor
 
 from .seeds import stream_seed
 
-__all__ = ["Order"]
+__all__ = ["Buckets", "Order"]
 
 
 class Order:
@@ -50,3 +50,40 @@ class Order:
             missing -= len(part)
             epoch, start = epoch + 1, 0
         return torch.cat(parts)
+
+
+class Buckets:
+    """Batches of rows of similar length: those of an `Order`, sorted by length within each stretch of `POOL` batches.
+
+    Which rows are in a batch, and which batch comes when, is a pure function of (seed, step), as in `Order`; within one
+    epoch no row comes twice, and rows that fill no batch at its end are left out.
+
+    >>> buckets = Buckets(torch.tensor([3, 1, 2, 1]), 2, seed=0, stream="order")
+    >>> sorted(sorted(buckets.rows(step).tolist()) for step in (0, 1))
+    [[0, 2], [1, 3]]
+    """
+
+    POOL = 50
+
+    def __init__(self, lengths: Tensor, size: int, seed: int, stream: str) -> None:
+        self.lengths, self.size, self.seed, self.stream = lengths, size, seed, stream
+        self.order = Order(len(lengths), seed, stream)
+        self._cached: tuple[int, Tensor] = (-1, lengths)
+
+    def rows(self, step: int) -> Tensor:
+        """The int64 rows of the global batch of `step`."""
+        count = len(self.lengths) // self.size
+        if not count:  # fewer rows than a batch takes: some of them twice
+            return self.order.rows(step, self.size)
+        epoch, place = divmod(step, count)
+        if self._cached[0] != epoch:
+            self._cached = epoch, self._batches(epoch, count)
+        return self._cached[1][place].clone()
+
+    def _batches(self, epoch: int, count: int) -> Tensor:
+        """All batches [count, size] of an epoch."""
+        rows = self.order.permutation(epoch)[: count * self.size]
+        sorted_rows = [part[self.lengths[part].argsort(stable=True)] for part in rows.split(self.POOL * self.size)]
+        batches = torch.cat(sorted_rows).view(count, self.size)
+        generator = torch.Generator().manual_seed(stream_seed(self.seed, epoch, f"buckets/{self.stream}"))
+        return batches[torch.randperm(count, generator=generator)]

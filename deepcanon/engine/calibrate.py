@@ -131,7 +131,7 @@ def evaluations(recipe_class: type[Recipe[Any]], config: Any, data: Any, steps: 
     if (
         recipe_class.parallel != "gradients"
         or not learned
-        or data.kind not in ("images", "audio", "tables", "documents", "trees", "text")
+        or data.kind not in ("images", "audio", "tables", "documents", "pairs", "trees", "text")
     ):
         return EVALUATIONS
     examined = _count(data[split], config) if split in data else 0

@@ -26,7 +26,6 @@ class Export(NamedTuple):
     module: takes RAW values; the normalisation is inside.
     inputs: example tensors; axis 0 is the batch unless `dynamic` is false.
     about: what a user must know of inputs and outputs (size, range, channel order, classes ...), JSON.
-    no_onnx: why it is not written as ONNX, and what remains; "" if it is.
     """
 
     module: nn.Module
@@ -35,7 +34,6 @@ class Export(NamedTuple):
     output_names: tuple[str, ...]
     about: dict[str, Any]
     dynamic: bool = True
-    no_onnx: str = ""
 
 
 class TextExport(NamedTuple):
@@ -88,7 +86,7 @@ def write_export(export: Export | TextExport, form: str, to: Path) -> list[Path]
     """Writes `to` (form "torch": a torch.export program; "onnx"; text) and `to` with the ending .json.
 
     Raises:
-        UsageError: the folder does not exist, the extra is missing, or the module is not written in this form.
+        UsageError: the folder does not exist or the extra is missing.
     """
     if not to.parent.is_dir():
         raise UsageError(f"cannot write {to}: the folder {to.parent} does not exist")
@@ -96,8 +94,6 @@ def write_export(export: Export | TextExport, form: str, to: Path) -> list[Path]
         with replacing(to) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
             file.writelines(export.lines)
         return _described(to, {"format": form, **export.about})
-    if form == "onnx" and export.no_onnx:
-        raise UsageError(f"not written as ONNX: {export.no_onnx}")
     module = export.module.eval()
     # Two rows in the example: a batch of one would be taken for a constant.
     inputs = tuple(

@@ -16,7 +16,8 @@ H]; e scores, a weights, [B, S] or [B, T, S]; c the context, a mean of the memor
 (4) pointer: a itself is the distribution over the places
 (5) coverage: before step t place i has had C_ti = sum_{u<t} a_ui; the additive score gets + w_c C_ti inside the tanh;
     loss = sum_t sum_i min(a_ti, C_ti) over the real steps
-(6) doubly stochastic: loss = sum_i (1 - sum_t a_ti)^2 over the real places, t over the REAL steps only
+(6) uniform: e_i = 0, so c is the mean of the memory: what attention is compared with
+(7) doubly stochastic: loss = sum_i (1 - sum_t a_ti)^2 over the real places, t over the REAL steps only
 
 Departures: W_h h_i of the general score is computed on the side of the memory, once, as eq. (3) has it.
 
@@ -42,7 +43,7 @@ __all__ = [
     "doubly_stochastic_loss", "real_positions",
 ]  # fmt: skip
 
-Score = Literal["additive", "dot", "general", "location"]
+Score = Literal["additive", "dot", "general", "location", "uniform"]
 
 
 class Attended(NamedTuple):
@@ -124,7 +125,7 @@ def doubly_stochastic_loss(
     steps: Bool[Tensor, "batch time"],
     real: Bool[Tensor, "batch places"],
 ) -> Float[Tensor, "batch"]:
-    """The loss of eq. (6), of each row.
+    """The loss of eq. (7), of each row.
 
     Raises:
         ValueError: the shapes do not fit.
@@ -174,8 +175,8 @@ class Attention(nn.Module):
     ):
         super().__init__()
         make = {"device": device, "dtype": dtype}
-        if score not in ("additive", "dot", "general", "location"):
-            raise ValueError(f"score {score!r} is not 'additive', 'dot', 'general' or 'location'")
+        if score not in ("additive", "dot", "general", "location", "uniform"):
+            raise ValueError(f"score {score!r} is not 'additive', 'dot', 'general', 'location' or 'uniform'")
         if score == "dot" and query_size != memory_size:
             raise ValueError(f"the dot score needs a query as wide as the memory, not {query_size} and {memory_size}")
         if score == "location" and not longest:
@@ -212,6 +213,8 @@ class Attention(nn.Module):
             if keys.shape[1] > (self.longest or 0):
                 raise ValueError(f"{keys.shape[1]} places are more than the {self.longest} of the location score")
             return F.linear(query, self.query.weight[: keys.shape[1]])
+        if self.score == "uniform":
+            return query.new_zeros(*query.shape[:-1], keys.shape[1])
         return dot_scores(query, keys)
 
     def forward(

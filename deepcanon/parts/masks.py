@@ -9,6 +9,7 @@ Legend: n_b length of row b, i a place; e scores, a weights.
 (1) real_bi = i < n_b
 (2) a_bi = exp(e_bi) / sum_{j real} exp(e_bj) where real, else 0
 (3) a row without any real place has the weights 0, not 0/0
+(4) a row read backwards begins with its last REAL place: x'_bi = x_b,(n_b - 1 - i) where real, pads stay where they are
 
 >>> real = real_positions(torch.tensor([2, 0]), 3)
 >>> real.tolist()
@@ -18,10 +19,10 @@ Legend: n_b length of row b, i a place; e scores, a weights.
 """
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-__all__ = ["masked_softmax", "real_positions"]
+__all__ = ["masked_softmax", "real_positions", "reversed_rows"]
 
 
 def real_positions(lengths: Int[Tensor, "batch"], width: int) -> Bool[Tensor, "batch width"]:
@@ -34,6 +35,23 @@ def real_positions(lengths: Int[Tensor, "batch"], width: int) -> Bool[Tensor, "b
     if lengths.ndim != 1 or width < 0:
         raise ValueError(f"lengths {tuple(lengths.shape)} are not [batch], or the width {width} is negative")
     return torch.arange(width, device=lengths.device) < lengths[:, None]
+
+
+def reversed_rows(x: Shaped[Tensor, "batch width ..."], lengths: Int[Tensor, "batch"]) -> Tensor:
+    """Eq. (4), for rows that are padded at their ends; doing it twice gives x again.
+
+    So a recurrence without masks reads backwards: pads come last, and what it computes of them is not looked at.
+
+    Raises:
+        ValueError: the lengths are not one for each row.
+    """
+    if x.ndim < 2 or lengths.shape != x.shape[:1]:
+        raise ValueError(f"lengths {tuple(lengths.shape)} are not [batch] of x {tuple(x.shape)}")
+    places = torch.arange(x.shape[1], device=x.device)
+    behind = lengths[:, None] - 1 - places
+    index = torch.where(behind >= 0, behind, places)
+    index = index.view(*index.shape, *(1,) * (x.ndim - 2)).expand(x.shape)
+    return x.gather(1, index)
 
 
 def masked_softmax(

@@ -1,5 +1,6 @@
 """Sequences and memory: language models and recurrent networks."""
 
+from .attention import AttentionSeq2Seq as AttentionSeq2Seq
 from .bag_of_words import BagClassifier as BagClassifier
 from .bag_of_words import log_shares as log_shares
 from .bidirectional import Bidirectional as Bidirectional
@@ -35,6 +36,7 @@ from .rnn_lm import StepCell as StepCell
 from .rnn_lm import sequence_nll as sequence_nll
 from .sampled_softmax import SampledSoftmax as SampledSoftmax
 from .sampled_softmax import sampled_softmax_loss as sampled_softmax_loss
+from .seq2seq import Seq2Seq as Seq2Seq
 from .stack_rnn import StackRNN as StackRNN
 from .stack_rnn import StackState as StackState
 from .stack_rnn import stack_step as stack_step

@@ -21,3 +21,10 @@ def masked_softmax(scores, real):
         for place in counted:
             weights[(*where, place)] = math.exp(scores[(*where, place)] - top) / total
     return weights
+
+
+def reversed_rows(x, lengths):
+    found = x.copy()
+    for row, length in enumerate(lengths):
+        found[row, :length] = x[row, :length][::-1]
+    return found

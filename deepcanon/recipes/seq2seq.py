@@ -1,0 +1,83 @@
+"""Sequence to sequence without attention: a sentence becomes one vector, the vector a sentence.
+
+Task: sentences to sentences, of own pairs (a .tsv, a .jsonl, two files line by line), of Multi30k,
+or of generated ones. Metrics: perplexity per word, BLEU and chrF by sacrebleu, the share of
+sentences that are wholly right. The source is read from its end; `--peeky` shows its vector to
+every step. What one vector cannot hold is what `attention` is for.
+
+    deepcanon train seq2seq --data my-pairs.tsv --peeky
+"""
+
+from dataclasses import dataclass, replace
+
+from deepcanon.model_options import TranslationTraining
+from deepcanon.targets import TRANSLATION, target
+
+SYSTEM = "sequence.seq2seq"
+DATA = ("pairs",)
+METRICS = TRANSLATION
+TARGETS = (
+    target("reverse", "test/exact >= 0.99", "P", "sources of up to 10 words"),
+    target("multi30k", "test/bleu >= 15", "P", "a public LSTM of two layers both ways: 18.8"),
+    target("multi30k", "worst cpu_minutes <= 12", "P", "twelve minutes of one core"),
+    target("peeky", "test/bleu >= 15", "P", "as the plain one; both runs stand side by side"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(TranslationTraining):
+    peeky: bool = False
+    """Every step and the output see the vector of the source (Cho et al.)."""
+    backwards: bool = True
+    """Read the source from its end."""
+
+
+SMALL = {"hidden": 128, "embedding": 48, "epochs": 30, "minimum_count": 1, "dropout": 0.0}
+REVERSE = Config(
+    hidden=128,
+    embedding=48,
+    epochs=30,
+    minimum_count=1,
+    dropout=0.0,
+    batch=50,
+    learning_rate=4e-3,
+    backwards=False,
+)
+TINY = Config(
+    hidden=16,
+    embedding=8,
+    minimum_count=1,
+    batch=16,
+    learning_rate=1e-2,
+    words=3,
+    beam=2,
+    dropout=0.1,
+)
+CAPTIONS = Config(lower=True, epochs=7)
+RUN = {"data": "multi30k", "precision": "auto", "evaluate_every": 900}
+PRESETS = {
+    "smoke": (TINY, {"data": "reverse-copy", "steps": 30, "threads": 1}),
+    "default": (Config(), {"data": "reverse-copy", "options": {**SMALL, "backwards": False}}),
+    "paper": (Config(hidden=1000, embedding=1000, batch=128, dropout=0.0), {"data": "multi30k"}),
+    "verify:reverse": (REVERSE, {"data": "reverse-copy"}),
+    "verify:multi30k": (CAPTIONS, RUN),
+    "verify:peeky": (replace(CAPTIONS, peeky=True), RUN),
+}
+
+from deepcanon.sequence.seq2seq import Seq2Seq
+from deepcanon.techniques.translation import Translation
+
+
+class Recipe(Translation[Config]):
+    def network(self, words):
+        c = self.config
+        return Seq2Seq(
+            words[0],
+            words[1],
+            c.hidden,
+            embedding_size=c.embedding,
+            peeky=c.peeky,
+            backwards=c.backwards,
+            dropout=c.dropout,
+            device=self.run.device,
+        )

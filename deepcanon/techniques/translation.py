@@ -1,0 +1,80 @@
+"""Models from sentences to sentences: how they begin and learn, by teacher forcing on batches of similar length.
+
+A recipe subclasses `Translation`, whose Config is `model_options.TranslationTraining` with fields of its own, and gives
+`network`. Words that occur too rarely become the unknown one, which is never written.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from deepcanon.data.batches import Buckets
+from deepcanon.data.splits import Dataset
+from deepcanon.engine.contract import Facts, Recipe
+from deepcanon.engine.pairs import MISSING, Translates, has_sacrebleu
+from deepcanon.model_options import TranslationTraining
+from deepcanon.parts.clipping import clip_in_step
+from deepcanon.parts.vocabulary_loss import linear_nll
+from deepcanon.techniques.optimizers import optimizer_of, set_rate
+from deepcanon.techniques.schedules import scheduled
+
+__all__ = ["Translation"]
+
+C = TypeVar("C", bound=TranslationTraining)
+
+
+class Translation(Translates, Recipe[C]):
+    """Cross-entropy of the next word, given all words before it, over real words and ends."""
+
+    state = ("model", "optimizer")
+    parallel = "gradients"
+    monitor = ("valid/nll", "min")
+    precisions = ("fp32", "bf16")
+    computed = ("_encoded", "_buckets")
+
+    @classmethod
+    def learn(cls, config: C, data: Dataset) -> Facts:
+        return {"words": cls.vocabularies(config, data)}
+
+    @abstractmethod
+    def network(self, words: tuple[int, int]) -> nn.Module:
+        """The model for so many words of source and target, on the run's device."""
+
+    def build(self) -> None:
+        self.begin_words()
+        self.model = self.network((len(self.words[0]), len(self.words[1])))
+        self.optimizer = optimizer_of(self.config, self.model, betas=(0.9, 0.99))
+        self._buckets: Buckets | None = None
+
+    def begin(self) -> None:
+        if not has_sacrebleu():
+            self.run.say(MISSING)
+
+    def step(self, step: int) -> Mapping[str, Tensor]:
+        config, run = self.config, self.run
+        pairs = self.encoded("train")
+        if self._buckets is None:
+            self._buckets = Buckets(pairs.lengths(), config.batch, run.seed, "order")
+        # As wide as the global batch, so that dropout masks of several processes are those of one.
+        rows, mine = self._buckets.rows(step).tolist(), run.rows(config.batch)
+        sources, targets, inputs = self.forced(pairs, rows)
+        real = torch.arange(targets.tokens.shape[1]) < targets.lengths[mine, None]
+        places = real.flatten().nonzero()[:, 0]
+        wanted = targets.tokens[mine].flatten()[places]
+        rate = config.learning_rate * scheduled(config, step, run.steps)
+        set_rate(self.optimizer, rate)
+        self.optimizer.zero_grad()
+        readout, _ = self.model(*(run.to(value[mine]) for value in (*sources, inputs)))
+        loss = self.word_loss(readout.flatten(0, 1).index_select(0, run.to(places)), run.to(wanted))
+        loss = run.backward(loss, self.model, count=len(wanted))
+        norm = clip_in_step(self.optimizer, config.clip)
+        return {"loss": loss, "gradient_norm": norm, "learning_rate": torch.tensor(rate, dtype=torch.float64)}
+
+    def word_loss(self, readout: Tensor, wanted: Tensor) -> Tensor:
+        """Nats of each word of a batch: the output layer's product is in bf16 where the run's precision says so."""
+        output: Any = self.model.output
+        products = torch.bfloat16 if self.run.settings.precision == "bf16" else None
+        return linear_nll(readout, output.weight, output.bias, wanted, products)
