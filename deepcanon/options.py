@@ -33,6 +33,7 @@ from deepcanon.reading import Pieces as Pieces
 from deepcanon.reading import Placed as Placed
 from deepcanon.reading import Sequences as Sequences
 from deepcanon.reading import Series as Series
+from deepcanon.reading import Speech as Speech
 from deepcanon.reading import Splits as Splits
 from deepcanon.reading import Stories as Stories
 from deepcanon.reading import Tables as Tables
@@ -48,8 +49,9 @@ __all__ = [
     "InitializationName", "InputDropout", "LargeTokens", "Lbfgs", "Loss", "LossName", "MaxNorm", "Mixtures",
     "NonNegative", "NormalizationName", "Number", "Optimization", "OptimizerName", "Pairs", "Patches", "Perceptron",
     "Pieces", "Placed", "Pooling", "PoolingName", "Positive", "Probability", "Range", "Repeats", "Schedule",
-    "ScheduleName", "SequenceTraining", "Sequences", "Series", "Share", "Some", "Splits", "Stories", "Tables", "Text",
-    "Tokens", "Training", "Tuning", "Whole", "group_of", "plain_type", "range_of", "reading_options", "types_of",
+    "ScheduleName", "SequenceTraining", "Sequences", "Series", "Share", "Some", "Speech", "Splits", "Stories", "Tables",
+    "Text", "Tokens", "Training", "Tuning", "Whole", "group_of", "plain_type", "range_of", "reading_options",
+    "types_of",
 ]  # fmt: skip
 
 

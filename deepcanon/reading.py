@@ -11,7 +11,7 @@ from deepcanon.ranges import Count, NonNegative, Range, Share, Whole
 
 __all__ = [
     "READERS", "Audio", "Columns", "Documents", "Examples", "Images", "LargeTokens", "Mixtures", "Pairs", "Patches",
-    "Pieces", "Placed", "Sequences", "Series", "Splits", "Stories", "Tables", "Text", "Tokens", "Trees",
+    "Pieces", "Placed", "Sequences", "Series", "Speech", "Splits", "Stories", "Tables", "Text", "Tokens", "Trees",
     "reading_options",
 ]  # fmt: skip
 
@@ -194,6 +194,17 @@ class Audio(Splits):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Speech(Audio):
+    transcript_column: str = ""
+    """Speech: the column of metadata.csv with the transcripts, if it is not called transcript, transcription, text or
+    sentence."""
+    spelling: Literal["characters", "words"] = "characters"
+    """Speech: what a transcript is made of."""
+    letter_case: Literal["keep", "lower", "upper"] = "keep"
+    """Speech: letters of transcripts as they are written, or all in lower or upper case."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tokens(Text):
     minimum_count: Whole = 1
     """Text: tokens that occur less often become the unknown token."""
@@ -241,6 +252,7 @@ READERS: dict[str, tuple[type, ...]] = {
     "images": (Patches, Placed, Examples),
     "boxes": (Placed,),
     "audio": (Audio, Examples),
+    "speech": (Speech,),
     "tables": (Tables, Mixtures, Examples),
     "text": (Text, LargeTokens),
     "documents": (Documents, Examples),

@@ -25,13 +25,14 @@ __all__ = [
 ]  # fmt: skip
 
 KINDS = (
-    "images", "boxes", "audio", "tables", "text", "documents", "pairs", "stories", "series", "trees", "sequences",
-    "environment", "nothing",
+    "images", "boxes", "audio", "speech", "tables", "text", "documents", "pairs", "stories", "series", "trees",
+    "sequences", "environment", "nothing",
 )  # fmt: skip
 PATHS = (
     "images",
     "boxes",
     "audio",
+    "speech",
     "tables",
     "text",
     "documents",

@@ -249,14 +249,22 @@ ENTRIES: dict[str, Entry] = {
                  "6e54806dee95cf80cd918e7dfb3f6770f6df24bf826f289a4d1f709e1c8f6761"),
             ),
         ),
-        Entry(
-            "fsdd", "audio", "3,000 recordings of spoken digits by 6 speakers, 8,000 samples a second, 10 classes",
-            "CC BY-SA 4.0",
-            _files(
-                "https://github.com/Jakobovski/free-spoken-digit-dataset/",
-                ("recordings.tar.gz", 15557775,
-                 "9c337c75681f3d76004cef4a5f055b986ce468077839370e1dedb684edec7c5e"),
-            ),
+        *(
+            Entry(
+                name, kind, about, "CC BY-SA 4.0",
+                _files(
+                    "https://github.com/Jakobovski/free-spoken-digit-dataset/",
+                    ("recordings.tar.gz", 15557775,
+                     "9c337c75681f3d76004cef4a5f055b986ce468077839370e1dedb684edec7c5e"),
+                ),
+                "fsdd",
+            )
+            for name, kind, about in (
+                ("fsdd", "audio", "3,000 recordings of spoken digits by 6 speakers, 8,000 samples a second, 10 "
+                                  "classes"),
+                ("fsdd-strings", "speech", "3,900 strings of three to five of them, by one speaker each, to be written "
+                                           "down"),
+            )
         ),
         Entry("iris", "tables", "150 flowers with 4 measurements, 3 classes", _BUNDLED),
         Entry("wine", "tables", "178 wines with 13 measurements, 3 classes", _BUNDLED),

@@ -1,6 +1,7 @@
 """Folders of WAV files: which file belongs to which split and class, by folders or by a metadata.csv."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,25 +11,27 @@ from .image_sets import first_of, list_folder
 from .splits import SPLIT_NAMES
 from .wav import is_wav
 
-__all__ = ["METADATA", "Listed", "holds_sounds", "listed"]
+__all__ = ["LABEL", "METADATA", "TRANSCRIPT", "Listed", "below", "by_class", "holds_sounds", "listed"]
 
 METADATA = ("metadata.csv", "metadata.tsv")
 OTHER_SOUNDS = (".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".wma", ".au", ".raw")
-COLUMNS = {
-    "file": ("file", "file_name", "filename", "path", "wav"),
-    "label": ("label", "labels", "class", "category", "target"),
-    "split": ("split",),
-}
+FILE = ("file", "file_name", "filename", "path", "wav")
+LABEL = ("label", "labels", "class", "category", "target")
+TRANSCRIPT = ("transcript", "transcription", "text", "sentence")
 """What the columns of a table may be called."""
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A recording that a folder offers: its file, class and split, or None where nothing says."""
+    """A recording that a folder offers: its file, its class or transcript, and its split, or None where nothing says.
+
+    `place` is where the transcript stands, for what is wrong with it.
+    """
 
     path: Path
     label: str | None = None
     split: str | None = None
+    place: str = ""
 
 
 def holds_sounds(folder: Path) -> bool:
@@ -36,7 +39,7 @@ def holds_sounds(folder: Path) -> bool:
     return any(is_wav(Path(name)) for _, _, names in os.walk(folder) for name in names)
 
 
-def _below(folder: Path, problems: Problems, strange: list[str]) -> list[Path]:
+def below(folder: Path, problems: Problems, strange: list[str]) -> list[Path]:
     """All WAV files below a folder, sorted; sounds of other formats are problems. Linked folders are not followed."""
     folders, files = list_folder(folder)
     found = []
@@ -53,7 +56,7 @@ def _below(folder: Path, problems: Problems, strange: list[str]) -> list[Path]:
         if inner.is_symlink():
             strange.append(str(inner))
         else:
-            found += _below(inner, problems, strange)
+            found += below(inner, problems, strange)
     return sorted(found, key=lambda path: path.parts)
 
 
@@ -66,8 +69,18 @@ def _starts_as_wav(path: Path) -> bool:
     return first[:4] == b"RIFF" and first[8:] == b"WAVE"
 
 
-def listed(folder: Path, problems: Problems) -> tuple[list[Listed], list[str]]:
+Gather = Callable[[Path, str | None, Problems, list[str]], list[Listed]]
+
+
+def listed(
+    folder: Path, problems: Problems, gather: Gather | None = None, said: tuple[str, tuple[str, ...]] = ("label", LABEL)
+) -> tuple[list[Listed], list[str]]:
     """The recordings of a folder, and notes on how it was understood.
+
+    Args:
+        gather: (folder of a split or the whole one, split, problems, names of files that are not read) -> its
+            recordings where no table names them; class folders if not given.
+        said: what is said of each recording, and what the column of a table with it may be called.
 
     Raises:
         DataError: a metadata.csv cannot be read.
@@ -78,7 +91,7 @@ def listed(folder: Path, problems: Problems) -> tuple[list[Listed], list[str]]:
     if tables[1:]:
         raise problems.fail(tables[1], "", f"is next to {tables[0].name}, and only one can be read", "keep one of them")
     if tables:
-        found, notes = _by_table(folder, tables[0], problems, strange)
+        found, notes = _by_table(folder, tables[0], problems, strange, said)
     else:
         tree = {SPLIT_NAMES[p.name.lower()]: p for p in folders if p.name.lower() in SPLIT_NAMES}
         if tree and len(tree) == len(folders) and "train" not in tree:
@@ -86,7 +99,7 @@ def listed(folder: Path, problems: Problems) -> tuple[list[Listed], list[str]]:
             raise problems.fail(inside, "", "has the name of a split, but there is no train/", "add it, or rename this")
         found, notes = [], []
         for split, place in (tree if "train" in tree else {"": folder}).items():
-            found += _by_class(place, split or None, problems, strange)
+            found += (gather or by_class)(place, split or None, problems, strange)
         if "train" in tree:
             known = {path for path in tree.values()}
             loose = [path for path in files if is_wav(path)] + [path for path in folders if path not in known]
@@ -99,12 +112,12 @@ def listed(folder: Path, problems: Problems) -> tuple[list[Listed], list[str]]:
     return found, notes
 
 
-def _by_class(folder: Path, split: str | None, problems: Problems, strange: list[str]) -> list[Listed]:
+def by_class(folder: Path, split: str | None, problems: Problems, strange: list[str]) -> list[Listed]:
     """The recordings of one split: of CLASS/*.wav with their class, of a flat folder without."""
     folders, files = list_folder(folder)
-    classes = {p.name: _below(p, problems, strange) for p in folders}
+    classes = {p.name: below(p, problems, strange) for p in folders}
     if not any(classes.values()):
-        return [Listed(path, None, split) for path in _below(folder, problems, strange)]
+        return [Listed(path, None, split) for path in below(folder, problems, strange)]
     found = []
     for name, inside in classes.items():
         if not inside:
@@ -118,11 +131,14 @@ def _by_class(folder: Path, split: str | None, problems: Problems, strange: list
     return found
 
 
-def _by_table(folder: Path, path: Path, problems: Problems, strange: list[str]) -> tuple[list[Listed], list[str]]:
-    """The recordings that a table names, with their labels and splits if it has such columns."""
+def _by_table(
+    folder: Path, path: Path, problems: Problems, strange: list[str], said_there: tuple[str, tuple[str, ...]]
+) -> tuple[list[Listed], list[str]]:
+    """The recordings that a table names, with what is said of each and their splits if it has such columns."""
     table = load(path, problems)
     roles: dict[str, str] = {}
-    for role, names in COLUMNS.items():
+    what_is_said, its_names = said_there
+    for role, names in (("file", FILE), (what_is_said, its_names), ("split", ("split",))):
         fitting = [column for column in table.columns if column.lower() in names]
         if fitting[1:]:
             raise problems.fail(path, "header", f"has two columns for the {role}: {', '.join(fitting)}", "keep one")
@@ -135,7 +151,7 @@ def _by_table(folder: Path, path: Path, problems: Problems, strange: list[str]) 
     found: dict[Path, Listed] = {}
     for row, name in enumerate(columns["file"]):
         said, place = repr(one_line(name, 60)), table.place(row)
-        label = columns["label"][row] if "label" in columns else None
+        label = columns[what_is_said][row] if what_is_said in columns else None
         split = columns["split"][row].lower() if "split" in columns else None
         sound = _named(folder, name)
         if sound is None:
@@ -143,14 +159,14 @@ def _by_table(folder: Path, path: Path, problems: Problems, strange: list[str]) 
         elif not is_wav(sound):
             problems.add(path, place, f"names {said}, which is not called .wav", "save it as 16-bit WAV")
         elif label == "":
-            problems.add(path, place, "has no label", "write one, or remove the row")
+            problems.add(path, place, f"has no {what_is_said}", "write one, or remove the row")
         elif split is not None and split not in SPLIT_NAMES:
             problems.add(path, place, f"says split {one_line(split, 40)!r}", "write train, valid or test")
         elif sound.resolve() in found:
             problems.add(path, place, f"names {said} a second time", "keep one of the rows")
         else:
-            found[sound.resolve()] = Listed(sound, label, SPLIT_NAMES[split] if split else None)
-    there = _below(folder, problems, strange)
+            found[sound.resolve()] = Listed(sound, label, SPLIT_NAMES[split] if split else None, place)
+    there = below(folder, problems, strange)
     for sound in there:
         if sound.resolve() not in found and not any(str(sound) == p.file for p in problems.found):
             problems.add(sound, "", f"has no row in {path.name}", "add one, or remove the file")

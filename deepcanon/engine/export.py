@@ -7,8 +7,9 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -25,6 +26,7 @@ class Export(NamedTuple):
 
     module: takes RAW values; the normalisation is inside.
     inputs: example tensors; axis 0 is the batch unless `dynamic` is false.
+    lengths: by the name of an input, what its axis 1 is called that may have any length too.
     about: what a user must know of inputs and outputs (size, range, channel order, classes ...), JSON.
     """
 
@@ -34,6 +36,7 @@ class Export(NamedTuple):
     output_names: tuple[str, ...]
     about: dict[str, Any]
     dynamic: bool = True
+    lengths: Mapping[str, str] = MappingProxyType({})
 
 
 class TextExport(NamedTuple):
@@ -100,7 +103,9 @@ def write_export(export: Export | TextExport, form: str, to: Path) -> list[Path]
         t.expand(2, *t.shape[1:]).contiguous() if export.dynamic and len(t) == 1 else t for t in export.inputs
     )
     batch = torch.export.Dim("batch", min=1)
-    shapes = tuple({0: batch} if export.dynamic else None for _ in inputs)
+    any_length: Any = torch.export.Dim.DYNAMIC
+    axes = [{0: batch} | ({1: any_length} if name in export.lengths else {}) for name in export.input_names]
+    shapes = tuple(axis if export.dynamic else None for axis in axes)
     with replacing(to) as temporary, warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         if form == "onnx":
@@ -131,8 +136,8 @@ def write_export(export: Export | TextExport, form: str, to: Path) -> list[Path]
     outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
     about = {
         "format": form,
-        "inputs": [_describe(name, t, export.dynamic) for name, t in zip(export.input_names, inputs, strict=True)],
-        "outputs": [_describe(name, t, export.dynamic) for name, t in zip(export.output_names, outputs, strict=True)],
+        "inputs": [_describe(name, t, export) for name, t in zip(export.input_names, inputs, strict=True)],
+        "outputs": [_describe(name, t, export) for name, t in zip(export.output_names, outputs, strict=True)],
         **export.about,
     }
     return _described(to, about)
@@ -145,6 +150,10 @@ def _described(to: Path, about: dict[str, Any]) -> list[Path]:
     return [to, described]
 
 
-def _describe(name: str, tensor: Tensor, dynamic: bool) -> dict[str, Any]:
-    shape = ["batch" if dynamic and axis == 0 else size for axis, size in enumerate(tensor.shape)]
+def _describe(name: str, tensor: Tensor, export: Export) -> dict[str, Any]:
+    words = {
+        **({0: "batch"} if export.dynamic else {}),
+        **({1: export.lengths[name]} if name in export.lengths else {}),
+    }
+    shape = [words.get(axis, size) for axis, size in enumerate(tensor.shape)]
     return {"name": name, "shape": shape, "dtype": str(tensor.dtype).removeprefix("torch.")}

@@ -5,6 +5,8 @@ from .bag_of_words import BagClassifier as BagClassifier
 from .bag_of_words import log_shares as log_shares
 from .bidirectional import Bidirectional as Bidirectional
 from .bidirectional import real_steps as real_steps
+from .ctc_speech import CTCSpeech as CTCSpeech
+from .ctc_speech import ctc_nll as ctc_nll
 from .factorized_bigram_lm import FactorizedBigramLM as FactorizedBigramLM
 from .grid_lstm import GridLSTM as GridLSTM
 from .grid_lstm import GridState as GridState

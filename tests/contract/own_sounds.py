@@ -1,4 +1,4 @@
-"""Own data of the kind `audio`, for the contract of recipes."""
+"""Own data of the kinds `audio` and `speech`, for the contract of recipes."""
 
 import wave
 
@@ -20,4 +20,12 @@ def own_sounds(folder):
                 file.setsampwidth(2)
                 file.setframerate(8000)
                 file.writeframes(frames.repeat(channels).tobytes())
+    return folder
+
+
+def own_speech(folder):
+    """The same, with what is "said" in each in a file next to it."""
+    for sound in own_sounds(folder).rglob("*.wav"):
+        letter = {"low": "b", "high": "a"}[sound.parent.name]
+        sound.with_suffix(".txt").write_text(letter + "\n")
     return folder

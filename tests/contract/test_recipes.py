@@ -25,7 +25,7 @@ from contract.files import ROOT
 from contract.own_boxes import own_boxes
 from contract.own_documents import own_documents
 from contract.own_series import own_series
-from contract.own_sounds import own_sounds
+from contract.own_sounds import own_sounds, own_speech
 from contract.own_stories import asked_stories, own_stories
 from contract.smoke import Smokes
 from contract.trainees import short_trials, small_experiment
@@ -234,8 +234,9 @@ def own_pairs(folder):
 
 
 OWN = {
-    "images": own_images, "boxes": own_boxes, "audio": own_sounds, "series": own_series, "tables": own_table,
-    "text": own_text, "documents": own_documents, "pairs": own_pairs, "stories": own_stories,
+    "images": own_images, "boxes": own_boxes, "audio": own_sounds, "speech": own_speech, "series": own_series,
+    "tables": own_table, "text": own_text, "documents": own_documents, "pairs": own_pairs,
+    "stories": own_stories,
 }  # fmt: skip
 OWN_CASES = [(stem, kind) for stem in STEMS for kind in kinds_of(stem)]
 

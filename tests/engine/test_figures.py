@@ -171,6 +171,8 @@ def test_limits_give_the_first_and_the_last_colour():
         (drawn,) = draw(Heat(np.ones((2, 2)), "measure", "class", unit="share", limits=limits))
         bar[limits] = re.findall(r">([0-9.]+)</text>", drawn)
     assert "2.0" in bar[()] and "2.0" not in bar[(0.0, 1.0)] and "0.5" in bar[(0.0, 1.0)]
+    figure = Heat(np.ones((2, 2)), "measure", "class", limits=(0, 1))
+    assert draw(from_arrays(to_arrays(figure))) == draw(figure)  # as a report reads it
 
 
 def test_small_pictures_are_large_enough_and_sharp():

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .. import documents, image_sets, pairs, stories, tables
+from .. import documents, image_sets, pairs, speech, stories, tables
 from ..drawn import DrawnSplit, Noise
 from ..errors import Problems, one_line
 from ..sequences import UNASKED
@@ -166,8 +167,16 @@ def _trees(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dataset
     return replace(data, examples=lines)
 
 
+def _speech(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dataset:
+    train, symbols = task.splits["train"], list(task.facts["symbols"])
+    if options.get("sample_rate"):
+        what, remedy = f"is generated at {train.x.rate:,} samples a second", "leave --sample-rate out"
+        raise Problems().fail(name, "", what, remedy)
+    return speech.whole_of(task.splits, symbols, "characters", Path(name), seed, [f"{name}: generated"], {}, False)
+
+
 FORMS: dict[str, Form] = {
     "images": _images, "boxes": _boxes, "audio": _audio, "tables": _tables, "documents": _documents,
-    "sequences": _sequences, "trees": _trees, "pairs": _pairs, "stories": _stories,
+    "sequences": _sequences, "speech": _speech, "trees": _trees, "pairs": _pairs, "stories": _stories,
 }  # fmt: skip
 """By the kind of the examples."""

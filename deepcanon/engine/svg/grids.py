@@ -98,7 +98,7 @@ def heat(figure: Heat, hover: bool = True, alt: str = "") -> str:
     width = cell * columns if square and cell < side else right - edge
     area = Area(edge, top, edge + width, top + min(420.0, cell * rows))
     x, y = Scale(-0.5, columns - 0.5, area.left, area.right), Scale(rows - 0.5, -0.5, area.bottom, area.top)
-    seen = np.array(figure.limits, dtype=np.float64) if figure.limits else values
+    seen = np.array(figure.limits, dtype=np.float64) if len(figure.limits) else values
     low, high = _limits(seen, figure.diverging)
     shares = (np.clip(np.nan_to_num(values, nan=low, posinf=high, neginf=low), low, high) - low) / (high - low)
     colour = signed if figure.diverging else sequential
