@@ -5,8 +5,9 @@ row by row (`--data mnist`) or pixel by pixel (`--pixels`), or other sequences. 
 images. Metrics: mean squared error where a number is asked, with 1/6 for a model that always
 answers 1; cross-entropy and accuracy where classes are. The same training takes the networks that
 Le et al. compare with: tanh units or rectified ones with usual weights, and an LSTM. They report
-97 % on the pixels of MNIST and 65 % with an LSTM, which takes days on a CPU. Here, at a
-length of 150 the squared error of one run fell below 0.02 after 7,000 steps of 16 sequences.
+97 % on the pixels of MNIST and 65 % with an LSTM, which takes days on a CPU. Here it reads MNIST
+row by row with 98.6 %. Of the adding problem over 150 steps it has learned nothing after 8,000
+steps of 16 sequences (0.165, three seeds), though the error of another run fell below 0.02.
 
     deepcanon train identity-rnn --data adding --length 150
     deepcanon train identity-rnn --data adding --length 150 --network tanh

@@ -8,7 +8,8 @@ and what random weights lose against copied ones, with intervals over seeds. Pro
 al. 2014 (arXiv:1411.1792), who find on ImageNet that AnB+ stays ahead even after long training.
 Ours, 500 examples of Fashion-MNIST: 5.1 % from random weights, 5.3 % with one copied layer, 7.5 %
 with four frozen ones; from CIFAR-10 to 20 examples a class 24.1 % and 23.0 % with three layers, to
-10 a class 28.4 % and 27.0 %: no gain that five seeds show.
+10 a class 28.8 % and 27.6 %: a gain of 1.2 points, 0.7 to 1.7 over ten repetitions with five
+sources and drawings each.
 
     deepcanon train transfer --data fashion-mnist
 """
