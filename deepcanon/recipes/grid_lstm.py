@@ -59,7 +59,7 @@ class Config(SequenceTraining, Placed, Examples):
 
 
 ONCE = Config(dims=1, length=20, layers=20, projection="equal", batch=256)
-PARITY = {"data": "parity", "steps": 4000}
+PARITY = {"data": "parity", "steps": 6000}
 SUMS = Config(digits=2, layers=4, learning_rate=5e-3)
 ADDITION = {"data": "addition", "steps": 2000}
 PAPER = Config(digits=15, layers=18, hidden=400, batch=15, learning_rate=1e-3, epochs=2500)
