@@ -24,6 +24,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from deepcanon.parts.recurrence_by_hand import without_autocast
+
 __all__ = ["linear_nll", "rows_nll"]
 
 PIECE = 2**19  # logits that are converted to float32 at a time
@@ -98,7 +100,7 @@ def _once(what: str) -> None:
 class _LinearNLL(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, products: torch.dtype):
-        with torch.autocast(hidden.device.type, enabled=False):
+        with without_autocast(hidden.device):
             h, w = hidden.to(products), weight.to(products)
             slopes = h @ w.T
             nll, d_bias = _nll_and_slopes(slopes, bias, targets, slopes)
@@ -111,7 +113,7 @@ class _LinearNLL(torch.autograd.Function):
         _once("a linear layer in one pass")
         h, w, slopes, d_bias = ctx.saved_tensors
         share = gradient / len(h)
-        with torch.autocast(h.device.type, enabled=False):
+        with without_autocast(h.device):
             d_hidden, d_weight = slopes @ w, slopes.T @ h
         parts = zip((d_hidden, d_weight, d_bias), ctx.dtypes, strict=True)
         return *(part.to(dtype).mul_(share) for part, dtype in parts), None, None

@@ -48,7 +48,7 @@ from deepcanon.parts.recurrence import kernel_layer, scan
 from deepcanon.parts.recurrence_by_hand import recur
 from deepcanon.sequence.gru import gru_step
 
-__all__ = ["AttentionSeq2Seq", "Looking", "annotations", "gru_layer"]
+__all__ = ["AttentionSeq2Seq", "Looking", "annotations", "gru_cell", "gru_layer"]
 
 Form = Literal["bahdanau", "luong"]
 Weights = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -61,6 +61,13 @@ class Looking(NamedTuple):
     memory: Tensor
     keys: Tensor
     real: Tensor
+
+
+def gru_cell(
+    x: Float[Tensor, "batch input"], hidden: Float[Tensor, "batch hidden"], cell: nn.GRUCell
+) -> Float[Tensor, "batch hidden"]:
+    """One step of a GRU, on any device: torch's own cell has kernels for the CPU and for CUDA only."""
+    return gru_step(F.linear(x, cell.weight_ih, cell.bias_ih), hidden, cell.weight_hh, cell.bias_hh).hidden
 
 
 def gru_layer(
@@ -172,11 +179,11 @@ class AttentionSeq2Seq(nn.Module):
         if self.form == "bahdanau":
             # (3) to (5)
             context, weights = self.attention(hidden, memory, real, keys)
-            hidden = self.decoder(torch.cat([word, context], 1), hidden)
+            hidden = gru_cell(torch.cat([word, context], 1), hidden, self.decoder)
             read = torch.cat([hidden, word, context], 1)
         else:
             # (6) to (8)
-            hidden = self.decoder(word, hidden)
+            hidden = gru_cell(word, hidden, self.decoder)
             context, weights = self.attention(hidden, memory, real, keys)
             read = torch.cat([hidden, context], 1)
         return self.dropout(self.readout(read).tanh()), weights, hidden

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from deepcanon.parts.masks import real_positions, reversed_rows
 from deepcanon.parts.recurrence import last_real
-from deepcanon.sequence.attention import gru_layer
+from deepcanon.sequence.attention import gru_cell, gru_layer
 
 __all__ = ["Packed", "Seq2Seq"]
 
@@ -103,7 +103,7 @@ class Seq2Seq(nn.Module):
     def step(self, tokens: Int[Tensor, "batch"], state: Packed) -> tuple[Float[Tensor, "batch words"], Packed]:
         """Logits of the next word after these, and the next state."""
         word, (hidden, vector) = self.target(tokens), state
-        hidden = self.decoder(torch.cat([word, vector], 1) if self.peeky else word, hidden)
+        hidden = gru_cell(torch.cat([word, vector], 1) if self.peeky else word, hidden, self.decoder)
         readout = self._read(hidden, word, vector)
         return self.output(readout), Packed(hidden, vector)
 

@@ -14,7 +14,7 @@ from deepcanon.parts.attention import (
 )
 from deepcanon.parts.gru_by_hand import attentive_gru
 from deepcanon.sequence import AttentionSeq2Seq
-from deepcanon.sequence.attention import annotations, gru_layer
+from deepcanon.sequence.attention import annotations, gru_cell, gru_layer
 
 REAL = np.array([[1, 1, 1, 1], [1, 1, 1, 0], [1, 0, 0, 0]], dtype=bool)
 STEPS = np.array([[1, 1], [1, 0], [1, 1]], dtype=bool)
@@ -141,6 +141,14 @@ FUNCTIONS = (
         layer_oracle,
         call=lambda x, start, *weights: gru_layer(x, start, cell(*weights)),
         covers=("GRURule",),
+    ),
+    Case(
+        "gru_cell",
+        None,
+        lambda rng: (rng.normal(size=(2, 4)), rng.normal(size=(2, 3)), *cell_of(rng)),
+        lambda params, x, start, *weights: layer_oracle(params, x[:, None], start, *weights)[:, 0],
+        call=lambda x, start, *weights: gru_cell(x, start, cell(*weights)),
+        rows=False,
     ),
     Case(
         "annotations",
