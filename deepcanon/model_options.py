@@ -1,5 +1,5 @@
 """Options that recipes of one kind of model share: generators, Boltzmann machines, recurrent language models, value
-networks with a memory.
+networks with a memory, networks on trees.
 
 As in `deepcanon.options`, the text under a field is its help, and a recipe changes a default by declaring the field
 again. Without torch or NumPy.
@@ -25,12 +25,14 @@ from deepcanon.options import (
     Schedule,
     Share,
     Training,
+    Trees,
     Whole,
 )  # fmt: skip
 
 __all__ = [
     "Adversarial", "ContrastiveDivergence", "Environments", "Exploration", "Generator", "RecurrentLanguage", "Replay",
     "TranslationTraining",
+    "TreeTraining",
 ]  # fmt: skip
 
 
@@ -202,3 +204,29 @@ class TranslationTraining(Pairs, Batches, Optimization, Schedule, Dropout):
     learning_rate: Positive = 2e-3
     clip: Positive = 1.0
     """Largest norm of the gradient."""
+
+
+# Trees
+
+
+@dataclass(frozen=True, kw_only=True)
+class TreeTraining(Trees, Batches, Optimization, Schedule):
+    """What `techniques.tree_models` reads."""
+
+    hidden: Count = 25
+    """Numbers in the vector of a word or a phrase."""
+    spread: Positive = 0.1
+    """Word vectors start uniformly between minus and plus this."""
+    lower: bool = True
+    """Take words in lower case."""
+    minimum_count: Whole = 2
+    """Words that occur less often in the training trees become the unknown word."""
+    forget: Whole = 0
+    """adagrad: forget the past gradients every so many passes; 0: never."""
+    batch: Count = 32
+    """Trees per step."""
+    epochs: Count = 30
+    """Passes over the training trees, if no steps are given."""
+    optimizer: OptimizerName = "adagrad"
+    learning_rate: Positive = 0.02
+    weight_decay: NonNegative = 1e-3

@@ -27,6 +27,7 @@ __all__ = [
     "MIXED",
     "SAMPLES",
     "TRANSLATION",
+    "TREES",
     "Metric",
     "Target",
     "difference_suffix",
@@ -142,6 +143,16 @@ CLASSIFIER = {
     "balanced_error": metric("mean over the classes of the share given another class", "share", "min"),
 }
 """What every classifier measures."""
+
+TREES = {
+    **CLASSIFIER,
+    "binary": metric(
+        "share of the roots on the right side of the middle, without those whose label is the middle", "share", "max"
+    ),
+    "node_accuracy": metric("share of all labelled nodes, words among them, given their class", "share", "max"),
+    "negation": metric('share of words found positive that are found negative after "not"', "share", "max"),
+}
+"""What networks on trees measure; without more in its name, of the roots (`techniques.tree_models`)."""
 
 CONVEX = {
     "objective": metric("mean loss with the penalty on the weights", "nats per example", "min"),

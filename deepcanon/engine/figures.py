@@ -18,6 +18,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from deepcanon.engine.branches import Branches
 from deepcanon.engine.passages import Passage
 from deepcanon.engine.sounds import Sound
 
@@ -247,7 +248,7 @@ class Panels:
     caption: str = ""
 
 
-Figure = Plot | Scatter | Heat | Histogram | Bars | Dots | Graph | Tiles | Framed | Sound | Passage | Panels
+Figure = Plot | Scatter | Heat | Histogram | Bars | Dots | Graph | Tiles | Framed | Sound | Passage | Branches | Panels
 KINDS: dict[str, Any] = {one.__name__: one for one in (Line, Edge, *get_args(Figure))}
 
 

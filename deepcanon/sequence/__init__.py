@@ -24,6 +24,8 @@ from .mixture_density_rnn import mixture_mean as mixture_mean
 from .mixture_density_rnn import mixture_nll as mixture_nll
 from .mixture_density_rnn import mixture_of as mixture_of
 from .mixture_density_rnn import mixture_sample as mixture_sample
+from .mv_rnn import MVRNN as MVRNN
+from .mv_rnn import matrix_composition as matrix_composition
 from .neural_lm import NeuralLM as NeuralLM
 from .ngram_lm import NgramLM as NgramLM
 from .pixel_rnn import DiagonalLSTM as DiagonalLSTM
@@ -33,9 +35,13 @@ from .pixel_rnn import PixelRNN as PixelRNN
 from .pixel_rnn import RowLSTM as RowLSTM
 from .poem import PoemLM as PoemLM
 from .poem import poem_nll as poem_nll
+from .recursive_network import RecursiveNetwork as RecursiveNetwork
+from .recursive_network import linear_composition as linear_composition
 from .rnn_lm import RecurrentLM as RecurrentLM
 from .rnn_lm import StepCell as StepCell
 from .rnn_lm import sequence_nll as sequence_nll
+from .rntn import RNTN as RNTN
+from .rntn import tensor_composition as tensor_composition
 from .sampled_softmax import SampledSoftmax as SampledSoftmax
 from .sampled_softmax import sampled_softmax_loss as sampled_softmax_loss
 from .seq2seq import Seq2Seq as Seq2Seq

@@ -27,6 +27,7 @@ from contract.own_documents import own_documents
 from contract.own_series import own_series
 from contract.own_sounds import own_sounds, own_speech
 from contract.own_stories import asked_stories, own_stories
+from contract.own_trees import asked_trees, own_trees
 from contract.smoke import Smokes
 from contract.trainees import short_trials, small_experiment
 from deepcanon import heads, verbs
@@ -236,7 +237,7 @@ def own_pairs(folder):
 OWN = {
     "images": own_images, "boxes": own_boxes, "audio": own_sounds, "speech": own_speech, "series": own_series,
     "tables": own_table, "text": own_text, "documents": own_documents, "pairs": own_pairs,
-    "stories": own_stories,
+    "stories": own_stories, "trees": own_trees,
 }  # fmt: skip
 OWN_CASES = [(stem, kind) for stem in STEMS for kind in kinds_of(stem)]
 
@@ -293,6 +294,8 @@ def inputs_for(recipe, kind, folder):
         return texts(folder / "inputs")
     if kind == "stories":
         return asked_stories(folder / "inputs")
+    if kind == "trees":
+        return asked_trees(folder / "inputs")
     if kind in ("series", "sequences"):
         return torch.randn(3, 12, reader.get("features") or len(reader["columns"]))
     return torch.randn(3, 2)

@@ -6,10 +6,11 @@ hover by rules of the style. Lengths of texts are estimated, since the reader's 
 
 from typing import Any
 
+from deepcanon.engine.branches import Branches
 from deepcanon.engine.figures import Bars, Dots, Figure, Framed, Graph, Heat, Histogram, Panels, Plot, Scatter, Tiles
 from deepcanon.engine.passages import Passage
 from deepcanon.engine.sounds import Sound
-from deepcanon.engine.svg import clouds, framed, graph, grids, passage, plots, rows, waves
+from deepcanon.engine.svg import branches, clouds, framed, graph, grids, passage, plots, rows, waves
 from deepcanon.engine.svg.style import file_style
 
 __all__ = ["draw", "draw_file", "size_of"]
@@ -17,7 +18,7 @@ __all__ = ["draw", "draw_file", "size_of"]
 DRAWERS: dict[type, Any] = {
     Plot: plots.plot, Scatter: clouds.scatter, Heat: grids.heat, Histogram: plots.histogram, Bars: rows.bars,
     Dots: rows.dots, Graph: graph.graph, Tiles: grids.tiles, Framed: framed.framed,
-    Passage: passage.passage,
+    Passage: passage.passage, Branches: branches.branches,
 }  # fmt: skip
 GAP = 16
 

@@ -1,0 +1,49 @@
+"""Recursive neural tensor network: the sentiment of every phrase from a product of its two parts.
+
+Task: the label of every node of a binary tree. Data: trees in brackets, one a line, such as the
+Stanford Sentiment Treebank (`sst`) or own files. Metrics: accuracy of the roots over all classes
+and, without neutral ones, over positive and negative ("binary"); of all nodes; how often "not"
+turns a positive word. Published on SST: 45.7 % of five classes, 85.4 % of two, all nodes 80.7 %.
+Naive Bayes of the words has 39.9 % and 81.9 %.
+
+    deepcanon train rntn --data sst
+    deepcanon predict last my-trees.txt
+"""
+
+from dataclasses import dataclass
+
+from deepcanon.model_options import TreeTraining
+from deepcanon.targets import TREES, target
+
+SYSTEM = "sequence.rntn"
+DATA = ("trees",)
+METRICS = TREES
+TARGETS = (
+    target("sst", "test/accuracy >= 0.425", "P", "45.7 in Socher et al. 2013, table 1"),
+    target("sst", "test/binary >= 0.825", "P", "85.4 in Socher et al. 2013, table 1"),
+    target("sst", "test/negation >= 0.6", "P", "71.4 of negated positives in the same, table 2"),
+    target("sst", "cpu_minutes <= 15", "P", "a first result within a quarter of an hour"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(TreeTraining):
+    pass
+
+
+AUTHORS = Config(batch=27, epochs=40, forget=1, learning_rate=0.01, schedule="constant")
+PRESETS = {
+    "smoke": (Config(hidden=4, batch=4, learning_rate=0.1), {"data": "logic", "steps": 60}),
+    "default": (Config(), {"data": "sst"}),
+    "paper": (AUTHORS, {"data": "sst"}),
+    "verify:sst": (Config(epochs=60), {"data": "sst"}),
+}
+
+from deepcanon.sequence.rntn import RNTN
+from deepcanon.techniques.tree_models import TreeModel
+
+
+class Recipe(TreeModel[Config]):
+    def network(self, words):
+        c = self.config
+        return RNTN(words, c.hidden, spread=c.spread, device=self.run.device)
