@@ -25,7 +25,7 @@ def branches(figure: Branches, hover: bool = True, alt: str = "") -> str:
     wide = [max(width_of(word, 12), width_of(figure.texts[k], 12) + 14) for k, word in enumerate(figure.words)]
     total = sum(wide) + GAP * (len(wide) + 1)
     parts, top = title(figure.title, max(total, 200.0)) if figure.title else ([], 4.0)
-    marks = [(f"{value:+g}{f' {figure.unit}' if value == 1 else ''}", _mark(value)) for value in (-1.0, 0.0, 1.0)]
+    marks = [(f"{number(value)}{f' {figure.unit}' if value == 1 else ''}", _mark(value)) for value in (-1.0, 0.0, 1.0)]
     named, top = legend(marks, top)
     parts += named
     across, height, edge = list[float](), list[int](), GAP
@@ -39,11 +39,10 @@ def branches(figure: Branches, hover: bool = True, alt: str = "") -> str:
             height.append(1 + max(height[left], height[right]))
     base = top + ROW * max(height) + HALF + 4
     down = [base - ROW * level for level in height]
-    for node, pair in enumerate(children):
-        for child in pair if pair[0] >= 0 else ():
-            parts.append(
-                f'<path class="axis" d="M{across[node]:.1f} {down[node]:.1f}L{across[child]:.1f} {down[child]:.1f}"/>'
-            )
+    for node, (left, right) in enumerate(children):
+        if left >= 0:  # at right angles: slanted lines would cross
+            x, y, u, v, top = across[left], down[left], across[right], down[right], down[node]
+            parts.append(f'<path class="axis" d="M{x:.1f} {y:.1f}V{top:.1f}H{u:.1f}V{v:.1f}"/>')
     for node, words in enumerate(figure.texts):
         half = width_of(words, 12) / 2 + 7
         x, y = across[node], down[node]
