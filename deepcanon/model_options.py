@@ -225,8 +225,9 @@ class TreeTraining(Trees, Batches, Optimization, Schedule):
     """adagrad: forget the past gradients every so many passes; 0: never."""
     batch: Count = 32
     """Trees per step."""
-    epochs: Count = 30
+    epochs: Count = 10
     """Passes over the training trees, if no steps are given."""
+    warmup: Share = 0.0
     optimizer: OptimizerName = "adagrad"
-    learning_rate: Positive = 0.02
-    weight_decay: NonNegative = 1e-3
+    learning_rate: Positive = 0.05
+    weight_decay: NonNegative = 1e-4

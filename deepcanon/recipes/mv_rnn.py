@@ -47,9 +47,9 @@ LOGIC = Config(
 )
 PRESETS = {
     "smoke": (Config(hidden=3, rank=1, batch=4, learning_rate=0.1), {"data": "logic", "steps": 60}),
-    "default": (Config(), {"data": "sst", "options": {"epochs": 15}}),
+    "default": (Config(), {"data": "sst"}),
     "paper": (Config(hidden=50, batch=27, epochs=40), {"data": "sst"}),
-    "verify:sst": (Config(epochs=30), {"data": "sst"}),
+    "verify:sst": (Config(), {"data": "sst"}),
     "verify:logic": (LOGIC, {"data": "logic", "steps": 1500}),
 }
 

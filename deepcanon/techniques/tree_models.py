@@ -136,13 +136,18 @@ class TreeModel(Recipe[C], Predicts):
     def network(self, words: int) -> nn.Module:
         """The network on the run's device, for a table of so many words."""
 
+    def slower(self, network: Any) -> tuple[Sequence[nn.Parameter], float]:
+        """Parameters of the network that have a share of the learning rate, and the share."""
+        return (), 1.0
+
     def build(self) -> None:
         config, run, reader = self.config, self.run, self.facts["reader"]
         self.number = {word: number for number, word in enumerate(self.facts["vocabulary"])}
         self.classes, self.ordered = reader["classes"], bool(reader.get("ordered"))
         network = self.network(len(self.number))
         self.model = TreeClassifier(network, config.hidden, len(self.classes), run.device)
-        self.optimizer = optimizer_of(config, self.model)
+        slower, share = self.slower(network)
+        self.optimizer = optimizer_of(config, self.model, slower=slower, share=share)
         self.tables: dict[int, tuple[Any, Tensor]] = {}
 
     def _table(self, symbols: Sequence[str]) -> Tensor:
