@@ -181,6 +181,8 @@ class Series(Splits):
     """Series: the columns to learn. Default: all columns of numbers."""
     date: str = ""
     """Series: the column of dates. Default: the first one whose cells are dates, if there is one."""
+    dates: str = ""
+    """Series: how dates are written, such as %d/%m/%Y. Default: the only notation in which all fit and rise."""
     header: Literal["auto", "yes", "no"] = "auto"
     """Series: whether the first line holds the names of the columns."""
     decimal: Literal["auto", ".", ","] = "auto"

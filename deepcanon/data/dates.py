@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Axis", "axis_of", "continued", "is_dates"]
+__all__ = ["Axis", "axis_of", "continued", "is_dates", "refuse_form"]
 
 NOTATIONS = {
     "2024-01-31": "", "2024/01/31": "%Y/%m/%d", "2024-01": "%Y-%m", "2024/01": "%Y/%m", "31.01.2024": "%d.%m.%Y",
@@ -19,6 +19,7 @@ NOTATIONS = {
 }  # fmt: skip
 """How a date may be written, and the form of `strptime`; "" is ISO 8601, with a time or without."""
 ISO = "2024-01-31"
+REMEDY = f"write dates such as {ISO}, or give --dates such as %d/%m/%Y"
 LEAST = 6  # characters of a date
 
 
@@ -28,7 +29,7 @@ class Axis:
 
     Attributes:
         name: of the column.
-        notation: a key of `NOTATIONS`.
+        notation: a key of `NOTATIONS`, or a form of `strptime` that was given.
         first, last: the cells at the ends, as they are written.
         months, seconds: between neighbours; both 0 if they are not evenly spaced.
     """
@@ -60,7 +61,7 @@ def _span(months: int, seconds: float) -> str:
 
 
 def _parsed(cell: str, notation: str) -> datetime | None:
-    form = NOTATIONS[notation]
+    form = NOTATIONS.get(notation, notation)
     try:
         if form:
             return datetime.strptime(cell, form)
@@ -70,26 +71,44 @@ def _parsed(cell: str, notation: str) -> datetime | None:
     return found
 
 
-def is_dates(cells: np.ndarray) -> bool:
-    """Whether nearly all cells are dates in one notation."""
+def refuse_form(form: str) -> None:
+    """Refuses a form that does not say a day.
+
+    Raises:
+        ValueError: (-1, what is wrong, remedy).
+    """
+    one, other = (datetime(year, month, 28, 13, 14, 15) for year, month in ((1999, 2), (2001, 11)))
+    try:
+        told = [datetime.strptime(each.strftime(form), form) for each in (one, other)]
+    except ValueError:
+        told = []
+    if len(told) < 2 or any((a.year, a.month) != (b.year, b.month) for a, b in zip(told, (one, other), strict=True)):
+        raise ValueError(-1, f"{form[:40]!r} is no notation of dates", "give --dates such as %d/%m/%Y or %Y-%m-%d")
+
+
+def is_dates(cells: np.ndarray, form: str = "") -> bool:
+    """Whether nearly all cells are dates in one notation, or in the form that is given."""
     some = [cell for cell in cells[:200].tolist() if cell]
     if not some or len(some[0]) < LEAST:
         return False
     return any(
         sum(_parsed(cell, notation) is not None for cell in some) >= 0.9 * len(some)
-        for notation in NOTATIONS
+        for notation in ([form] if form else NOTATIONS)
         if _parsed(some[0], notation) or (len(some) > 1 and _parsed(some[1], notation))
     )
 
 
-def axis_of(name: str, cells: np.ndarray) -> Axis:
+def axis_of(name: str, cells: np.ndarray, form: str = "") -> Axis:
     """The axis that cells are, in the only notation that all fit and in which they rise.
+
+    Args:
+        form: of `strptime`, in which they are written; "": to be found out.
 
     Raises:
         ValueError: (row or -1, what is wrong, remedy).
     """
     texts = cells.tolist()
-    fitting = [notation for notation in NOTATIONS if _parsed(texts[0], notation)] or [ISO]
+    fitting = [form] if form else [notation for notation in NOTATIONS if _parsed(texts[0], notation)] or [ISO]
     read = {notation: [_parsed(cell, notation) for cell in texts] for notation in fitting}
     whole: dict[str, list[Any]] = {notation: dates for notation, dates in read.items() if None not in dates}
     if not whole:
@@ -104,7 +123,7 @@ def axis_of(name: str, cells: np.ndarray) -> Axis:
         what = f"is {texts[row]!r} {'again' if again else f'after {texts[row - 1]!r}'}"
         raise ValueError(row, what, "sort the rows by date, one row for each; of several series give one")
     if len({tuple(dates) for dates in rising.values()}) > 1:
-        raise ValueError(-1, f"may be read as {' or '.join(rising)}", f"write dates such as {ISO}")
+        raise ValueError(-1, f"may be read as {' or '.join(rising)}", REMEDY)
     notation, dates = next(iter(rising.items()))
     months, seconds = _spacing(dates)
     return Axis(name, notation, texts[0], texts[-1], months, seconds)
@@ -156,7 +175,7 @@ def continued(axis: dict[str, Any] | None, count: int) -> list[str]:
 
 
 def _written(one: datetime, axis: dict[str, Any]) -> str:
-    form = NOTATIONS[axis["notation"]]
+    form = NOTATIONS.get(axis["notation"], axis["notation"])
     if form:
         return one.strftime(form)
     if len(axis["last"]) <= len(ISO):

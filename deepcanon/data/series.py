@@ -16,7 +16,7 @@ from deepcanon.options import Series
 
 from .cells import SUFFIXES, Table, from_bytes, load, suffix_of
 from .columns import lost_digits, numbers_of
-from .dates import Axis, axis_of, is_dates
+from .dates import Axis, axis_of, is_dates, refuse_form
 from .errors import DataError, Problem, Problems, one_line
 from .inputs import Inputs
 from .splits import Dataset, Split, shares
@@ -74,7 +74,7 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     told += [f"dates: {axis.said()}"] if axis else ["dates: none, rows are counted"]
     told += [f"learned: {one_line(', '.join(names), 200)}", *left, *notes, *table.notes]
     facts = {"columns": names, "date": axis.facts() if axis else None, "header": chosen.header,
-             "decimal": chosen.decimal, "rows": count}  # fmt: skip
+             "decimal": chosen.decimal, "dates": chosen.dates, "rows": count}  # fmt: skip
     record = {"files": [path.name], "counts": {s: len(p) for s, p in splits.items()}, "split": {}, "seed": seed,
               "skipped": []}  # fmt: skip
     examples = [", ".join(f"{name} {value:g}" for name, value in zip(names, row.tolist(), strict=True))
@@ -85,14 +85,21 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
 def _axis(table: Table, chosen: Series, problems: Problems) -> Axis | None:
     """The column of dates; None if there is none."""
     _known(table, [chosen.date] if chosen.date else [], "date", problems)
-    name = chosen.date or next((name for name in table.columns if is_dates(texts(table, name))), "")
-    if not name or name in chosen.columns:
-        return None
+    name = chosen.date
+    form = chosen.dates
     try:
-        return axis_of(name, texts(table, name))
+        if form:
+            refuse_form(form)
+        name = chosen.date or next((name for name in table.columns if is_dates(texts(table, name), form)), "")
+        if form and not name:
+            raise ValueError(-1, f"has no column of dates such as {form}", "name it by --date, or leave --dates out")
+        if not name or name in chosen.columns:
+            return None
+        return axis_of(name, texts(table, name), form)
     except ValueError as error:
         row, what, remedy = error.args
-        place = f"{table.place(row)}, column {one_line(name, 60)!r}" if row >= 0 else f"column {one_line(name, 60)!r}"
+        column = f"column {one_line(name, 60)!r}" if name else ""
+        place = f"{table.place(row)}, {column}" if row >= 0 else column
         raise problems.fail(table.file, place, what, remedy) from None
 
 
@@ -172,7 +179,8 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
                 raise DataError(problems.found)
             dates = describe["date"]
             chosen = Series(columns=tuple(describe["columns"]), decimal=describe["decimal"],
-                            date=dates["name"] if dates and dates["name"] in table.columns else "")  # fmt: skip
+                            date=dates["name"] if dates and dates["name"] in table.columns else "",
+                            dates=describe.get("dates", ""))  # fmt: skip
             _known(table, chosen.columns, "columns", problems)
             axis = _axis(table, chosen, problems) if chosen.date else None
             values, _ = _values(table, chosen.columns, chosen, problems)

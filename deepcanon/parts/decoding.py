@@ -39,6 +39,7 @@ from deepcanon.parts.sampling import sample
 __all__ = ["Beam", "beam_search", "length_penalty", "sample_sequence"]
 
 Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
+BLOCK = 64  # scores whose maximum is found before the largest are
 
 
 class Beam(NamedTuple):
@@ -56,6 +57,24 @@ class Beam(NamedTuple):
 def length_penalty(lengths: Tensor, alpha: float) -> Tensor:
     """The divisor of eq. (4)."""
     return ((5 + lengths.double()) / 6) ** alpha
+
+
+def largest(scores: Float[Tensor, "rows size"], count: int) -> tuple[Tensor, Tensor]:
+    """What `scores.topk(count, 1)` gives: on a CPU in half the time for few of many, by the largest of each block.
+
+    The ``count`` largest of a row lie within the ``count`` blocks with the largest maxima.
+    """
+    blocks = scores.shape[1] // BLOCK
+    if scores.device.type != "cpu" or blocks < 8 * count:
+        return scores.topk(count, 1)
+    whole = blocks * BLOCK
+    parts = scores[:, :whole].unflatten(1, (blocks, BLOCK))
+    which = parts.amax(2).topk(count, 1).indices
+    inside = parts.gather(1, which[:, :, None].expand(-1, -1, BLOCK)).flatten(1)
+    values, place = torch.cat([inside, scores[:, whole:]], 1).topk(count, 1)
+    block = which.gather(1, (place // BLOCK).clamp(max=count - 1))
+    behind = place - count * BLOCK  # of those after the last block
+    return values, torch.where(behind < 0, block * BLOCK + place % BLOCK, whole + behind)
 
 
 @torch.no_grad()
@@ -129,7 +148,7 @@ def beam_search(
         end: the token that ends a sequence; None: all results have ``length`` tokens.
         alpha: length penalty of eq. (4).
         forbidden: tokens that are never chosen (the others are not normalised again).
-        logits: whether ``step`` gives unnormalised logits; then only the chosen ones are normalised.
+        logits: whether ``step`` gives unnormalised logits.
     """
     if start.ndim != 1 or beam < 1 or length < 1:
         raise ValueError(f"start {tuple(start.shape)} must be [batch]; beam {beam} and length {length} at least 1")
@@ -149,12 +168,13 @@ def beam_search(
         scores, state = step(tokens, state)
         if scores.ndim != 2 or len(scores) != batch * live.shape[1]:
             raise ValueError(f"step returned {tuple(scores.shape)}, not [{batch * live.shape[1]}, vocabulary]")
-        normaliser = scores.logsumexp(-1, keepdim=True) if logits else 0.0
+        if logits:  # one fused pass; a sum of exponentials alone would be three
+            scores = scores.log_softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))
         if forbidden:
             scores = scores.index_fill(-1, torch.as_tensor(list(forbidden), device=device), -torch.inf)
-        best, choice = scores.topk(min(beam, scores.shape[1]), -1)
+        best, choice = largest(scores, min(beam, scores.shape[1]))
         # (1)
-        best = (best - normaliser).double().view(batch, live.shape[1], -1) + live[:, :, None]
+        best = best.double().view(batch, live.shape[1], -1) + live[:, :, None]
         # (2)
         live, index = best.flatten(1).topk(min(beam, best[0].numel()), -1)
         parent = index // best.shape[2]

@@ -37,6 +37,8 @@ class Config(Series, SequenceTraining):
     """Whether columns may be correlated within a Gaussian."""
     floor: Positive = 1e-3
     """Smallest standard deviation of a Gaussian, as a share of a column's."""
+    difference: bool = False
+    """Learn the changes from row to row, for series that drift; forecasts are of the values."""
     window: Count = 100
     """Rows of a piece of a series at most."""
     hidden: Count = 64

@@ -89,17 +89,36 @@ def mixture_of(outputs: Float[Tensor, "... P"], features: int, components: int, 
     )
 
 
-def _factor(mixture: GaussianMixture) -> tuple[Tensor, Tensor]:
-    """(L [..., F, F], log of its diagonal [..., F]) of the correlations, which have F (F - 1) / 2 entries."""
+def _log_cosh(values: Tensor) -> Tensor:
+    """-log sqrt(1 - tanh^2), in a form that does not overflow."""
+    return values.abs() + F.softplus(-2 * values.abs()) - math.log(2)
+
+
+def _factor(mixture: GaussianMixture) -> Tensor:
+    """L [..., F, F] of the correlations, which have F (F - 1) / 2 entries."""
     raw, features = mixture.raw_correlations, mixture.means.shape[-1]
     row, column = torch.tril_indices(features, features, -1, device=raw.device)
     below = raw.new_zeros(*raw.shape[:-1], features, features)
     below[..., row, column] = raw
-    # log sqrt(1 - tanh^2) = -log cosh, which does not overflow in this form
-    log_cosh = below.abs() + F.softplus(-2 * below.abs()) - math.log(2)
+    log_cosh = _log_cosh(below)
     before = log_cosh.cumsum(-1) - log_cosh
-    log_diagonal = -before.diagonal(dim1=-2, dim2=-1)
-    return below.tanh() * (-before).exp() + torch.diag_embed(log_diagonal.exp()), log_diagonal
+    return below.tanh() * (-before).exp() + torch.diag_embed((-before.diagonal(dim1=-2, dim2=-1)).exp())
+
+
+def _whitened(raw: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+    """(L^-1 z, log det L [...]) row by row, without the matrix L of `_factor`, which takes longer."""
+    found, log_volume = z[..., :1], torch.zeros_like(z[..., 0])
+    for row in range(1, z.shape[-1]):
+        first = row * (row - 1) // 2
+        below = raw[..., first : first + row]
+        log_cosh = _log_cosh(below)
+        total, reach = log_cosh.sum(-1), below.tanh()
+        if row > 1:  # nothing stands before a first one
+            reach = reach * (log_cosh - log_cosh.cumsum(-1)).exp()
+        known = (reach * found).sum(-1)
+        found = torch.cat([found, ((z[..., row] - known) * total.exp()).unsqueeze(-1)], -1)
+        log_volume = log_volume - total
+    return found, log_volume
 
 
 def mixture_nll(mixture: GaussianMixture, values: Float[Tensor, "... F"]) -> Float[Tensor, "..."]:
@@ -114,9 +133,8 @@ def mixture_nll(mixture: GaussianMixture, values: Float[Tensor, "... F"]) -> Flo
     z = (values.unsqueeze(-2) - mixture.means) / mixture.log_scales.exp()
     log_volume = mixture.log_scales.sum(-1)
     if mixture.raw_correlations.shape[-1]:
-        factor, log_diagonal = _factor(mixture)
-        z = torch.linalg.solve_triangular(factor, z.unsqueeze(-1), upper=False).squeeze(-1)
-        log_volume = log_volume + log_diagonal.sum(-1)
+        z, log_diagonal = _whitened(mixture.raw_correlations, z)
+        log_volume = log_volume + log_diagonal
     # (24)
     log_normal = -0.5 * z.square().sum(-1) - log_volume - 0.5 * values.shape[-1] * math.log(2 * math.pi)
     # (23), (26)
@@ -139,7 +157,7 @@ def mixture_sample(mixture: GaussianMixture, generator: torch.Generator | None =
     one = GaussianMixture(*(part.take_along_dim(_widened(chosen, part), len(chosen.shape) - 1) for part in mixture))
     one = GaussianMixture(one.log_weights, *(part.squeeze(-2) for part in one[1:]))
     if one.raw_correlations.shape[-1]:
-        z = (_factor(one)[0] @ z.unsqueeze(-1)).squeeze(-1)
+        z = (_factor(one) @ z.unsqueeze(-1)).squeeze(-1)
     return one.means + one.log_scales.exp() * z
 
 

@@ -2,16 +2,19 @@
 
 The update is the recipe's own. It holds `model`, a `MixtureDensityRNN` of standardised values, and inherits the verbs.
 What is measured is in the series' own units: a density of u = shift + scale x has -log p(u) = -log p(x) + log scale.
+Where differences are learned, x is of u_t - u_{t-1}, whose density given the past is that of u_t.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from deepcanon import engine
-from deepcanon.data import DataError, read_inputs
+from deepcanon.data import DataError, Problem, read_inputs
 from deepcanon.data.dates import continued
 from deepcanon.data.splits import Dataset
 from deepcanon.engine import Generates, Predicts
@@ -20,7 +23,13 @@ from deepcanon.engine.forecasts import Forecast
 from deepcanon.errors import UsageError
 from deepcanon.parts.standardize import Standardize
 from deepcanon.ranges import Count
-from deepcanon.sequence.mixture_density_rnn import MixtureDensityRNN, mixture_mean, mixture_nll, mixture_sample
+from deepcanon.sequence.mixture_density_rnn import (
+    GaussianMixture,
+    MixtureDensityRNN,
+    mixture_mean,
+    mixture_nll,
+    mixture_sample,
+)
 from deepcanon.verb_options import Sampling
 
 __all__ = ["Forecaster", "Forecasting"]
@@ -28,6 +37,7 @@ __all__ = ["Forecaster", "Forecasting"]
 C = TypeVar("C")
 CONTEXT = 1000  # rows that are read before those that are measured or continued
 AT_ONCE = 2000  # steps that are measured at a time
+TOGETHER = 1 << 14  # the same, of all series that are asked side by side
 ORDER = ("train", "valid", "test")
 PATHS_SHOWN = 200
 
@@ -45,7 +55,7 @@ class Forecasting(Sampling):
 class Forecaster(engine.Recipe[C], Predicts, Generates, Generic[C]):
     """A recipe of the density of the next values, given all before them.
 
-    Its options are `window`, `batch`, `epochs` and `horizon`.
+    Its options are `window`, `batch`, `epochs`, `horizon` and `difference`.
     """
 
     config: Any
@@ -58,12 +68,25 @@ class Forecaster(engine.Recipe[C], Predicts, Generates, Generic[C]):
     def learn(cls, config: Any, data: Dataset) -> Facts:
         x, y = data["train"].x, data["train"].y
         if data.kind == "sequences":
+            if config.difference:
+                raise UsageError("--difference is for a series of your own: leave it out with generated ones")
             if y is None or data.facts["features"] != 1 or "coefficients" not in data.truth:
                 raise UsageError("these sequences are no series whose next value is asked: give --data ar2 or a CSV")
             whole = torch.cat([x, y[:, None, None]], 1).double()
             return {"shift": whole.mean((0, 1)), "scale": whole.std((0, 1)), "ends": whole[0]}
         ends = torch.cat([data[split].x for split in ORDER if split in data])[-CONTEXT:]
-        return {"shift": x.mean(0), "scale": x.std(0), "ends": ends}
+        if not config.difference:
+            return {"shift": x.mean(0), "scale": x.std(0), "ends": ends}
+        steps = x.diff(dim=0)
+        for name, scale in zip(data.facts["columns"], steps.std(0).tolist(), strict=True):
+            if not scale:
+                raise UsageError(f"column {name!r} changes by the same amount in every row: leave --difference out")
+        return {"shift": steps.mean(0), "scale": steps.std(0), "spread": x.std(0), "ends": ends}
+
+    @property
+    def lost(self) -> int:
+        """Rows of a series that are read before its first difference."""
+        return int(self.config.difference)
 
     @property
     def names(self) -> list[str]:
@@ -79,9 +102,11 @@ class Forecaster(engine.Recipe[C], Predicts, Generates, Generic[C]):
         self.preprocess = Standardize(self.facts["shift"], self.facts["scale"]).to(self.run.device)
 
     def prepared(self, values: Tensor) -> Tensor:
-        """Raw values [B, T, F] as the model takes them."""
-        rows = self.run.to(values).flatten(0, 1)
-        return self.preprocess(rows).unflatten(0, values.shape[:2]).to(self.model.output.weight.dtype)
+        """Raw values [B, T, F] as the model takes them, of differences one row fewer."""
+        rows = self.run.to(values)
+        rows = rows.diff(dim=1) if self.lost else rows
+        found = self.preprocess(rows.flatten(0, 1)).unflatten(0, rows.shape[:2])
+        return found.to(self.model.output.weight.dtype)
 
     # Trained on
 
@@ -95,7 +120,7 @@ class Forecaster(engine.Recipe[C], Predicts, Generates, Generic[C]):
         run, train, size = self.run, self.run.data["train"], self.config.batch
         if not self.of_one_series:
             return whole(run.examples(train, size))
-        length = min(self.config.window + 1, len(train))
+        length = min(self.config.window + 1 + self.lost, len(train))
         first = torch.randint(len(train) - length + 1, (size,), generator=run.generator("windows"))[run.rows(size)]
         return train.x[first[:, None] + torch.arange(length)]
 
@@ -111,23 +136,35 @@ class Forecaster(engine.Recipe[C], Predicts, Generates, Generic[C]):
 
     # Measured
 
-    def scored(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """-log p [B, T - 1] of raw values [B, T, F], float64, and squared errors of the mean, over the variance."""
-        x, state, nats, errors = self.prepared(values), None, [], []
+    def mixtures(self, values: Tensor) -> Iterator[tuple[GaussianMixture, Tensor]]:
+        """Densities of the rows of raw values [B, T, F] after the first, and these rows standardised, part by part."""
+        x, state = self.prepared(values), None
         for begin in range(0, x.shape[1] - 1, AT_ONCE):
             part = x[:, begin : begin + AT_ONCE + 1]
             outputs, state = self.model(part[:, :-1], state)
-            mixture = self.model.mixture(outputs)
-            nats.append(mixture_nll(mixture, part[:, 1:]).cpu().double())
-            errors.append((mixture_mean(mixture) - part[:, 1:]).square().mean(-1).cpu().double())
+            yield self.model.mixture(outputs), part[:, 1:]
             self.run.breathe()
-        return torch.cat(nats, 1) + self.preprocess.scale.cpu().double().log().sum(), torch.cat(errors, 1)
+
+    def nats(self, values: Tensor) -> Tensor:
+        """-log p [B, T - 1] of raw values [B, T, F], float64; of differences [B, T - 2]."""
+        found = [mixture_nll(mixture, rows).cpu().double() for mixture, rows in self.mixtures(values)]
+        return torch.cat(found, 1) + self.preprocess.scale.cpu().double().log().sum()
+
+    def scored(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """`nats`, and squared errors of the mean of the columns, over their variance, in the same shape."""
+        scale, nats, errors = self.preprocess.scale, [], []
+        unit = (scale / self.run.to(self.facts["spread"]).to(scale)).square() if self.lost else torch.ones_like(scale)
+        for mixture, rows in self.mixtures(values):
+            nats.append(mixture_nll(mixture, rows).cpu().double())
+            missed = (mixture_mean(mixture) - rows).square() * unit.to(rows.dtype)
+            errors.append(missed.mean(-1).cpu().double())
+        return torch.cat(nats, 1) + scale.cpu().double().log().sum(), torch.cat(errors, 1)
 
     def evaluate(self, split: str) -> Metrics:
         data = self.run.data
         if self.of_one_series:
             before = self.before(split)
-            asked = max(0, len(before) - 1)  # the first value of a series is not predicted
+            asked = max(0, len(before) - 1 - self.lost)  # the first value of a series is not predicted
             nats, errors = self.scored(torch.cat([before, data[split].x])[None])
             return {"nll": nats[:, asked:].mean().item(), "mse": errors[:, asked:].mean().item()}
         values = whole(data[split])
@@ -162,7 +199,8 @@ class Forecaster(engine.Recipe[C], Predicts, Generates, Generic[C]):
             outputs, state = self.model(drawn[:, None], state)
             outputs = outputs[:, 0]
         scale, shift = self.preprocess.scale.cpu().double(), self.preprocess.shift.cpu().double()
-        return torch.stack(found, 1) * scale + shift
+        values = torch.stack(found, 1) * scale + shift
+        return values.cumsum(1) + before[-1].cpu().double() if self.lost else values
 
     def generate(self, asked: Forecasting, generator: torch.Generator) -> Forecast:  # type: ignore[override]
         """Continuations of the series that was learned, after its last row, or of a file.
@@ -178,13 +216,37 @@ class Forecaster(engine.Recipe[C], Predicts, Generates, Generic[C]):
                 raise DataError(given.refused)
             ((before, dates),) = given.values
             before = before[-CONTEXT:]
+            self.require(asked.prompt, before)
         paths = self.sampled(before, asked.count, asked.length, generator)
         return Forecast(paths, self.names, continued(dates, asked.length), before)
 
     def predict(self, inputs: Any) -> list[dict[str, Any]]:
-        """-log p of each series [T, F] in nats a step, from its second row on."""
-        series = [one[0] if isinstance(one, tuple) else one for one in inputs]
-        return [{"value": self.scored(one[None])[0].mean().item(), "steps": len(one) - 1} for one in series]
+        """-log p of each series [T, F] in nats a step, from its second row on (of differences from the third).
+
+        Raises:
+            DataError: one is too short to predict a row.
+        """
+        series = [torch.as_tensor(one[0] if isinstance(one, tuple) else one) for one in inputs]
+        for number, one in enumerate(series, 1):
+            self.require(f"series {number}", one, 2)
+        found = [0.0] * len(series)
+        order = sorted(range(len(series)), key=lambda place: len(series[place]))
+        while order:
+            count = max(1, TOGETHER // min(AT_ONCE, len(series[order[-1]])))
+            here, order = order[-count:], order[:-count]
+            # What follows the end of a row is not seen by what precedes it.
+            nats = self.nats(pad_sequence([series[place] for place in here], batch_first=True))
+            asked = torch.tensor([len(series[place]) - 1 - self.lost for place in here])
+            inside = torch.arange(nats.shape[1]) < asked[:, None]
+            for place, value in zip(here, (torch.where(inside, nats, 0.0).sum(1) / asked).tolist(), strict=True):
+                found[place] = value
+        return [{"value": value, "steps": len(one) - 1 - self.lost} for value, one in zip(found, series, strict=True)]
+
+    def require(self, name: str, rows: Tensor, least: int = 1) -> None:
+        """Raises DataError if a series has too few rows."""
+        if len(rows) < least + self.lost:
+            what = f"has {len(rows)} rows, and differences are learned" if self.lost else f"has {len(rows)} rows"
+            raise DataError(Problem(name, "", what, f"give {least + self.lost} or more", skippable=False))
 
     def figures(self) -> dict[str, Any]:
         """The beginning of the held-out part, forecast from what precedes it."""
@@ -192,7 +254,7 @@ class Forecaster(engine.Recipe[C], Predicts, Generates, Generic[C]):
         if self.of_one_series:
             known, before = part.x, self.before(self.run.pictured)
             if not len(before):
-                cut = max(1, len(known) - length)
+                cut = max(1 + self.lost, len(known) - length)
                 before, known = known[:cut], known[cut:]
         else:
             series = whole(part.take(torch.tensor([0])))[0]

@@ -138,6 +138,35 @@ def test_dates_that_may_be_two_things_are_refused():
         axis_of("d", np.array(["01/01/2024", "02/02/2024", "03/03/2024", "04/05/2024"]))
 
 
+@pytest.mark.parametrize(("form", "following"), [("%d/%m/%Y", "05/01/2024"), ("%m/%d/%Y", "05/01/2024")])
+def test_a_notation_that_is_given_decides(tmp_path, form, following):
+    """The first days of January, or the first of the first months: both rise, and the option says which is meant."""
+    month, rows = form.startswith("%m"), range(40)
+    days = [date(2024 + row // 12, row % 12 + 1, 1) if month else date(2024, 1, 1) + timedelta(row) for row in rows]
+    lines = ["day,sold", *(f"{day.strftime(form)},{row % 7}" for row, day in enumerate(days))]
+    data = read(write(tmp_path / "a.csv", lines), dates=form)
+    assert any(f"(read as {form})" in line for line in data.notes)
+    four = write(tmp_path / "b.csv", lines[:5])  # which alone may be two things
+    ((_, axis),) = read_inputs("series", data.describe(), [str(four)]).values
+    assert continued(axis, 1) == [following]
+    with pytest.raises(DataError, match=r"may be read as .* or give --dates such as %d/%m/%Y"):
+        read(write(tmp_path / "c.csv", [lines[0], *(f"{row + 1:02d}/01/2024,{row % 5}" for row in range(12))]))
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ("%H:%M", r"'%H:%M' is no notation of dates; give --dates such as %d/%m/%Y"),
+        ("day", r"'day' is no notation of dates"),
+        ("%Q", r"'%Q' is no notation of dates"),
+        ("%d.%m.%Y", r"has no column of dates such as %d.%m.%Y; name it by --date, or leave --dates out"),
+    ],
+)
+def test_a_notation_that_cannot_be_used_is_refused(tmp_path, form, said):
+    with pytest.raises(DataError, match=said):
+        read(table(tmp_path), dates=form)
+
+
 def test_a_file_to_be_continued_needs_the_columns_that_were_learned(tmp_path):
     data = read(table(tmp_path))
     other = write(tmp_path / "b.csv", ["degrees,day,sold", "1,2025-05-01,2", "3,2025-05-02,4"])

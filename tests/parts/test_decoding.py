@@ -5,7 +5,7 @@ import pytest
 import torch
 from oracles import decoding as oracle
 
-from deepcanon.parts.decoding import beam_search, sample_sequence
+from deepcanon.parts.decoding import beam_search, largest, sample_sequence
 from deepcanon.sequence import RecurrentLM
 
 V, T = 5, 6
@@ -130,3 +130,18 @@ def test_samples_have_the_models_frequencies_and_their_own_log_probability():
     torch.testing.assert_close(scores, table.double()[drawn].sum(1))
     again, _ = sample_sequence(step, start, (), 2, torch.Generator().manual_seed(0))
     assert torch.equal(drawn, again)
+
+
+@pytest.mark.parametrize("size", [7, 64, 64 * 40, 64 * 40 + 1, 64 * 40 + 63])
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_the_largest_are_found_by_blocks(size, count):
+    scores = torch.randn(9, size, generator=torch.Generator().manual_seed(size))
+    scores[1] = scores[1].sort().values  # all in one block, at the end
+    scores[2] = scores[2].sort(descending=True).values
+    scores[3, :-count] = -torch.inf
+    scores[4, 3] = torch.inf
+    for mine, theirs in zip(largest(scores, count), scores.topk(count, 1), strict=True):
+        assert torch.equal(mine, theirs)
+    equal = torch.zeros(2, size)  # which of equal ones are found is left open, that they are different is not
+    values, places = largest(equal, count)
+    assert torch.equal(values, torch.zeros(2, count)) and all(len(set(row)) == count for row in places.tolist())

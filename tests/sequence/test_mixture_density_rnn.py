@@ -8,8 +8,10 @@ import pytest
 import torch
 
 import deepcanon
+from deepcanon.data import DataError
 from deepcanon.data.splits import Dataset, Split
 from deepcanon.engine import Run
+from deepcanon.errors import UsageError
 from deepcanon.recipes.mixture_density_rnn import Config, Recipe
 from deepcanon.sequence import MixtureDensityRNN, mixture_mean, mixture_nll, mixture_of, mixture_sample
 from deepcanon.sequence.mixture_density_rnn import output_size
@@ -106,8 +108,8 @@ def test_two_branches_are_known_by_two_gaussians_and_not_by_one():
 def series_recipe(x, **options):
     """The recipe on one series [T, F]; the first two thirds are for training."""
     cut = 2 * len(x) // 3
-    data = Dataset("series", {"train": Split(x[:cut]), "valid": Split(x[cut:])}, {"columns": ["a", "b"]})
-    config = Config(hidden=6, components=2, window=20, **options)
+    data = Dataset("series", {"train": Split(x[:cut]), "valid": Split(x[cut:])}, {"columns": ["a", "b"][: x.shape[1]]})
+    config = Config(**{"hidden": 6, "components": 2, "window": 20, **options})
     run = Run(Settings(steps=1, device="cpu"), None, lambda: data)
     torch.manual_seed(0)
     return Recipe(config, {**Recipe.learn(config, data), "reader": data.describe()}, run)
@@ -136,6 +138,51 @@ def test_a_long_series_is_measured_in_pieces_that_hand_on_their_state(monkeypatc
         assert recipe.evaluate("valid")["nll"] == pytest.approx(whole["nll"], abs=1e-6)
         monkeypatch.setattr("deepcanon.techniques.forecasting.CONTEXT", 1)
         assert abs(recipe.evaluate("valid")["nll"] - whole["nll"]) > 1e-6
+
+
+@pytest.mark.parametrize("difference", [False, True])
+def test_series_side_by_side_are_answered_as_alone(monkeypatch, difference):
+    random = torch.Generator().manual_seed(0)
+    recipe = series_recipe(torch.randn(90, 2, dtype=torch.float64, generator=random).cumsum(0), difference=difference)
+    monkeypatch.setattr("deepcanon.techniques.forecasting.TOGETHER", 64)
+    many = [torch.randn(length, 2, dtype=torch.float64, generator=random) for length in (9, 3, 40, 9, 17, 100)]
+    with torch.no_grad():
+        found = recipe.predict(many)
+        for one, answer in zip(many, found, strict=True):
+            assert answer["steps"] == len(one) - 1 - difference
+            assert answer["value"] == pytest.approx(recipe.scored(one[None])[0].mean().item(), abs=1e-5)
+    with pytest.raises(DataError, match=r"series 2: has \d rows.*; give \d or more"):
+        recipe.predict([many[0], many[0][: 1 + difference]])
+
+
+def test_differences_have_the_density_of_the_values_and_forecasts_are_of_values():
+    """A walk whose steps are Gaussian for the model: nats in the units of the values, forecasts from the last one."""
+    random = torch.Generator().manual_seed(0)
+    x = 500 + (0.3 + 2 * torch.randn(400, 1, dtype=torch.float64, generator=random)).cumsum(0)
+    recipe = series_recipe(x, difference=True, components=1)
+    cut = len(recipe.run.data["train"])
+    with torch.no_grad():
+        for parameter in recipe.model.parameters():
+            parameter.zero_()  # each standardised step has mean 0 and scale 1
+        steps = x[:cut].diff(dim=0)
+        shift, scale = steps.mean(), steps.std()
+        z = (x[cut:] - x[cut - 1 : -1] - shift) / scale
+        nats = 0.5 * z.square() + scale.log() + 0.5 * math.log(2 * math.pi)
+        measured = recipe.evaluate("valid")
+        assert measured["nll"] == pytest.approx(nats.mean().item(), abs=2e-3)
+        assert measured["mse"] == pytest.approx(((z * scale) / x[:cut].std()).square().mean().item(), rel=2e-3)
+        paths = recipe.sampled(x[-10:], 2000, 25, random)
+    assert paths[:, 0].mean().item() == pytest.approx((x[-1] + shift).item(), abs=0.2)
+    assert paths[:, -1].mean().item() == pytest.approx((x[-1] + 25 * shift).item(), abs=1.2)
+    assert paths[:, -1].std().item() == pytest.approx(5 * scale.item(), rel=0.08)
+
+
+def test_differences_that_do_not_change_and_generated_series_are_refused(tmp_path):
+    line = torch.stack([torch.arange(90.0), torch.randn(90)], 1).double()
+    with pytest.raises(UsageError, match=r"column 'a' changes by the same amount in every row: leave --difference out"):
+        series_recipe(line, difference=True)
+    with pytest.raises(UsageError, match="--difference is for a series of your own"):
+        deepcanon.train("mixture-density-rnn", preset="smoke", difference=True, out=tmp_path / "run", quiet=True)
 
 
 def test_an_impossible_network_or_value_is_refused():
