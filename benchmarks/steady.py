@@ -56,6 +56,7 @@ GRADIENTS = {
     "mv-rnn": [("smoke", 24)],
     "network-in-network": [("default", 12)],
     "neural-lm": [("smoke", 24)],
+    "neural-turing-machine": [("default", 24)],
     "poem": [("smoke", 12)],
     "object-detection": [("smoke", 12)],
     "patch-features": [("smoke", 24)],

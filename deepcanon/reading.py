@@ -137,9 +137,11 @@ class Sequences(Splits):
     language: Literal["anbn", "anb2n", "anbncn", "anbncndn", "anbmcnm"] = "anbn"
     """counting-languages: the language; anbmcnm is a^n b^m c^(n+m)."""
     longest: Annotated[int, Range("[3, inf)")] = 20
-    """counting-languages: training strings have n below this (of anbmcnm, n + m)."""
+    """counting-languages: training strings have n below this (of anbmcnm, n + m); bit-copy: the most vectors."""
     beyond: Annotated[int, Range("[3, inf)")] = 60
     """counting-languages: test strings have n below this."""
+    task: Literal["copy", "repeat", "recall"] = "copy"
+    """bit-copy: copy vectors of bits, repeat them several times, or recall what followed an item."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,6 +27,9 @@ from .mixture_density_rnn import mixture_sample as mixture_sample
 from .mv_rnn import MVRNN as MVRNN
 from .mv_rnn import matrix_composition as matrix_composition
 from .neural_lm import NeuralLM as NeuralLM
+from .neural_turing_machine import NTM as NTM
+from .neural_turing_machine import NTMState as NTMState
+from .neural_turing_machine import NTMTrace as NTMTrace
 from .ngram_lm import NgramLM as NgramLM
 from .pixel_rnn import DiagonalLSTM as DiagonalLSTM
 from .pixel_rnn import MaskedConv2d as MaskedConv2d

@@ -95,7 +95,7 @@ def _sequences(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dat
     steps, features = train.x.shape[1:]
     facts = {**task.facts, "length": steps, "features": features}
     of = f"the {features} symbols {' '.join(symbols)}" if symbols else f"{features} number{'s' if features > 1 else ''}"
-    asked = f", asked: {', '.join(classes)}" if classes else ", asked: a number"
+    asked = f", asked: {', '.join(classes)}" if classes else ", asked: bits" if "bits" in facts else ", asked: a number"
     data = _whole("sequences", name, task, seed, facts, [f"sequences: {steps} steps of {of}{asked}"])
     if symbols:
         read = [["".join(symbols[s] for s in row[row.any(1)].argmax(1))] for row in train.x[:3]]
@@ -111,6 +111,8 @@ def _sequences(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dat
 
 
 def _answer(y: Tensor, classes: Sequence[str]) -> str:
+    if y.ndim > 1:  # bits, which are no line to read
+        return ""
     if not classes:
         return f" -> {y.item():.4g}"
     return f" -> {''.join(classes[k] if k != UNASKED else '.' for k in y.tolist())}"
