@@ -4,7 +4,9 @@ Task: write down what is said in recordings; nobody has marked when. Data: a fol
 with a metadata.csv of file and transcript, or a .txt next to each; `fsdd-strings`, three to five
 spoken digits end to end; `tone-strings`, which needs no files. Metric: test/error, the edits per
 symbol (an edit is a symbol put in, left out or replaced). Graves et al. 2006 have 30.5 % of
-phonemes on TIMIT, which is not free; no figure is published for strings of digits.
+phonemes on TIMIT, which is not free; no figure is published for strings of digits. Ours on those:
+0.9 to 3.0 % of the digits (three seeds) after a minute of one core, all of them right in 89 to 97 %
+of the strings.
 
     deepcanon train ctc-speech --data fsdd-strings
     deepcanon predict runs/ctc-speech my.wav

@@ -125,7 +125,7 @@ class NTM(nn.Module):
         self.writing = nn.Linear(units, 2 * heads * width, **to)
         self.output = nn.Linear(units, outputs, **to)
 
-    def start(self, batch: int) -> NTMState:
+    def start(self, batch) -> NTMState:
         """The state before the first step."""
         weight = self.output.weight
         weights = F.one_hot(torch.zeros(2 * self.heads, dtype=torch.int64, device=weight.device), self.places)
@@ -143,7 +143,7 @@ class NTM(nn.Module):
             given: A x_t + a.
         """
         memory, before, read, controller = state
-        batch, heads, width = len(read), self.heads, self.width
+        batch, heads, width = read.shape[0], self.heads, self.width
         sums = torch.addmm(given, read, self.controller.weight[:, -read.shape[1] :].T)
         if self.kind == "lstm":
             sums = torch.addmm(sums, controller[0], self.recurrent.weight.T)
