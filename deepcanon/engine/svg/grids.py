@@ -89,7 +89,8 @@ def heat(figure: Heat, hover: bool = True, alt: str = "") -> str:
     top += 4
     y_names = [str(name) for name in figure.y_names] if 0 < len(figure.y_names) <= NAMED else []
     x_names = [str(name) for name in figure.x_names] if 0 < len(figure.x_names) <= NAMED else []
-    y_names, x_names = [cut(name, 130) for name in y_names], [cut(name, 110) for name in x_names]
+    room = 300 if columns <= 4 else 130  # few columns leave room for whole sentences
+    y_names, x_names = [cut(name, room) for name in y_names], [cut(name, 110) for name in x_names]
     right, width = WIDTH - 84, 0.0
     edge = left_of(figure.y, y_names or [str(rows)], 240)
     side = (right - edge) / columns
