@@ -31,6 +31,7 @@ from deepcanon.reading import Pairs as Pairs
 from deepcanon.reading import Patches as Patches
 from deepcanon.reading import Pieces as Pieces
 from deepcanon.reading import Placed as Placed
+from deepcanon.reading import PointSets as PointSets
 from deepcanon.reading import Sequences as Sequences
 from deepcanon.reading import Series as Series
 from deepcanon.reading import Speech as Speech
@@ -48,9 +49,10 @@ __all__ = [
     "HiddenLayerName", "HiddenLayers", "ImageTraining", "Images", "InitialWeights", "Initialization",
     "InitializationName", "InputDropout", "LargeTokens", "Lbfgs", "Loss", "LossName", "MaxNorm", "Mixtures",
     "NonNegative", "NormalizationName", "Number", "Optimization", "OptimizerName", "Pairs", "Patches", "Perceptron",
-    "Pieces", "Placed", "Pooling", "PoolingName", "Positive", "Probability", "Range", "Repeats", "Schedule",
-    "ScheduleName", "SequenceTraining", "Sequences", "Series", "Share", "Some", "Speech", "Splits", "Stories", "Tables",
-    "Text", "Tokens", "Training", "Tuning", "Whole", "group_of", "plain_type", "range_of", "reading_options",
+    "Pieces", "Placed", "PointSets", "Pooling", "PoolingName", "Positive", "Probability", "Range", "Repeats",
+    "Schedule", "ScheduleName", "SequenceTraining", "Sequences", "Series", "Share", "Some", "Speech", "Splits",
+    "Stories", "Tables", "Text", "Tokens", "Training", "Tuning", "Whole", "group_of", "plain_type", "range_of",
+    "reading_options",
     "types_of",
 ]  # fmt: skip
 

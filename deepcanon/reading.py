@@ -11,7 +11,8 @@ from deepcanon.ranges import Count, NonNegative, Range, Share, Whole
 
 __all__ = [
     "READERS", "Audio", "Columns", "Documents", "Examples", "Images", "LargeTokens", "Mixtures", "Pairs", "Patches",
-    "Pieces", "Placed", "Sequences", "Series", "Speech", "Splits", "Stories", "Tables", "Text", "Tokens", "Trees",
+    "Pieces", "Placed", "PointSets", "Sequences", "Series", "Speech", "Splits", "Stories", "Tables", "Text", "Tokens",
+    "Trees",
     "reading_options",
 ]  # fmt: skip
 
@@ -116,6 +117,18 @@ class Documents(Columns):
 class Stories(Splits):
     tasks: tuple[str, ...] = ()
     """Stories: the tasks to read, by name or by what stands before the first underscore (qa1). Default: all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointSets(Splits):
+    problem: Literal["hull", "tour"] = "hull"
+    """Point sets: what is solved of files: the corners of the convex hull, or a shortest tour (at most 13 points)."""
+    fewest: Whole = 0
+    """convex-hull, travelling-salesman: fewest points of a set; 0: 5."""
+    most: Whole = 0
+    """convex-hull, travelling-salesman: most points of a set; 0: 10, of a tour 5."""
+    beyond: Whole = 0
+    """convex-hull: points of further test sets; 0: 20."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,6 +274,7 @@ READERS: dict[str, tuple[type, ...]] = {
     "text": (Text, LargeTokens),
     "documents": (Documents, Examples),
     "stories": (Stories,),
+    "point_sets": (PointSets,),
     "pairs": (Pairs,),
     "sequences": (Sequences,),
     "series": (Series,),

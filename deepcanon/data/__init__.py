@@ -26,7 +26,7 @@ __all__ = [
 
 KINDS = (
     "images", "boxes", "audio", "speech", "tables", "text", "documents", "pairs", "stories", "series", "trees",
-    "sequences", "environment", "nothing",
+    "sequences", "point_sets", "environment", "nothing",
 )  # fmt: skip
 PATHS = (
     "images",
@@ -40,6 +40,7 @@ PATHS = (
     "stories",
     "series",
     "trees",
+    "point_sets",
 )  # the kinds that are read from a path
 IN_MEMORY = "arrays in memory"
 CATALOGUE = "catalogue:"  # before a name: the published set, whatever local path has that name

@@ -51,7 +51,7 @@ def listed() -> dict[str, tuple[str, str]]:
     found = {}
     for path in sorted(FOLDER.glob("[!_]*.py")):
         text = path.read_text(encoding="utf-8")
-        kind = re.search(r'^KIND = "([a-z]+)"$', text, re.M)
+        kind = re.search(r'^KIND = "([a-z_]+)"$', text, re.M)
         summary = re.match(r'r?"""(.+)', text)
         if not kind or not summary:
             raise ValueError(f'{path.name} lacks a docstring, or a line KIND = "..."')

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import documents, image_sets, pairs, speech, stories, tables
+from .. import documents, image_sets, pairs, point_sets, speech, stories, tables
 from ..drawn import DrawnSplit, Noise
 from ..errors import Problems, one_line
 from ..sequences import UNASKED
@@ -85,6 +85,13 @@ def _stories(name: str, task: Task, seed: int, options: dict[str, Any]) -> Datas
         "stories", name, task, seed, stories.facts_of(facts["tasks"], train), [f"tasks: {', '.join(facts['tasks'])}"]
     )
     return replace(data, examples=stories.examples(train))
+
+
+def _point_sets(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dataset:
+    train, problem = task.splits["train"], task.facts["problem"]
+    facts = point_sets.facts_of(problem, train)
+    told = [f"sets of {facts['fewest']} to {facts['most']} points, solved exactly: {problem}"]
+    return replace(_whole("point_sets", name, task, seed, facts, told), examples=point_sets.examples(train))
 
 
 Form = Callable[[str, Task, int, dict[str, Any]], Dataset]
@@ -180,5 +187,6 @@ def _speech(name: str, task: Task, seed: int, options: dict[str, Any]) -> Datase
 FORMS: dict[str, Form] = {
     "images": _images, "boxes": _boxes, "audio": _audio, "tables": _tables, "documents": _documents,
     "sequences": _sequences, "speech": _speech, "trees": _trees, "pairs": _pairs, "stories": _stories,
+    "point_sets": _point_sets,
 }  # fmt: skip
 """By the kind of the examples."""
