@@ -36,13 +36,13 @@ COLUMNS = 'give two columns of coordinates, and a column "set" that says which s
 
 
 def fits(path: Path) -> bool:
-    """Whether the path looks like sets of points: two columns, or three of which one is called set."""
+    """Whether the path looks like sets of points: columns x and y, or "set" and two others."""
     try:
         files = [p for p in list_folder(path)[1] if suffix_of(p) in SUFFIXES] if path.is_dir() else [path]
         if not files or suffix_of(files[0]) not in SUFFIXES:
             return False
         names = [name.strip().lower() for name in load(files[0], Problems()).columns]
-        return len(names) - names.count("set") == 2
+        return sorted(names) == ["x", "y"] or (len(names) == 3 and names.count("set") == 1)
     except DataError:
         return False
 

@@ -24,6 +24,7 @@ from contract import golden, recipes, toys
 from contract.files import ROOT
 from contract.own_boxes import own_boxes
 from contract.own_documents import own_documents
+from contract.own_point_sets import own_point_sets
 from contract.own_series import own_series
 from contract.own_sounds import own_sounds, own_speech
 from contract.own_stories import asked_stories, own_stories
@@ -237,7 +238,7 @@ def own_pairs(folder):
 OWN = {
     "images": own_images, "boxes": own_boxes, "audio": own_sounds, "speech": own_speech, "series": own_series,
     "tables": own_table, "text": own_text, "documents": own_documents, "pairs": own_pairs,
-    "stories": own_stories, "trees": own_trees,
+    "stories": own_stories, "trees": own_trees, "point_sets": own_point_sets,
 }  # fmt: skip
 OWN_CASES = [(stem, kind) for stem in STEMS for kind in kinds_of(stem)]
 
