@@ -93,6 +93,7 @@ SPECIAL = {  # (preset, other options)
 }
 # whose samples take many passes
 BY_DRAWING = (
+    "attention",
     "factorized-bigram-lm",
     "neural-lm",
     "pixel-rnn",
@@ -100,6 +101,7 @@ BY_DRAWING = (
     "rbm",
     "replicated-softmax",
     "rnn-lm",
+    "seq2seq",
     "wavenet",
 )
 FEW, MANY, MOST = 128, 1_000, 8_192

@@ -36,7 +36,7 @@ __all__ = ["EncodedPairs", "Padded", "Translates", "alignment_figure", "has_sacr
 
 ROWS = 128  # sentences that are read, or hypotheses that are followed, at a time
 STEP = 8  # sources of up to so many more words are decoded together, and their translations limited alike
-LOOKED_AT = 500  # pairs whose translations are scored while training, and whose alignment is measured
+LOOKED_AT = 500  # pairs whose translations are scored while training
 ALIGNED = "The words of the source that each word looked at: a good translator's bright cells follow the words."
 TRANSLATED = "Held-out sentences: what was read, what a person wrote, what the model wrote (greedily)."
 MISSING = "BLEU and chrF are left out: they need sacrebleu, pip install 'deepcanon[text]'"
@@ -168,19 +168,25 @@ class Translates(Predicts, Generates):
     # Measures
 
     def evaluate(self, split: str) -> Metrics:
-        pairs, rows = self.encoded(split), self.run.data[split]
+        pairs, rows, known = self.encoded(split), self.run.data[split], self.run.data.truth.get("alignment")
         nats = count = 0.0
+        found = looked = 0
         for part in _portions(pairs.lengths()):
             sources, targets, inputs = self.forced(pairs, part)
-            readout, _ = self.model(*map(self.run.to, (*sources, inputs)))
+            readout, weights = self.model(*map(self.run.to, (*sources, inputs)))
             real = torch.arange(targets.tokens.shape[1]) < targets.lengths[:, None]
             places = self.run.to(real.flatten().nonzero()[:, 0])
             logits = self.model.output(readout.flatten(0, 1).index_select(0, places)).double()
             wanted = self.run.to(targets.tokens).flatten().index_select(0, places)
             nats += float(F.cross_entropy(logits, wanted, reduction="sum"))
             count += len(places)
-        found = {"nll": nats / count, "perplexity": perplexity(nats / count)}
-        return {**found, **self.of_translations(split, rows), **self.of_alignment(pairs, rows)}
+            if known is not None and weights is not None:
+                for row, most in zip(part, weights.argmax(2).tolist(), strict=True):
+                    truth = known(rows.x[row].split())
+                    found += sum(a == b for a, b in zip(most, truth, strict=False))
+                    looked += len(truth)
+        measured = {"nll": nats / count, "perplexity": perplexity(nats / count), **self.of_translations(split, rows)}
+        return {**measured, "alignment": found / looked} if looked else measured
 
     def of_translations(self, split: str, rows: Any) -> dict[str, float]:
         """`bleu`, `chrf` and `exact`: of the test all, by beam search; of other splits the first ones, greedily."""
@@ -198,23 +204,6 @@ class Translates(Predicts, Generates):
             self.signature = signature
             self.run.say(f"scores by sacrebleu: {signature}")
         return {**found, **scores}
-
-    def of_alignment(self, pairs: EncodedPairs, rows: Any) -> dict[str, float]:
-        """`alignment`: share of the words of the target that look most at their own word, where that is known."""
-        known = self.run.data.truth.get("alignment")
-        if known is None:
-            return {}
-        right = count = 0
-        for part in _portions(pairs.lengths()[:LOOKED_AT]):
-            sources, _, inputs = self.forced(pairs, part)
-            _, weights = self.model(*map(self.run.to, (*sources, inputs)))
-            if weights is None:
-                return {}
-            for row, looked in zip(part, weights.argmax(2).tolist(), strict=True):
-                truth = known(rows.x[row].split())
-                right += sum(a == b for a, b in zip(looked, truth, strict=False))
-                count += len(truth)
-        return {"alignment": right / count}
 
     # Decoding
 
