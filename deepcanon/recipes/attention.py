@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from deepcanon.model_options import TranslationTraining
+from deepcanon.options import Number
 from deepcanon.targets import TRANSLATION, target
 
 SYSTEM = "sequence.attention"
@@ -34,6 +35,9 @@ class Config(TranslationTraining):
     score: Literal["additive", "dot", "general", "location", "uniform"] = "additive"
     """How well a word of the source fits; location knows places alone, uniform gives equal
     weights."""
+    keep_bias: Number = 0.0
+    """Initial bias of the update gates towards keeping; a negative one forgets, so that where to
+    look follows from the words around."""
 
 
 SMALL = {"hidden": 64, "embedding": 48, "epochs": 12, "minimum_count": 1, "dropout": 0.1}
@@ -45,6 +49,7 @@ KNOWN = Config(
     dropout=0.1,
     batch=50,
     learning_rate=4e-3,
+    keep_bias=-3.0,
 )
 TINY = Config(
     hidden=16,
@@ -82,5 +87,6 @@ class Recipe(Translation[Config]):
             score=c.score,
             longest=self.facts["reader"]["longest"] + 1,  # and the sign of the end
             dropout=c.dropout,
+            keep_bias=c.keep_bias,
             device=self.run.device,
         )

@@ -115,6 +115,8 @@ class AttentionSeq2Seq(nn.Module):
         score: of the attention; "dot" projects nothing, so it needs Luong's form with an encoder of H/2 a direction.
         longest: words of the longest source, which the location score must know.
         dropout: share of embeddings and readout that is dropped while training.
+        keep_bias: initial bias of the update gates, towards keeping the state. A negative one makes units forget: where
+            to look next then follows from the words around, less from counting them, which fails on longer sentences.
         fast: loops by hand.
 
     Raises:
@@ -132,6 +134,7 @@ class AttentionSeq2Seq(nn.Module):
         score: Score = "additive",
         longest: int | None = None,
         dropout: float = 0.0,
+        keep_bias: float = 0.0,
         fast: bool = True,
         device=None,
         dtype=None,
@@ -159,6 +162,8 @@ class AttentionSeq2Seq(nn.Module):
         self.dropout = nn.Dropout(dropout)
         for table in (self.source, self.target):
             nn.init.normal_(table.weight, std=0.1)
+        for cell in (self.forwards, self.backwards, self.decoder) if keep_bias else ():
+            nn.init.constant_(cell.bias_ih[cell.hidden_size : 2 * cell.hidden_size], keep_bias)
 
     def start(self, source: Int[Tensor, "batch time"], lengths: Int[Tensor, "batch"]) -> Looking:
         """The state before the first word, eqs. (1) and (2)."""

@@ -85,3 +85,17 @@ def test_sizes_and_names_that_do_not_fit():
         make(score="location")(
             torch.zeros(1, 8, dtype=torch.int64), torch.tensor([8]), torch.zeros(1, 2, dtype=torch.int64)
         )
+
+
+def test_units_with_a_negative_bias_begin_by_forgetting():
+    for bias, same in ((-50.0, True), (0.0, False)):
+        module, (source, lengths, _) = make(keep_bias=bias), sentences()
+        with torch.no_grad():
+            module.forwards.weight_hh.zero_()
+        later = [module.start(given, lengths).memory[0, 3, :6] for given in (source, moved_source(source))]
+        assert torch.allclose(*later) == same, bias
+
+
+def moved_source(source):
+    """The same sentences with another first word."""
+    return torch.cat([(source[:, :1] + 1) % 9, source[:, 1:]], 1)
