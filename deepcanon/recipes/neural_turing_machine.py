@@ -57,7 +57,7 @@ class Config(SequenceTraining):
 
 
 SMALL = Config(longest=3, hidden=24, places=8, width=8, batch=4, learning_rate=0.02)
-COPY = {"data": "bit-copy", "steps": 4000, "evaluate_every": 1000}
+COPY = {"data": "bit-copy", "steps": 10_000, "evaluate_every": 1000}
 PRESETS = {
     "smoke": (SMALL, {"data": "bit-copy", "steps": 20, "threads": 1}),
     "default": (Config(), {"data": "bit-copy", "options": {"longest": 8, "epochs": 30}}),
