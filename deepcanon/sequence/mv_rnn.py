@@ -76,7 +76,11 @@ def matrix_composition(
 
 
 class MatrixComposition(Composition):
-    """Eqs. (1), (2) and (5)."""
+    """Eqs. (1), (2) and (5).
+
+    Args:
+        nonlinearity: g of eq. (1).
+    """
 
     rows = 256
 
@@ -84,6 +88,7 @@ class MatrixComposition(Composition):
         self.nonlinearity: Nonlinearity = nonlinearity
 
     def forward(self, pairs: Tensor, weights: Weights) -> Tensor:
+        """The states of parents [n, S]; pairs [n, 2 S] are those of their two children, end to end."""
         weight, bias, matrix_weight = weights
         return matrix_composition(pairs, weight, bias, matrix_weight, self.nonlinearity)
 

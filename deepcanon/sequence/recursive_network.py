@@ -54,6 +54,7 @@ class LinearComposition(Composition):
     """Eqs. (1) and (3)."""
 
     def forward(self, pairs: Tensor, weights: Weights) -> Tensor:
+        """The states of parents [n, S]; pairs [n, 2 S] are those of their two children, end to end."""
         return linear_composition(pairs, *weights)
 
     def backward(self, grad: Tensor, pairs: Tensor, states: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:

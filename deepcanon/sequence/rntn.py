@@ -62,6 +62,7 @@ class TensorComposition(Composition):
     rows = 128
 
     def forward(self, pairs: Tensor, weights: Weights) -> Tensor:
+        """The states of parents [n, S]; pairs [n, 2 S] are those of their two children, end to end."""
         weight, bias, doubled = weights
         linear = torch.addmm(bias, pairs, weight.T)
         return torch.baddbmm(linear[:, None], pairs[:, None], self._through(pairs, doubled), alpha=0.5)[:, 0].tanh()
