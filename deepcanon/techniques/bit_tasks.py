@@ -30,7 +30,7 @@ C = TypeVar("C", bound=SequenceTraining)
 FACTORS = (1, 3, 5)  # times the longest length of training
 COUNT = 50  # sequences of each of these lengths
 TOGETHER = 50
-ANSWERS = "A held-out sequence, step by step: what is shown, what is asked (grey: nothing), and what is answered."
+ANSWERS = "A held-out sequence, step by step: what is shown, what is asked (blank: nothing), and what is answered."
 HEADS = (
     "Where the heads are at every step of that sequence: a machine that has learned to copy writes to one place after "
     "another, goes back, and reads the same places. Below, what it adds to the memory."
