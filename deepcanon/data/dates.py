@@ -138,15 +138,15 @@ def _falls(dates: Sequence[Any]) -> int:
 
 
 def _spacing(dates: Sequence[datetime]) -> tuple[int, float]:
-    gaps = {later - earlier for earlier, later in pairwise(dates)}
-    if len(gaps) == 1:
-        seconds = gaps.pop().total_seconds()
-        return 0, seconds
     numbers = [12 * one.year + one.month for one in dates]
     months = {later - earlier for earlier, later in pairwise(numbers)}
-    days = {one.day for one in dates}
+    days, times = {one.day for one in dates}, {one.timetz() for one in dates}
     ends = all(one.day == calendar.monthrange(one.year, one.month)[1] for one in dates)
-    return (months.pop(), 0.0) if len(months) == 1 and (len(days) == 1 or ends) else (0, 0.0)
+    # Before equal gaps: from July to September each month has 31 days.
+    if len(months) == len(times) == 1 and min(months) > 0 and (len(days) == 1 or ends):
+        return months.pop(), 0.0
+    gaps = {later - earlier for earlier, later in pairwise(dates)}
+    return 0, gaps.pop().total_seconds() if len(gaps) == 1 else 0.0
 
 
 def continued(axis: dict[str, Any] | None, count: int) -> list[str]:

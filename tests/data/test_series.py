@@ -125,6 +125,10 @@ def test_months_hours_and_what_is_not_evenly_spaced():
     assert continued(axis_of("m", ends).facts(), 2) == ["2024-02-29", "2024-03-31"]
     fifth = np.array(["2023-11-05", "2023-12-05", "2024-01-05"])
     assert continued(axis_of("m", fifth).facts(), 2) == ["2024-02-05", "2024-03-05"]
+    summer = np.array(["01/07/2023", "01/08/2023", "01/09/2023"])  # 31 days each
+    assert continued(axis_of("m", summer, "%d/%m/%Y").facts(), 2) == ["01/10/2023", "01/11/2023"]
+    years = np.array(["2001-03-01", "2002-03-01", "2003-03-01"])
+    assert continued(axis_of("y", years).facts(), 1) == ["2004-03-01"]
     hours = np.array([f"2024-01-01 {hour:02d}:00:00" for hour in range(24)])
     assert continued(axis_of("h", hours).facts(), 1) == ["2024-01-02 00:00:00"]
     uneven = axis_of("d", np.array(["2024-01-01", "2024-01-02", "2024-01-05"]))
