@@ -65,6 +65,10 @@ def opener(
         if moved and not data and not Path(own).exists() and Path(moved).exists():
             own = moved
         opened = open_data(head.data, data or own, seed=settings.seed, options=options, skip_bad=settings.skip_bad)
+        asked = opened.kind == "documents" and config.each == "paragraph" != type(config).each
+        if asked and opened.facts.get("unit") not in ("paragraphs", "poems"):
+            where = data if isinstance(data, str) else settings.data
+            raise UsageError(f"--each paragraph is of a .txt, and has no effect on {where}: leave it out")
         mine, theirs = known.get("classes"), opened.describe().get("classes")
         if data and mine and theirs and list(mine) != list(theirs):
             raise UsageError(f"{data} has the classes {', '.join(theirs)}; the run knows {', '.join(mine)}")

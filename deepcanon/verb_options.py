@@ -44,7 +44,7 @@ class SoundSampling(ClassSampling):
 @dataclass(frozen=True, kw_only=True)
 class TextSampling(Sampling):
     prompt: str = ""
-    """Text to continue."""
+    """Text to continue; of a model of classes the class to draw from, of a series a file of its columns."""
     temperature: NonNegative = 1.0
     """Temperature of the sampling: 1 as trained, lower is more conservative, 0 takes the likeliest."""
     beam: Whole = 0

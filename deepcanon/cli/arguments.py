@@ -10,6 +10,7 @@ import os
 import sys
 import types
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,16 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> typing.NoReturn:
         raise Usage(f"{message} (see `{self.prog} --help`)")
 
-    def parse_all(self, arguments: list[str]) -> argparse.Namespace:
-        """Like `parse_args`, but an unknown option names the near ones."""
+    def parse_all(self, arguments: list[str], missing: Mapping[str, str] | None = None) -> argparse.Namespace:
+        """Like `parse_args`, but an unknown option names the near ones.
+
+        Args:
+            missing: what is said of options that other parsers of this kind have.
+        """
         found, rest = self.parse_known_args(arguments)
         if rest:
+            if said := (missing or {}).get(rest[0].split("=")[0]):
+                self.error(said)
             known = [option for action in self._actions for option in action.option_strings]
             near = settings.nearest(rest[0].split("=")[0], known) if rest[0].startswith("-") else []
             self.error(f"unknown argument {rest[0]}{f', did you mean {near[0]}?' if near else ''}")

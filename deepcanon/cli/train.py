@@ -50,7 +50,8 @@ def train_command(parser: Parser, arguments: list[str]) -> int:
     group = parser.add_argument_group("run")
     for option in settings_options():
         add_field(group, option, run_settings.get(option.name, option.default))
-    found = parser.parse_all(arguments[1:])
+    alone = f"{head.name} does not begin with the weights of another run: leave --init-from out"
+    found = parser.parse_all(arguments[1:], {"--init-from": alone})
     if "environment" in head.data:
         import_environment(found)
     given = {k: v for k, v in vars(found).items() if v is not None}

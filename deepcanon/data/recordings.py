@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from . import wav
-from .errors import DataError, Problem, Problems
+from .errors import DataError, Problem, Problems, one_line
 from .inputs import Inputs
 from .progress import counted
 from .sound_folders import listed
@@ -94,6 +94,7 @@ def recordings(sources: Sources, heads: dict[str, wav.Head], rate: int, root: Pa
     dtype = "float32" if fine else "int16"
     lengths = [length_at(heads[name].frames, heads[name].rate, rate) for name in names]
     key = [rate, dtype, *([name, lengths[place], _changed(sources[name][0])] for place, name in enumerate(names))]
+    loud: dict[str, float] = {}
     with counted("seconds of sound read", int(sum(lengths) / rate)) as tell:
         done = 0
 
@@ -104,6 +105,8 @@ def recordings(sources: Sources, heads: dict[str, wav.Head], rate: int, root: Pa
                 for block in _blocks(sources[name][0], heads[name], rate, dtype):
                     done += len(block)
                     tell(done // rate)
+                    if heads[name].floating and (peak := float(np.abs(block).max(initial=0.0))) > 1:
+                        loud[name] = max(peak, loud.get(name, 0.0))
                     yield block
             except wav.BadSound as error:
                 raise DataError(Problem(name, "", str(error), error.remedy)) from None
@@ -114,6 +117,10 @@ def recordings(sources: Sources, heads: dict[str, wav.Head], rate: int, root: Pa
     notes += [f"mixed down: {count:,} files of {channels} channels, by their mean" for channels, count in mixed.items()]
     others = Counter(about.rate for about in heads.values() if about.rate != rate)
     notes += [f"resampled from {old:,} to {rate:,} samples a second: {n:,} files" for old, n in sorted(others.items())]
+    if loud:
+        name = max(loud, key=loud.__getitem__)
+        most = f"{loud[name]:.3g} in {one_line(Path(name).name, 60)}"
+        notes.append(f"louder than full scale: {len(loud):,} files (up to {most}), kept so; codes of 8 bits clip it")
     if fine and fine < len(heads):
         notes.append(f"kept as floating point, since {fine:,} files have more than 16 bits")
     shown = [Path(name).relative_to(root).as_posix() if Path(name).is_relative_to(root) else name for name in names]

@@ -98,7 +98,8 @@ def head(source: Path | bytes) -> Head:
     """The head of a file, or of its bytes.
 
     Raises:
-        BadSound: it is not a WAV file, is compressed, damaged, cut short, longer than it says, or holds no sample.
+        BadSound: it is not a WAV file, is compressed, damaged, cut short or within a sample, longer than it says, or
+            holds no sample.
     """
     try:
         size = len(source) if isinstance(source, bytes) else os.stat(source).st_size
@@ -148,10 +149,13 @@ def _understood(form: bytes, start: int, length: int, size: int) -> Head:
         raise BadSound(f"says {rate:,} samples a second", f"correct it to {SLOWEST} to {FASTEST:,}")
     there = size - start
     if length == UNKNOWN:  # written by a program that did not know the length before the end
-        length = there
+        length = there - there % width
     if length > there:
         held, said = max(0, there) // width, length // width
         raise BadSound(f"says {said:,} samples and holds {held:,}: it was cut short", "record or copy it again")
+    elif length % width:
+        what = f"ends within a sample: {length % width} bytes come after the last whole one"
+        raise BadSound(what, "record or copy it again")
     if length < width:
         raise BadSound("holds no sample", "record it again, or remove it")
     return Head(rate, channels, bits, code == FLOAT, length // width, start)
@@ -159,6 +163,8 @@ def _understood(form: bytes, start: int, length: int, size: int) -> Head:
 
 def samples(source: Path | bytes, about: Head, first: int = 0, count: int | None = None) -> np.ndarray:
     """The samples of a file [count] as the mean of its channels: int16, or float32 of [-1, 1) if 16 bits do not do.
+
+    Floating point numbers beyond that range are kept: what codes or writes sounds clips them.
 
     Raises:
         BadSound: the file is shorter than its head says, or holds what is not a number.

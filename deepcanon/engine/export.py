@@ -28,6 +28,7 @@ class Export(NamedTuple):
     inputs: example tensors; axis 0 is the batch unless `dynamic` is false.
     lengths: by the name of an input, what its axis 1 is called that may have any length too.
     about: what a user must know of inputs and outputs (size, range, channel order, classes ...), JSON.
+    no_onnx: why it is not written as ONNX, and what remains; "" if it is.
     """
 
     module: nn.Module
@@ -37,6 +38,7 @@ class Export(NamedTuple):
     about: dict[str, Any]
     dynamic: bool = True
     lengths: Mapping[str, str] = MappingProxyType({})
+    no_onnx: str = ""
 
 
 class TextExport(NamedTuple):
@@ -89,7 +91,7 @@ def write_export(export: Export | TextExport, form: str, to: Path) -> list[Path]
     """Writes `to` (form "torch": a torch.export program; "onnx"; text) and `to` with the ending .json.
 
     Raises:
-        UsageError: the folder does not exist or the extra is missing.
+        UsageError: the folder does not exist, the extra is missing, or the module is not written in this form.
     """
     if not to.parent.is_dir():
         raise UsageError(f"cannot write {to}: the folder {to.parent} does not exist")
@@ -97,6 +99,8 @@ def write_export(export: Export | TextExport, form: str, to: Path) -> list[Path]
         with replacing(to) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
             file.writelines(export.lines)
         return _described(to, {"format": form, **export.about})
+    if form == "onnx" and export.no_onnx:
+        raise UsageError(f"not written as ONNX: {export.no_onnx}")
     module = export.module.eval()
     # Two rows in the example: a batch of one would be taken for a constant.
     inputs = tuple(

@@ -52,10 +52,10 @@ PRESETS = {
 
 from deepcanon.errors import UsageError
 from deepcanon.sequence import GRU, LSTM, Bidirectional
-from deepcanon.techniques.sequence_tasks import SequenceTask, gate_maps
+from deepcanon.techniques.sequence_tasks import ExportedTask, gate_maps
 
 
-class Recipe(SequenceTask[Config]):
+class Recipe(ExportedTask[Config]):
     ahead = True
 
     @classmethod

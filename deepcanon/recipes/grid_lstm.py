@@ -122,8 +122,10 @@ class Recipe(ExportedTask[Config]):
     def learn(cls, config, data):
         if (fits := FITS.get(config.network, config.dims)) != config.dims:
             raise UsageError(f"--network {config.network} has --dims {fits}, not {config.dims}")
-        if config.network != "grid" and config.priority:
-            raise UsageError("--priority is for --network grid: leave it out")
+        for name in ("tied", "priority", "forget_bias"):
+            if config.network != "grid" and getattr(config, name) != getattr(Config, name):
+                option = f"--{name.replace('_', '-')}"
+                raise UsageError(f"{option} is for --network grid: leave it out")
         if config.dims == 3 and data.kind != "images":
             raise UsageError("--dims 3 is for pictures, such as --data digits: give 1 or 2")
         if config.projection == "equal" and config.dims != 1:
@@ -167,6 +169,11 @@ class Recipe(ExportedTask[Config]):
         if c.dims == 2:
             return network, c.hidden
         return Shaped(network, self.facts["reader"]["size"] if c.dims == 3 else None), c.hidden
+
+    def export(self):
+        cells = "each cell of a grid over pictures becomes a part of its graph"
+        why = f"{cells}, which takes many minutes: give --format torch"
+        return super().export()._replace(no_onnx=why if self.config.dims == 3 else "")
 
     @torch.no_grad()
     def figures(self):

@@ -88,6 +88,7 @@ from deepcanon.data import arpa
 from deepcanon.engine import Exports, TextExport
 from deepcanon.engine.language import Primed, Speaks
 from deepcanon.engine.vocabularies import text_facts, vocabulary_of
+from deepcanon.errors import UsageError
 from deepcanon.parts.language_models import side_by_side
 from deepcanon.sequence.ngram_lm import NgramLM
 from deepcanon.verb_options import TextSampling
@@ -116,6 +117,10 @@ class Recipe(Speaks, engine.Recipe[Config], Exports):
     @classmethod
     def learn(cls, config, data):
         if config.arpa:
+            for name in ("order", "smoothing", "discount", "added"):
+                if getattr(config, name) != getattr(Config, name):
+                    what = "is of counting, and the ARPA file is taken as it is"
+                    raise UsageError(f"--{name} {what}: leave it or --arpa out")
             vocabulary, model = read_once(config.arpa, config.unit)
             return {"vocabulary": vocabulary.to_json(), "order": model.order}
         return text_facts(config, data)[0]

@@ -1,7 +1,7 @@
 """Eleven kinds of pooling in one small network, each at its best learning rate: a ranking.
 
 Task: classification by two convolutions with pooling by 2, a hidden layer and no dropout; every
-kind is tuned on validation, then trained from the same five seeds. Data: images. Metric: test
+kind is tuned on validation, then trained from the same seeds. Data: images. Metric: test
 error, and the paired difference of each kind from maximum pooling with its 95 % interval. The
 papers' gains are for larger networks and longer training (stochastic pooling, CIFAR-10: 15.13 %
 against 19.4 % for maximum pooling, Zeiler and Fergus 2013); this is a table, not a claim. Maxout

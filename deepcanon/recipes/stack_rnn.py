@@ -69,12 +69,12 @@ PRESETS = {
 from deepcanon.engine.figures import Heat, Line, Panels, Plot
 from deepcanon.errors import UsageError
 from deepcanon.sequence.stack_rnn import EMPTY, StackRNN
-from deepcanon.techniques.sequence_tasks import SequenceTask
+from deepcanon.techniques.sequence_tasks import ExportedTask
 
 STACKS = "What each stack holds over empty cells rises and falls as it counts; below, its cells."
 
 
-class Recipe(SequenceTask[Config]):
+class Recipe(ExportedTask[Config]):
     def network(self, features):
         c = self.config
         if c.layers != 1:

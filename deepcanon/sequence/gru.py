@@ -66,7 +66,7 @@ def gru_step(
         ValueError: the shapes do not fit, or a convention has no such name.
     """
     size = hidden.shape[-1]
-    if hidden.ndim != 2 or sums.shape != (len(hidden), 3 * size) or weight_hh.shape != (3 * size, size):
+    if hidden.ndim != 2 or sums.shape != (hidden.shape[0], 3 * size) or weight_hh.shape != (3 * size, size):
         raise ValueError(
             f"sums {tuple(sums.shape)}, state {tuple(hidden.shape)} and weights {tuple(weight_hh.shape)} do not fit"
         )
@@ -172,7 +172,7 @@ class GRU(nn.Module):
 
     def trace(self, x: Float[Tensor, "batch time input"]) -> GRUTrace:
         """Gates and outputs of the top layer at every step, from a state of zeros."""
-        zero, last = x.new_zeros(len(x), self.hidden_size), self.num_layers - 1
+        zero, last = x.new_zeros(x.shape[0], self.hidden_size), self.num_layers - 1
         for number in range(self.num_layers):
             x, _ = gru_sequence(
                 x, zero, *weights_of(self, number), None, self.reset, self.update, traced=number == last

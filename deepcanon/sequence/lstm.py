@@ -321,7 +321,7 @@ class LSTM(nn.Module):
 
     def trace(self, x: Float[Tensor, "batch time input"]) -> LSTMTrace:
         """Gates, memory and outputs of the top layer at every step, from a state of zeros."""
-        zero = x.new_zeros(len(x), self.hidden_size)
+        zero = x.new_zeros(x.shape[0], self.hidden_size)
         for number in range(self.num_layers - 1):
             x, _ = self.layer(number, x, LSTMState(zero, zero))
         values, _ = self.layer(self.num_layers - 1, x, LSTMState(zero, zero), traced=True)

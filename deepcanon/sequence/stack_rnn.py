@@ -155,8 +155,8 @@ class StackRNN(nn.Module):
     def start(self, x: Float[Tensor, "batch time input"]) -> StackState:
         """Before the first step: a hidden vector of zeros and empty stacks."""
         cells = self.read if self.depth is None else self.depth
-        stacks = x.new_full((len(x), self.stacks, cells), EMPTY)
-        return StackState(x.new_zeros(len(x), self.hidden_size), stacks)
+        stacks = x.new_full((x.shape[0], self.stacks, cells), EMPTY)
+        return StackState(x.new_zeros(x.shape[0], self.hidden_size), stacks)
 
     def forward(
         self,
@@ -180,7 +180,7 @@ class StackRNN(nn.Module):
         if x.ndim != 3 or x.shape[2] != self.input_size or x.shape[1] == 0:
             raise ValueError(f"x {tuple(x.shape)} is not [batch, time >= 1, {self.input_size}]")
         hidden, stacks = self.start(x) if state is None else state
-        fits = hidden.shape == (len(x), self.hidden_size) and stacks.shape[:-1] == (len(x), self.stacks)
+        fits = hidden.shape == (x.shape[0], self.hidden_size) and stacks.shape[:-1] == (x.shape[0], self.stacks)
         if not fits or stacks.shape[-1] < self.read:
             raise ValueError(f"state {tuple(hidden.shape)}, {tuple(stacks.shape)} does not fit x {tuple(x.shape)}")
         if self.depth is None:

@@ -21,6 +21,12 @@ def exporting():
     return [stem for stem, recipe in classes.items() if "onnx" in (getattr(recipe, "formats", None) or ())]
 
 
+SEQUENCES = {
+    "lstm": {}, "gru": {}, "identity-rnn": {}, "bidirectional": {}, "stack-rnn": {}, "grid-lstm": {},
+    "grid-lstm in one dimension": {"dims": 1, "data": "parity", "length": 6},
+}  # fmt: skip
+
+
 def numbers(found):
     return [one.numpy() for one in (found if isinstance(found, tuple) else (found,))]
 
@@ -48,3 +54,22 @@ def test_onnxruntime_gives_the_numbers_of_torch_for_two_batch_sizes(stem, tmp_pa
             np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4 if "boxes" in export.output_names else 1e-5)
         assert before is None or not np.array_equal(found[-1][0], before)  # the picture counts
         before = found[-1][0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_networks_on_sequences_are_written_for_any_number_of_them(name, tmp_path):
+    """As long as those of training; shorter ones are padded."""
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    run = deepcanon.train(name.split()[0], preset="smoke", out=tmp_path / "run", steps=1, **SEQUENCES[name], **FIXED)
+    run.export("onnx", tmp_path / "net.onnx")
+    export, x = run.recipe.export(), run.recipe.run.data["train"].x
+    session = runtime.InferenceSession(str(tmp_path / "net.onnx"))
+    for rows in (x[:5], x[5:6]):
+        raw = rows.to(export.inputs[0].dtype)
+        (found,) = session.run(None, {export.input_names[0]: raw.numpy()})
+        with torch.no_grad():
+            (expected,) = numbers(export.module.eval()(raw))
+        assert len(found) == len(raw)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

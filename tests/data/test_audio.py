@@ -40,6 +40,25 @@ def test_floating_point_is_kept_as_it_is(tmp_path, dtype, extensible):
     assert np.array_equal(data["train"].x[0].numpy(), values.astype(np.float32))
 
 
+def test_what_is_louder_than_full_scale_is_kept_and_told(tmp_path):
+    values = (1.5 * tone(loudness=1.0)).astype("<f4")
+    write(tmp_path / "set" / "loud.wav", coded(values.tobytes(), 3, 32))
+    write(tmp_path / "set" / "low.wav", coded((values / 2).tobytes(), 3, 32))
+    data = audio(tmp_path / "set", valid_share=0.0, test_share=0.0)
+    assert np.array_equal(data["train"].x[0].numpy(), values)
+    (said,) = [line for line in data.notes if "full scale" in line]
+    assert said.startswith("louder than full scale: 1 files (up to 1.5 in loud.wav), kept so")
+    assert not any("full scale" in line for line in audio(tmp_path / "set" / "low.wav").notes)
+
+
+def test_a_sound_that_ends_within_a_sample_is_refused(tmp_path):
+    path = write(tmp_path / "a.wav", coded(bytes(801), 1, 16, said=801))
+    with pytest.raises(DataError, match=r"ends within a sample: 1 bytes come after the last whole one; record or copy"):
+        audio(path)
+    stream = coded(bytes(803), 1, 16, channels=2, said=0xFFFFFFFF)  # a program that did not know the length
+    assert wav.head(stream).frames == 200
+
+
 def test_channels_are_mixed_down_and_said(tmp_path):
     left, right = tone(hertz=300), tone(hertz=700)
     data = audio(write(tmp_path / "a.wav", pcm(np.stack([left, right], 1))))

@@ -110,6 +110,12 @@ def test_another_kind_of_run_is_refused_and_a_file_has_no_vocabulary(first, text
     torch.testing.assert_close(ours, theirs, atol=1e-7, rtol=0)
 
 
+def test_a_recipe_that_always_begins_with_its_own_weights_says_so(texts, tmp_path, capsys):
+    given = ["--data", str(texts / "own.txt"), "--init-from", "x", "--out", str(tmp_path / "run")]
+    assert main(["train", "ngram-lm", *given]) == 2
+    assert "ngram-lm does not begin with the weights of another run: leave --init-from out" in capsys.readouterr().err
+
+
 def test_the_options_of_the_run_come_from_its_config(texts, tmp_path, capsys):
     given = ["--preset", "smoke", "--hidden", "24", "--steps", "3", "--data", str(texts / "first.txt")]
     assert main(["train", "rnn-lm", *given, "--out", str(tmp_path / "first")]) == 0

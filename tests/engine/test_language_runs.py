@@ -87,3 +87,21 @@ def test_what_draws_no_text_has_nothing_to_stream(tmp_path, capsys):
     capsys.readouterr()
     assert main(["generate", str(tmp_path / "run"), "--stream"]) == 2
     assert "does not draw a text token by token" in capsys.readouterr().err
+
+
+def test_the_report_says_how_much_of_a_long_text_is_measured(own, tmp_path):
+    for most in (20, 1000):
+        options = {"preset": "smoke", "steps": 2, "evaluated": most, "quiet": True}
+        deepcanon.train("rnn-lm", data=own, out=tmp_path / str(most), **options)
+    pages = [(tmp_path / name / "report.html").read_text(encoding="utf-8") for name in ("20", "1000")]
+    assert ["Of a held-out text its first 20 tokens are measured" in page for page in pages] == [True, False]
+
+
+@pytest.mark.parametrize(("name", "refused"), [("texts.csv", True), ("texts.txt", False)])
+def test_a_paragraph_is_a_document_of_a_txt_alone(name, refused, tmp_path, capsys):
+    rows = "text,label\n" + "good film,1\nbad film,0\n" * 20
+    lines = "good film\n\nbad film\n\n" * 20
+    (tmp_path / name).write_text(rows if refused else lines, encoding="utf-8")
+    given = ["--data", str(tmp_path / name), "--each", "paragraph", "--out", str(tmp_path / "run"), "--preset", "smoke"]
+    code, said = main(["train", "replicated-softmax", *given, "--steps", "1"]), capsys.readouterr().err
+    assert ("--each paragraph is of a .txt, and has no effect on" in said) == refused and (code == 2 or not refused)

@@ -4,7 +4,9 @@ import jaxtyping
 import pytest
 import torch
 
+import deepcanon
 from deepcanon.cli import main
+from deepcanon.errors import UsageError
 from deepcanon.recipes import grid_lstm as recipe
 from deepcanon.sequence import GridLSTM, GridState, grid_block
 
@@ -161,12 +163,22 @@ def test_wrong_shapes_are_told():
         (["--data", "parity", "--network", "relu"], "has --dims 1, not 2"),
         (["--data", "parity", "--projection", "equal"], "leave it out"),
         (["--data", "parity", "--network", "stacked", "--priority"], "leave it out"),
+        (["--data", "parity", "--dims", "1", "--network", "relu", "--tied", "false"], "--tied is for --network grid"),
+        (["--data", "parity", "--network", "stacked", "--forget-bias", "0"], "--forget-bias is for --network grid"),
     ],
 )
 def test_the_recipe_refuses_what_it_cannot_do(arguments, told, tmp_path, capsys):
     run = ["train", "grid-lstm", "--preset", "smoke", "--out", str(tmp_path / "run"), *arguments]
     assert main(run) == 2
     assert told in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_a_grid_over_pictures_is_not_written_as_onnx(tmp_path):
+    options = {"preset": "smoke", "data": "digits", "dims": 3, "layers": 1, "steps": 1, "quiet": True}
+    run = deepcanon.train("grid-lstm", out=tmp_path / "run", **options)
+    with pytest.raises(UsageError, match=r"each cell of a grid .* takes many minutes: give --format torch"):
+        run.export("onnx", tmp_path / "net.onnx")
+    assert not (tmp_path / "net.onnx").exists()
 
 
 def test_the_verified_runs_differ_in_the_network_alone():

@@ -207,6 +207,21 @@ def test_penn_treebank_figures():
         assert perplexity(shorter, test) == pytest.approx(expected, abs=0.1)
 
 
+@pytest.mark.parametrize("idle", [("--order", "3"), ("--smoothing", "katz"), ("--discount", "0.5"), ("--added", "0.1")])
+def test_options_of_counting_have_no_effect_on_an_arpa_file(idle, tmp_path, capsys):
+    (tmp_path / "text.txt").write_text("the cat\n" * 20)
+    paths = [
+        "--data",
+        str(tmp_path / "text.txt"),
+        "--arpa",
+        str(tmp_path / "some.arpa"),
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    assert main(["train", "ngram-lm", *paths, *idle]) == 2
+    assert f"{idle[0]} is of counting, and the ARPA file is taken as it is" in capsys.readouterr().err
+
+
 def test_an_arpa_file_without_the_unknown_word_says_what_follows(tmp_path, capsys):
     (tmp_path / "text.txt").write_text("the cat\n" * 20)
     (tmp_path / "some.arpa").write_text("\\data\\\nngram 1=2\n\n\\1-grams:\n-0.3\tthe\n-0.3\t</s>\n\n\\end\\\n")

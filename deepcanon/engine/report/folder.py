@@ -19,6 +19,7 @@ class RunFiles:
     config: dict = field(default_factory=dict)
     status: dict = field(default_factory=dict)
     facts: dict = field(default_factory=dict)
+    data: dict = field(default_factory=dict)
     series: dict[str, tuple[list[int], list[float]]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -60,6 +61,7 @@ def read_run(folder: Path) -> RunFiles:
         ("config", folder / "config.json"),
         ("status", folder / "status.json"),
         ("facts", folder / "facts" / "facts.json"),
+        ("data", folder / "data.json"),
     ):
         if path.is_file():
             try:

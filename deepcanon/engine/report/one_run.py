@@ -119,7 +119,17 @@ def _metric_table(run: RunFiles) -> str:
     head = "<tr><th>metric</th>" + "".join(
         f"<th class='n'>{name}</th>" for name in ("last", "step", "lowest", "highest")
     )
-    return f"<div class='wide'><table>{head}</tr>{''.join(rows)}</table></div>"
+    return f"{_measured_in_part(run)}<div class='wide'><table>{head}</tr>{''.join(rows)}</table></div>"
+
+
+def _measured_in_part(run: RunFiles) -> str:
+    """A line if held-out texts are longer than what an evaluation reads of them."""
+    most = as_dict(run.config.get("config")).get("evaluated")
+    counts = as_dict(run.data.get("counts"))
+    longest = max((count for name in ("valid", "test") if isinstance(count := counts.get(name), int)), default=0)
+    if not isinstance(most, int) or not 0 < most < longest:
+        return ""
+    return f"<p>Of a held-out text its first {most:,} tokens are measured (<code>--evaluated</code>; 0: all).</p>"
 
 
 def _option_table(run: RunFiles) -> str:
