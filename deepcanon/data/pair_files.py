@@ -237,7 +237,7 @@ def partner(path: Path) -> dict[str, Path]:
 
 
 def names_pairs(path: Path) -> bool:
-    """Whether the first lines of a .tsv or .jsonl look like pairs of sentences: named so, or two texts in each."""
+    """Whether the first lines of a .tsv or .jsonl look like pairs of sentences: named so, or two texts in most."""
     try:
         with gzip.open(path) if path.name.lower().endswith(".gz") else open(path, "rb") as file:
             lines = [file.readline(100_000) for _ in range(3)]
@@ -254,7 +254,7 @@ def names_pairs(path: Path) -> bool:
         return True
     if {"text", "label"} & set(first):
         return False
-    return all(_two_texts(line.split("\t")) for line in found)
+    return 2 * sum(_two_texts(line.split("\t")) for line in found) > len(found)
 
 
 def _two_texts(cells: Iterable[str]) -> bool:

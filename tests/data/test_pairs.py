@@ -190,6 +190,13 @@ def test_other_kinds_of_folders_and_tables_are_not_taken_for_pairs(write, tmp_pa
     assert "pairs" not in kinds_of(str(write("d.tsv", "text\tlabel\na b\tx\n")))
 
 
+def test_a_broken_line_among_the_first_does_not_hide_what_the_file_is(write, capsys):
+    path = write("a.tsv", "ein Hund läuft .\ta dog runs .\nzwei Katzen\ndrei Hunde\tthree dogs\n")
+    assert "pairs" in kinds_of(str(path))
+    main(["data", "check", str(path)])
+    assert "line 2: has 1 cell, the first line 2; put one tab between source and target" in capsys.readouterr().out
+
+
 def test_the_command_line_checks_pairs(write, capsys):
     assert main(["data", "check", str(write("a.tsv", LINES * 20))]) == 0
     told = capsys.readouterr().out
