@@ -61,6 +61,7 @@ GRADIENTS = {
     "object-detection": [("smoke", 12)],
     "patch-features": [("smoke", 24)],
     "pixel-rnn": [("smoke", 12)],
+    "pointer-network": [("smoke", 24)],
     "rbm": [("default", 60), ("paper", 24)],
     "recursive-network": [("smoke", 24)],
     "replicated-softmax": [("default", 24)],

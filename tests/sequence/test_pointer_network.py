@@ -1,0 +1,101 @@
+"""Pointer network: it points at its inputs, whatever their number; polygons are judged as polygons."""
+
+import math
+
+import pytest
+import torch
+
+import deepcanon
+from deepcanon.sequence import PointerNetwork, pointer_nll
+from deepcanon.techniques.polygons import same_polygon
+
+QUIET = {"threads": 1, "precision": "fp32", "device": "cpu", "quiet": True, "plain": True}
+
+
+def network(seed=0):
+    torch.manual_seed(seed)
+    return PointerNetwork(2, 6, dtype=torch.float64)
+
+
+def test_the_decoder_is_shown_the_element_that_was_pointed_at():
+    """Two answers that begin with different places are continued alike if the points are the same, only so."""
+    net, points = network(), torch.rand(1, 5, 2, dtype=torch.float64)
+    points[0, 3] = points[0, 1]
+    first, same, other = (net(points, torch.tensor([[place, 2]])) for place in (1, 3, 4))
+    torch.testing.assert_close(first, same)
+    assert torch.equal(first[:, 0], other[:, 0]) and not torch.allclose(first[:, 1:], other[:, 1:])
+
+
+def test_targets_do_not_leak_into_the_steps_before_them():
+    net, points = network(), torch.rand(2, 6, 2, dtype=torch.float64)
+    answer = torch.tensor([[0, 3, 1, 5], [2, 4, 0, 1]])
+    later = answer.clone()
+    later[:, 2:] = torch.tensor([4, 2])
+    assert torch.equal(net(points, answer)[:, :3], net(points, later)[:, :3])
+
+
+def test_decoding_is_the_greedy_path_of_the_forced_scores():
+    net, points = network(), torch.rand(4, 5, 2, dtype=torch.float64)
+    for distinct in (False, True):
+        found = net.decode(points, distinct)
+        logits = net(points, found).detach().clone()
+        for row, scores in zip(found.tolist(), logits, strict=True):
+            for t, place in enumerate(row):
+                scores[t, [*row[:t], 5] if distinct else []] = -math.inf
+                assert scores[t].argmax().item() == (place if place >= 0 else 5)
+                if place < 0:
+                    break
+        if distinct:
+            assert (found.sort(1).values == torch.arange(5)).all()  # a tour visits every point once
+
+
+def test_the_end_is_counted_once_and_padding_never():
+    logits = torch.randn(1, 5, 5, dtype=torch.float64)
+    loss = pointer_nll(logits, torch.tensor([[0, 1, -1, -1]]))
+    each = -logits[0].log_softmax(1)
+    torch.testing.assert_close(loss, (each[0, 0] + each[1, 1] + each[2, 4]) / 3)
+    with pytest.raises(ValueError, match="do not fit logits"):
+        pointer_nll(logits, torch.tensor([[0, 1]]))
+
+
+def test_the_same_network_reads_sets_of_any_size():
+    net = network()
+    assert [net.decode(torch.rand(2, size, 2, dtype=torch.float64)).shape[1] for size in (3, 10, 30)] == [3, 10, 30]
+
+
+def test_polygons_are_the_same_wherever_they_begin():
+    assert same_polygon([2, 4, 0], [0, 2, 4]) and not same_polygon([4, 2, 0], [0, 2, 4])
+    assert same_polygon([4, 2, 0, 1], [0, 2, 4, 1], either_way=True)
+    assert not same_polygon([], []) and not same_polygon([0, 2], [0, 2, 4]) and not same_polygon([7, 2, 4], [0, 2, 4])
+
+
+def trained(folder, **options):
+    return deepcanon.train("pointer-network", preset="smoke", out=folder, **{**QUIET, "steps": 3, **options})
+
+
+def test_crossing_and_repeating_answers_are_failures(tmp_path):
+    live = trained(tmp_path / "run").recipe
+    square = torch.tensor([[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]]).repeat(5, 1, 1)
+    exact = torch.tensor([[0, 1, 2, 3]]).expand(5, -1)
+    given = torch.tensor([[2, 3, 0, 1], [0, 2, 1, 3], [0, 1, 0, 2], [0, 1, 2, -1], [0, 1, -1, -1]])
+    told = live.measured(square, exact, given)
+    # rotated: right; crossing, repeated and two corners: invalid; a triangle: valid, half the area, wrong
+    assert told["accuracy"] == 0.2 and told["invalid"] == pytest.approx(0.6) and told["area"] == 0.75
+
+
+def test_own_points_are_answered_and_drawn(tmp_path):
+    run = trained(tmp_path / "run")
+    path = tmp_path / "p.csv"
+    path.write_text("set,x,y\na,0,0\na,9,0\na,0,9\nb,1,1\nb,2,1\nb,1,3\nb,2,2\n", encoding="utf-8")
+    records = run.predict([path])
+    assert [record["input"] for record in records] == [f"{path}: set a", f"{path}: set b"]
+    assert all(set(record["value"]) <= set(range(4)) for record in records)
+    assert {"accuracy_20", "area_20", "accuracy_5"} <= set(run.evaluate("test"))
+    figure = run.recipe.figures()["answers"].figures[0]
+    assert [line.label for line in figure.lines] == ["points", "exact", "answer"]
+
+
+def test_tours_name_every_point(tmp_path):
+    run = trained(tmp_path / "run", data="travelling-salesman")
+    values = run.evaluate("test")
+    assert values["invalid"] == 0 and values["length"] >= 1 and "area" not in values
