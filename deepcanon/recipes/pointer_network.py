@@ -9,7 +9,7 @@ the answers over the points.
     deepcanon train pointer-network
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from deepcanon.options import Count, Optimization, PointSets, Positive, Schedule
@@ -54,7 +54,7 @@ SMALL = Config(hidden=16, batch=16, learning_rate=1e-2)
 PAPER = Config(hidden=512, optimizer="sgd", learning_rate=1.0, schedule="constant")
 PRESETS = {
     "smoke": (SMALL, {"data": "convex-hull", "steps": 40, "threads": 1}),
-    "default": (replace(Config(), updates=8000), {"data": "convex-hull"}),
+    "default": (Config(), {"data": "convex-hull", "options": {"updates": 8000}}),
     "paper": (PAPER, {"data": "convex-hull"}),
     "verify:hull": (Config(), {"data": "convex-hull"}),
 }
@@ -78,5 +78,6 @@ class Recipe(PolygonAnswers, engine.Recipe[Config], engine.Predicts):
     def step(self, step):
         points, answers = self.of_one_size()
         asked = int((answers >= 0).sum() + len(answers))  # the places, and the end
-        points, answers = self.run.to(points), self.run.to(answers)
+        points = self.run.to(points.to(self.model.start.dtype))
+        answers = self.run.to(answers)
         return self.updated(step, pointer_nll(self.model(points, answers), answers), asked)

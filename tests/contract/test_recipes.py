@@ -293,6 +293,8 @@ def inputs_for(recipe, kind, folder):
         return torch.randint(0, 256, (3, reader["channels"], *reader["size"]), dtype=torch.uint8)
     if kind in ("text", "documents", "pairs"):
         return texts(folder / "inputs")
+    if kind == "point_sets":
+        return torch.rand(3, 5, 2)
     if kind == "stories":
         return asked_stories(folder / "inputs")
     if kind == "trees":
