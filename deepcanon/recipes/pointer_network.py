@@ -26,7 +26,7 @@ METRICS = {
     "accuracy_*": metric("share answered rightly of the sets of so many points", "share", "max"),
     "area_*": metric("share of the area, sets of so many points", "share", "max"),
 }
-OURS = "trained on 5 to 10 points, drawn anew in each step"
+OURS = "trained on 5 to 10 points, new sets in each step"
 TARGETS = (
     target("hull", "test/accuracy_5 >= 0.9", "P", OURS),
     target("hull", "test/accuracy_10 >= 0.8", "P", OURS),
