@@ -2,9 +2,9 @@
 
 The public form, as popular repositories have it: every head is a module with a linear layer of its own for each group
 of parameters, the circular convolution goes row by row through the batch, contents are compared by
-`F.cosine_similarity`. The tuned form is what a careful user makes of it: one linear layer a head, shifts by `torch.roll`
-over the whole batch. All start from our weights; a step is the loss over a batch of copying (20 vectors of 8 bits, batch
-32), its gradients, and clipping with the update left out. CPU seconds, one thread, the three in turn.
+`F.cosine_similarity`. The tuned form is what a careful user makes of it: one linear layer a head, shifts by
+`torch.roll` over the whole batch. All start from our weights; a step is the loss over a batch of copying (20 vectors of
+8 bits, batch 32), its gradients, and clipping with the update left out. CPU seconds, one thread, the three in turn.
 
     make bench NAME=neural_turing_machine
 """
