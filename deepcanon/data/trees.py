@@ -106,8 +106,9 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     problems.settle()
     for split, some in rows.items():
         if not some:
-            what = "holds no tree" if not problems.found else f"holds no tree that can be read ({problems.found[0]})"
-            raise problems.fail(files[split], "", what, f"accepted are {ACCEPTS}")
+            if problems.found:
+                raise DataError(problems.found)
+            raise problems.fail(files[split], "", "holds no tree", f"accepted are {ACCEPTS}")
     return _dataset(rows, seed, options, problems, path, told, chosen)
 
 
@@ -245,8 +246,8 @@ def _sizes(train: Trees, words: int) -> list[str]:
     leaves = int((train.words >= 0).sum())
     longest = int(train.starts.diff().max() + 1) // 2
     return [
-        f"nodes of train: {len(train.words):,}, {leaves:,} of them words; the longest sentence has {longest}, the "
-        f"highest tree {int(train.heights.max())} levels above the words; different words in all splits: {words:,}"
+        f"nodes of train: {len(train.words):,}, of which words: {leaves:,}; words of the longest sentence: {longest}; "
+        f"height of the highest tree: {int(train.heights.max())}; different words in all splits: {words:,}"
     ]
 
 
@@ -257,7 +258,7 @@ def _labels(names: list[str], ordered: bool, train: list[Row]) -> list[str]:
     if ordered and [int(name) for name in names] != list(range(len(names))):
         found.append("some numbers between the labels do not occur (--labels refuses what is out of range)")
     if nodes:
-        found.append(f"without a label in train: {nodes:,} nodes, {roots:,} of them roots")
+        found.append(f"nodes of train without a label: {nodes:,}, of which roots: {roots:,}")
     return found
 
 

@@ -137,7 +137,7 @@ def test_a_file_is_understood_and_told(write):
     assert (train.x.labels == NOTHING).sum() == 1
     told = "\n".join(data.notes)
     for said in ("train 5", "empty lines, which are not trees: 1", "words with escaped characters, read as these: 1",
-                 "without a label in train: 1 nodes, 0 of them roots", "labels: 5 (0, 1, 2, 3, 4)"):  # fmt: skip
+                 "nodes of train without a label: 1, of which roots: 0", "labels: 5 (0, 1, 2, 3, 4)"):  # fmt: skip
         assert said in told
     assert data.examples[0] == "a good film -> 3"
     assert read(write("b.txt", "(B (A x) (B y))\n(A z)\n")).facts == {
