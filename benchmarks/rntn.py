@@ -49,18 +49,15 @@ def leaf(net: nn.Module, words: Tensor) -> Tensor:
 
 
 def nodes(model: TreeClassifier, trees: Trees) -> Tensor:
-    """Every node by itself, its softmax too; the loss of all is their mean."""
+    """Every node by itself, its softmax too; the words are looked up at once. The loss of all is their mean."""
     net, losses = model.network, []
-    starts, words, labels = trees.starts.tolist(), trees.words, trees.labels
-    children = trees.children.tolist()
+    starts, labels, children = trees.starts.tolist(), trees.labels.split(1), trees.children.tolist()
+    words = iter(leaf(net, trees.words[trees.words >= 0]).split(1))
 
     def state(node: int, base: int) -> Tensor:
         left, right = children[base + node]
-        if left < 0:
-            found = leaf(net, words[base + node : base + node + 1])
-        else:
-            found = compose(net, state(left, base), state(right, base))
-        losses.append(F.cross_entropy(model.head(found[:, : net.size]), labels[base + node : base + node + 1]))
+        found = next(words) if left < 0 else compose(net, state(left, base), state(right, base))
+        losses.append(F.cross_entropy(model.head(found[:, : net.size]), labels[base + node]))
         return found
 
     for begin, end in itertools.pairwise(starts):

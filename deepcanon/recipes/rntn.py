@@ -12,9 +12,10 @@ half a minute of one core (one seed).
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from deepcanon.model_options import TreeTraining
-from deepcanon.options import Share
+from deepcanon.options import Range
 from deepcanon.targets import TREES, target
 
 SYSTEM = "sequence.rntn"
@@ -30,7 +31,7 @@ TARGETS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Config(TreeTraining):
-    tensor_rate: Share = 0.05
+    tensor_rate: Annotated[float, Range("(0, 1]")] = 0.05
     """Learning rate of the tensor, as a share of the others'; AdaGrad's first steps are as long for
     each of its 2,500 products a number as for a bias, and with 1 the sums are large at once."""
 
