@@ -70,10 +70,12 @@ GRADIENTS = {
     "rnn-lm": [("default", 24), ("paper", 24), ("words", 24)],
     "seq2seq": [("smoke", 12)],
     "rntn": [("smoke", 24)],
+    "sentiment": [("smoke", 24)],
     "softmax-regression": [("default", 60), ("paper", 24)],
     "sparse-autoencoder": [("default", 200), ("paper", 24)],
     "spatial-transformer": [("default", 24)],
     "stacked-autoencoder": [("default", 120), ("paper", 120)],
+    "text-cnn": [("smoke", 24)],
     "ufldl-convnet": [("default", 60), ("paper", 60)],
     "wavenet": [("smoke", 24)],
 }

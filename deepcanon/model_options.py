@@ -12,6 +12,7 @@ from deepcanon.options import (
     Batches,
     CopiedWeights,
     Count,
+    Documents,
     Dropout,
     InputDropout,
     LargeTokens,
@@ -30,9 +31,8 @@ from deepcanon.options import (
 )  # fmt: skip
 
 __all__ = [
-    "Adversarial", "ContrastiveDivergence", "Environments", "Exploration", "Generator", "RecurrentLanguage", "Replay",
-    "TranslationTraining",
-    "TreeTraining",
+    "Adversarial", "ContrastiveDivergence", "DocumentTraining", "Environments", "Exploration", "Generator",
+    "RecurrentLanguage", "Replay", "TranslationTraining", "TreeTraining",
 ]  # fmt: skip
 
 
@@ -100,6 +100,48 @@ class RecurrentLanguage(LargeTokens, Pieces, Optimization, Schedule, InputDropou
     """Order of the Kneser-Ney model that is mixed in when the test text is measured; 0: none."""
     sample: Count = 400
     """Tokens of the text sample after each evaluation."""
+
+
+# Classifiers of documents by their words in order
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocumentTraining(Documents, Batches, Optimization, Schedule, Dropout):
+    """What `techniques.document_classifiers` reads."""
+
+    GROUP: ClassVar[str] = ""
+
+    tokens: Literal["marks", "letters", "blanks"] = "marks"
+    """A word is a run of letters or of digits, or a punctuation mark; a run of letters only; or whatever stands between
+    blanks (texts that are tokenised)."""
+    minimum_count: Count = 1
+    """Rarer words of the training documents are read as unknown."""
+    vocabulary: Whole = 0
+    """Number of most frequent words to know; 0: all."""
+    longest: Count = 400
+    """Words of a document that are read; what follows is left out."""
+    dimensions: Count = 128
+    """Size of the vectors of words."""
+    vectors: str = ""
+    """Begin with these vectors of words: a run of word2vec (a folder), or a text file with a word and its numbers on
+    each line; --dimensions is theirs then. Words without one begin with random vectors."""
+    static: bool = False
+    """Keep the vectors of --vectors as they are, and learn the rest."""
+    dropout: Share = 0.5
+    """Share of the text's features that is dropped in training."""
+    embedding_dropout: Share = 0.0
+    """Share of the words that are dropped in training, everywhere in a batch."""
+    batch: Count = 50
+    """Documents per step."""
+    epochs: Count = 6
+    """Passes over the training set, if no steps are given; more of small sets, at least 400 steps."""
+    optimizer: OptimizerName = "adamw"
+    learning_rate: Positive = 1e-3
+    clip: Positive = 5.0
+    """Largest global norm of the gradients."""
+    folds: Whole = 0
+    """Cross-validation: parts of the training documents that are held out in turn, each with the words of its own
+    training documents, a tenth of which chooses the epoch; then a model of all is trained. 0: none."""
 
 
 # Generators

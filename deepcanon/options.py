@@ -77,7 +77,7 @@ GROUPS = {
 
 # Training
 
-OptimizerName = Literal["sgd", "adamw", "gradient-descent", "momentum", "nesterov", "adagrad"]
+OptimizerName = Literal["sgd", "adamw", "gradient-descent", "momentum", "nesterov", "adagrad", "adadelta"]
 ScheduleName = Literal["one-cycle", "steps", "constant"]
 InitializationName = Literal["he", "glorot", "orthogonal", "small", "zero", "lecun"]
 ActivationName = Literal["relu", "tanh", "sigmoid", "leaky-relu", "prelu", "rrelu", "elu", "selu"]
@@ -140,7 +140,8 @@ class Perceptron(Training):
 @dataclass(frozen=True, kw_only=True)
 class Optimization(Training):
     optimizer: OptimizerName = "sgd"
-    """sgd is torch's fused Nesterov momentum, adamw torch's; the others are this package's own, as in the papers."""
+    """sgd is torch's fused Nesterov momentum, adamw and adadelta (whose learning rate is 1) are torch's; the others
+    are this package's own, as in the papers."""
     learning_rate: Positive = 0.1
     """Learning rate at the peak of the schedule."""
     momentum: Share = 0.9

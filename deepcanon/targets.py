@@ -21,6 +21,7 @@ __all__ = [
     "CLASSIFIER",
     "CONVEX",
     "EPISODES",
+    "FOLDS",
     "GABOR",
     "LANGUAGE",
     "MARKS",
@@ -153,6 +154,14 @@ TREES = {
     "negation": metric('share of words found positive that are found negative after "not"', "share", "max"),
 }
 """What networks on trees measure; without more in its name, of the roots (`techniques.tree_models`)."""
+
+FOLDS = {
+    "folds_done": metric("folds that were held out so far", "folds"),
+    "cv_accuracy": metric("mean accuracy of the folds", "share", "max", split="train"),
+    "cv_low": metric("lower end of its corrected 95 % interval", "share", "max", split="train"),
+    "cv_high": metric("upper end of its corrected 95 % interval", "share", split="train"),
+}
+"""What cross-validation measures, on training documents that are held out in turn."""
 
 CONVEX = {
     "objective": metric("mean loss with the penalty on the weights", "nats per example", "min"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deepcanon import verb_options
+from deepcanon.cli import deciding
 from deepcanon.cli.arguments import DIR_HELP, Parser, add_field, json_option, number, run_options
 from deepcanon.cli.output import USAGE, print_json
 from deepcanon.cli.places import folder_of, load_run, place_of
@@ -112,6 +113,8 @@ def predict_command(parser: Parser, arguments: list[str]) -> int:
         if "perplexity" in record:
             answer = _of_text(record)
         print(f"{record['input']}: {answer}{f'  ({words})' if words else ''}{note}")
+        if "words" in record:
+            print(f"  {deciding.told(record['words'])}")
     return USAGE if found.refused else 0
 
 
@@ -166,7 +169,9 @@ def _write_answers(to: Path, records: list[dict[str, Any]], rows: list[dict[str,
             continue
         chances = {f"p({name})": chance for name, chance in record.get("probabilities", {}).items()}
         cells = rows[place] if place < len(rows) else {}
-        answer = {key: value for key, value in record.items() if key != "probabilities"}
+        answer = {key: value for key, value in record.items() if key not in ("probabilities", "words")}
+        if "words" in record:
+            answer["decided by"] = deciding.named(record["words"])
         lines.append({**cells, **{f"predicted {k}" if k in cells else k: v for k, v in answer.items()}, **chances})
     names = list(dict.fromkeys(name for line in lines for name in line))
     with replacing(to) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:

@@ -50,6 +50,13 @@ _BUNDLED = "BSD-3-Clause (bundled with scikit-learn)"
 _PYTHON = "PSF-2.0 (part of Python)"
 _FACES = "drawn from matplotlib's typefaces: DejaVu (Bitstream Vera licence), STIX (STIX licence), BaKoMa (its own)"
 
+_SST = _files(
+    "https://raw.githubusercontent.com/munikarmanish/RNTN/master/trees/",
+    ("train.txt", 2160058, "e2f3f41b0b1e6d4dddc0effe3bfc2d27ed8928079aa9a03d652311614fc5feb7"),
+    ("dev.txt", 280825, "0e9336aed6e4730e19f58d00a77b3f0297efdb755f7b5e598c98a05e3f97ea40"),
+    ("test.txt", 559614, "6e54806dee95cf80cd918e7dfb3f6770f6df24bf826f289a4d1f709e1c8f6761"),
+)  # fmt: skip
+
 ENTRIES: dict[str, Entry] = {
     entry.name: entry
     for entry in (
@@ -167,6 +174,16 @@ ENTRIES: dict[str, Entry] = {
                 ),
             ),
             "word2vec",
+        ),
+        *(
+            Entry(
+                name + suffix, "documents", f"{sentences} film-review sentences with {classes}{more}",
+                "not stated (Socher et al. 2013)", _SST, "sst",
+            )
+            for name, sentences, classes in (
+                ("sst-2", "9,613", "2 classes"), ("sst-3", "11,855", "3 classes"), ("sst-5", "11,855", "5 classes"),
+            )
+            for suffix, more in (("", ""), ("-phrases", ", all phrases of the training trees"))
         ),
         Entry(
             "rt-polarity", "documents", "10,662 sentences of film reviews, half of them positive",

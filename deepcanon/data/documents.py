@@ -18,6 +18,8 @@ from .errors import DataError, Problem, Problems, one_line
 from .image_sets import list_folder
 from .inputs import Inputs
 from .named_splits import ORDER, Told
+from .rated_phrases import CLASSES as RATED
+from .rated_phrases import labelled
 from .splits import Dataset, Split, draw_splits, shares
 from .text import add_lines, decode, filled, is_text, load
 
@@ -175,10 +177,25 @@ def _repeated(found: dict[str, list[Row]]) -> list[str]:
 
 
 def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) -> Dataset:
-    """`rt-polarity`: sentences of film reviews; `movie-reviews`: whole ones; `tang5` and `tang7`: poems.
+    """`rt-polarity`: sentences of film reviews; `movie-reviews`: whole ones; `tang5` and `tang7`: poems. `sst-5`,
+    `sst-3`, `sst-2`: rated sentences; with `-phrases` all rated phrases of the sentences to train on.
 
-    Test and valid are drawn by class.
+    Test and valid are drawn by class, but those of the last ones are the published ones.
     """
+    base = name.removesuffix("-phrases")
+    if base in RATED:
+        refuse_columns(options, name)
+        files = {"train": "train.txt", "valid": "dev.txt", "test": "test.txt"}
+        paths = published.get(name)
+        found = {
+            split: [
+                Row(words, label, None, paths[file])
+                for words, label in labelled(base, read_bytes(paths[file]).decode(), split == "train" and name != base)
+            ]
+            for split, file in files.items()
+        }
+        unit = "lines" if name == base else "phrases"
+        return _dataset(found, seed, options, Problems(), Path(name), unit, Told())
     if name not in ("rt-polarity", "movie-reviews", "tang5", "tang7"):
         raise ValueError(f"no documents are called {name}")
     refuse_columns(options, name)
@@ -246,7 +263,7 @@ def _dataset(
         splits |= {split: whole.take(rows) for split, rows in drawn.items()}
     splits = {split: splits[split] for split in ORDER if split in splits}
     facts: dict[str, Any] = {"unit": unit}
-    one = {"files": "file", "paragraphs": "paragraph", "poems": "poem"}.get(unit, "line or row")
+    one = {"files": "file", "paragraphs": "paragraph", "poems": "poem", "phrases": "phrase"}.get(unit, "line or row")
     notes = [f"documents (a {one} each): {', '.join(f'{split} {len(part):,}' for split, part in splits.items())}"]
     if names:
         facts["classes"] = names
@@ -272,7 +289,7 @@ def inputs(describe: dict[str, Any], paths: Sequence[str]) -> Inputs:
     in training, the whole file, each paragraph or each line."""
     problems, found, column = Problems(), Inputs([], []), describe.get("text_column", "")
     columns = Columns(column or "text", "", "", ((column, "the name that it had in training"),) if column else ())
-    unit = {"poems": "paragraphs"}.get(describe.get("unit", ""), describe.get("unit", "lines"))
+    unit = {"poems": "paragraphs", "phrases": "lines"}.get(describe.get("unit", ""), describe.get("unit", "lines"))
     whole = unit == "files"
     for given in paths:
         told, start, path = Told(), len(found.names), Path(given)

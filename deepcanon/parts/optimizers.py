@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["LBFGS", "SGD", "Adam", "AdamW", "Optimizer"]
+__all__ = ["LBFGS", "SGD", "Adadelta", "Adam", "AdamW", "Optimizer"]
 
 
 def _plain(method: Any) -> Any:
@@ -38,6 +38,10 @@ class Optimizer(torch.optim.Optimizer):
 
 class SGD(Optimizer, torch.optim.SGD):
     step = torch.no_grad()(_plain(torch.optim.SGD.step))
+
+
+class Adadelta(Optimizer, torch.optim.Adadelta):
+    step = torch.no_grad()(_plain(torch.optim.Adadelta.step))
 
 
 class Adam(Optimizer, torch.optim.Adam):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from deepcanon.options import Count, Documents, Positive, Probability, Whole
-from deepcanon.targets import CLASSIFIER, metric, target
+from deepcanon.targets import CLASSIFIER, FOLDS, metric, target
 
 SYSTEM = "sequence.bag_of_words"
 DATA = ("documents",)
@@ -21,9 +21,7 @@ METRICS = {
     "shuffled_change": metric("largest change of a score if words change places", "", "min"),
     "fold_accuracy": metric("share of this fold's documents given their class", "share", "max"),
     "documents": metric("training documents that were fitted", "documents"),
-    "cv_accuracy": metric("mean of the folds", "share", "max", split="train"),
-    "cv_low": metric("lower end of its corrected 95 % interval", "share", "max", split="train"),
-    "cv_high": metric("upper end of its corrected 95 % interval", "share", split="train"),
+    **FOLDS,
 }
 PEER = "scikit-learn on binarised words between blanks, 10 stratified folds"
 CITED = "Wang and Manning 2012, table 2"
@@ -79,10 +77,9 @@ import torch
 from torch import nn
 
 from deepcanon import engine
-from deepcanon.claims import interval
 from deepcanon.data.seeds import stream_seed
 from deepcanon.engine import Classifier, Classifies, Export
-from deepcanon.engine.classifier import Seen
+from deepcanon.engine.classifier import Seen, cross_validated
 from deepcanon.engine.figures import Text
 from deepcanon.errors import UsageError
 from deepcanon.parts.bag_of_words import BagOfWords, likelier_words, shuffled, stratified_folds
@@ -153,8 +150,7 @@ class Recipe(Classifies, engine.Recipe[Config]):
     def evaluate(self, split):
         found = {}
         if self.config.folds and self.accuracy.min() > NONE_YET:
-            ends = interval(self.accuracy.tolist(), 1 / (self.config.folds - 1))
-            found = dict(zip(("cv_accuracy", "cv_low", "cv_high"), ends, strict=True))
+            found = cross_validated(self.accuracy)
         split = split if split in self.run.data else "train"
         packed, texts = self.packed(split), self.run.data[split].x
         logits = self.model(self.present(packed)).cpu()

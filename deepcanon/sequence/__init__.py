@@ -49,10 +49,12 @@ from .rntn import RNTN as RNTN
 from .rntn import tensor_composition as tensor_composition
 from .sampled_softmax import SampledSoftmax as SampledSoftmax
 from .sampled_softmax import sampled_softmax_loss as sampled_softmax_loss
+from .sentiment import SentimentRNN as SentimentRNN
 from .seq2seq import Seq2Seq as Seq2Seq
 from .stack_rnn import StackRNN as StackRNN
 from .stack_rnn import StackState as StackState
 from .stack_rnn import stack_step as stack_step
+from .text_cnn import TextCNN as TextCNN
 from .wavenet import WaveNet as WaveNet
 from .wavenet import code_nll as code_nll
 from .wavenet import mu_law_decode as mu_law_decode

@@ -11,7 +11,7 @@ from deepcanon.foundations.gradient_descent import GradientDescent
 from deepcanon.foundations.momentum import Momentum
 from deepcanon.foundations.weight_decay import decay_groups
 from deepcanon.options import Optimization
-from deepcanon.parts.optimizers import SGD, AdamW
+from deepcanon.parts.optimizers import SGD, Adadelta, AdamW
 
 __all__ = ["OPTIMIZERS", "optimizer_of", "set_rate"]
 
@@ -26,6 +26,7 @@ OPTIMIZERS: dict[str, Builder] = {
     "momentum": lambda groups, options, betas: Momentum(groups, options.learning_rate, options.momentum),
     "nesterov": lambda groups, options, betas: Momentum(groups, options.learning_rate, options.momentum, nesterov=True),
     "adagrad": lambda groups, options, betas: Adagrad(groups, options.learning_rate),
+    "adadelta": lambda groups, options, betas: Adadelta(groups, options.learning_rate, rho=0.95),
 }
 """From parameter groups, options and the two decay rates of Adam's averages to an optimizer."""
 
