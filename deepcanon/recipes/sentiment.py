@@ -37,7 +37,7 @@ class Config(DocumentTraining):
     """Recurrent layers."""
     both: bool = True
     """Read each text backward too."""
-    pool: Literal["last", "mean", "max"] = "max"
+    pool: Literal["last", "mean", "max"] = "last"
     """What is known of a text: the states after its last word, or their mean or maximum over it."""
     embedding_dropout: Share = 0.5
 
@@ -48,7 +48,7 @@ MR = {"data": "rt-polarity", "threads": 1}
 PRESETS = {
     "smoke": (SMALL, {"data": "planted-topics", "steps": 24, "threads": 1}),
     "default": (Config(), {"data": "rt-polarity"}),
-    "paper": (replace(CROSS, pool="last", dimensions=300), MR),
+    "paper": (replace(CROSS, dimensions=300), MR),
     "verify:reviews": (CROSS, MR),
     "verify:three": (Config(tokens="blanks"), {"data": "sst-3", "threads": 1}),
 }
