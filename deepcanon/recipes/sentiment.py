@@ -2,8 +2,9 @@
 
 Task: the class of a text, such as negative, neutral, positive. Data: a .csv, .tsv or .jsonl with
 text and label, or folders CLASS/*.txt. Metric: accuracy, with `--folds 10` by cross-validation,
-each fold with the words of its own training documents. On sentences of film reviews naive Bayes on
-pairs of words has 78.7 %, and takes a second. `predict` marks the words that decided.
+each fold with the words of its own training documents. Bags of words take seconds: on sentences of
+film reviews logistic regression has 76.5 %, naive Bayes on pairs of words 78.9 %. `predict` marks
+the words that decided.
 
     deepcanon train sentiment --data reviews.csv
 """
@@ -18,10 +19,10 @@ from deepcanon.targets import CLASSIFIER, FOLDS, target
 SYSTEM = "sequence.sentiment"
 DATA = ("documents",)
 METRICS = {**CLASSIFIER, **FOLDS}
-WORDS = "bag of words: logistic regression on the same words, folds and documents"
+BAG = "bag-of-words: logistic regression on words of the same sentences"
 TARGETS = (
     target("reviews", "test/cv_accuracy >= 0.75", "P", "no figure is published for these words"),
-    target("reviews", "test/cv_accuracy >= 0.7611", "R", WORDS),
+    target("reviews", "test/cv_accuracy >= 0.765", "R", BAG),
     target("reviews", "worst cpu_minutes <= 10", "P", "ten minutes of one core"),
     target("three", "test/accuracy >= 0.6", "P", "no figure is published for three classes"),
 )
