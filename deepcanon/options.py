@@ -22,6 +22,7 @@ from deepcanon.ranges import types_of as types_of
 from deepcanon.reading import READERS as READERS
 from deepcanon.reading import Audio as Audio
 from deepcanon.reading import Columns as Columns
+from deepcanon.reading import Dialogues as Dialogues
 from deepcanon.reading import Documents as Documents
 from deepcanon.reading import Examples as Examples
 from deepcanon.reading import Images as Images
@@ -45,8 +46,8 @@ from deepcanon.reading import reading_options as reading_options
 
 __all__ = [
     "GROUPS", "READERS", "Activation", "ActivationName", "Audio", "Augmentation", "Batches", "BoxAugmentation",
-    "ClassLoss", "Columns", "Convex", "CopiedWeights", "Count", "Documents", "Dropout", "DropoutName", "Examples",
-    "HiddenLayerName", "HiddenLayers", "ImageTraining", "Images", "InitialWeights", "Initialization",
+    "ClassLoss", "Columns", "Convex", "CopiedWeights", "Count", "Dialogues", "Documents", "Dropout", "DropoutName",
+    "Examples", "HiddenLayerName", "HiddenLayers", "ImageTraining", "Images", "InitialWeights", "Initialization",
     "InitializationName", "InputDropout", "LargeTokens", "Lbfgs", "Loss", "LossName", "MaxNorm", "Mixtures",
     "NonNegative", "NormalizationName", "Number", "Optimization", "OptimizerName", "Pairs", "Patches", "Perceptron",
     "Pieces", "Placed", "PointSets", "Pooling", "PoolingName", "Positive", "Probability", "Range", "Repeats",

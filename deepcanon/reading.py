@@ -10,10 +10,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from deepcanon.ranges import Count, NonNegative, Range, Share, Whole
 
 __all__ = [
-    "READERS", "Audio", "Columns", "Documents", "Examples", "Images", "LargeTokens", "Mixtures", "Pairs", "Patches",
-    "Pieces", "Placed", "PointSets", "Sequences", "Series", "Speech", "Splits", "Stories", "Tables", "Text", "Tokens",
-    "Trees",
-    "reading_options",
+    "READERS", "Audio", "Columns", "Dialogues", "Documents", "Examples", "Images", "LargeTokens", "Mixtures", "Pairs",
+    "Patches", "Pieces", "Placed", "PointSets", "Sequences", "Series", "Speech", "Splits", "Stories", "Tables", "Text",
+    "Tokens", "Trees", "reading_options",
 ]  # fmt: skip
 
 
@@ -111,6 +110,12 @@ class Documents(Columns):
     """Documents: the column that holds the texts; `text` if not given."""
     each: Literal["line", "paragraph"] = "line"
     """Documents: what one of a .txt file is; paragraphs have a blank line between them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dialogues(Splits):
+    separator: str = "__eou__"
+    """Dialogues: the sign between turns in a .txt file; tab stands for that character."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,6 +280,7 @@ READERS: dict[str, tuple[type, ...]] = {
     "documents": (Documents, Examples),
     "stories": (Stories,),
     "point_sets": (PointSets,),
+    "dialogues": (Dialogues,),
     "pairs": (Pairs,),
     "sequences": (Sequences,),
     "series": (Series,),

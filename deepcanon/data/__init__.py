@@ -25,8 +25,8 @@ __all__ = [
 ]  # fmt: skip
 
 KINDS = (
-    "images", "boxes", "audio", "speech", "tables", "text", "documents", "pairs", "stories", "series", "trees",
-    "sequences", "point_sets", "environment", "nothing",
+    "images", "boxes", "audio", "speech", "tables", "text", "documents", "pairs", "stories", "dialogues", "series",
+    "trees", "sequences", "point_sets", "environment", "nothing",
 )  # fmt: skip
 PATHS = (
     "images",
@@ -38,6 +38,7 @@ PATHS = (
     "documents",
     "pairs",
     "stories",
+    "dialogues",
     "series",
     "trees",
     "point_sets",

@@ -51,7 +51,7 @@ _PYTHON = "PSF-2.0 (part of Python)"
 _FACES = "drawn from matplotlib's typefaces: DejaVu (Bitstream Vera licence), STIX (STIX licence), BaKoMa (its own)"
 
 _SST = _files(
-    "https://raw.githubusercontent.com/munikarmanish/RNTN/master/trees/",
+    "https://nlp.stanford.edu/sentiment/trainDevTestTrees_PTB.zip/trees/",
     ("train.txt", 2160058, "e2f3f41b0b1e6d4dddc0effe3bfc2d27ed8928079aa9a03d652311614fc5feb7"),
     ("dev.txt", 280825, "0e9336aed6e4730e19f58d00a77b3f0297efdb755f7b5e598c98a05e3f97ea40"),
     ("test.txt", 559614, "6e54806dee95cf80cd918e7dfb3f6770f6df24bf826f289a4d1f709e1c8f6761"),
@@ -220,6 +220,17 @@ ENTRIES: dict[str, Entry] = {
             )
         ),
         Entry(
+            "dailydialog", "dialogues", "13,118 everyday conversations in English, of 8 turns on average",
+            "CC BY-NC-SA 4.0: not for commercial use (Li et al. 2017)",
+            _files(
+                "https://raw.githubusercontent.com/Ls-Dai/Deep-Reinforcement-Learning-for-Dialogue-Generation-in-PyTorch/"
+                "master/data/",
+                ("train.zip", 2059812, "6191257f8250da0e045bfd1d017645e15b2358df975ec4c5c431a5a1f99662a4"),
+                ("validation.zip", 191273, "f068cf7526a56ab5f26e99b74ce9edbc2766f7b060a3c6cef035920b0dd28153"),
+                ("test.zip", 188867, "5f9526a5ce4b8af4ca237aa3ff38cbf03becbc596c70b0974d7f5f9af2ea0615"),
+            ),
+        ),
+        Entry(
             "babi", "stories", "20 tasks of stories with questions, each 1,000 for training and 1,000 for the test",
             "CC BY 3.0",
             _files(
@@ -256,15 +267,7 @@ ENTRIES: dict[str, Entry] = {
         Entry(
             "sst", "trees", "Stanford Sentiment Treebank: 11,855 sentences as trees, 5 degrees of sentiment a node",
             "not stated (Socher et al. 2013)",
-            _files(
-                "https://nlp.stanford.edu/sentiment/trainDevTestTrees_PTB.zip/trees/",
-                ("train.txt", 2160058,
-                 "e2f3f41b0b1e6d4dddc0effe3bfc2d27ed8928079aa9a03d652311614fc5feb7"),
-                ("dev.txt", 280825,
-                 "0e9336aed6e4730e19f58d00a77b3f0297efdb755f7b5e598c98a05e3f97ea40"),
-                ("test.txt", 559614,
-                 "6e54806dee95cf80cd918e7dfb3f6770f6df24bf826f289a4d1f709e1c8f6761"),
-            ),
+            _SST,
         ),
         *(
             Entry(

@@ -1,0 +1,237 @@
+"""The dialogues reader: conversations as a tuple of turns each, in a list for each split."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import published
+from .archives import read_members
+from .errors import DataError, Problem, Problems, one_line
+from .image_sets import list_folder
+from .inputs import Inputs
+from .named_splits import ORDER, Told, splits_by_name
+from .splits import Dataset, Split, draw_splits, shares
+from .text import decode, filled, is_text, load
+
+__all__ = ["ACCEPTS", "SEPARATOR", "DialogueSplit", "fits", "inputs", "read", "read_named"]
+
+SEPARATOR = "__eou__"
+ACCEPTS = (
+    f"dialogues: a .txt file with one dialogue a line, its turns separated by {SEPARATOR} (--separator names another "
+    'sign), a .jsonl with a list of texts under "turns" in each line, or a folder with such a file for each split '
+    "(train.txt, valid.txt, test.txt)"
+)
+OBJECTS = (".jsonl", ".jsonl.gz")
+EMPTY = "give one dialogue a line"
+SHAPE = 'give {"turns": ["...", "..."]} in each line'
+
+
+class DialogueSplit(Split):
+    """Dialogues `x`, each a tuple of two turns or more; `leaked` [N] says which are in train too, whatever the case."""
+
+    def __init__(self, x: list[tuple[str, ...]], leaked: Tensor | None = None) -> None:
+        super().__init__(x)
+        self.leaked = torch.zeros(len(x), dtype=torch.bool) if leaked is None else leaked
+
+    def take(self, indices: Tensor) -> Split:
+        return DialogueSplit([self.x[i] for i in indices.tolist()], self.leaked[indices])
+
+    def fingerprint(self) -> str:
+        return Split(["\t".join(turns) for turns in self.x]).fingerprint()
+
+
+def _separator(options: dict[str, Any] | None) -> str:
+    asked = str((options or {}).get("separator") or SEPARATOR)
+    if asked in ("tab", "\\t"):
+        return "\t"
+    if not asked.strip() or "\n" in asked:
+        raise DataError("--separator is a sign between turns, such as __eou__, | or tab; not blanks or a line end")
+    return asked
+
+
+def fits(path: Path, options: dict[str, Any] | None = None) -> bool:
+    """Whether the path looks like dialogues: the first line of its first file says so."""
+    try:
+        files = [p for p in list_folder(path)[1] if _readable(p)] if path.is_dir() else [path]
+        text = load(files[0], Problems()) if files and _readable(files[0]) else ""
+        first = next((line for line in (text or "").split("\n") if line.strip()), "")
+        if files and _is_objects(files[0]):
+            value = json.loads(first)
+            return isinstance(value, dict) and "turns" in value
+        return _separator(options) in first
+    except (DataError, ValueError, RecursionError):
+        return False
+
+
+def _is_objects(path: Path) -> bool:
+    return path.name.lower().endswith(OBJECTS)
+
+
+def _readable(path: Path) -> bool:
+    return is_text(path) or _is_objects(path)
+
+
+def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, problems: Problems | None = None) -> Dataset:
+    """Reads dialogues in any of the accepted forms; missing splits are drawn by the seed.
+
+    Raises:
+        DataError: a line is not in the form, or there is nothing to train on.
+    """
+    problems, told, separator = problems or Problems(), Told(), _separator(options)
+    if path.is_dir():
+        folders, files = list_folder(path)
+        some = [p for p in files if _readable(p)]
+        named = splits_by_name(some, problems) or ({"train": some[0]} if len(some) == 1 else {})
+        if "train" not in named:
+            what = "holds no file of dialogues for training"
+            raise problems.fail(path, "", what, f"call one train.txt or train.jsonl; accepted are {ACCEPTS}")
+        told.splits(named)
+        told.unread = [p for p in [*folders, *files] if p not in named.values()]
+    elif _readable(path):
+        named = {"train": path}
+    else:
+        raise problems.fail(path, "", "is not a file of dialogues", f"accepted are {ACCEPTS}")
+    found = {split: _of_file(p, filled(p, problems, told, EMPTY), separator, problems) for split, p in named.items()}
+    problems.settle()
+    if not found["train"]:
+        raise problems.fail(named["train"], "", "holds no dialogue to train on", f"accepted are {ACCEPTS}")
+    data = _dataset(found, seed, options, problems, path.name, told)
+    if separator != SEPARATOR:
+        data.facts["separator"] = separator  # later files are read by it too
+    return data
+
+
+def _of_file(path: Path | str, text: str, separator: str, problems: Problems) -> list[tuple[str, ...]]:
+    """The dialogues of a file."""
+    given = _objects(path, text, problems) if _is_objects(Path(path)) else _lines(path, text, separator, problems)
+    return [turns for place, turns in given if _whole(path, place, turns, problems)]
+
+
+def _lines(path: Path | str, text: str, separator: str, problems: Problems) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """(place, turns) of each line that is not blank; a separator at its end closes the last turn."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        if separator not in line:
+            what = f"has no {one_line(repr(separator), 20)} between turns"
+            problems.add(path, f"line {number}", what, "separate turns by it, or name another sign with --separator")
+            continue
+        turns = [turn.strip() for turn in line.strip().split(separator)]
+        yield f"line {number}", tuple(turns[:-1] if not turns[-1] else turns)
+
+
+def _objects(path: Path | str, text: str, problems: Problems) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """(place, turns) of each line of JSON."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        place = f"line {number}"
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            problems.add(path, place, "is not a JSON object", SHAPE)
+        elif not isinstance(value.get("turns"), list):
+            problems.add(path, place, 'has no list under "turns"', SHAPE)
+        elif not all(isinstance(turn, str) for turn in value["turns"]):
+            problems.add(path, place, "has a turn that is not a text", SHAPE)
+        else:
+            yield place, tuple(" ".join(turn.split()) for turn in value["turns"])
+
+
+def _whole(path: Path | str, place: str, turns: tuple[str, ...], problems: Problems) -> bool:
+    """Whether turns are a dialogue; else the problem is noted."""
+    what = remedy = ""
+    if len(turns) < 2:
+        what, remedy = f"has {len(turns)} turn{'s' * (len(turns) != 1)}", "a dialogue has two or more"
+    elif not all(turns):
+        number = 1 + next(i for i, turn in enumerate(turns) if not turn)
+        what, remedy = f"has nothing in turn {number}", "fill it, or remove one separator"
+    elif any("\0" in turn for turn in turns):
+        what, remedy = "has a NUL character", "remove it"
+    elif any("\ud800" <= sign <= "\udfff" for turn in turns for sign in turn):
+        what, remedy = "has half a character (a lone surrogate)", "save it as UTF-8"
+    if what:
+        problems.add(path, place, what, remedy)
+    return not what
+
+
+def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) -> Dataset:
+    """`dailydialog`: 13,118 everyday conversations, with the published splits."""
+    problems, found = Problems(), {}
+    for split, file in (("train", "train"), ("valid", "validation"), ("test", "test")):
+        path = published.get(name)[f"{file}.zip"]
+        (content,) = read_members(path, rf"{file}/dialogues_{file}\.txt").values()
+        text = decode(content, f"{name}: {file}", problems) or ""
+        found[split] = _of_file(f"{name}: {file}", text, SEPARATOR, problems)
+    problems.settle()
+    return _dataset(found, seed, options, problems, name, Told())
+
+
+def _key(turns: tuple[str, ...]) -> str:
+    """The words, whatever their case and however they are cut into turns."""
+    return " ".join(" ".join(turns).lower().split())
+
+
+def _dataset(
+    found: dict[str, list[tuple[str, ...]]],
+    seed: int,
+    options: dict[str, Any] | None,
+    problems: Problems,
+    name: str,
+    told: Told,
+) -> Dataset:
+    valid, test = shares(options)
+    missing = [(s, share) for s, share in (("valid", valid), ("test", test)) if not found.get(s) and share > 0]
+    whole = found["train"]
+    if missing:
+        drawn = draw_splits(len(whole), None, missing, seed)
+        found = found | {split: [whole[i] for i in rows.tolist()] for split, rows in drawn.items()}
+    seen = {_key(turns) for turns in found["train"]}
+    splits: dict[str, Split] = {}
+    notes = []
+    for split in ORDER:
+        rows = found.get(split)
+        if rows:
+            leaked = torch.tensor([split != "train" and _key(turns) in seen for turns in rows])
+            splits[split] = DialogueSplit(rows, leaked)
+            count = int(leaked.sum())
+            notes += [f"dialogues of {split} that are in train too (whatever the case): {count:,}"] * bool(count)
+    told_of = ", ".join(f"{s} {len(p):,} ({sum(map(len, p.x)):,} turns)" for s, p in splits.items())
+    notes.insert(0, f"dialogues: {told_of}")
+    if missing:
+        notes.append("drawn by the seed: " + ", ".join(f"{share:.0%} {split}" for split, share in missing))
+    lost = [split for split, _ in missing if split not in splits]
+    notes += [f"too few dialogues for a split: {' and '.join(lost)}"] * bool(lost)
+    notes += [*told.lines(), *problems.left_out()]
+    facts = {"turns": max(map(len, found["train"]))}
+    record = {"path": name, "counts": {s: len(p) for s, p in splits.items()}, "skipped": problems.skipped()}
+    examples = [one_line(" / ".join(turns), 140) for turns in found["train"][:3]]
+    return Dataset("dialogues", splits, facts, notes, record, examples)
+
+
+def inputs(describe: dict[str, Any], paths: Sequence[str]) -> Inputs:
+    """The dialogues of files, of folders' files, or of standard input: one a line, as in training."""
+    problems, found = Problems(), Inputs([], [])
+    separator = describe.get("separator", SEPARATOR)
+    for given in paths:
+        path = Path(given)
+        if given != "-" and not path.is_dir() and not _readable(path):
+            remedy = "give .txt or .jsonl files, folders of them, or - for stdin"
+            raise problems.fail(given, "", "is not a file of dialogues", remedy)
+        for p in [p for p in list_folder(path)[1] if _readable(p)] if path.is_dir() else [path]:
+            name = "stdin" if given == "-" else str(p)
+            text = decode(sys.stdin.buffer.read(), name, problems) if given == "-" else load(p, problems)
+            turns = _of_file(name, text or "", separator, problems)
+            found.names += [f"{name}:{number}" for number in range(1, len(turns) + 1)]
+            found.values += turns
+    problems.settle()
+    if not found.names:
+        raise DataError(Problem(", ".join(paths), "", "holds no dialogue", EMPTY, skippable=False))
+    return found
