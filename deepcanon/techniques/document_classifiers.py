@@ -137,12 +137,13 @@ class DocumentClassifier(Classifies, Recipe[C]):
         self.optimizer = optimizer_of(config, self.model)
         self.accuracy = torch.full((config.folds,), NONE_YET, dtype=torch.float64, device=run.device)
         self.best = self.accuracy.new_full((), NONE_YET)
-        self.preprocess = self.encoded
+        prepare: Any = self.encoded
+        self.preprocess = prepare
         self.part = functools.cache(self._part)
-        self.read = functools.cache(lambda part: [self.known(part).encode(x) for x in run.data["train"].x])
+        self.numbered = functools.cache(lambda part: [self.known(part).encode(x) for x in run.data["train"].x])
         self.known = functools.cache(self._known)
         self.order = functools.cache(lambda part: Order(len(self.part(part).train), run.seed, f"part {part}"))
-        self.classifier = Classifier(run, self.model, nn.Identity(), [facts["wide"]], facts["reader"])
+        self.classifier = Classifier(run, self.model, nn.Identity(), [facts["wide"]], facts["reader"], prepare=prepare)
         if config.folds:
             self.monitor, self.splits = None, ("test",)  # the folds choose for themselves
 
@@ -205,7 +206,7 @@ class DocumentClassifier(Classifies, Recipe[C]):
         at, part = step - index * self.span, self.part(index)
         if at == 0 and (step or config.vectors):
             self.start(index)
-        read, y = self.read(index), run.data["train"].y
+        read, y = self.numbered(index), run.data["train"].y
         batch = part.train[self.order(index).rows(at, config.batch)]
         # As wide as the global batch, so that every process drops the same places.
         wide = max(len(read[row]) for row in batch.tolist())
@@ -231,7 +232,7 @@ class DocumentClassifier(Classifies, Recipe[C]):
     @torch.no_grad()
     def choose(self, index: int, part: Part, last: bool) -> None:
         """Keeps the weights if they are better than those kept; at a training's end, tests the fold by the kept."""
-        read, y = self.read(index), self.run.data["train"].y
+        read, y = self.numbered(index), self.run.data["train"].y
         self.model.eval()
         right = self.logits([read[row] for row in part.dev.tolist()]).argmax(1) == self.run.to(y[part.dev])
         better = right.double().mean() > self.best

@@ -46,10 +46,10 @@ def test_words_of_documents_that_are_held_out_are_unknown(folded):
         assert sorted(rows.tolist()) == list(range(24)) and len(part.test) == 8 and len(part.dev)
         assert not set(part.dev.tolist()) & set(part.train.tolist())
         for row in part.test.tolist():
-            numbers = recipe.read(fold)[row].tolist()
+            numbers = recipe.numbered(fold)[row].tolist()
             assert numbers[0] == 1 and min(numbers[1:]) >= FIRST_WORD, texts[row]
         for row in part.train.tolist():
-            assert min(recipe.read(fold)[row].tolist()) >= FIRST_WORD
+            assert min(recipe.numbered(fold)[row].tolist()) >= FIRST_WORD
     held = torch.cat([recipe.part(fold).test for fold in range(3)])
     assert sorted(held.tolist()) == list(range(24))
     # In the last training all documents but those that choose the epoch are learned from, and all words are known.
