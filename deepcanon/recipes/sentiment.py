@@ -2,9 +2,9 @@
 
 Task: the class of a text, such as negative, neutral, positive. Data: a .csv, .tsv or .jsonl with
 text and label, or folders CLASS/*.txt. Metric: accuracy, with `--folds 10` by cross-validation,
-each fold with the words of its own training documents. Bags of words take seconds: on sentences of
-film reviews logistic regression has 76.5 %, naive Bayes on pairs of words 78.9 %. `predict` marks
-the words that decided.
+each fold with the words of its own training documents. Sentences of film reviews: 75.9 % in five
+minutes of one core. Bags of words take seconds: logistic regression 76.5 %, naive Bayes on pairs of
+words 78.9 %. Three classes of rated sentences: 65.5 %. `predict` marks the words that decided.
 
     deepcanon train sentiment --data reviews.csv
 """
