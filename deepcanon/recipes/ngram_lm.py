@@ -65,11 +65,11 @@ class Config(LargeTokens, Pieces):
     """Tokens of the text sample."""
 
 
-LETTERS = Config(unit="characters")
+SMALL, LETTERS = Config(order=3, sample=20), Config(unit="characters")
 KATZ, ADDED = Config(order=3, smoothing="katz"), Config(order=3, smoothing="add-k")
 PTB, PLAYS = {"data": "ptb"}, {"data": "tinyshakespeare"}
 PRESETS = {
-    "smoke": (Config(order=3, sample=20), {"data": "pydoc"}),
+    "smoke": (SMALL, {"data": "pydoc"}),
     "default": (Config(), {"data": "pydoc"}),
     "paper": (Config(), PTB),
     **{f"verify:ptb-{n}": (Config(order=n), PTB) for n in (1, 2, 3, 5)},
@@ -118,7 +118,7 @@ class Recipe(Speaks, engine.Recipe[Config], Exports):
     def learn(cls, config, data):
         if config.arpa:
             for name in ("order", "smoothing", "discount", "added"):
-                if getattr(config, name) != getattr(Config, name):
+                if getattr(config, name) not in (getattr(Config, name), getattr(SMALL, name)):
                     what = "is of counting, and the ARPA file is taken as it is"
                     raise UsageError(f"--{name} {what}: leave it or --arpa out")
             vocabulary, model = read_once(config.arpa, config.unit)

@@ -207,7 +207,7 @@ def test_penn_treebank_figures():
         assert perplexity(shorter, test) == pytest.approx(expected, abs=0.1)
 
 
-@pytest.mark.parametrize("idle", [("--order", "3"), ("--smoothing", "katz"), ("--discount", "0.5"), ("--added", "0.1")])
+@pytest.mark.parametrize("idle", [("--order", "2"), ("--smoothing", "katz"), ("--discount", "0.5"), ("--added", "0.1")])
 def test_options_of_counting_have_no_effect_on_an_arpa_file(idle, tmp_path, capsys):
     (tmp_path / "text.txt").write_text("the cat\n" * 20)
     paths = [
