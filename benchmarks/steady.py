@@ -172,6 +172,12 @@ def forward_of(trained):
     if name in ("attention", "seq2seq"):
         sources, targets, inputs = recipe.forced(recipe.encoded("train"), range(count))
         return lambda: recipe.model(*sources, inputs), int(targets.lengths.sum())
+    if name == "memory-network":
+        story, question, answers, _ = recipe.rows("train")[0]
+        return lambda: recipe.model[0](story[:batch], question[:batch]), min(batch, len(answers))
+    if name == "pointer-network":
+        sets, _ = recipe.of_one_size()
+        return lambda: recipe.model(sets, torch.zeros(sets.shape[:2], dtype=torch.long)), len(sets)
     if name == "poem":
         rows = pad_sequence([recipe.closed(text) for text in raw], batch_first=True)
         return lambda: recipe.model(rows[:, :-1]), rows.numel()  # what predict counts: characters

@@ -131,12 +131,17 @@ class PolygonAnswers(Recipe[C]):
         return {"answers": Panels(panels[:SHOWN], columns=3, caption=ANSWERS)}
 
     def predict(self, inputs: Any) -> list[dict[str, Any]]:
-        """For each set of points [P, 2] the places of its answer, in order, and the coordinates."""
-        dtype, records = next(self.model.parameters()).dtype, []
-        for points in inputs:
-            (places,) = self.model.decode(self.run.to(points.to(dtype))[None], distinct=self.tours).tolist()
-            records.append({"value": [place for place in places if place >= 0]})
-        return records
+        """For each set of points [P, 2] the places of its answer, in order."""
+        dtype = next(self.model.parameters()).dtype
+        sets = [points[~points.isnan().any(1)].to(dtype) for points in inputs]  # those of a split are padded
+        answers: dict[int, list[int]] = {}
+        for size in {len(points) for points in sets}:
+            rows = [row for row, points in enumerate(sets) if len(points) == size]
+            for part in torch.tensor(rows).split(PART):
+                some = torch.stack([sets[row] for row in part.tolist()])
+                decoded = self.model.decode(self.run.to(some), distinct=self.tours).tolist()
+                answers |= dict(zip(part.tolist(), decoded, strict=True))
+        return [{"value": [place for place in answers[row] if place >= 0]} for row in range(len(sets))]
 
 
 def sizes_of(split: Split) -> Tensor:
