@@ -202,6 +202,8 @@ def inputs_of(trained):
         made = {rows: [lines[i % len(lines)] for i in range(rows)] for rows in (FEW, MANY)}
         read = getattr(trained.recipe, "read", None)
         return {rows: (texts, sum(len(read(t)) - 1 for t in texts) if read else rows) for rows, texts in made.items()}
+    if data.kind == "stories":
+        return {rows: ([split.x[i % len(split.x)] for i in range(rows)], rows) for rows in (FEW, MANY)}
     if data.kind == "audio":
         made = {rows: [split.x[i % len(split.x)] for i in range(rows)] for rows in (FEW, MANY)}
         return {rows: (sounds, sum(map(len, sounds))) for rows, sounds in made.items()}  # samples
