@@ -29,6 +29,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 import deepcanon
 from deepcanon.data import Inputs
+from deepcanon.data.tree_lines import of_words
 from deepcanon.engine import contract
 from deepcanon.parts.histories import histories
 from deepcanon.parts.recurrence import streams
@@ -168,6 +169,9 @@ def forward_of(trained):
     if name == "replicated-softmax":
         rows = recipe.split("train").take(torch.arange(count)).x.to(recipe.model.weight)
         return lambda: recipe.model(rows), count
+    if name in ("mv-rnn", "recursive-network", "rntn"):
+        forest = recipe.forest(train.x.take(torch.arange(count)), train.symbols)
+        return lambda: recipe.model(forest), count
     raw = train.x[:count]
     if name in ("attention", "seq2seq"):
         sources, targets, inputs = recipe.forced(recipe.encoded("train"), range(count))
@@ -204,6 +208,8 @@ def inputs_of(trained):
         return {rows: (texts, sum(len(read(t)) - 1 for t in texts) if read else rows) for rows, texts in made.items()}
     if data.kind == "stories":
         return {rows: ([split.x[i % len(split.x)] for i in range(rows)], rows) for rows in (FEW, MANY)}
+    if data.kind == "trees":
+        return {rows: ([of_words(["true", "and", "false"], "right")] * rows, rows) for rows in (FEW, MANY)}
     if data.kind == "audio":
         made = {rows: [split.x[i % len(split.x)] for i in range(rows)] for rows in (FEW, MANY)}
         return {rows: (sounds, sum(map(len, sounds))) for rows, sounds in made.items()}  # samples

@@ -215,11 +215,12 @@ class TreeModel(Recipe[C], Predicts):
         words: dict[str, int] = {}
         whole = packed(trees, words, {})
         symbols = tuple(words)
-        for row in range(len(trees)):
-            one = whole.take(torch.tensor([row]))
-            logits = torch.empty(len(one.words), len(self.classes))
-            logits[one.order()] = self.model(self.forest(one, symbols)).float().cpu()
-            yield logits, logits.argmax(1).tolist()
+        for rows in torch.arange(len(trees)).split(TOGETHER):
+            some = whole.take(rows)
+            logits = torch.empty(len(some.words), len(self.classes))
+            logits[some.order()] = self.model(self.forest(some, symbols)).float().cpu()
+            for one in logits.split(some.starts.diff().tolist()):
+                yield one, one.argmax(1).tolist()
 
     def predict(self, inputs: Sequence[Tree]) -> list[dict[str, Any]]:
         """Of each tree the class of its root, with probabilities, and the tree with the label of every node."""
