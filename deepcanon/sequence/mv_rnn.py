@@ -16,7 +16,7 @@ W_M [d, 2d]; U_w [d, r], V_w [r, d], a_w [d] of a word w; E the identity; g, G g
     dE / da = B^T x,  dE / dB = x a^T + (W_M^T G)_2;  dE / db = A^T y,  dE / dA = y b^T + (W_M^T G)_1
 
 "not" is a matrix here that turns what follows. With d = 1 and clipping, eqs. (1) and (2) hold propositional logic
-exactly (the tests write the numbers down), which a recursive network whose words are single numbers cannot.
+exactly (the tests write the numbers down).
 
 Departures: `rank` None keeps a full matrix for each word. The paper leaves (4) open but for the identity and its noise.
 
