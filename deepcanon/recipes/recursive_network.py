@@ -22,7 +22,9 @@ METRICS = TREES
 TARGETS = (
     target("sst", "test/accuracy >= 0.41", "P", "43.2 in Socher et al. 2013, table 1"),
     target("sst", "test/binary >= 0.80", "P", "82.4 in Socher et al. 2013, table 1"),
-    target("logic", "test/accuracy <= 0.99", "P", "words of one number cannot be operators"),
+    target(
+        "logic", "test/accuracy <= 0.99", "P", "one number a word: some seeds learn it, not all"
+    ),
 )
 
 

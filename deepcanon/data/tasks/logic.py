@@ -11,7 +11,7 @@ The 2,000 training formulas have 0 to `--depth` operators below each other, as m
 of the same depths, the test 200 of each depth from `depth` + 1 to `--deeper`.
 
 A vector of one number for each word is enough for a network whose operators act on what is next to them: `mv-rnn`. A
-network whose words are vectors alone, `recursive-network`, learns it with one number from some seeds and not from others.
+network whose words are vectors alone, `recursive-network`, learns it with one number from some seeds only.
 
 Source: Socher, Huval, Manning and Ng, "Semantic Compositionality through Recursive Matrix-Vector Spaces", EMNLP 2012,
 section 4.2, whose operators are not and and.
