@@ -172,7 +172,12 @@ def forward_of(trained):
     if name in ("mv-rnn", "recursive-network", "rntn"):
         forest = recipe.forest(train.x.take(torch.arange(count)), train.symbols)
         return lambda: recipe.model(forest), count
+    if name == "ctc-speech":
+        rows = train.take(recipe.by_length[:count])
+        return lambda: recipe.heard(rows), int(rows.x.lengths.sum())
     raw = train.x[:count]
+    if name == "neural-turing-machine":
+        return lambda: recipe.logits(raw), count
     if name in ("attention", "seq2seq"):
         sources, targets, inputs = recipe.forced(recipe.encoded("train"), range(count))
         return lambda: recipe.model(*sources, inputs), int(targets.lengths.sum())
@@ -210,7 +215,7 @@ def inputs_of(trained):
         return {rows: ([split.x[i % len(split.x)] for i in range(rows)], rows) for rows in (FEW, MANY)}
     if data.kind == "trees":
         return {rows: ([of_words(["true", "and", "false"], "right")] * rows, rows) for rows in (FEW, MANY)}
-    if data.kind == "audio":
+    if data.kind in ("audio", "speech"):
         made = {rows: [split.x[i % len(split.x)] for i in range(rows)] for rows in (FEW, MANY)}
         return {rows: (sounds, sum(map(len, sounds))) for rows, sounds in made.items()}  # samples
     return {rows: (split.x[:rows] if len(split.x) >= rows else None, rows) for rows in (FEW, MANY)}

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from deepcanon.data.sequences import UNASKED
 from deepcanon.data.speech import joined
@@ -142,20 +143,22 @@ class Transcriber(Recipe[C], Predicts, Exports):
 
     def predict(self, inputs: Any) -> list[dict[str, Any]]:
         """Of each recording [T] the text, log p of it, the seconds at which its symbols begin, and other texts."""
-        records = []
-        for x in inputs:
-            lengths = torch.tensor([len(x)])
-            log_probs, steps = (value.cpu() for value in self.model(self.run.to(x[None]), self.run.to(lengths)))
-            texts, scores = prefix_search(log_probs, steps, max(1, self.config.beam or 8))
-            best = texts[0][0]
-            begins = align(log_probs, torch.tensor([best], dtype=torch.int64).reshape(1, -1), steps)[0].tolist()
-            one = self.config.hop * self.config.joined
-            records.append({
-                "text": self.spelled(best), "log_probability": float(scores[0, 0]),
-                "begins": [round(t * one, 4) for t in begins],
-                "others": [self.spelled(text) for text in texts[0][1:4]],
-            })  # fmt: skip
-        return records
+        lengths = torch.tensor([len(x) for x in inputs])
+        records: dict[int, dict[str, Any]] = {}
+        one = self.config.hop * self.config.joined
+        for group in lengths.argsort(stable=True).split(TOGETHER):
+            x = pad_sequence([inputs[row] for row in group.tolist()], batch_first=True)
+            log_probs, steps = (value.cpu() for value in self.model(self.run.to(x), self.run.to(lengths[group])))
+            texts, scores = prefix_search(log_probs, steps, self.config.beam or 8)
+            best = pad_sequence([torch.tensor(found[0], dtype=torch.int64) for found in texts], batch_first=True)
+            begins = align(log_probs, best, steps)
+            for place, row in enumerate(group.tolist()):
+                records[row] = {
+                    "text": self.spelled(texts[place][0]), "log_probability": float(scores[place, 0]),
+                    "begins": [round(t * one, 4) for t in begins[place, : len(texts[place][0])].tolist()],
+                    "others": [self.spelled(text) for text in texts[place][1:4]],
+                }  # fmt: skip
+        return [records[row] for row in range(len(records))]
 
     def figures(self) -> Mapping[str, Any]:
         rows = self.run.data[self.run.pictured]

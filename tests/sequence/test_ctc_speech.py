@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from oracles import ctc_speech as oracle
 
+import deepcanon
 from deepcanon.parts.edit_distance import edit_distance, error_rate
 from deepcanon.parts.log_mel import LogMel, mel_filters
 from deepcanon.sequence import Bidirectional, CTCSpeech, ctc_nll
@@ -148,3 +149,17 @@ def test_edits_are_counted_as_the_table_has_them():
     assert error_rate(["ab", ""], ["abc", "d"]) == 0.5
     with pytest.raises(ValueError, match="do not fit"):
         error_rate(["a"], [""])
+
+
+def test_recordings_are_answered_together_as_each_alone(tmp_path):
+    """Of different lengths, in the order in which they are given; a silent one too."""
+    trained = deepcanon.train("ctc-speech", preset="smoke", out=tmp_path / "run", steps=60, quiet=True)
+    train = trained.recipe.run.data["train"].x
+    given = [train[3], torch.zeros(100), train[0], train[7], torch.zeros(2000)]
+    together = trained.predict(given)
+    for x, record in zip(given, together, strict=True):
+        (alone,) = trained.predict([x])
+        assert alone["text"] == record["text"] and alone["begins"] == record["begins"]
+        assert len(record["begins"]) == len(record["text"]) and alone["others"] == record["others"]
+        assert abs(alone["log_probability"] - record["log_probability"]) < 1e-4
+    assert any(record["text"] for record in together)
