@@ -42,7 +42,7 @@ GRADIENTS = {
     "autoencoder": [("default", 60), ("paper", 24)],
     "capsules": [("smoke", 12)],
     "convnet": [("default", 60), ("paper", 60), ("bf16", 60)],
-    "ctc-speech": [("default", 24)],
+    "ctc-speech": [("default", 150)],
     "denoising-autoencoder": [("default", 60), ("paper", 24)],
     "factorized-bigram-lm": [("smoke", 24)],
     "gan": [("default", 24), ("bf16", 12)],

@@ -78,7 +78,7 @@ class LogMel(nn.Module):
         self.window, self.hop = max(2, round(window * rate)), max(1, round(hop * rate))
         size = 1 << (self.window - 1).bit_length()
         values = {
-            "basis": fourier_basis(self.window, size).T[:, None], "filters": mel_filters(rate, size, bands),
+            "basis": fourier_basis(self.window, size), "filters": mel_filters(rate, size, bands),
             "shift": torch.zeros(bands) if shift is None else shift,
             "scale": torch.ones(bands) if scale is None else scale,
         }  # fmt: skip
@@ -93,7 +93,10 @@ class LogMel(nn.Module):
         """Eqs. (1) to (3)."""
         if x.shape[1] < self.window:
             x = F.pad(x, (0, self.window - x.shape[1]))
-        both = F.conv1d(x[:, None], self.basis, stride=self.hop)
-        real, imaginary = both.chunk(2, 1)
-        energies = (real.square() + imaginary.square()).transpose(1, 2) @ self.filters
+        count = (x.shape[1] - self.window) // self.hop + 1
+        firsts = self.hop * torch.arange(count, device=x.device)
+        # A gather and a product: a convolution of so long a stride sets its kernel up for every new length.
+        frames = x[:, firsts[:, None] + torch.arange(self.window, device=x.device)]
+        real, imaginary = (frames @ self.basis).chunk(2, 2)
+        energies = (real.square() + imaginary.square()) @ self.filters
         return ((energies + FLOOR).log() - self.shift) / self.scale
