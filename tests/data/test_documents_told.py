@@ -27,7 +27,7 @@ from deepcanon.data import DataError, check, kinds_of, open_data, read_inputs
         ("i.csv", "text,label\n  a  , p \n", [("  a  ", "p")]),
         ("j.csv", "text\nNA\nnull\n0\n", [("NA", None), ("null", None), ("0", None)]),
         ("k.csv", f"text\n{'long ' * 100_000}\n", [("long " * 100_000, None)]),
-        ("l.csv.gz", gzip.compress(b"text,label\na,p\n"), [("a", "p")]),
+        ("l.csv.gz", gzip.compress(b"text,label\na,p\n", mtime=0), [("a", "p")]),
         ("m.jsonl", '{"text": "a", "label": 7}\n{"TEXT": "b", "label": "007"}\n', [("a", "7"), ("b", "007")]),
         ("n.jsonl.gz", gzip.compress(b'{"text": "a\\nb"}'), [("a\nb", None)]),
         ("o.jsonl", '{"text": "a", "label": null}\n', [("a", None)]),

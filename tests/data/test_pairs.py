@@ -36,7 +36,7 @@ LINES = "".join(f"{s}\t{t}\n" for s, t in TWO)
     ("name", "content"),
     [
         ("a.tsv", LINES),
-        ("a.tsv.gz", gzip.compress(LINES.encode())),
+        ("a.tsv.gz", gzip.compress(LINES.encode(), mtime=0)),
         ("a.tsv", "src\ttgt\n" + LINES),
         ("a.tsv", "\ufeff" + LINES.replace("\n", "\r\n") + "\r\n"),
         ("a.tsv", "target\tsource\n" + "".join(f"{t}\t{s}\n" for s, t in TWO)),

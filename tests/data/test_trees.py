@@ -105,7 +105,7 @@ def test_a_line_that_is_no_tree_is_named_with_a_remedy(write, capsys, line, said
         ("a.txt", b"", "holds no tree"),
         ("b.txt", b"\n \n", "holds no tree"),
         ("c.txt", b"(3 (2 caf\xe9) (2 b))\n", "byte 9 (line 1): byte 0xe9 is not UTF-8"),
-        ("d.txt.gz", gzip.compress(b"(3 word)" * 90)[:-9], "d.txt.gz"),
+        ("d.txt.gz", gzip.compress(b"(3 word)" * 90, mtime=0)[:-9], "d.txt.gz"),
         ("e.txt", b"(_ (_ a) (_ b))\n", "has no label at any node of the training trees; label at least the roots"),
         ("f/dev.txt", b"(3 word)\n", "is the only file"),
     ],
