@@ -234,7 +234,7 @@ ENTRIES: dict[str, Entry] = {
             "babi", "stories", "20 tasks of stories with questions, each 1,000 for training and 1,000 for the test",
             "CC BY 3.0",
             _files(
-                "http://www.thespermwhale.com/jaseweston/babi/",
+                "https://www.thespermwhale.com/jaseweston/babi/",
                 ("tasks_1-20_v1-2_en.tar.gz", 575358,
                  "d001d87a204d82d9b0832ab663d8fbc6ac492a6c88d882a13c1bd73d3fab93ef"),
             ),

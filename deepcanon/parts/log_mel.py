@@ -91,6 +91,7 @@ class LogMel(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch frames bands"]:
         """Eqs. (1) to (3)."""
+        x = x.to(self.basis.dtype)
         if x.shape[1] < self.window:
             x = F.pad(x, (0, self.window - x.shape[1]))
         count = (x.shape[1] - self.window) // self.hop + 1

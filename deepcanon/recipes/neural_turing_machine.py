@@ -98,7 +98,8 @@ class Recipe(BitTask[Config]):
     def logits(self, x):
         if self.config.network == "ntm":
             return self.model(x)[0]
-        return self.model["head"](self.model["lstm"](x)[0])
+        head = self.model["head"]
+        return head(self.model["lstm"](x.to(head.weight.dtype))[0])
 
     def figures(self):
         found = super().figures()

@@ -182,6 +182,7 @@ class NTM(nn.Module):
         wanted = self.controller.in_features - self.heads * self.width
         if x.ndim != 3 or x.shape[2] != wanted or x.shape[1] == 0:
             raise ValueError(f"x {tuple(x.shape)} is not [batch, time >= 1, {wanted}]")
+        x = x.to(self.output.weight.dtype)
         state = self.start(x.shape[0]) if state is None else state
         given = F.linear(x, self.controller.weight[:, :wanted], self.controller.bias)
         outputs, weights, added = [], [], []

@@ -235,10 +235,18 @@ def own_pairs(folder):
     return folder / "pairs.tsv"
 
 
+def own_dialogues(folder):
+    folder.mkdir(parents=True)
+    lines = [f"Hello, I am {name}.__eou__Hello, {name}!__eou__\n" for name in 40 * ["Ann", "Bob", "Eve"]]
+    (folder / "talk.txt").write_text("".join(lines), encoding="utf-8")
+    return folder / "talk.txt"
+
+
 OWN = {
     "images": own_images, "boxes": own_boxes, "audio": own_sounds, "speech": own_speech, "series": own_series,
     "tables": own_table, "text": own_text, "documents": own_documents, "pairs": own_pairs,
     "stories": own_stories, "trees": own_trees, "point_sets": own_point_sets,
+    "dialogues": own_dialogues,
 }  # fmt: skip
 OWN_CASES = [(stem, kind) for stem in STEMS for kind in kinds_of(stem)]
 
