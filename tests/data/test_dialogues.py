@@ -5,6 +5,7 @@ import os
 import random
 
 import pytest
+from altered_files import altered
 
 from deepcanon.data import DataError, check, open_data, read_inputs
 
@@ -90,39 +91,6 @@ def test_bad_lines_are_left_out_if_asked(tmp_path):
     path = write(tmp_path / "a.txt", LINES + "all in one\n")
     found = open_data(("dialogues",), str(path), options={"dialogues": {"valid_share": 0.0}}, skip_bad=True)
     assert sum(found.counts().values()) == 2 and any("1" in note and "left out" in note for note in found.notes)
-
-
-PIECES = [
-    b"\0",
-    b"\n",
-    b"__eou__",
-    b"\xff",
-    b"\r\n",
-    b'"',
-    b"{",
-    b"\xe2\x80\xa8",
-    b"\xef\xbb\xbf",
-    b"\\ud800",
-    b" ",
-    b"[",
-]
-
-
-def altered(data, rng):
-    for _ in range(rng.choice([0, 1, 1, 2, 4])):
-        at = rng.randrange(len(data) + 1)
-        match rng.randrange(5):
-            case 0:
-                data = data[:at]
-            case 1:
-                data = data[:at] + bytes([rng.randrange(256)]) + data[at + 1 :]
-            case 2:
-                data = data[:at] + rng.choice(PIECES) + data[at:]
-            case 3:
-                data = data[:at] + data[at + rng.randrange(1, 20) :]
-            case _:
-                data = data.decode("utf-8", "replace").encode(rng.choice(["utf-8", "utf-16", "latin-1"]), "replace")
-    return data
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.jsonl"])

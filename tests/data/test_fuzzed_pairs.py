@@ -7,32 +7,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from altered_files import altered
 
 from deepcanon.data import DataError, open_data, read_inputs
 
 FILES = int(os.environ.get("DEEPCANON_FUZZ", "200"))
 TABLE = "src\ttgt\nein Hund läuft .\ta dog runs .\nzwei Katzen\ttwo cats\n你好\thello\n".encode()
 OBJECTS = b"".join(json.dumps({"src": f"s {n}", "tgt": f"t\u2028 {n}"}).encode() + b"\n" for n in range(3))
-PIECES = [b"\0", b"\n", b"\t", b"\xff", b"\r", b"\r\n", b'"', b"{", b"\xe2\x80\xa8", b"\xef\xbb\xbf", b"\\ud800", b" "]
-
-
-def altered(data, rng):
-    for _ in range(rng.choice([0, 1, 1, 2, 4])):
-        at = rng.randrange(len(data) + 1)
-        match rng.randrange(6):
-            case 0:
-                data = data[:at]
-            case 1:
-                data = data[:at] + bytes([rng.randrange(256)]) + data[at + 1 :]
-            case 2:
-                data = data[:at] + rng.choice(PIECES) + data[at:]
-            case 3:
-                data = data[:at] + data[at + rng.randrange(1, 20) :]
-            case 4:
-                data = data[:at] + data[max(at - 30, 0) : at] + data[at:]
-            case _:
-                data = data.decode("utf-8", "replace").encode(rng.choice(["utf-8", "utf-16", "latin-1"]), "replace")
-    return data
 
 
 def opened(path, skip_bad):

@@ -12,7 +12,7 @@ import deepcanon
 from deepcanon.cli import main
 from deepcanon.data import DataError
 from deepcanon.data.batches import Buckets
-from deepcanon.engine.pairs import EncodedPairs, Padded, has_sacrebleu, text_scores
+from deepcanon.engine.pairs import EncodedPairs, Padded, text_scores
 from deepcanon.errors import UsageError
 
 LINES = [("ein Hund läuft .", "a dog runs ."), ("zwei Katzen schlafen dort .", "two cats sleep there .")]
@@ -139,7 +139,6 @@ def test_pairs_without_a_frequent_word_are_refused(tmp_path):
         deepcanon.train("attention", data=str(path), out=tmp_path / "r", steps=2, quiet=True)
 
 
-@pytest.mark.skipif(not has_sacrebleu(), reason="needs sacrebleu")
 def test_bleu_is_sacrebleus_with_its_signature():
     scores, signature = text_scores(["a dog runs in the park."], ["a dog runs in the park."], False)
     assert scores["bleu"] == pytest.approx(100) and scores["chrf"] == pytest.approx(100)

@@ -56,7 +56,7 @@ def test_words_of_documents_that_are_held_out_are_unknown(folded):
     assert not len(recipe.part(3).test) and len(recipe.known(3)) == len(recipe.numbers)
 
 
-def test_each_fold_is_trained_anew_and_tested_once(folded):
+def test_each_fold_trains_a_model_of_its_own_and_is_tested_once(folded):
     found = folded.evaluate("test")
     assert found["folds_done"] == 3 and 0 <= found["cv_low"] <= found["cv_accuracy"] <= found["cv_high"]
     assert found["cv_accuracy"] == pytest.approx(folded.recipe.accuracy.mean().item())
