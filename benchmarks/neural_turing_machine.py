@@ -52,13 +52,17 @@ class PublicHead(nn.Module):
         return powers / powers.sum(dim=1, keepdim=True)
 
 
-class TunedHead(PublicHead):
+class TunedHead(nn.Module):
     """One product for all parameters, shifts of the whole batch."""
 
+    def __init__(self, weight, bias):
+        super().__init__()
+        self.layer = nn.Linear(weight.shape[1], len(weight))
+        self.layer.weight.data.copy_(weight)
+        self.layer.bias.data.copy_(bias)
+
     def forward(self, h, memory, before):
-        weight = torch.cat([layer.weight for layer in self.layers])
-        bias = torch.cat([layer.bias for layer in self.layers])
-        key, strength, sharpening, gate, shift = F.linear(h, weight, bias).split(SIZES, dim=1)
+        key, strength, sharpening, gate, shift = self.layer(h).split(SIZES, dim=1)
         cosine = F.cosine_similarity(memory, key.unsqueeze(1), dim=-1, eps=1e-8)
         content = F.softmax(F.softplus(strength) * cosine, dim=1)
         gated = torch.lerp(before, content, torch.sigmoid(gate))
