@@ -195,6 +195,9 @@ def _dataset(
     if "train" not in splits:
         raise problems.fail(root, "", "has no recording to train on", "give some the split train")
     written = {"keep": "as written", "lower": "in lower case", "upper": "in upper case"}[case]
+    texts = [(sources[name][1] or "").strip() for name in names]
+    if loose := sum(text != " ".join(text.split()) for text in texts):
+        notes = [f"blanks: several in a row are read as one, in {loose:,} transcripts", *notes]
     notes = [f"transcripts: {spelling}, letters {written}", *told, *notes, *problems.left_out()]
     more = {"how": how, "skipped": problems.skipped()}
     return whole_of(splits, symbols, spelling, root, seed, notes, more, bool(wanted_rate(options)))
