@@ -6,7 +6,7 @@ again. Without torch or NumPy.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from deepcanon.options import (
     Batches,
@@ -31,8 +31,8 @@ from deepcanon.options import (
 )  # fmt: skip
 
 __all__ = [
-    "Adversarial", "ContrastiveDivergence", "DocumentTraining", "Environments", "Exploration", "Generator",
-    "RecurrentLanguage", "Replay", "TranslationTraining", "TreeTraining",
+    "TINY_TRANSLATION", "Adversarial", "ContrastiveDivergence", "DocumentTraining", "Environments", "Exploration",
+    "Generator", "RecurrentLanguage", "Replay", "TranslationTraining", "TreeTraining",
 ]  # fmt: skip
 
 
@@ -246,6 +246,13 @@ class TranslationTraining(Pairs, Batches, Optimization, Schedule, Dropout):
     learning_rate: Positive = 2e-3
     clip: Positive = 1.0
     """Largest norm of the gradient."""
+
+
+TINY_TRANSLATION: dict[str, Any] = {
+    "hidden": 16, "embedding": 8, "minimum_count": 1, "batch": 16, "learning_rate": 1e-2, "words": 3, "beam": 2,
+    "dropout": 0.1,
+}  # fmt: skip
+"""Of the smallest preset of translators."""
 
 
 # Trees

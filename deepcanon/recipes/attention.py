@@ -12,9 +12,9 @@ English, test of 2016: 36.7 BLEU after nine minutes of one core (one seed; publi
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
-from deepcanon.model_options import TranslationTraining
+from deepcanon.model_options import TINY_TRANSLATION, TranslationTraining
 from deepcanon.options import Number
 from deepcanon.targets import TRANSLATION, target
 
@@ -42,27 +42,15 @@ class Config(TranslationTraining):
     look follows from the words around."""
 
 
-SMALL = {"hidden": 64, "embedding": 48, "epochs": 12, "minimum_count": 1, "dropout": 0.1}
-KNOWN = Config(
-    hidden=64,
-    embedding=48,
-    epochs=12,
-    minimum_count=1,
-    dropout=0.1,
-    batch=50,
-    learning_rate=4e-3,
-    keep_bias=-3.0,
-)
-TINY = Config(
-    hidden=16,
-    embedding=8,
-    minimum_count=1,
-    batch=16,
-    learning_rate=1e-2,
-    words=3,
-    beam=2,
-    dropout=0.1,
-)
+SMALL: dict[str, Any] = {
+    "hidden": 64,
+    "embedding": 48,
+    "epochs": 12,
+    "minimum_count": 1,
+    "dropout": 0.1,
+}
+KNOWN = Config(**SMALL, batch=50, learning_rate=4e-3, keep_bias=-3.0)
+TINY = Config(**TINY_TRANSLATION)
 CAPTIONS = Config(lower=True, epochs=6)
 PRESETS = {
     "smoke": (TINY, {"data": "lexical-translation", "steps": 30, "threads": 1}),

@@ -9,8 +9,9 @@ every step. What one vector cannot hold is what `attention` is for.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
-from deepcanon.model_options import TranslationTraining
+from deepcanon.model_options import TINY_TRANSLATION, TranslationTraining
 from deepcanon.targets import TRANSLATION, target
 
 SYSTEM = "sequence.seq2seq"
@@ -32,27 +33,15 @@ class Config(TranslationTraining):
     """Read the source from its end."""
 
 
-SMALL = {"hidden": 128, "embedding": 48, "epochs": 30, "minimum_count": 1, "dropout": 0.0}
-REVERSE = Config(
-    hidden=128,
-    embedding=48,
-    epochs=30,
-    minimum_count=1,
-    dropout=0.0,
-    batch=50,
-    learning_rate=4e-3,
-    backwards=False,
-)
-TINY = Config(
-    hidden=16,
-    embedding=8,
-    minimum_count=1,
-    batch=16,
-    learning_rate=1e-2,
-    words=3,
-    beam=2,
-    dropout=0.1,
-)
+SMALL: dict[str, Any] = {
+    "hidden": 128,
+    "embedding": 48,
+    "epochs": 30,
+    "minimum_count": 1,
+    "dropout": 0.0,
+}
+REVERSE = Config(**SMALL, batch=50, learning_rate=4e-3, backwards=False)
+TINY = Config(**TINY_TRANSLATION)
 CAPTIONS = Config(lower=True, epochs=7)
 RUN = {"data": "multi30k", "precision": "auto", "evaluate_every": 900}
 PRESETS = {
