@@ -12,9 +12,10 @@ from torch import Tensor
 
 from . import wav
 from .errors import DataError, Problem, Problems, one_line
+from .image_sets import first_of
 from .inputs import Inputs
 from .progress import counted
-from .sound_folders import listed
+from .sound_folders import below
 from .sounds import BLOCK, Sounds, length_at, resampled, stored
 from .splits import Split, draw_splits, shares
 
@@ -204,12 +205,14 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
     """
     found, problems, rate = Inputs([], []), Problems(), int(describe["rate"])
     for given in paths:
-        path = Path(given)
+        path, start = Path(given), len(found)
+        strange: list[str] = []
         sources: list[tuple[str, Source]] = [(given, path)]
         if given == "-":
             sources = [("stdin", sys.stdin.buffer.read())]
         elif path.is_dir():
-            sources = [(str(one.path), one.path) for one in listed(path, problems)[0]]
+            # what a table says of them is not asked for here
+            sources = [(str(sound), sound) for sound in below(path, problems, strange)]
             if not sources and not problems.found:
                 problems.add(given, "", "holds no WAV file", "give WAV files or a folder of them")
         for name, source in sources:
@@ -227,6 +230,8 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
             told = [f"the mean of {about.channels} channels"] if about.channels > 1 else []
             told += [f"resampled from {about.rate:,} samples a second"] if about.rate != rate else []
             found.tell(len(found) - 1, told)
+        if strange:
+            found.tell(start, [f"not read: {first_of([str(Path(name).relative_to(path)) for name in strange])}"])
     if not found.names:
         raise DataError(problems.found)
     found.refused = problems.found

@@ -1,7 +1,8 @@
 """The reader of recordings with what is said in them: WAV files and their transcripts, in a table or next to them.
 
 `x` is a `Sounds` of N recordings, `y` int64 [N, L] the symbols of each transcript, after its end `UNASKED`. The symbols
-are characters (or words), numbered in the order of the facts' "symbols"; only those of train are known.
+are characters (or words), numbered in the order of the facts' "symbols": those of train, and where valid and test are
+drawn, of all recordings. A symbol of a given valid or test set that train lacks is a problem.
 """
 
 from collections.abc import Callable, Sequence
@@ -195,6 +196,11 @@ def _dataset(
     if "train" not in splits:
         raise problems.fail(root, "", "has no recording to train on", "give some the split train")
     written = {"keep": "as written", "lower": "in lower case", "upper": "in upper case"}[case]
+    heard: Any = splits["train"].y
+    rare = [symbol for number, symbol in enumerate(symbols) if not bool((heard == number).any())]
+    if rare:  # of recordings that became valid or test by drawing
+        what = one_line(" ".join(map(repr, rare)), 100)
+        notes = [f"symbols that no recording of train has, so that they cannot be learned: {what}", *notes]
     texts = [(sources[name][1] or "").strip() for name in names]
     if loose := sum(text != " ".join(text.split()) for text in texts):
         notes = [f"blanks: several in a row are read as one, in {loose:,} transcripts", *notes]

@@ -10,7 +10,7 @@ from altered_files import altered
 from sound_files import damaged, pcm, tone, write
 
 from deepcanon.cli import main
-from deepcanon.data import DataError, check, open_data
+from deepcanon.data import DataError, check, open_data, read_inputs
 from deepcanon.data.sequences import UNASKED
 
 NONE = {"valid_share": 0.0, "test_share": 0.0}
@@ -168,3 +168,22 @@ def test_strings_of_digits_keep_their_recordings_apart():
     assert torch.equal(data["train"].x[3], again["train"].x[3])
     with pytest.raises(DataError, match="is generated at 8,000 samples a second; leave --sample-rate out"):
         speech("tone-strings", sample_rate=16000)
+
+
+def test_what_is_answered_needs_no_transcripts_and_tells_what_it_skips(tmp_path):
+    """A folder that was trained on, with more columns than one that might be a class."""
+    folder = in_a_table(tmp_path, "file,transcript,class,label\na.wav,x,1,1\nb.wav,x,2,2\n")
+    (folder / "c.wav").unlink()
+    facts = speech(folder).facts
+    write(folder / "c.wav", pcm(tone(300)))
+    found = read_inputs("speech", facts, [str(folder)])
+    assert len(found) == 3 and not found.refused  # c.wav, which the table does not have, too
+    assert found.notes[0] == "not read: metadata.csv"
+
+
+def test_symbols_of_drawn_splits_alone_are_told(tmp_path):
+    folder = next_to(tmp_path, **{f"r{n}": f"{n}" for n in range(10)})
+    data = open_data(("speech",), str(folder))
+    known = {symbol for row in range(len(data["train"])) for symbol in said(data, row)}
+    lost = [note for note in data.notes if note.startswith("symbols that no recording of train has")]
+    assert len(lost) == 1 and all(repr(s) in lost[0] for s in set("0123456789") - known)
