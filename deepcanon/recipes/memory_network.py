@@ -85,6 +85,7 @@ import torch
 
 from deepcanon import engine
 from deepcanon.engine import Exports, Predicts
+from deepcanon.errors import UsageError
 from deepcanon.parts.optimizers import SGD
 from deepcanon.sequence.memory_network import (
     MemoryNetwork,
@@ -98,6 +99,12 @@ from deepcanon.techniques.story_readers import StoryReaders
 class Recipe(StoryReaders, engine.Recipe[Config], Predicts, Exports):
     state = ("model", "optimizer", "wrong", "losses", "chosen")
     parallel = "gradients"
+
+    @classmethod
+    def learn(cls, config, data):
+        if not config.temporal and config.noise not in (0, Config.noise):
+            raise UsageError("--noise moves ages, which --temporal false leaves out: leave it out")
+        return super().learn(config, data)
 
     def network(self, words):
         c = self.config
@@ -142,7 +149,8 @@ class Recipe(StoryReaders, engine.Recipe[Config], Predicts, Exports):
             losses = answer_nll(logits, answers)
             # The sum over the batch; restarts share nothing, so that their losses are added.
             run.backward(losses.mean(0).sum() * size, net)
-            norms = clip_restarts([weight.grad for weight in net.parameters()], c.clip)
+            grads = [weight.grad for weight in net.parameters()]
+            norms = clip_restarts([grad for grad in grads if grad is not None], c.clip)
             self.tally(place, logits.detach(), losses.detach(), answers, size)
             total.append(losses.detach().mean())
         self.optimizer.step()

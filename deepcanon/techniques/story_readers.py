@@ -6,6 +6,7 @@ gives `network`: a module `(story, question) -> (logits [B, R, words], attention
 (`sequence.memory_network`). Each task has a network of its own, or all tasks have one.
 """
 
+import math
 import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -133,7 +134,7 @@ class StoryReaders(Recipe[C]):
 
     def evaluate(self, split: str) -> Metrics:
         errors, everyone, losses = self.measured(split)
-        found: dict[str, float] = {"nll": sum(losses.values()) / len(losses)}
+        found: dict[str, float] = {"nll": sum(losses.values()) / len(losses) if losses else math.nan}
         found["error"] = sum(errors.values()) / len(errors)
         found["error_of_restarts"] = sum(map(sum, everyone.values())) / sum(map(len, everyone.values()))
         if len(self.tasks) > 1:
@@ -150,13 +151,16 @@ class StoryReaders(Recipe[C]):
             logits, _ = self.answers(place, rows)
             best = int(self.chosen[place])
             wrong = (logits.argmax(2) != rows.answers[:, None]).double()
-            known = rows.answers.clamp_min(0)
-            nll = F.cross_entropy(logits[:, best].double(), known, reduction="none")
+            # an answer that training lacks is wrong, and has no likelihood
+            nll = F.cross_entropy(logits[:, best].double(), rows.answers, reduction="none", ignore_index=-1)
+            known = rows.answers >= 0
             given = [question.task for question in self.questions(split, place)]
             for task in dict.fromkeys(given):
                 mine = torch.tensor([other == task for other in given])
                 everyone[task] = wrong[mine].mean(0).tolist()
-                errors[task], losses[task] = everyone[task][best], nll[mine].mean().item()
+                errors[task] = everyone[task][best]
+                if bool(known[mine].any()):
+                    losses[task] = nll[mine & known].mean().item()
         return errors, everyone, losses
 
     def short(self) -> dict[str, str]:

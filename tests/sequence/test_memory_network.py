@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import deepcanon
+from deepcanon.cli import main
 from deepcanon.errors import UsageError
 from deepcanon.parts.story_words import StoryWords
 from deepcanon.recipes import memory_network as recipe
@@ -204,3 +205,10 @@ def test_the_presets_are_those_of_the_paper():
     paper = recipe.PRESETS["paper"][0]
     assert (paper.restarts, paper.width, paper.hops, paper.memories, paper.clip) == (10, 20, 3, 50, 40.0)
     assert (paper.batch, paper.learning_rate, paper.epochs, paper.noise) == (32, 0.01, 100, 0.1)
+
+
+def test_a_network_without_ages_trains_and_refuses_noise_in_them(tmp_path, capsys):
+    given = ["train", "memory-network", "--preset", "smoke", "--temporal", "false", "--steps", "3", "--out"]
+    assert main([*given, str(tmp_path / "a")]) == 0
+    assert main([*given, str(tmp_path / "b"), "--noise", "0.5"]) == 2
+    assert "--noise moves ages, which --temporal false leaves out" in capsys.readouterr().err
