@@ -14,7 +14,7 @@ H]; e scores, a weights, [B, S] or [B, T, S]; c the context, a mean of the memor
 (2) a = softmax over the real places of e;  c = sum_i a_i h_i
 (3) W_h h_i does not depend on the query: it is computed once for all steps (`keys`)
 (4) pointer: a itself is the distribution over the places
-(5) coverage: before step t place i has had C_ti = sum_{u<t} a_ui; the additive score gets + w_c C_ti inside the tanh;
+(5) coverage: before step t place i has had C_ti = sum_{u<t} a_ui;
     loss = sum_t sum_i min(a_ti, C_ti) over the real steps
 (6) uniform: e_i = 0, so c is the mean of the memory: what attention is compared with
 (7) doubly stochastic: loss = sum_i (1 - sum_t a_ti)^2 over the real places, t over the REAL steps only

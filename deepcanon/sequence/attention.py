@@ -44,9 +44,9 @@ from torch import Tensor, nn
 from deepcanon.parts.attention import Attention, Score
 from deepcanon.parts.gru_by_hand import GRURule, attentive_gru
 from deepcanon.parts.masks import real_positions, reversed_rows
-from deepcanon.parts.recurrence import kernel_layer, scan
+from deepcanon.parts.recurrence import kernel_layer
 from deepcanon.parts.recurrence_by_hand import recur
-from deepcanon.sequence.gru import gru_step
+from deepcanon.sequence.gru import gru_sequence, gru_step
 
 __all__ = ["AttentionSeq2Seq", "Looking", "annotations", "gru_cell", "gru_layer"]
 
@@ -76,9 +76,7 @@ def gru_layer(
     """The states of a GRU over a sequence; by hand where gradients are wanted, else by torch's kernel."""
     weights: Weights = (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
     if not fast:
-        sums = F.linear(x, cell.weight_ih, cell.bias_ih)
-        step = lambda a, h: (new := gru_step(a, h, cell.weight_hh, cell.bias_hh).hidden, new)  # noqa: E731
-        return scan(step, sums, start)[0]
+        return gru_sequence(x, start, *weights)[0]
     if torch.is_grad_enabled() and not torch.compiler.is_compiling():
         return recur(GRURule(), x, (start,), *weights)[0]
     return kernel_layer(x, (start,), weights)[0]

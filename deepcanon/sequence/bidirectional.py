@@ -32,6 +32,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from deepcanon.parts.masks import real_positions
 from deepcanon.parts.recurrence import add_layers, kernel_layer, uniform_layers_, weights_of
 from deepcanon.sequence.gru import gru_sequence
 from deepcanon.sequence.lstm import LSTMState, lstm_sequence
@@ -50,7 +51,7 @@ def real_steps(lengths: Int[Tensor, "batch"], time: int) -> Bool[Tensor, "batch 
     """
     if lengths.ndim != 1 or bool((lengths < 0).any()) or bool((lengths > time).any()):
         raise ValueError(f"lengths {lengths.tolist()} are not a list of numbers from 0 to {time}")
-    return torch.arange(time, device=lengths.device) < lengths[:, None]
+    return real_positions(lengths, time)
 
 
 def forward_layer(

@@ -36,6 +36,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from deepcanon.parts.log_mel import LogMel
+from deepcanon.parts.masks import reversed_rows
 from deepcanon.parts.recurrence import weights_of
 from deepcanon.sequence.bidirectional import Bidirectional, forward_layer
 
@@ -264,12 +265,9 @@ def both_ways(network: Any, x: Float[Tensor, "batch time input"], n: Int[Tensor,
 
     Each row is turned around within its real steps, so that both directions read those first.
     """
-    places = torch.arange(x.shape[1], device=x.device)
-    turned = torch.where(places < n[:, None], n[:, None] - 1 - places, places)[..., None]
     start = (x.new_zeros(x.shape[0], network.hidden_size),) * 2
     for layer in range(network.num_layers):
         forward, _ = forward_layer(x, start, weights_of(network, layer))
-        around = x.gather(1, turned.expand(-1, -1, x.shape[2]))
-        backward, _ = forward_layer(around, start, weights_of(network, layer, "_reverse"))
-        x = torch.cat([forward, backward.gather(1, turned.expand(-1, -1, backward.shape[2]))], 2)
+        backward, _ = forward_layer(reversed_rows(x, n), start, weights_of(network, layer, "_reverse"))
+        x = torch.cat([forward, reversed_rows(backward, n)], 2)
     return x

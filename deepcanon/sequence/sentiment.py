@@ -33,27 +33,15 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from deepcanon.parts.masks import reversed_rows
 from deepcanon.parts.recurrence import add_layers, kernel_layer, last_real, uniform_layers_, weights_of
 from deepcanon.parts.word_embedding import PADDING, WordEmbedding
 
-__all__ = ["SentimentRNN", "pooled", "turned"]
+__all__ = ["SentimentRNN", "pooled"]
 
 BLOCKS = {"lstm": 4, "gru": 3, "rnn": 1}
 POOLS = ("last", "mean", "max")
 INITIAL = 0.25  # vectors of words are uniform within +- this
-
-
-def turned(x: Float[Tensor, "batch time size"], lengths: Int[Tensor, "batch"]) -> Float[Tensor, "batch time size"]:
-    """The first `lengths` steps of each row in opposite order, the rest where it was; its own inverse.
-
-    Raises:
-        ValueError: the shapes do not fit.
-    """
-    if x.ndim != 3 or lengths.shape != x.shape[:1]:
-        raise ValueError(f"x {tuple(x.shape)} and lengths {tuple(lengths.shape)} are not [batch, time, size], [batch]")
-    steps = torch.arange(x.shape[1], device=x.device)
-    back = lengths[:, None] - 1 - steps
-    return x.gather(1, torch.where(back >= 0, back, steps)[..., None].expand(-1, -1, x.shape[2]))
 
 
 def pooled(
@@ -155,7 +143,8 @@ class SentimentRNN(nn.Module):
             x = self.drop(x) if layer else x
             states = [self._read(x, layer)]  # (1)
             if self.both:
-                states.append(turned(self._read(turned(x, lengths), layer, "_reverse"), lengths))
+                backward = self._read(reversed_rows(x, lengths), layer, "_reverse")
+                states.append(reversed_rows(backward, lengths))
             x = torch.cat(states, 2)  # (2)
         if self.pool != "last":
             return pooled(x, real, self.pool)

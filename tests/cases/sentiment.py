@@ -4,7 +4,7 @@ from contract.cases import Case
 from oracles import sentiment as oracle
 
 from deepcanon.sequence import SentimentRNN
-from deepcanon.sequence.sentiment import pooled, turned
+from deepcanon.sequence.sentiment import pooled
 
 VARIANTS = (
     ("lstm", True, "last", 1),
@@ -42,13 +42,6 @@ CASES = tuple(
     for given in VARIANTS
 )
 FUNCTIONS = (
-    Case(
-        "turned",
-        None,
-        lambda rng: (rng.normal(size=(3, 5, 2)), np.array([5, 2, 0])),
-        lambda _, x, lengths: oracle.turned(x, lengths),
-        call=turned,
-    ),
     *(
         Case(
             f"pooled_{pool}",

@@ -47,11 +47,6 @@ def module(params, tokens, cell="lstm", both=True, pool="last", layers=1):
     return np.array(found) @ params["output.weight"].T + params["output.bias"]
 
 
-def turned(x, lengths):
-    """The first steps of each row in opposite order."""
-    return np.stack([np.concatenate([row[:n][::-1], row[n:]]) for row, n in zip(x, lengths, strict=True)])
-
-
 def pooled(states, real, pool):
     """The mean or maximum over real steps."""
     rows = [row[keep] for row, keep in zip(states, real, strict=True)]

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from deepcanon.sequence import SentimentRNN
-from deepcanon.sequence.sentiment import pooled, turned
+from deepcanon.sequence.sentiment import pooled
 
 TEXTS = torch.tensor([[5, 9, 2, 7, 1], [3, 4, 8, 0, 0], [6, 0, 0, 0, 0], [0, 0, 0, 0, 0]])
 KERNELS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
@@ -65,13 +65,6 @@ def test_a_text_without_words_has_the_features_zero():
         assert not made(pool=pool).features(TEXTS)[3].any()
 
 
-def test_turning_is_its_own_inverse_and_leaves_padding_where_it_is():
-    x, lengths = torch.randn(4, 5, 2), torch.tensor([5, 3, 1, 0])
-    there = turned(x, lengths)
-    assert torch.equal(turned(there, lengths), x)
-    assert torch.equal(there[1, :3], x[1, :3].flip(0)) and torch.equal(there[1, 3:], x[1, 3:])
-
-
 def test_padding_before_a_word_is_refused():
     with pytest.raises(ValueError, match="padding stands before a word"):
         made()(torch.tensor([[3, 0, 4]]))
@@ -84,8 +77,6 @@ def test_shapes_and_sizes_are_checked():
         made(pool="first")
     with pytest.raises((ValueError, jaxtyping.TypeCheckError), match=r"do not fit|real"):
         pooled(torch.zeros(2, 3, 4), torch.ones(2, 4, dtype=torch.bool), "mean")
-    with pytest.raises((ValueError, jaxtyping.TypeCheckError), match="lengths"):
-        turned(torch.zeros(2, 3, 4), torch.ones(3))
 
 
 @pytest.mark.parametrize("both", (True, False))
