@@ -52,34 +52,54 @@ class PublicHead(nn.Module):
         return powers / powers.sum(dim=1, keepdim=True)
 
 
-class TunedHead(nn.Module):
-    """One product for all parameters, shifts of the whole batch."""
+class Tuned(nn.Module):
+    """Both heads side by side: one product of the controller a step, the inputs' and the outputs' once for all steps,
+    cosines by one batched product, shifts by `torch.roll`."""
 
-    def __init__(self, weight, bias):
+    def __init__(self, ours):
         super().__init__()
-        self.layer = nn.Linear(weight.shape[1], len(weight))
-        self.layer.weight.data.copy_(weight)
-        self.layer.bias.data.copy_(bias)
+        self.controller, self.heads, self.output = ours.controller, ours.interface, ours.output
 
-    def forward(self, h, memory, before):
-        key, strength, sharpening, gate, shift = self.layer(h).split(SIZES, dim=1)
-        cosine = F.cosine_similarity(memory, key.unsqueeze(1), dim=-1, eps=1e-8)
-        content = F.softmax(F.softplus(strength) * cosine, dim=1)
-        gated = torch.lerp(before, content, torch.sigmoid(gate))
-        shift = F.softmax(shift, dim=1)
-        moved = shift[:, :1] * gated.roll(-1, 1) + shift[:, 1:2] * gated + shift[:, 2:] * gated.roll(1, 1)
-        powers = (moved + 1e-8) ** (1 + F.softplus(sharpening))
-        return powers / powers.sum(dim=1, keepdim=True)
+    def forward(self, x):
+        batch = len(x)
+        memory = x.new_full((batch, PLACES, WIDTH), 1e-6)
+        read = x.new_full((batch, WIDTH), 1e-6)
+        weights = F.one_hot(torch.zeros(batch, 2, dtype=torch.long), PLACES).float()
+        inputs = x.shape[2]
+        given = F.linear(x, self.controller.weight[:, :inputs], self.controller.bias)
+        recurrent = self.controller.weight[:, inputs:].t()
+        outputs = []
+        for t in range(x.shape[1]):
+            h = torch.tanh(torch.addmm(given[:, t], read, recurrent))
+            asked, erase, add = self.heads(h).split([2 * sum(SIZES), WIDTH, WIDTH], dim=1)
+            key, strength, sharpening, gate, shift = asked.view(batch, 2, -1).split(SIZES, dim=2)
+            scale = memory.norm(dim=2).unsqueeze(1) * key.norm(dim=2, keepdim=True) + 1e-8
+            content = F.softmax(F.softplus(strength) * torch.bmm(key, memory.transpose(1, 2)) / scale, dim=2)
+            gated = torch.lerp(weights, content, torch.sigmoid(gate))
+            shift = F.softmax(shift, dim=2)
+            moved = shift[..., :1] * gated.roll(-1, 2) + shift[..., 1:2] * gated + shift[..., 2:] * gated.roll(1, 2)
+            powers = (moved + 1e-8) ** (1 + F.softplus(sharpening))
+            weights = powers / powers.sum(dim=2, keepdim=True)
+            at = weights[:, 1].unsqueeze(2)
+            memory = memory * (1 - at * torch.sigmoid(erase).unsqueeze(1)) + at * add.unsqueeze(1)
+            read = torch.bmm(weights[:, :1], memory).squeeze(1)
+            outputs.append(h)
+        return self.output(torch.stack(outputs, dim=1))
 
 
-class Peer(nn.Module):
+class Public(nn.Module):
     """The machine around two such heads."""
 
-    def __init__(self, ours, head):
+    def __init__(self, ours):
         super().__init__()
-        self.controller, self.output, self.writing = ours.controller, ours.output, ours.writing
-        rows = ours.addressing.weight.data.split(WIDTH + 6), ours.addressing.bias.data.split(WIDTH + 6)
-        self.reads, self.writes = (head(weight, bias) for weight, bias in zip(*rows, strict=True))
+        self.controller, self.output = ours.controller, ours.output
+        parts = [sum(SIZES), sum(SIZES), 2 * WIDTH]
+        rows = ours.interface.weight.data.split(parts), ours.interface.bias.data.split(parts)
+        *heads, (weight, bias) = zip(*rows, strict=True)
+        self.reads, self.writes = (PublicHead(weight, bias) for weight, bias in heads)
+        self.writing = nn.Linear(UNITS, 2 * WIDTH)
+        self.writing.weight.data.copy_(weight)
+        self.writing.bias.data.copy_(bias)
 
     def forward(self, x):
         memory = x.new_full((len(x), PLACES, WIDTH), 1e-6)
@@ -101,7 +121,7 @@ def main():
     torch.set_num_threads(1)
     torch.manual_seed(0)
     ours = NTM(9, 8, units=UNITS, places=PLACES, width=WIDTH)
-    peers = {"public form": Peer(ours, PublicHead), "tuned form": Peer(ours, TunedHead)}
+    peers = {"public form": Public(ours), "tuned form": Tuned(ours)}
     rows = longer("copy", LENGTH, BATCH, torch.Generator().manual_seed(0))
 
     def step(model):

@@ -18,9 +18,10 @@ each, sums of 1; x_t input [B, I]; h_t output of the controller [B, U]; r [B, H 
 The order in (3) to (6) matters: a machine that sharpens before it shifts cannot stay sharp. A sequence begins with a
 memory of 1e-6 everywhere, every head at the first place, and nothing read.
 
-Departures: all starts are fixed, not learned, since the paper does not say what it does; the paper's table has 17,162
-parameters for a copying machine with one head, 100 units and 128 places of 20 numbers, and this one has 13,201 with 9
-inputs and outputs, without a bias of the memory and with one head of each kind.
+Departures: the paper clips each component of the gradient at 10 and trains by RMSProp, the recipe clips the norm of all
+and trains by Adam; all starts are fixed, not learned, since the paper does not say what it does; the paper's table has
+17,162 parameters for a copying machine with one head, 100 units and 128 places of 20 numbers, and this one has 13,201
+with 9 inputs and outputs, without a bias of the memory and with one head of each kind.
 
 >>> machine = NTM(9, 9, units=100, places=128, width=20)
 >>> sum(p.numel() for p in machine.parameters())
@@ -73,13 +74,12 @@ def address(
     sharpening: Float[Tensor, "batch heads"],
 ) -> Float[Tensor, "batch heads places"]:
     """Eqs. (3) to (6): where the heads are next."""
-    norms = memory.square().sum(2).sqrt()[:, None] * key.square().sum(2, keepdim=True).sqrt()
+    norms = memory.norm(dim=2)[:, None] * key.norm(dim=2, keepdim=True)
     cosine = key @ memory.transpose(1, 2) / (norms + SMALL)
     by_content = (strength[..., None] * cosine).softmax(2)
-    q = before + gate[..., None] * (by_content - before)
-    around = torch.cat([q[..., -1:], q, q[..., :1]], 2)
-    moved = torch.stack([around[..., 2:], q, around[..., :-2]], 3)  # by -1: what was at i + 1 is at i
-    z = (moved @ shift[..., None])[..., 0]
+    q = torch.lerp(before, by_content, gate[..., None])
+    left, still, right = shift.split(1, 2)
+    z = left * q.roll(-1, 2) + still * q + right * q.roll(1, 2)  # by -1: what was at i + 1 is at i
     return (sharpening[..., None] * (z + SMALL).log()).softmax(2)
 
 
@@ -121,8 +121,8 @@ class NTM(nn.Module):
         self.controller = nn.Linear(inputs + heads * width, size, **to)
         if controller == "lstm":
             self.recurrent = nn.Linear(units, size, bias=False, **to)
-        self.addressing = nn.Linear(units, 2 * heads * (width + SHIFTS + 3), **to)
-        self.writing = nn.Linear(units, 2 * heads * width, **to)
+        # of all heads first what they address with, then what is erased and added
+        self.interface = nn.Linear(units, 2 * heads * (width + SHIFTS + 3) + 2 * heads * width, **to)
         self.output = nn.Linear(units, outputs, **to)
 
     def start(self, batch) -> NTMState:
@@ -152,12 +152,13 @@ class NTM(nn.Module):
         else:
             h = sums.tanh()
         # (2)
-        asked = self.addressing(h).unflatten(1, (2 * heads, -1))
+        asked, written = self.interface(h).split([2 * heads * (width + SHIFTS + 3), 2 * heads * width], 1)
+        asked = asked.unflatten(1, (2 * heads, -1))
         key, rest = asked[..., :width], asked[..., width:]
         strength, sharper = F.softplus(rest[..., :2]).unbind(2)
         gate, shift = rest[..., 2].sigmoid(), rest[..., 3:].softmax(2)
         weights = address(memory, before, key, strength, gate, shift, 1 + sharper)
-        erase, add = self.writing(h).unflatten(1, (2, heads, width)).unbind(1)
+        erase, add = written.unflatten(1, (2, heads, width)).unbind(1)
         memory = write(memory, weights[:, heads:], erase.sigmoid(), add)
         found = (weights[:, :heads] @ memory).reshape(batch, heads * width)
         return h, NTMState(memory, weights, found, controller), add

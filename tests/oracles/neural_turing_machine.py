@@ -72,7 +72,8 @@ def machine(params, x, places, width, heads, controller="feedforward"):
             else:
                 h = np.tanh(sums)
             outputs[b, t] = params["output.weight"] @ h + params["output.bias"]
-            asked = (params["addressing.weight"] @ h + params["addressing.bias"]).reshape(2 * heads, width + 6)
+            interface = params["interface.weight"] @ h + params["interface.bias"]
+            asked = interface[: 2 * heads * (width + 6)].reshape(2 * heads, width + 6)
             new = np.zeros((2 * heads, places))
             for head, row in enumerate(asked):
                 rest = row[width:]
@@ -81,7 +82,7 @@ def machine(params, x, places, width, heads, controller="feedforward"):
                     1 + softplus(rest[1]),
                 )  # fmt: skip
             weights[b] = new
-            both = (params["writing.weight"] @ h + params["writing.bias"]).reshape(2, heads, width)
+            both = interface[2 * heads * (width + 6) :].reshape(2, heads, width)
             memory[b] = write(memory[b : b + 1], new[None, heads:], sigmoid(both[:1]), both[1:])[0]
             read[b] = np.concatenate([new[head] @ memory[b] for head in range(heads)])
     return outputs, (memory, weights, read, state)

@@ -74,8 +74,7 @@ def test_weights_are_shares_at_every_step():
     assert (trace.weights >= 0).all() and torch.allclose(trace.weights.sum(3), torch.ones(3, 20, 4), atol=1e-5)
 
 
-def test_a_machine_with_given_weights_copies():
-    """Written by hand: the write head advances while vectors come, and the contents are where the oracle has them."""
+def test_the_memory_after_a_sequence_is_where_the_oracle_has_it():
     torch.manual_seed(2)
     machine, x = NTM(4, 3, units=6, places=7, width=5).double(), torch.randn(2, 6, 4, dtype=torch.float64)
     params = {name: value.detach().numpy() for name, value in machine.named_parameters()}
@@ -141,3 +140,12 @@ def test_other_sequences_are_refused_in_one_line(tmp_path, capsys):
     assert "do not ask for bits: give some that do, such as --data bit-copy" in capsys.readouterr().err
     with pytest.raises(DataError, match="is neither a data set's name"):
         open_data(("sequences",), "bit-copi")
+
+
+def test_options_without_effect_are_refused(tmp_path, capsys):
+    for given, said in (
+        (["--network", "lstm", "--places", "64"], "--places has no effect with --network lstm"),
+        (["--layers", "3"], "--layers has no effect with --network ntm"),
+    ):
+        assert main(["train", "neural-turing-machine", "--data", "bit-copy", *given, "--out", str(tmp_path / "r")]) == 2
+        assert said in capsys.readouterr().err
