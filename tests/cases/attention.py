@@ -117,7 +117,6 @@ CASES = tuple(
         lambda params, *values, form=form, score=score: oracle.module(params, *values, form, score),
         call=translate,
         covers=("AttentionSeq2Seq",),
-        skips={"gradients": "uniform weights depend on no query"} if score == "uniform" else {},
     )
     for form, score in WAYS
 ) + tuple(

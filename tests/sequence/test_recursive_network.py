@@ -48,14 +48,6 @@ def test_at_the_start_a_phrase_is_nearly_the_sum_of_its_words():
         torch.testing.assert_close(net(forest)[forest.roots][0], total, rtol=1e-6, atol=0)
 
 
-def test_every_node_of_every_height_uses_the_same_weight():
-    net = network()
-    forest = Trees.of(TREES).forest()
-    net(forest)[forest.roots[0]].sum().backward()
-    changed = net.weight.grad.clone()
-    assert sum(p.ndim == 2 and p.shape[0] == 4 for p in net.parameters()) == 1 and bool(changed.any())
-
-
 def test_the_tensor_network_without_its_tensor_is_this_one():
     net, forest = network(), Trees.of(TREES).forest()
     other = RNTN(6, 4).double()
