@@ -262,6 +262,8 @@ TINY_TRANSLATION: dict[str, Any] = {
 class TreeTraining(Trees, Batches, Optimization, Schedule):
     """What `techniques.tree_models` reads."""
 
+    GROUP: ClassVar[str] = ""
+
     hidden: Count = 25
     """Numbers in the vector of a word or a phrase."""
     spread: Positive = 0.1

@@ -4,7 +4,7 @@ Task: the label of every node of a binary tree. Data: trees in brackets, one a l
 Stanford Sentiment Treebank (`sst`) or own files. Metrics: accuracy of the roots over all classes
 and, without neutral ones, over positive and negative ("binary"); of all nodes; how often "not"
 turns a positive word. Published on SST: 43.2 % of five classes and 82.4 % of two. Ours: 44.1 % and
-82.4 % in nine CPU seconds (three seeds).
+82.4 % in five CPU seconds (three seeds).
 
     deepcanon train recursive-network --data sst
     deepcanon predict last my-trees.txt
@@ -20,11 +20,9 @@ SYSTEM = "sequence.recursive_network"
 DATA = ("trees",)
 METRICS = TREES
 TARGETS = (
-    target("sst", "test/accuracy >= 0.41", "P", "43.2 in Socher et al. 2013, table 1"),
-    target("sst", "test/binary >= 0.80", "P", "82.4 in Socher et al. 2013, table 1"),
-    target(
-        "logic", "test/accuracy <= 0.99", "P", "one number a word: some seeds learn it, not all"
-    ),
+    target("sst", "test/accuracy >= 0.425", "P", "43.2 in Socher et al. 2013, table 1"),
+    target("sst", "test/binary >= 0.825", "P", "82.4 in Socher et al. 2013, table 1"),
+    target("logic", "worst test/accuracy <= 0.99", "P", "words of one number cannot be operators"),
 )
 
 

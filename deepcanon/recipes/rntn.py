@@ -25,7 +25,7 @@ TARGETS = (
     target("sst", "test/accuracy >= 0.425", "P", "45.7 in Socher et al. 2013, table 1"),
     target("sst", "test/binary >= 0.825", "P", "85.4 in Socher et al. 2013, table 1"),
     target("sst", "test/negation >= 0.6", "P", "71.4 of negated positives in the same, table 2"),
-    target("sst", "cpu_minutes <= 15", "P", "a first result within a quarter of an hour"),
+    target("sst", "worst cpu_minutes <= 15", "P", "a first result within a quarter of an hour"),
 )
 
 

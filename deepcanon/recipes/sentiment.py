@@ -3,8 +3,9 @@
 Task: the class of a text, such as negative, neutral, positive. Data: a .csv, .tsv or .jsonl with
 text and label, or folders CLASS/*.txt. Metric: accuracy, with `--folds 10` by cross-validation,
 each fold with the words of its own training documents. Sentences of film reviews: 75.9 % in five
-minutes of one core. Bags of words take seconds: logistic regression 76.5 %, naive Bayes on pairs of
-words 78.9 %. Three classes of rated sentences: 65.5 %. `predict` marks the words that decided.
+minutes of one core. Bags of words take seconds: logistic regression 76.6 %, naive Bayes on pairs of
+words 78.9 %. Three classes of rated sentences: 65.5 % (one seed each). `predict` marks the words
+that decided.
 
     deepcanon train sentiment --data reviews.csv
 """
@@ -22,7 +23,7 @@ METRICS = {**CLASSIFIER, **FOLDS}
 BAG = "bag-of-words: logistic regression on words of the same sentences"
 TARGETS = (
     target("reviews", "test/cv_accuracy >= 0.75", "P", "no figure is published for these words"),
-    target("reviews", "test/cv_accuracy >= 0.765", "R", BAG),
+    target("reviews", "test/cv_accuracy >= 0.766", "R", BAG),
     target("reviews", "worst cpu_minutes <= 10", "P", "ten minutes of one core"),
     target("three", "test/accuracy >= 0.6", "P", "no figure is published for three classes"),
 )

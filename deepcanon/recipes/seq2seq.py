@@ -18,10 +18,10 @@ SYSTEM = "sequence.seq2seq"
 DATA = ("pairs",)
 METRICS = TRANSLATION
 TARGETS = (
-    target("reverse", "test/exact >= 0.99", "P", "sources of up to 10 words"),
+    target("reverse", "test/exact >= 1", "P", "sources of up to 10 words"),
     target("multi30k", "test/bleu >= 15", "P", "a public LSTM of two layers both ways: 18.8"),
     target("multi30k", "worst cpu_minutes <= 12", "P", "twelve minutes of one core"),
-    target("peeky", "test/bleu >= 15", "P", "as the plain one; both runs stand side by side"),
+    target("peeky - multi30k", "test/bleu >= 0", "P", "the source at every step does no harm"),
 )
 
 

@@ -3,9 +3,9 @@
 Task: the class of a text. Data: a .csv, .tsv or .jsonl with text and label, or folders CLASS/*.txt.
 Metric: accuracy, with `--folds 10` by cross-validation, each fold with the words of its own
 training documents. Sentences of film reviews: 76.1 % in the paper with random vectors, 81.5 % with
-vectors from 100 billion words; ours 76.4 % with random ones, in six minutes of one core. Bags of
-words take seconds: logistic regression 76.5 %, naive Bayes on pairs of words 78.9 %. `predict`
-marks the words that decided.
+vectors from 100 billion words; ours 76.4 % with random ones (one seed), in six minutes of one core.
+Bags of words take seconds: logistic regression 76.6 %, naive Bayes on pairs of words 78.9 %.
+`predict` marks the words that decided.
 
     deepcanon train text-cnn --data reviews.csv
 """
@@ -23,7 +23,7 @@ BAG = "bag-of-words: logistic regression on words of the same sentences"
 KIM = "Kim 2014, table 2, CNN-rand 76.1; folds and words of its own"
 TARGETS = (
     target("reviews", "test/cv_accuracy >= 0.755", "C", KIM),
-    target("reviews", "test/cv_accuracy >= 0.765", "R", BAG),
+    target("reviews", "test/cv_accuracy >= 0.766", "R", BAG),
     target("reviews", "worst cpu_minutes <= 10", "P", "ten minutes of one core"),
     target("phrases", "test/accuracy >= 0.82", "C", "Kim 2014, table 2, CNN-rand 82.7"),
 )

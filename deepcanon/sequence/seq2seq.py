@@ -15,7 +15,8 @@ Legend: x_i words of the source, y_t of the target, y_0 the sign at which senten
 Whatever the source has to say must fit into z: the longer it is, the worse (`attention` has no such limit).
 
 Departures: one layer of GRU in both forms, where Sutskever et al. have four of LSTM; the reset gate acts after the
-recurrent product, as torch's; a tanh layer where Cho et al. have maxout; dropout on embeddings and on r.
+recurrent product, as torch's; a tanh layer where Cho et al. have maxout; z is the last state itself, which they
+take through a tanh layer first; dropout on embeddings and on r.
 
 >>> model = Seq2Seq(9, 8, 6, embedding_size=5, peeky=True)
 >>> readout, _ = model(torch.tensor([[2, 3, 1], [4, 1, 1]]), torch.tensor([3, 2]), torch.tensor([[1, 5], [1, 6]]))
