@@ -8,7 +8,7 @@ numbers a node, the tensor network 25, the matrix-vector network 20 and rank 3; 
 Peers, both with autograd:
     nodes       recursion over nested nodes, one after the other (the form of most repositories)
     heights     what a careful user writes: nodes sorted by height beforehand, one call for each height, the states
-                joined by cat, products by einsum and bmm
+                joined by cat, both parts taken at once, the tensor as one matrix
 Quality: largest difference of the loss and of all gradients from the recursion in float64, relative to the largest
 of each.
 """
@@ -28,19 +28,23 @@ from deepcanon.techniques.tree_models import TreeClassifier, node_loss
 BATCH, ROUNDS, TARGET = 64, 5, 10.0
 
 
-def compose(net: nn.Module, left: Tensor, right: Tensor) -> Tensor:
-    """One or several nodes in plain PyTorch; states [n, S]."""
+def compose(net: nn.Module, h: Tensor, tensor: Tensor | None) -> Tensor:
+    """One or several nodes in plain PyTorch; h [n, 2 S] the states of both parts, `tensor` as a matrix."""
+    left, right = h.chunk(2, 1)
     if isinstance(net, MVRNN):
         size = net.size
         (a, A), (b, B) = ((s[:, :size], s[:, size:].view(-1, size, size)) for s in (left, right))
         crossed = torch.cat([torch.bmm(B, a[:, :, None]), torch.bmm(A, b[:, :, None])], 1)[:, :, 0]
         vector = torch.tanh(F.linear(crossed, net.weight, net.bias))
         return torch.cat([vector, torch.matmul(net.matrix_weight, torch.cat([A, B], 1)).flatten(1)], 1)
-    h = torch.cat([left, right], 1)
     sums = F.linear(h, net.weight, net.bias)
-    if isinstance(net, RNTN):
-        sums = sums + torch.einsum("ni,kij,nj->nk", h, net.tensor, h)
+    if tensor is not None:
+        sums = sums + torch.bmm((h @ tensor).view(len(h), -1, h.shape[1]), h[:, :, None])[:, :, 0]
     return torch.tanh(sums)
+
+
+def as_matrix(net: nn.Module) -> Tensor | None:
+    return net.tensor.permute(1, 0, 2).flatten(1) if isinstance(net, RNTN) else None
 
 
 def leaf(net: nn.Module, words: Tensor) -> Tensor:
@@ -51,12 +55,13 @@ def leaf(net: nn.Module, words: Tensor) -> Tensor:
 def nodes(model: TreeClassifier, trees: Trees) -> Tensor:
     """Every node by itself, its softmax too; the words are looked up at once. The loss of all is their mean."""
     net, losses = model.network, []
+    tensor = as_matrix(net)
     starts, labels, children = trees.starts.tolist(), trees.labels.split(1), trees.children.tolist()
     words = iter(leaf(net, trees.words[trees.words >= 0]).split(1))
 
     def state(node: int, base: int) -> Tensor:
         left, right = children[base + node]
-        found = next(words) if left < 0 else compose(net, state(left, base), state(right, base))
+        found = next(words) if left < 0 else compose(net, torch.cat([state(left, base), state(right, base)], 1), tensor)
         losses.append(F.cross_entropy(model.head(found[:, : net.size]), labels[base + node]))
         return found
 
@@ -67,10 +72,10 @@ def nodes(model: TreeClassifier, trees: Trees) -> Tensor:
 
 def heights(model: TreeClassifier, trees: Trees) -> Tensor:
     net, forest = model.network, trees.forest()
-    states, begin = leaf(net, forest.words), 0
-    for size in forest.sizes:
-        left, right = forest.children[begin : begin + size].unbind(1)
-        states, begin = torch.cat([states, compose(net, states[left], states[right])]), begin + size
+    states, tensor = leaf(net, forest.words), as_matrix(net)
+    for children in forest.children.flatten().split([2 * size for size in forest.sizes]):
+        both = states.index_select(0, children).view(len(children) // 2, -1)
+        states = torch.cat([states, compose(net, both, tensor)])
     return F.cross_entropy(model.head(states[:, : net.size]), forest.labels)
 
 
