@@ -211,7 +211,7 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
         if given == "-":
             sources = [("stdin", sys.stdin.buffer.read())]
         elif path.is_dir():
-            # what a table says of them is not asked for here
+            # what a table says of them is not needed here
             sources = [(str(sound), sound) for sound in below(path, problems, strange)]
             if not sources and not problems.found:
                 problems.add(given, "", "holds no WAV file", "give WAV files or a folder of them")

@@ -77,7 +77,7 @@ def address(
     norms = memory.norm(dim=2)[:, None] * key.norm(dim=2, keepdim=True)
     cosine = key @ memory.transpose(1, 2) / (norms + SMALL)
     by_content = (strength[..., None] * cosine).softmax(2)
-    q = torch.lerp(before, by_content, gate[..., None])
+    q = before + gate[..., None] * (by_content - before)
     left, still, right = shift.split(1, 2)
     z = left * q.roll(-1, 2) + still * q + right * q.roll(1, 2)  # by -1: what was at i + 1 is at i
     return (sharpening[..., None] * (z + SMALL).log()).softmax(2)
