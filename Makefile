@@ -1,10 +1,10 @@
-# make setup | demo | test | check | verify NAME=... | bench NAME=...
+# make setup | demo | test | check | verify NAME=... | bench NAME=... | docs | pictures NAME=... [FIGURE=...]
 
 PYTHON ?= python3
 BIN := .venv/bin
 NAME ?= convnet
 
-.PHONY: setup demo test check verify bench clean
+.PHONY: setup demo test check verify bench docs pictures clean
 
 setup: .venv/ready
 
@@ -36,6 +36,16 @@ verify: setup
 bench: setup
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --requirement benchmarks/requirements.txt
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/$(subst -,_,$(NAME)).py
+
+docs: setup
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/python docs/site/write.py build/site/source
+	$(BIN)/python -m sphinx -W --keep-going -q -b html build/site/source build/site/html
+	$(BIN)/python docs/site/check.py build/site/html
+	@echo 'the site: build/site/html/index.html'
+
+pictures: setup
+	OMP_NUM_THREADS=1 $(BIN)/python docs/site/take.py $(NAME) $(FIGURE)
 
 clean:
 	rm -rf .venv build dist *.egg-info

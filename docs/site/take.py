@@ -1,0 +1,88 @@
+"""Takes the picture of a system for the site: python docs/site/take.py NAME [FIGURE]
+
+Trains the default preset, takes the named figure of its last evaluation (or the first by name), and writes
+docs/pictures/STEM.svg, with the command that made it and what is seen in STEM.json. A drawing that is large, because it
+holds photographs, is stored as STEM.webp, for which a browser of the Chromium family is needed.
+"""
+
+import io
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(ROOT))
+
+from deepcanon.engine.pictures import read_figure  # noqa: E402
+
+PICTURES = ROOT / "docs" / "pictures"
+LARGEST = 60_000  # bytes of a drawing that is stored as it is
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def figures_of(run: Path) -> dict[str, Path]:
+    """The drawings of the last evaluation, by name."""
+    found: dict[str, Path] = {}
+    for path in sorted((run / "figures").glob("*.svg")):
+        found[re.sub(r"-\d{8}$", "", path.stem)] = path
+    return found
+
+
+def as_webp(drawing: Path) -> bytes:
+    """The drawing as a browser shows it on a light page."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        raise SystemExit(f"this drawing has {drawing.stat().st_size:,} bytes: install one of {', '.join(BROWSERS)}")
+    size = re.search(r'width="(\d+)" height="(\d+)"', drawing.read_text(encoding="utf-8"))
+    assert size
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder) / "page.png"
+        subprocess.run(
+            [
+                browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+                "--disable-background-networking", f"--user-data-dir={folder}", "--blink-settings=preferredColorScheme=1",
+                f"--window-size={size[1]},{size[2]}", f"--screenshot={picture}", drawing.resolve().as_uri(),
+            ],
+            check=True, capture_output=True, timeout=120,
+        )  # fmt: skip
+        content = io.BytesIO()
+        Image.open(picture).convert("RGB").save(content, "WEBP", quality=80, method=6)
+    return content.getvalue()
+
+
+def take(name: str, wanted: str = "") -> Path:
+    """Trains, and writes the picture; its path."""
+    stem = name.replace("-", "_")
+    command = ["deepcanon", "train", name.replace("_", "-")]
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        subprocess.run([sys.executable, "-m", *command, "--out", str(run)], check=True, cwd=ROOT)
+        found = figures_of(run)
+        if not found or (wanted and wanted not in found):
+            raise SystemExit(f"{name} draws {', '.join(found) or 'nothing'}")
+        chosen = wanted or next(iter(found))
+        drawing = found[chosen]
+        figure = read_figure(drawing.with_suffix(".npz"))
+        PICTURES.mkdir(exist_ok=True)
+        for old in PICTURES.glob(f"{stem}.*"):
+            old.unlink()
+        small = drawing.stat().st_size <= LARGEST
+        to = PICTURES / f"{stem}{'.svg' if small else '.webp'}"
+        to.write_bytes(drawing.read_bytes() if small else as_webp(drawing))
+    about = {"figure": chosen, "caption": figure.caption, "command": shlex.join(command)}
+    to.with_suffix(".json").write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    return to
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3):
+        sys.exit("python docs/site/take.py NAME [FIGURE]")
+    print(take(*sys.argv[1:]))
