@@ -6,43 +6,25 @@ RUN is the folder of `deepcanon train convnet --data mnist --steps 1600`: two mi
 Chromium family takes the pictures; Pillow reduces their colours.
 """
 
-import shutil
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
+from browser import DARK, LIGHT, screenshot
 from PIL import Image
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDTH, HEIGHT = 1100, 1960  # of the part of the page that is shown
-THEMES = {"report.png": 1, "report-dark.png": 0}  # Chromium's numbers for prefers-color-scheme
-
-
-def screenshot(browser: str, page: Path, scheme: int, to: Path) -> None:
-    """The top of a page, as readers with this preference see it."""
-    with tempfile.TemporaryDirectory() as folder:
-        picture = Path(folder) / "page.png"
-        subprocess.run(
-            [
-                browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-                f"--user-data-dir={folder}",
-                f"--blink-settings=preferredColorScheme={scheme}", f"--window-size={WIDTH},{HEIGHT}",
-                f"--screenshot={picture}", page.resolve().as_uri(),
-            ],
-            check=True, capture_output=True, timeout=120,
-        )  # fmt: skip
-        Image.open(picture).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(to, optimize=True)
+THEMES = {"report.png": LIGHT, "report-dark.png": DARK}
 
 
 def main(arguments: list[str]) -> str:
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if len(arguments) != 1 or not (page := Path(arguments[0]) / "report.html").is_file():
         return "give the folder of a run that holds report.html"
-    if browser is None:
-        return f"install one of {', '.join(BROWSERS)}: a browser takes the picture"
     for name, scheme in THEMES.items():
-        screenshot(browser, page, scheme, Path(__file__).parent / name)
+        try:
+            shown = screenshot(page, WIDTH, HEIGHT, scheme)
+        except FileNotFoundError as error:
+            return str(error)
+        shown.quantize(256, dither=Image.Dither.NONE).save(Path(__file__).parent / name, optimize=True)
     return ""
 
 

@@ -30,7 +30,8 @@ def tables() -> ModuleType:
     """The module that writes the tables of results, which stands next to the records."""
     path = ROOT / "docs" / "results" / "summarize.py"
     spec = importlib.util.spec_from_file_location("summarize", path)
-    assert spec and spec.loader
+    if spec is None or spec.loader is None:
+        raise ImportError(path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -9,23 +9,21 @@ import io
 import json
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from PIL import Image
-
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
+
+from browser import screenshot  # noqa: E402
 
 from deepcanon.engine.pictures import read_figure  # noqa: E402
 
 PICTURES = ROOT / "docs" / "pictures"
 LARGEST = 60_000  # bytes of a drawing that is stored as it is
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def figures_of(run: Path) -> dict[str, Path]:
@@ -38,23 +36,11 @@ def figures_of(run: Path) -> dict[str, Path]:
 
 def as_webp(drawing: Path) -> bytes:
     """The drawing as a browser shows it on a light page."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        raise SystemExit(f"this drawing has {drawing.stat().st_size:,} bytes: install one of {', '.join(BROWSERS)}")
     size = re.search(r'width="(\d+)" height="(\d+)"', drawing.read_text(encoding="utf-8"))
-    assert size
-    with tempfile.TemporaryDirectory() as folder:
-        picture = Path(folder) / "page.png"
-        subprocess.run(
-            [
-                browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-                "--disable-background-networking", f"--user-data-dir={folder}", "--blink-settings=preferredColorScheme=1",
-                f"--window-size={size[1]},{size[2]}", f"--screenshot={picture}", drawing.resolve().as_uri(),
-            ],
-            check=True, capture_output=True, timeout=120,
-        )  # fmt: skip
-        content = io.BytesIO()
-        Image.open(picture).convert("RGB").save(content, "WEBP", quality=80, method=6)
+    if size is None:
+        raise SystemExit(f"{drawing.name} does not say how large it is")
+    content = io.BytesIO()
+    screenshot(drawing, int(size[1]), int(size[2])).save(content, "WEBP", quality=80, method=6)
     return content.getvalue()
 
 
