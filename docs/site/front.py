@@ -55,6 +55,12 @@ deepcanon report last --open
 
 results
 speed
+courses
+guides/first-hour
+guides/own-data
+guides/runs
+guides/results
+guides/lectures
 guides/decoding
 guides/generated-data
 guides/architecture

@@ -8,10 +8,12 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(ROOT)]
 
+import courses  # noqa: E402
 import front  # noqa: E402
 import pages  # noqa: E402
 
 GUIDES = {  # pages that are kept by hand, and where they stand
+    **{path.stem: path for path in sorted((ROOT / "docs" / "guides").glob("*.md"))},
     "decoding": ROOT / "docs" / "decoding.md",
     "generated-data": ROOT / "docs" / "tasks.md",
     "architecture": ROOT / "ARCHITECTURE.md",
@@ -38,6 +40,7 @@ def write(to: Path) -> list[str]:
         text = path.read_text(encoding="utf-8").replace("](results/SPEED.md)", "](../speed.md)")
         (to / "guides" / f"{name}.md").write_text(text, encoding="utf-8")
     stems = pages.stems()
+    (to / "courses.md").write_text(courses.page(stems), encoding="utf-8")
     for stem in stems:
         (to / "systems" / f"{stem}.md").write_text(pages.page(stem), encoding="utf-8")
     return stems
