@@ -1,10 +1,7 @@
 """Documents as rows of a file: lines of text, tables with a column "text", JSON lines with a key "text"."""
 
 import csv
-import gzip
 import io
-import json
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .errors import Problems, one_line
+from .first_lines import first_lines
+from .json_lines import first_object, objects
 from .named_splits import Told
 from .splits import SPLIT_NAMES
 from .text import load
@@ -76,15 +75,12 @@ def columns_of(path: Path, wanted: str = "text") -> list[str]:
 
     A file that cannot be read has none: its reader reports why.
     """
+    line = "".join(first_lines(path))
+    if _suffix(path) == ".jsonl":
+        return list(first_object(line))
     try:
-        with gzip.open(path) if path.name.lower().endswith(".gz") else open(path, "rb") as file:
-            line = next((line for line in iter(lambda: file.readline(100_000), b"") if line.strip()), b"")
-        text = line.decode("utf-8-sig", "replace")
-        if _suffix(path) == ".jsonl":
-            value = json.loads(text)
-            return [name.strip().lower() for name in value] if isinstance(value, dict) else []
-        return _header(text, _delimiter(path, text, wanted), [])[1]
-    except (OSError, EOFError, zlib.error, csv.Error, ValueError, RecursionError):
+        return _header(line, _delimiter(path, line, wanted), [])[1]
+    except csv.Error:
         return []
 
 
@@ -284,29 +280,7 @@ def _objects(path: Path, text: str, problems: Problems, columns: Columns) -> lis
     Raises:
         DataError: no line has the key that an option asks for.
     """
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        twice = next((name for name, n in Counter(name.strip().lower() for name, _ in pairs).items() if n > 1), None)
-        if twice is not None:
-            raise KeyError(twice)
-        return dict(pairs)
-
-    found: list[tuple[str, dict[str, Any]]] = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        place = f"line {number}"
-        try:
-            value = json.loads(line, object_pairs_hook=once)
-        except KeyError as error:
-            problems.add(path, place, f"has the key {one_line(error.args[0], 40)!r} twice", "give each its own name")
-            continue
-        except (ValueError, RecursionError):
-            value = None
-        if not isinstance(value, dict):
-            problems.add(path, place, "is not a JSON object", SHAPE)
-            continue
-        found.append((place, value))
+    found = list(objects(path, text, problems, SHAPE))
     keys = dict.fromkeys(name.strip().lower() for _, value in found for name in value)
     wrong, remedy = columns.missing(list(keys)) if found and columns.asked else ("", "")
     if wrong:
