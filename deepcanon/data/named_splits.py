@@ -28,6 +28,8 @@ def split_of(path: Path) -> str:
 def splits_by_name(paths: Sequence[Path], problems: Problems) -> dict[str, Path]:
     """The files or folders whose names are splits: train, val.txt ..., or ptb.train.txt next to ptb.test.txt.
 
+    There may be no train among them: ptb.test.txt alone is the test split.
+
     Raises:
         DataError: two of them are the same split.
     """
@@ -40,9 +42,12 @@ def splits_by_name(paths: Sequence[Path], problems: Problems) -> dict[str, Path]
                 groups.setdefault(found["before"], []).append((SPLIT_NAMES[found["word"]], path))
         whole = [group for group in groups.values() if {"train"} < {split for split, _ in group}]
         if whole[1:]:
-            what = f"is the train split of one text and {_train_of(whole[1]).name} that of another"
-            raise problems.fail(_train_of(whole[0]), "", what, "give each a folder of its own")
-        named = whole[0] if whole else []
+            first, second = (_train_of(group)[0] for group in whole[:2])
+            what = f"is the train split of one text and {second.name} that of another"
+            raise problems.fail(first, "", what, "give each a folder of its own")
+        (lone, *more) = groups.values() or [[]]
+        # A set for testing alone is not one for training.
+        named = whole[0] if whole else lone if not more and len(lone) == len(paths) and not _train_of(lone) else []
     tree: dict[str, Path] = {}
     for split, path in named:
         if split in tree:
@@ -51,8 +56,8 @@ def splits_by_name(paths: Sequence[Path], problems: Problems) -> dict[str, Path]
     return {split: tree[split] for split in ORDER if split in tree}
 
 
-def _train_of(group: list[tuple[str, Path]]) -> Path:
-    return next(path for split, path in group if split == "train")
+def _train_of(group: list[tuple[str, Path]]) -> list[Path]:
+    return [path for split, path in group if split == "train"]
 
 
 class Told:

@@ -61,6 +61,10 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
         if others:
             raise problems.fail(path, "", f"has two files for {split}: {one.name} and {others[0].name}", "keep one")
         files[split] = one
+    if "train" not in files:
+        split, file = next(iter(files.items()), ("", path))
+        what = f"has the name of the {split} split, and there is no train.csv" if split else "has no train.csv"
+        raise problems.fail(file, "", what, "add it, or give the file itself")
     tables = {split: load(file, problems, chosen.header) for split, file in files.items()}
     names = list(tables["train"].columns)
     for table in tables.values():
