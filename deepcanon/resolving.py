@@ -47,7 +47,7 @@ def opener(
     Args:
         data: other data than the settings name: a name, a path, or arrays of the caller, which settings cannot hold.
         facts: of a trained run that determines how data are read: pictures are read at the size of its training data,
-            classes are numbered as there, and other data must have its classes.
+            classes are numbered as there, and other data must have its classes; of pairs the same sides are sources.
         moved: the full path of the data, for a working directory from which the settings' own does not lead there.
     """
 
@@ -61,6 +61,8 @@ def opener(
             options["images"] |= {"size": known["size"][0], "channels": known["channels"], "learned": known}
         if known.get("kind") == "boxes":
             options["boxes"]["learned"] = known
+        if known.get("kind") == "pairs":
+            options["pairs"]["learned"] = known
         own = settings.data
         if moved and not data and not Path(own).exists() and Path(moved).exists():
             own = moved

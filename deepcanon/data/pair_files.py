@@ -1,24 +1,18 @@
-"""Pairs of sentences in files: tab-separated lines, two files whose lines belong together, JSON lines."""
+"""Which files hold pairs of sentences: of a folder those of each split, of a file such as corpus.de its partner."""
 
-import gzip
-import json
 import re
-import zlib
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from .errors import Problems, one_line
+from .errors import DataError, Problems, one_line
 from .image_sets import list_folder
-from .named_splits import Told
+from .named_splits import ORDER, Told, splits_by_name
+from .pair_columns import SOURCE, TARGET, Sides, wanted
+from .pair_rows import OBJECTS, TABLES, names_pairs
 from .splits import SPLIT_NAMES
-from .text import load
 
-__all__ = ["OBJECTS", "TABLES", "Pair", "Sides", "aligned_files", "names_pairs", "of_aligned", "of_file", "partner"]
+__all__ = ["Chosen", "hold_pairs", "in_folder", "partner", "with_partner"]
 
-TABLES, OBJECTS = (".tsv", ".tsv.gz"), (".jsonl", ".jsonl.gz")
-SOURCE, TARGET = ("src", "source"), ("tgt", "trg", "target")
-BOTH = "give each pair a source and a target, or leave the line out"
 LANGUAGE = re.compile(r"[a-z]{2,3}([-_][a-z]{2,4})?")
 OTHER = {
     "txt", "csv", "tsv", "jpg", "png", "gif", "bmp", "tif", "npy", "npz", "wav", "mp3", "py", "md", "xml", "zip", "tar",
@@ -26,189 +20,15 @@ OTHER = {
     "yml", "sh", "out", "err",
 }  # fmt: skip
 """Endings of files that are not languages."""
+Aligned = dict[str, list[Path]]  # side -> the files that have its name: one, if all is well
 
 
-class Pair(NamedTuple):
-    """A source and its target, the split if one is named, and where they are."""
+class Chosen(NamedTuple):
+    """Of each split one file of pairs or the two of its sides, the training split first; what these sides are called,
+    blank if there are none."""
 
-    source: str
-    target: str
-    split: str | None
-    file: Path
-    place: str
-
-
-class Sides(NamedTuple):
-    """What is read as the source and as the target: a column or its number, a key, or a language; "" if not said."""
-
-    source: str = ""
-    target: str = ""
-
-    def named(self) -> list[tuple[str, str]]:
-        """What was said, with the option that said it."""
-        return [(name, f"--{option}") for option, name in self._asdict().items() if name]
-
-
-def _whole(text: str) -> bool:
-    """Whether all of a text are characters that can be read: JSON can write half of one, and NUL."""
-    try:
-        return "\0" not in text and bool(text.encode())
-    except UnicodeEncodeError:
-        return False
-
-
-def _pair(path: Path, place: str, both: Sequence[Any], split: Any, problems: Problems) -> Pair | None:
-    """The pair of two cells or values; None after a noted problem."""
-    for side, text in zip(("source", "target"), both, strict=True):
-        if not isinstance(text, str):
-            what = f"has no {side}" if text is None else f"has a {side} that is not text ({one_line(text, 30)})"
-        elif not text.strip():
-            what = f"has an empty {side}"
-        elif not _whole(text):
-            what = f"has a NUL or half a character (a lone surrogate) in its {side}"
-        else:
-            continue
-        problems.add(path, place, what, BOTH)
-        return None
-    if split is not None and (not isinstance(split, str) or split.strip().lower() not in SPLIT_NAMES):
-        what = f"gives {one_line(split, 40)!r} as its split, which is not one"
-        problems.add(path, place, what, "write train, valid or test in each row, or rename the column")
-        return None
-    source, target = (" ".join(text.split()) for text in both)
-    return Pair(source, target, None if split is None else SPLIT_NAMES[split.strip().lower()], path, place)
-
-
-def of_file(path: Path, problems: Problems, told: Told, sides: Sides) -> list[Pair]:
-    """The pairs of a .tsv or a .jsonl.
-
-    Raises:
-        DataError: a column or key that was asked for is not there.
-    """
-    text = load(path, problems, told)
-    if text is None:
-        return []
-    if path.name.lower().endswith(OBJECTS):
-        return _objects(path, text, problems, told, sides)
-    return _table(path, text, problems, told, sides)
-
-
-def _columns(names: list[str], sides: Sides, path: Path, problems: Problems) -> tuple[list[int], bool]:
-    """The places of source and target among the cells of the first line, and whether that line is a header."""
-    lower = [name.strip().lower() for name in names]
-    places: list[int] = []
-    header = any(name in lower for name in SOURCE) and any(name in lower for name in TARGET)
-    header = header or any(name.lower() in lower for name, _ in sides.named() if not name.isdigit())
-    for number, (asked, usual, option) in enumerate(
-        ((sides.source, SOURCE, "--source"), (sides.target, TARGET, "--target"))
-    ):
-        shown = ", ".join(one_line(name, 30) for name in names[:6])
-        if asked.isdigit() and 1 <= int(asked) <= len(names):
-            places.append(int(asked) - 1)
-        elif asked:
-            if asked.lower() not in lower:
-                what = f"has no column {one_line(asked, 40)!r} (the first line has {shown})"
-                raise problems.fail(path, "line 1", what, f"name one of them, or its number, with {option}")
-            places.append(lower.index(asked.lower()))
-        else:
-            found = [lower.index(name) for name in usual if name in lower] if header else []
-            places.append(found[0] if found else -1 - number)
-    taken = [place for place in places if place >= 0]
-    free = [place for place in range(len(names)) if place not in taken]
-    places = [place if place >= 0 else free.pop(0) if free else 0 for place in places]
-    if len(set(places)) < 2:
-        what = f"has {len(names)} cell{'s' * (len(names) != 1)} in its first line"
-        remedy = "put a tab between source and target; --source and --target must differ"
-        raise problems.fail(path, "line 1", what, remedy)
-    return places, header
-
-
-def _table(path: Path, text: str, problems: Problems, told: Told, sides: Sides) -> list[Pair]:
-    pairs: list[Pair] = []
-    places: list[int] = []
-    width = split = -1
-    lines = text.split("\n")
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            told.counts["blank lines, which are no pairs"] += number < len(lines)
-            continue
-        cells = line.split("\t")
-        if not places:
-            width = len(cells)
-            places, header = _columns(cells, sides, path, problems)
-            lower = [cell.strip().lower() for cell in cells]
-            split = lower.index("split") if header and "split" in lower else -1
-            names = [one_line(cell.strip(), 30) for cell in cells] if header else [str(k + 1) for k in range(width)]
-            told.notes.append(
-                f"columns: {names[places[0]]} is the source, {names[places[1]]} the target"
-                + ("" if header else " (no header)")
-                + "; --source and --target say otherwise"
-            )
-            others = [name for place, name in enumerate(names) if place not in (*places, split)]
-            told.notes += [f"columns that are not read: {', '.join(others[:8])}"] * bool(others)
-            if header:
-                continue
-        if len(cells) != width:
-            what = f"has {len(cells)} cell{'s' * (len(cells) != 1)}, the first line {width}"
-            problems.add(path, f"line {number}", what, "put one tab between source and target")
-            continue
-        named = cells[split] if split >= 0 else None
-        pair = _pair(path, f"line {number}", [cells[place] for place in places], named, problems)
-        pairs += [pair] * (pair is not None)  # type: ignore[list-item]
-    return pairs
-
-
-def _objects(path: Path, text: str, problems: Problems, told: Told, sides: Sides) -> list[Pair]:
-    pairs: list[Pair] = []
-    keys = [(name,) if name else usual for name, usual in zip(sides, (SOURCE, TARGET), strict=True)]
-    others: dict[str, None] = {}
-    found = [False, False]
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            value = None
-        if not isinstance(value, dict):
-            problems.add(path, f"line {number}", "is not a JSON object", 'give {"src": ..., "tgt": ...}')
-            continue
-        both = [next((value[name] for name in names if name in value), None) for names in keys]
-        found = [before or any(name in value for name in names) for before, names in zip(found, keys, strict=True)]
-        others |= dict.fromkeys(name for name in value if name not in (*keys[0], *keys[1], "split"))
-        pair = _pair(path, f"line {number}", both, value.get("split"), problems)
-        pairs += [pair] * (pair is not None)  # type: ignore[list-item]
-    for there, (name, option) in zip(found, ((sides.source, "--source"), (sides.target, "--target")), strict=True):
-        if name and not there:
-            what = f"has no key {one_line(name, 40)!r} (it has {', '.join(one_line(k, 30) for k in list(others)[:6])})"
-            raise problems.fail(path, "", what, f"name one of them with {option}")
-    told.notes += [f"keys that are not read: {', '.join(one_line(k, 30) for k in list(others)[:8])}"] * bool(others)
-    return pairs
-
-
-def of_aligned(source: Path, target: Path, problems: Problems, told: Told) -> list[Pair]:
-    """The pairs of two files, line by line.
-
-    Raises:
-        DataError: the files have not as many lines.
-    """
-    texts = [load(path, problems, told) for path in (source, target)]
-    if texts[0] is None or texts[1] is None:
-        return []
-    left, right = (text.removesuffix("\n").split("\n") for text in texts if text is not None)
-    if len(left) != len(right):
-        what = f"has {len(left):,} line{'s' * (len(left) != 1)}, but {target.name} has {len(right):,}"
-        raise problems.fail(source, "", what, "give files whose lines belong together, one by one")
-    pairs: list[Pair] = []
-    for number, both in enumerate(zip(left, right, strict=True), 1):
-        if not any(text.strip() for text in both):
-            told.counts["lines that are blank in both files, which are no pairs"] += 1
-            continue
-        pair = _pair(source if not both[0].strip() else target, f"line {number}", both, None, problems)
-        pairs += [pair] * (pair is not None)  # type: ignore[list-item]
-    return pairs
-
-
-# Which files belong together
+    files: dict[str, tuple[Path, ...]]
+    sides: Sides
 
 
 def _parts(path: Path) -> tuple[str, str] | None:
@@ -219,44 +39,144 @@ def _parts(path: Path) -> tuple[str, str] | None:
     return (".".join(words[:-1]), side) if known and side not in SPLIT_NAMES else None
 
 
-def aligned_files(folder: Path) -> dict[str, dict[str, Path]]:
+def _aligned(folder: Path) -> dict[str, Aligned]:
     """The files of a folder by the rest of their names and by side, where at least two sides have that name."""
-    groups: dict[str, dict[str, Path]] = {}
+    groups: dict[str, Aligned] = {}
     for path in list_folder(folder)[1]:
         if path.is_file() and (parts := _parts(path)):
-            groups.setdefault(parts[0], {}).setdefault(parts[1], path)
+            groups.setdefault(parts[0], {}).setdefault(parts[1], []).append(path)
     return {rest: sides for rest, sides in groups.items() if len(sides) > 1}
 
 
-def partner(path: Path) -> dict[str, Path]:
+def _tables(folder: Path) -> list[Path]:
+    return [p for p in list_folder(folder)[1] if p.name.lower().endswith(TABLES + OBJECTS) and p.is_file()]
+
+
+def hold_pairs(folder: Path, sure: bool = False) -> bool:
+    """Whether a folder has files whose lines belong together, or one of pairs that has the name of a split."""
+    tables = _tables(folder)
+    try:
+        named = list(splits_by_name(tables, Problems()).values())
+    except DataError:  # two files of one split: the reader says so
+        named = tables
+    return bool(_aligned(folder)) or any(names_pairs(p, sure) for p in named)
+
+
+def partner(path: Path) -> Aligned:
     """Of a file such as corpus.de the files of that name in other languages, with itself, by side."""
     parts = _parts(path)
     if parts is None or not path.parent.is_dir():
         return {}
-    return aligned_files(path.parent).get(parts[0], {})
+    sides = _aligned(path.parent).get(parts[0], {})
+    return {**sides, parts[1]: [path]} if sides else {}
 
 
-def names_pairs(path: Path) -> bool:
-    """Whether the first lines of a .tsv or .jsonl look like pairs of sentences: named so, or two texts in most."""
-    try:
-        with gzip.open(path) if path.name.lower().endswith(".gz") else open(path, "rb") as file:
-            lines = [file.readline(100_000) for _ in range(3)]
-        found = [line.decode("utf-8-sig", "replace").strip("\r\n") for line in lines if line.strip()]
-        if not found:
-            return False
-        if path.name.lower().endswith(OBJECTS):
-            value = json.loads(found[0])
-            return isinstance(value, dict) and all(any(name in value for name in names) for names in (SOURCE, TARGET))
-    except (OSError, EOFError, zlib.error, ValueError, RecursionError):
-        return False
-    first = [cell.strip().lower() for cell in found[0].split("\t")]
-    if any(name in first for name in SOURCE) and any(name in first for name in TARGET):
-        return True
-    if {"text", "label"} & set(first):
-        return False
-    return 2 * sum(_two_texts(line.split("\t")) for line in found) > len(found)
+def with_partner(path: Path, problems: Problems, told: Told, said: Sides, known: Sides) -> Chosen:
+    """A file and the one whose lines belong to it; it is the source, unless something else is said or was learned."""
+    sides = partner(path)
+    own = next(side for side, files in sides.items() if path in files)
+    if not said.source and not known.source and str(said.target).lower() != own:
+        said = Sides(own, said.target)
+    return _by_split({"train": sides}, path, problems, told, said, known)
 
 
-def _two_texts(cells: Iterable[str]) -> bool:
-    first = list(cells)[:2]
-    return len(first) == 2 and all(any(c.isalpha() for c in cell) for cell in first) and any(" " in c for c in first)
+def in_folder(path: Path, accepts: str, problems: Problems, told: Told, said: Sides, known: Sides) -> Chosen:
+    """The files of a folder.
+
+    Raises:
+        DataError: there are none for training, or two of one split.
+    """
+    groups, tables = _aligned(path), splits_by_name(_tables(path), problems)
+    files, sides = _by_split(groups, path, problems, told, said, known) if groups else Chosen({}, Sides())
+    for split, table in tables.items():
+        if split in files:
+            what = f"is a second {split} split next to {one_line(files[split][0].name, 60)}"
+            raise problems.fail(table, "", what, "keep one of them")
+        files[split] = (table,)
+    if "train" not in files:
+        split, some = next(iter(files.items()), ("", (path,)))
+        if split:
+            what = f"has the name of the {split} split, but there is no train"
+            raise problems.fail(some[0], "", what, "add it, rename this one, or give the file itself")
+        others = [one_line(p.name, 40) for p in _tables(path)]
+        what = f"has no train.tsv or train.jsonl (it has {', '.join(others[:4])})" if others else "holds no pairs"
+        raise problems.fail(path, "", what, f"accepted is {accepts}")
+    files = {split: files[split] for split in ORDER if split in files}
+    told.notes.append(
+        "splits: "
+        + ", ".join(f"{s} from {' and '.join(one_line(p.name, 60) for p in some)}" for s, some in files.items())
+    )
+    used = [p for some in files.values() for p in some]
+    told.unread = [p for some in list_folder(path) for p in some if p not in used]
+    return Chosen(files, sides)
+
+
+def _by_split(
+    groups: dict[str, Aligned], where: Path, problems: Problems, told: Told, said: Sides, known: Sides
+) -> Chosen:
+    """The two files of each split whose lines belong together; a second file of a side is a problem.
+
+    Raises:
+        DataError: it is not clear which files or sides are meant, or one of a side is missing.
+    """
+    named = {rest: _split_in(rest) for rest in groups}
+    if "train" not in named.values() and "" in named.values():
+        if len(groups) > 1:
+            shown = ", ".join(one_line(rest or "(no name)", 30) for rest in list(groups)[:4])
+            what = f"has several sets of files ({shown}) and none that is called train"
+            raise problems.fail(where, "", what, "name one train, or give one of its files")
+        named = dict.fromkeys(groups, "train")
+    found: dict[str, tuple[Path, ...]] = {}
+    sides: tuple[str, str] | None = None
+    for rest, split in sorted(named.items(), key=lambda item: ORDER.index(item[1]) if item[1] else len(ORDER)):
+        if not split:
+            continue
+        if split in found:
+            what = f"has two sets of files for {split} ({one_line(rest, 40)} is the second)"
+            raise problems.fail(where, "", what, "keep one of them")
+        sides = sides or _chosen(list(groups[rest]), said, known, where, problems)
+        for side in sides:
+            there = groups[rest].get(side, [])
+            if not there:
+                what = f"has no {one_line(f'{rest}.{side}', 60)} next to its other files"
+                raise problems.fail(where, "", what, "add it")
+            for other in there[1:]:
+                what = f"is a second file of {side} next to {one_line(there[0].name, 60)}"
+                problems.add(other, "", what, "keep one of them")
+        found[split] = tuple(groups[rest][side][0] for side in sides)
+    source, target = sides or ("", "")
+    told.notes.append(f"sides: {source} is the source, {target} the target; --source and --target say otherwise")
+    return Chosen(found, Sides(source, target, "files"))
+
+
+def _split_in(name: str) -> str:
+    """The split that the rest of a file's name has among its words: "train", "test_2016" ..., or ""."""
+    words = [SPLIT_NAMES[w] for w in name.replace("_", ".").replace("-", ".").split(".") if w in SPLIT_NAMES]
+    return words[0] if len(set(words)) == 1 else ""
+
+
+def _chosen(sides: list[str], said: Sides, known: Sides, where: Path, problems: Problems) -> tuple[str, str]:
+    """Which two of the sides that there are files of are read.
+
+    Raises:
+        DataError: one that was asked for or learned is not there, two have a name of one side, or there are three and
+            none was asked for.
+    """
+    there, picked = ", ".join(sides), []
+    for k, option in enumerate(("--source", "--target")):
+        names = wanted(k, said, known)[0]
+        fitting = [name for name in names if name in sides]
+        if not fitting and (said[k] or known.form == "files"):
+            what = f"has no files in {one_line(said[k] or known[k], 40)!r}, only in {there}"
+            raise problems.fail(where, "", what, f"see {option}" if said[k] else "name them as in training")
+        if fitting[1:] and not known[k]:
+            what = f"has two sides that could be the {option[2:]} ({fitting[0]}, {fitting[1]})"
+            raise problems.fail(where, "", what, f"keep one, or say which with {option}")
+        picked.append(fitting[0] if fitting else "")
+    source, target = picked
+    rest = [side for side in sides if side not in picked]
+    if (not source or not target) and len(rest) > 2 - bool(source) - bool(target):
+        what = f"has lines in {len(sides)} languages ({there})"
+        raise problems.fail(where, "", what, "say which two with --source and --target")
+    source = source or rest.pop(0)
+    return source, target or rest[0]

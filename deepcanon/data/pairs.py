@@ -11,25 +11,16 @@ from torch import Tensor
 from deepcanon.parts.tokenization import tokenize
 
 from . import published
-from .errors import DataError, Problem, Problems, one_line
-from .image_sets import list_folder
+from .errors import DataError, Problems, one_line
 from .inputs import Inputs
-from .named_splits import ORDER, Told, split_of
-from .pair_files import (
-    OBJECTS,
-    TABLES,
-    Pair,
-    Sides,
-    aligned_files,
-    names_pairs,
-    of_aligned,
-    of_file,
-    partner,
-)  # fmt: skip
-from .splits import SPLIT_NAMES, Dataset, Split, draw_splits, shares
-from .text import add_lines, decode, load
+from .named_splits import ORDER, Told
+from .pair_columns import Sides
+from .pair_files import Chosen, hold_pairs, in_folder, partner, with_partner
+from .pair_rows import OBJECTS, TABLES, Pair, names_pairs, of_aligned, of_file, sources_of
+from .splits import Dataset, Split, draw_splits, shares
+from .text import decode, load
 
-__all__ = ["ACCEPTS", "PairSplit", "fits", "inputs", "read", "read_named"]
+__all__ = ["ACCEPTS", "PairSplit", "fits", "inputs", "read", "read_named", "recognises"]
 
 ACCEPTS = (
     "pairs: a .tsv with source and target in each line, a .jsonl of keys src and tgt, a folder with two files whose "
@@ -37,6 +28,8 @@ ACCEPTS = (
     "each split, or one of two such files (corpus.de next to corpus.en)"
 )
 LONGEST = 100
+OTHERS = (".csv", ".csv.gz", ".json", ".json.gz", ".parquet", ".xml", ".html", ".htm")
+"""Endings of files that are not sentences line by line."""
 MULTI30K = {"train": "train", "valid": "val", "test": "test_2016_flickr"}
 
 
@@ -57,102 +50,59 @@ class PairSplit(Split):
 
 def fits(path: Path) -> bool:
     """Whether the path looks like pairs."""
+    return _looks(path, sure=False)
+
+
+def recognises(path: Path) -> bool:
+    """Whether nothing but pairs looks so: a table may have two columns of texts among others."""
+    return _looks(path, sure=True)
+
+
+def _looks(path: Path, sure: bool) -> bool:
     if path.is_dir():
-        return bool(aligned_files(path)) or any(split_of(p) == "train" and names_pairs(p) for p in _tables(path))
-    name = path.name.lower()
-    return names_pairs(path) if name.endswith(TABLES + OBJECTS) else bool(partner(path))
+        return hold_pairs(path, sure)
+    return names_pairs(path, sure) if path.name.lower().endswith(TABLES + OBJECTS) else bool(partner(path))
 
 
-def _tables(folder: Path) -> list[Path]:
-    return [p for p in list_folder(folder)[1] if p.name.lower().endswith(TABLES + OBJECTS) and p.is_file()]
-
-
-def _sides(options: dict[str, Any] | None) -> Sides:
-    said = Sides(*(str((options or {}).get(name, "")).strip() for name in ("source", "target")))
-    if said.source and said.source == said.target:
+def _said(options: dict[str, Any] | None) -> Sides:
+    """What options say of the sides."""
+    source, target = (str((options or {}).get(name, "")).strip() for name in ("source", "target"))
+    said = Sides(source, target)
+    if said.source and str(said.source).lower() == str(said.target).lower():
         raise DataError(f"--source and --target both say {one_line(said.source, 40)!r}: name two sides")
     return said
 
 
-def _chosen(sides: dict[str, Path], said: Sides, where: Path, problems: Problems) -> tuple[str, str]:
-    """Which two of the sides that a folder has are read.
-
-    Raises:
-        DataError: a side that was asked for is not there, or there are three and none was asked for.
-    """
-    there = ", ".join(sides)
-    for name, option in said.named():
-        if name.lower() not in sides:
-            raise problems.fail(where, "", f"has no files in {one_line(name, 40)!r}, only in {there}", f"see {option}")
-    source, target = said.source.lower(), said.target.lower()
-    rest = [side for side in sides if side not in (source, target)]
-    if len(rest) + bool(source) + bool(target) > 2 and not (source and target):
-        what = f"has lines in {len(sides)} languages ({there})"
-        raise problems.fail(where, "", what, "say which two with --source and --target")
-    if not source:
-        source = next((side for side in rest if side in ("src", "source")), "") or next(
-            side for side in rest if side not in ("tgt", "trg", "target")
-        )
-    return source, target or next(side for side in rest if side != source)
-
-
-def _split_in(name: str) -> str:
-    """The split that the rest of a file's name has among its words: "train", "test_2016" ..., or ""."""
-    words = [SPLIT_NAMES[w] for w in name.replace("_", ".").replace("-", ".").split(".") if w in SPLIT_NAMES]
-    return words[0] if len(set(words)) == 1 else ""
-
-
-def _aligned(
-    groups: dict[str, dict[str, Path]], path: Path, problems: Problems, told: Told, said: Sides
-) -> dict[str, list[Pair]]:
-    """The pairs of aligned files by split."""
-    named = {rest: _split_in(rest) for rest in groups}
-    if "train" not in named.values():
-        if len(groups) > 1:
-            shown = ", ".join(one_line(rest or "(no name)", 30) for rest in list(groups)[:4])
-            what = f"has several sets of files ({shown}) and none that is called train"
-            raise problems.fail(path, "", what, "name one train, or give one of its files")
-        named = dict.fromkeys(groups, "train")
-    found: dict[str, list[Pair]] = {}
-    chosen: tuple[str, str] | None = None
-    for rest, split in sorted(named.items(), key=lambda item: ORDER.index(item[1]) if item[1] else 9):
-        if not split:
-            told.unread += list(groups[rest].values())
-            continue
-        if split in found:
-            what = f"has two sets of files for {split} ({one_line(rest, 40)} is the second)"
-            raise problems.fail(path, "", what, "keep one of them")
-        chosen = chosen or _chosen(groups[rest], said, path, problems)
-        for side in chosen:
-            if side not in groups[rest]:
-                raise problems.fail(path, "", f"has no {rest}.{side} next to its other files", "add it")
-        found[split] = of_aligned(groups[rest][chosen[0]], groups[rest][chosen[1]], problems, told)
-        told.unread += [p for side, p in groups[rest].items() if side not in chosen]
-    assert chosen is not None  # noqa: S101
-    told.notes.append(f"sides: {chosen[0]} is the source, {chosen[1]} the target; --source and --target say otherwise")
-    return found
+def _learned(facts: dict[str, Any] | None) -> Sides:
+    """What the sides were called in the data of a run, by its facts."""
+    return Sides(**(facts or {}).get("sides", {}))
 
 
 def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, problems: Problems | None = None) -> Dataset:
-    """Reads pairs in any of the accepted forms; missing splits are drawn by the seed."""
-    problems, told, said = problems or Problems(), Told(), _sides(options)
+    """Reads pairs in any of the accepted forms; missing splits are drawn by the seed.
+
+    The columns of valid and test are those of train, and all of them those that a run has learned, where it reads again
+    or is evaluated on other data (the option `learned`: its facts).
+    """
+    problems, told, said = problems or Problems(), Told(), _said(options)
+    known = _learned((options or {}).get("learned"))
     if path.is_dir():
-        tables = {split_of(p): p for p in _tables(path) if split_of(p)}
-        if groups := aligned_files(path):
-            found = _aligned(groups, path, problems, told, said)
-        elif "train" in tables:
-            told.splits(tables)
-            found = {split: of_file(p, problems, told, said) for split, p in tables.items()}
-        else:
-            raise problems.fail(path, "", "holds no pairs", f"accepted is {ACCEPTS}")
+        chosen = in_folder(path, ACCEPTS, problems, told, said, known)
     elif path.name.lower().endswith(TABLES + OBJECTS):
-        found = {"train": of_file(path, problems, told, said)}
-    elif sides := partner(path):
-        own = next(side for side, file in sides.items() if file == path)
-        source = said.source or (own if said.target.lower() != own else "")
-        found = _aligned({"train": sides}, path, problems, told, Sides(source, said.target))
+        chosen = Chosen({"train": (path,)}, Sides())
+    elif partner(path):
+        chosen = with_partner(path, problems, told, said, known)
     else:
         raise problems.fail(path, "", "is not a file of pairs", f"accepted is {ACCEPTS}")
+    found: dict[str, list[Pair]] = {}
+    sides = known
+    for split, files in chosen.files.items():
+        if files[1:]:
+            found[split], called = of_aligned(files[0], files[1], problems, told), chosen.sides
+        else:
+            asked = Sides() if chosen.sides.form else said  # what is said is a language then, not a column
+            found[split], called = of_file(files[0], problems, told, asked, sides)
+        sides = called if split == "train" else sides
     found = _by_column(found, path, problems, told)
     _limit(found, options, problems)
     problems.settle()
@@ -160,7 +110,7 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
         if problems.found:
             raise DataError(problems.found)
         raise problems.fail(path, "", "holds no pair to train on", f"accepted is {ACCEPTS}")
-    return _dataset(found, path.name, seed, options, problems, told)
+    return _dataset(found, path.name, seed, options, problems, told, sides)
 
 
 def _by_column(
@@ -174,7 +124,7 @@ def _by_column(
         for pair in some:
             if pair.split is None or (len(found) > 1 and pair.split != given):
                 said = "has no split, and others have one" if pair.split is None else f"is marked as {pair.split}"
-                raise problems.fail(pair.file, pair.place, said, "give each pair one, or leave the column out")
+                raise problems.fail(pair.files[0], pair.place, said, "give each pair one, or leave the column out")
     if len(found) > 1:
         return found
     told.notes.append("splits: as the column split says")
@@ -188,11 +138,11 @@ def _limit(found: dict[str, list[Pair]], options: dict[str, Any] | None, problem
     for split, pairs in found.items():
         kept = []
         for pair in pairs:
-            for side, text in (("source", pair.source), ("target", pair.target)):
+            for side, text, file in zip(("source", "target"), pair[:2], pair.files, strict=True):
                 # A word has a character at least: most texts need not be cut to see that they are short.
                 if len(text) > longest and (count := len(tokenize(text))) > longest:
                     what = f"has a {side} of {count} words and signs, more than the model's limit of {longest}"
-                    problems.add(pair.file, pair.place, what, f"split it, or raise --longest to {count}")
+                    problems.add(file, pair.place, what, f"split it, or raise --longest to {count}")
                     break
             else:
                 kept.append(pair)
@@ -200,8 +150,9 @@ def _limit(found: dict[str, list[Pair]], options: dict[str, Any] | None, problem
 
 
 def _dataset(
-    found: dict[str, list[Pair]], name: str, seed: int, options: dict[str, Any] | None, problems: Problems, told: Told
-) -> Dataset:
+    found: dict[str, list[Pair]], name: str, seed: int, options: dict[str, Any] | None, problems: Problems, told: Told,
+    sides: Sides,
+) -> Dataset:  # fmt: skip
     splits: dict[str, Split] = {
         split: PairSplit([pair.source for pair in pairs], [pair.target for pair in pairs])
         for split, pairs in found.items()
@@ -226,7 +177,7 @@ def _dataset(
         notes += [f"sources of {split} that are in train too: {again:,}"] * bool(again)
     notes += [*told.lines(), *problems.left_out()]
     record = {"path": name, "counts": counts, "skipped": problems.skipped()}
-    facts = {"longest": int((options or {}).get("longest", LONGEST))}
+    facts = {"longest": int((options or {}).get("longest", LONGEST)), "sides": sides._asdict()}
     return Dataset("pairs", splits, facts, notes, record, shown(splits["train"]))
 
 
@@ -253,8 +204,11 @@ def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) 
     """
     if name != "multi30k":
         raise ValueError(f"no pairs are called {name}")
-    said, problems, told = _sides(options), Problems(), Told()
-    source, target = said.source.lower(), said.target.lower()
+    said, problems, told = _said(options), Problems(), Told()
+    source, target = str(said.source).lower(), str(said.target).lower()
+    known = _learned((options or {}).get("learned"))
+    if not source and not target and {known.source, known.target} <= {"de", "en", "fr"}:
+        source, target = str(known.source), str(known.target)
     source = source or ("de" if target != "de" else "en")
     target = target or ("en" if source != "en" else "de")
     for side, option in ((source, "--source"), (target, "--target")):
@@ -268,31 +222,47 @@ def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) 
     told.notes.append(f"sides: {source} is the source, {target} the target; --source and --target say otherwise")
     _limit(found, options, problems)
     problems.settle()
-    return _dataset(found, name, seed, options, problems, told)
+    return _dataset(found, name, seed, options, problems, told, Sides(source, target, "files"))
 
 
 def inputs(describe: dict[str, Any], paths: Sequence[str]) -> Inputs:
-    """The sources of files: of .tsv their first column (or "src"), of .jsonl the key src, of other texts each line."""
-    problems, found = Problems(), Inputs([], [])
-    for given in paths:
-        path, start, told = Path(given), len(found.names), Told()
-        if given == "-":
-            add_lines(found, "stdin", decode(sys.stdin.buffer.read(), "standard input", problems) or "")
-        elif path.is_dir():
-            raise problems.fail(given, "", "is a folder", "give files with a source in each line, or - for stdin")
-        elif given.lower().endswith(OBJECTS) or (given.lower().endswith(TABLES) and names_pairs(path)):
-            for pair in of_file(path, problems, told, Sides()):
-                found.names.append(f"{given}:{pair.place.removeprefix('line ')}")
-                found.values.append(pair.source)
-            found.tell(start, told.not_read())
-        else:
-            add_lines(found, given, load(path, problems) or "")
+    """The sources of files: of .tsv and .jsonl the column or key that training read, of other texts (and of standard
+    input) each line."""
+    problems, found, known = Problems(), Inputs([], []), _learned(describe)
     longest = describe.get("longest", LONGEST)
-    for name, text in zip(found.names, found.values, strict=True):
-        if (count := len(tokenize(text))) > longest:
-            what = f"has {count} words and signs, more than the model's limit of {longest}"
-            problems.add(name, "", what, "split it into sentences")
+    for given in paths:
+        path, start, told, before = Path(given), len(found.names), Told(), len(problems.found)
+        name = "stdin" if given == "-" else given
+        if given != "-" and path.is_dir():
+            raise problems.fail(given, "", "is a folder", "give files with a source in each line, or - for stdin")
+        if given.lower().endswith(OTHERS):
+            remedy = "give a .txt with a source in each line, a .tsv or a .jsonl"
+            raise problems.fail(given, "", "is not a file of sentences", remedy)
+        if given.lower().endswith(TABLES + OBJECTS):
+            rows = sources_of(path, problems, told, known)
+        else:
+            text = decode(sys.stdin.buffer.read(), name, problems) if given == "-" else load(path, problems, told)
+            rows = _lines(text or "", told)
+        for place, source in rows:
+            found.names.append(f"{name}:{place.removeprefix('line ')}")
+            found.values.append(source)
+            if (count := len(tokenize(source))) > longest:
+                what = f"has {count} words and signs, more than the model's limit of {longest}"
+                problems.add(found.names[-1], "", what, "split it into sentences")
+        if not rows and len(problems.found) == before:
+            problems.add(name, "", "holds no source", "give a source in each line")
+        found.tell(start, told.lines())
     problems.settle()
-    if not found.names:
-        raise DataError(Problem(", ".join(paths), "", "holds no source", "give a source in each line", skippable=False))
     return found
+
+
+def _lines(text: str, told: Told) -> list[tuple[str, str]]:
+    """(place, sentence) of each line with a word or a sign."""
+    lines, rows = text.split("\n"), []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            rows.append((f"line {number}", " ".join(line.split())))
+            told.counts["lines with a tab, read as a blank (a .tsv has columns)"] += "\t" in line.strip()
+        else:
+            told.counts["blank lines, which are not sentences"] += number < len(lines)
+    return rows

@@ -253,7 +253,8 @@ class Translates(Predicts, Generates):
 
     def predict(self, inputs: list[str]) -> list[dict[str, Any]]:
         """The likeliest translation of each text."""
-        records = self.translated([self.admitted(text) for text in inputs], self.config.beam)
+        texts = [self.admitted(text, f"input {place}") for place, text in enumerate(inputs, 1)]
+        records = self.translated(texts, self.config.beam)
         found = []
         for text, record in zip(inputs, records, strict=True):
             unknown = self.strangers(text)
@@ -261,23 +262,23 @@ class Translates(Predicts, Generates):
             found.append({"text": record["text"], "log_probability": record["log_probability"], **more})
         return found
 
-    def admitted(self, text: str) -> str:
-        """The text.
+    def admitted(self, text: str, where: str) -> str:
+        """The text, which was given `where` it is said.
 
         Raises:
             DataError: it has no word, or more than the model's limit.
         """
         count, longest = len(tokenize(text)), self.facts["reader"]["longest"]
         if not count:
-            raise DataError(Problem("--prompt", "", "holds no word", "give a sentence", skippable=False))
+            raise DataError(Problem(where, "", "holds no word", "give a sentence", skippable=False))
         if count > longest:
             what = f"has {count} words and signs, more than the model's limit of {longest}"
-            raise DataError(Problem("--prompt", "", what, "split it into sentences", skippable=False))
+            raise DataError(Problem(where, "", what, "split it into sentences", skippable=False))
         return text
 
     def generate(self, asked: Translating, generator: torch.Generator | None) -> list[dict[str, Any]]:
         """Translations of the prompt, drawn, or by beam search the likeliest, each with its alignment."""
-        text = self.admitted(asked.prompt)
+        text = self.admitted(asked.prompt, "--prompt")
         if asked.beam and asked.count > asked.beam:
             raise UsageError(f"--beam {asked.beam} keeps fewer translations than --count {asked.count} asks for")
         if asked.beam and asked.temperature != 1:

@@ -76,6 +76,31 @@ def test_it_learns_and_translates_a_file(run, tmp_path, capsys):
     assert run.evaluate("train")["exact"] == 1
 
 
+def test_it_is_asked_for_the_side_that_it_learned(run, tmp_path):
+    assert run.recipe.facts["reader"]["sides"] == {"source": "", "target": "", "form": "columns", "width": 2}
+    path = tmp_path / "in.tsv"
+    path.write_text("tgt\tsrc\nx\tein Hund läuft .\n", encoding="utf-8")
+    (found,) = run.predict(str(path))
+    assert found["text"] == "a dog runs." and found["input"] == f"{path}:2" and "column src" in found["note"]
+    path = path.with_suffix(".jsonl")
+    path.write_text('{"src": "zwei Katzen schlafen dort ."}\n', encoding="utf-8")
+    assert run.predict(str(path))[0]["text"] == "two cats sleep there."
+    with pytest.raises(DataError, match=r"^input 2: holds no word; give a sentence$"):
+        run.recipe.predict(["ein Hund", " "])
+
+
+def test_other_data_are_evaluated_in_the_direction_of_training(tmp_path):
+    for side, place in (("de", 0), ("en", 1)):
+        lines = "\n".join(pair[place] for pair in LINES * 20)
+        (tmp_path / f"corpus.{side}").write_text(lines + "\n", encoding="utf-8")
+    options = {"hidden": 8, "embedding": 8, "minimum_count": 1, "steps": 2, "threads": 1, "quiet": True}
+    run = deepcanon.train("seq2seq", data=str(tmp_path / "corpus.en"), out=tmp_path / "r", **options)
+    assert {*run.recipe.run.data["train"].x} == {target for _, target in LINES}
+    again = deepcanon.load(run.folder, data=str(tmp_path))
+    again.evaluate("test")
+    assert {*again.recipe.run.data["test"].x} <= {target for _, target in LINES}
+
+
 def test_generate_with_a_beam_draws_the_alignment(run, tmp_path, capsys):
     picture = tmp_path / "a.svg"
     command = ["generate", str(run.folder), "--prompt", "ein Hund läuft .", "--beam", "3", "--to", str(picture)]
