@@ -60,7 +60,7 @@ def _readers_of(parser: Parser, spec: str, rest: list[str], as_json: bool) -> in
     """Without a recipe: what each reader makes of a path, and which recipes have that reader."""
     if rest:
         parser.error(f"{rest[0]} is an option of a recipe: deepcanon data check RECIPE {spec} {rest[0]}")
-    from deepcanon.data import DataError, Problem, check, kinds_of
+    from deepcanon.data import NEED_NOT_BE, DataError, Problem, check, kinds_of, meant_kinds
 
     kinds = kinds_of(spec)
     if not kinds:
@@ -69,18 +69,16 @@ def _readers_of(parser: Parser, spec: str, rest: list[str], as_json: bool) -> in
     recipes = [heads.head(stem) for stem in heads.stems()]
     reports = {kind: check((kind,), spec) for kind in kinds}
     readers = {kind: [head.name for head in recipes if kind in head.data] for kind in kinds}
-    other = {"series"} if len(kinds) > 1 else set()  # a table need not be one
+    meant = meant_kinds(spec)
     if as_json:
         print_json([{**report.as_json(), "recipes": readers[kind]} for kind, report in reports.items()])
     else:
         for kind, report in reports.items():
-            if kind in other and report.problems:
-                print(f"not a series: {report.problems[0]}")
+            if kind in NEED_NOT_BE and kind not in meant and report.problems:
+                print(f"not {NEED_NOT_BE[kind]}: {report.problems[0]}")
                 continue
             print("\n".join(report.lines()))
             print(fold(f"recipes that read {kind}: {', '.join(readers[kind]) or 'none'}", "  "))
-    # a folder with a file of boxes, or a file of trees, was made for one reader, though others can read it
-    meant = {"boxes", "trees"} & set(kinds) or set(kinds) - other
     return USAGE if all(reports[kind].problems for kind in meant) else 0
 
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from .splits import Dataset
 
 __all__ = [
-    "CATALOGUE", "IN_MEMORY", "KINDS",
+    "CATALOGUE", "IN_MEMORY", "KINDS", "NEED_NOT_BE",
     "DataError", "Inputs", "Problem", "Report", "as_inputs", "check", "in_memory", "kinds_of",
-    "open_data", "read_inputs",
+    "meant_kinds", "open_data", "read_inputs",
 ]  # fmt: skip
 
 KINDS = (
@@ -43,6 +43,10 @@ PATHS = (
     "trees",
     "point_sets",
 )  # the kinds that are read from a path
+SPECIFIC = ("boxes", "speech", "documents", "pairs", "stories", "dialogues", "trees", "point_sets")
+"""Kinds whose reader knows a form that nothing else has (`recognises`); others take any file of an ending."""
+NEED_NOT_BE = {"series": "a series", "speech": "speech", "point_sets": "sets of points", "pairs": "pairs"}
+"""What tables and sounds need not be, though these readers take them, and how to say so."""
 IN_MEMORY = "arrays in memory"
 CATALOGUE = "catalogue:"  # before a name: the published set, whatever local path has that name
 QUEUE = "is neither a file nor a folder"
@@ -165,6 +169,17 @@ def kinds_of(spec: str) -> tuple[str, ...]:
     if path is None:
         return ("environment",) if _reader("environment").knows(spec) else ()
     return tuple(kind for kind in PATHS if _readable(path) and _reader(kind).fits(path))
+
+
+def meant_kinds(spec: str) -> tuple[str, ...]:
+    """Of the kinds that take a path those that it was made for: what their readers find wrong with it is wrong."""
+    path = _path(spec)
+    if path is None or _sets(PATHS, spec):
+        return kinds_of(spec)
+    kinds = kinds_of(spec)
+    found = tuple(kind for kind in kinds if kind in SPECIFIC and _reader(kind).recognises(path))
+    general = tuple(kind for kind in kinds if kind not in NEED_NOT_BE)
+    return found or general or kinds
 
 
 def _chosen(data: "Dataset", options: dict[str, Any] | None, seed: int) -> "Dataset":

@@ -1,6 +1,5 @@
 """The dialogues reader: conversations as a tuple of turns each, in a list for each split."""
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,13 +11,15 @@ from torch import Tensor
 from . import published
 from .archives import read_members
 from .errors import DataError, Problem, Problems, one_line
+from .first_lines import first_lines
 from .image_sets import list_folder
 from .inputs import Inputs
+from .json_lines import first_object, objects
 from .named_splits import ORDER, Told, splits_by_name
 from .splits import Dataset, Split, draw_splits, shares
 from .text import decode, filled, is_text, load
 
-__all__ = ["ACCEPTS", "SEPARATOR", "DialogueSplit", "fits", "inputs", "read", "read_named"]
+__all__ = ["ACCEPTS", "SEPARATOR", "DialogueSplit", "fits", "inputs", "read", "read_named", "recognises"]
 
 SEPARATOR = "__eou__"
 ACCEPTS = (
@@ -28,6 +29,7 @@ ACCEPTS = (
 )
 OBJECTS = (".jsonl", ".jsonl.gz")
 EMPTY = "give one dialogue a line"
+FIRST = 20  # lines, and files, by which dialogues are known
 SHAPE = 'give {"turns": ["...", "..."]} in each line'
 
 
@@ -55,17 +57,17 @@ def _separator(options: dict[str, Any] | None) -> str:
 
 
 def fits(path: Path, options: dict[str, Any] | None = None) -> bool:
-    """Whether the path looks like dialogues: the first line of its first file says so."""
-    try:
-        files = [p for p in list_folder(path)[1] if _readable(p)] if path.is_dir() else [path]
-        text = load(files[0], Problems()) if files and _readable(files[0]) else ""
-        first = next((line for line in (text or "").split("\n") if line.strip()), "")
-        if files and _is_objects(files[0]):
-            value = json.loads(first)
-            return isinstance(value, dict) and "turns" in value
-        return _separator(options) in first
-    except (DataError, ValueError, RecursionError):
-        return False
+    """Whether the path looks like dialogues: one of the first lines of its files says so."""
+    files = [p for p in list_folder(path)[1] if _readable(p)] if path.is_dir() else [path] if _readable(path) else []
+    separator = _separator(options)
+    return any(_looks(first_lines(file, FIRST), _is_objects(file), separator) for file in files[:FIRST])
+
+
+recognises = fits  # nothing else looks so
+
+
+def _looks(lines: list[str], are_objects: bool, separator: str) -> bool:
+    return any("turns" in first_object(line) if are_objects else separator in line for line in lines)
 
 
 def _is_objects(path: Path) -> bool:
@@ -96,7 +98,10 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
         named = {"train": path}
     else:
         raise problems.fail(path, "", "is not a file of dialogues", f"accepted are {ACCEPTS}")
-    found = {split: _of_file(p, filled(p, problems, told, EMPTY), separator, problems) for split, p in named.items()}
+    found = {
+        split: [turns for _, turns in _of_file(p, filled(p, problems, told, EMPTY), separator, problems)]
+        for split, p in named.items()
+    }
     problems.settle()
     if not found["train"]:
         raise problems.fail(named["train"], "", "holds no dialogue to train on", f"accepted are {ACCEPTS}")
@@ -106,10 +111,10 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     return data
 
 
-def _of_file(path: Path | str, text: str, separator: str, problems: Problems) -> list[tuple[str, ...]]:
-    """The dialogues of a file."""
+def _of_file(path: Path | str, text: str, separator: str, problems: Problems) -> list[tuple[str, tuple[str, ...]]]:
+    """(place, turns) of the dialogues of a file."""
     given = _objects(path, text, problems) if _is_objects(Path(path)) else _lines(path, text, separator, problems)
-    return [turns for place, turns in given if _whole(path, place, turns, problems)]
+    return [(place, turns) for place, turns in given if _whole(path, place, turns, problems)]
 
 
 def _lines(path: Path | str, text: str, separator: str, problems: Problems) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -127,22 +132,14 @@ def _lines(path: Path | str, text: str, separator: str, problems: Problems) -> I
 
 def _objects(path: Path | str, text: str, problems: Problems) -> Iterator[tuple[str, tuple[str, ...]]]:
     """(place, turns) of each line of JSON."""
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        place = f"line {number}"
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            value = None
-        if not isinstance(value, dict):
-            problems.add(path, place, "is not a JSON object", SHAPE)
-        elif not isinstance(value.get("turns"), list):
+    for place, value in objects(path, text, problems, SHAPE):
+        turns = next((one for name, one in value.items() if name.strip().lower() == "turns"), None)
+        if not isinstance(turns, list):
             problems.add(path, place, 'has no list under "turns"', SHAPE)
-        elif not all(isinstance(turn, str) for turn in value["turns"]):
+        elif not all(isinstance(turn, str) for turn in turns):
             problems.add(path, place, "has a turn that is not a text", SHAPE)
         else:
-            yield place, tuple(" ".join(turn.split()) for turn in value["turns"])
+            yield place, tuple(" ".join(turn.split()) for turn in turns)
 
 
 def _whole(path: Path | str, place: str, turns: tuple[str, ...], problems: Problems) -> bool:
@@ -169,7 +166,7 @@ def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) 
         path = published.get(name)[f"{file}.zip"]
         (content,) = read_members(path, rf"{file}/dialogues_{file}\.txt").values()
         text = decode(content, f"{name}: {file}", problems) or ""
-        found[split] = _of_file(f"{name}: {file}", text, SEPARATOR, problems)
+        found[split] = [turns for _, turns in _of_file(f"{name}: {file}", text, SEPARATOR, problems)]
     problems.settle()
     return _dataset(found, seed, options, problems, name, Told())
 
@@ -228,9 +225,9 @@ def inputs(describe: dict[str, Any], paths: Sequence[str]) -> Inputs:
         for p in [p for p in list_folder(path)[1] if _readable(p)] if path.is_dir() else [path]:
             name = "stdin" if given == "-" else str(p)
             text = decode(sys.stdin.buffer.read(), name, problems) if given == "-" else load(p, problems)
-            turns = _of_file(name, text or "", separator, problems)
-            found.names += [f"{name}:{number}" for number in range(1, len(turns) + 1)]
-            found.values += turns
+            for place, turns in _of_file(name, text or "", separator, problems):
+                found.names.append(f"{name}:{place.removeprefix('line ')}")
+                found.values.append(turns)
     problems.settle()
     if not found.names:
         raise DataError(Problem(", ".join(paths), "", "holds no dialogue", EMPTY, skippable=False))

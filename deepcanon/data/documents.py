@@ -17,13 +17,16 @@ from .document_rows import LINES, ROWS, Columns, Row, columns_of, paragraphs, ro
 from .errors import DataError, Problem, Problems, one_line
 from .image_sets import list_folder
 from .inputs import Inputs
-from .named_splits import ORDER, Told
+from .named_splits import ORDER, Told, split_of
 from .rated_phrases import CLASSES as RATED
 from .rated_phrases import labelled
 from .splits import Dataset, Split, draw_splits, shares
 from .text import add_lines, decode, filled, is_text, load
 
-__all__ = ["ACCEPTS", "CountedSplit", "DocumentSplit", "fits", "inputs", "read", "read_named", "refuse_columns"]
+__all__ = [
+    "ACCEPTS", "CountedSplit", "DocumentSplit", "fits", "inputs", "read", "read_named", "recognises",
+    "refuse_columns",
+]  # fmt: skip
 
 ACCEPTS = (
     "documents: a folder CLASS/*.txt (or train/CLASS/*.txt with valid/ and test/, or .txt files alone: no classes), "
@@ -67,6 +70,12 @@ def fits(path: Path, options: dict[str, Any] | None = None) -> bool:
         return holds_texts(path) or has_text_column(path, wanted)
     name = path.name.lower()
     return name.endswith(LINES) or (name.endswith(ROWS) and wanted in columns_of(path, wanted))
+
+
+def recognises(path: Path) -> bool:
+    """Whether nothing but documents looks so: rows of a text and its label; plain texts are other things too."""
+    files = [p for p in list_folder(path)[1] if split_of(p) == "train"] if path.is_dir() else [path]
+    return any(p.name.lower().endswith(ROWS) and {"text", "label"} <= {*columns_of(p)} for p in files)
 
 
 def _name(options: dict[str, Any] | None, option: str) -> str:

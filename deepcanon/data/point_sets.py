@@ -17,14 +17,15 @@ from deepcanon.parts.plane import LONGEST_TOUR, convex_hull, shortest_tours
 from .cells import from_bytes, load, suffix_of
 from .columns import numbers_of
 from .errors import DataError, Problem, Problems, one_line
+from .first_lines import first_lines
 from .image_sets import list_folder
 from .inputs import Inputs
-from .named_splits import ORDER, splits_by_name
+from .named_splits import ORDER, Told, splits_by_name
 from .series import texts
 from .splits import Dataset, Split, draw_splits, shares
 from .table_cells import Table
 
-__all__ = ["ACCEPTS", "NONE", "facts_of", "fits", "inputs", "packed", "read", "solved"]
+__all__ = ["ACCEPTS", "NONE", "facts_of", "fits", "inputs", "packed", "read", "recognises", "solved"]
 
 NONE = -1
 SUFFIXES = (".csv", ".tsv")
@@ -37,14 +38,24 @@ COLUMNS = 'give two columns of coordinates, and a column "set" that says which s
 
 def fits(path: Path) -> bool:
     """Whether the path looks like sets of points: columns x and y, or "set" and two others."""
-    try:
-        files = [p for p in list_folder(path)[1] if suffix_of(p) in SUFFIXES] if path.is_dir() else [path]
-        if not files or suffix_of(files[0]) not in SUFFIXES:
-            return False
-        names = [name.strip().lower() for name in load(files[0], Problems()).columns]
-        return sorted(names) == ["x", "y"] or (len(names) == 3 and names.count("set") == 1)
-    except DataError:
-        return False
+    return any(sorted(names) == ["x", "y"] or _is_set(names) for names in _headers(path))
+
+
+def recognises(path: Path) -> bool:
+    """Whether nothing but sets of points looks so: of columns x and y, one may be predicted from the other."""
+    return any(map(_is_set, _headers(path)))
+
+
+def _is_set(names: list[str]) -> bool:
+    return len(names) == 3 and names.count("set") == 1
+
+
+def _headers(path: Path) -> list[list[str]]:
+    """The names of columns in lower case that the first tables of a path have, whatever lies between them."""
+    files = [path] if not path.is_dir() else list_folder(path)[1]
+    lines = [first_lines(p, 2) for p in files[:20] if suffix_of(p) in SUFFIXES]
+    firsts = [some[-1] if some[0].lower().startswith("sep=") else some[0] for some in lines if some]
+    return [[cell.strip(' "').lower() for cell in line.split(sign)] for line in firsts for sign in ",;\t|"]
 
 
 def solved(points: np.ndarray, problem: str) -> np.ndarray:
@@ -82,13 +93,16 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
         DataError: a cell is not a coordinate, a set has too few or too many points, or no solution.
     """
     problems, problem = problems or Problems(), (options or {}).get("problem", "hull")
-    files = [p for p in list_folder(path)[1] if suffix_of(p) in SUFFIXES] if path.is_dir() else [path]
+    told = Told()
+    folders, others = list_folder(path) if path.is_dir() else ([], [path])
+    files = [p for p in others if suffix_of(p) in SUFFIXES or not path.is_dir()]
     if not files:
         raise problems.fail(path, "", "holds no .csv file", f"accepted are {ACCEPTS}")
     named = splits_by_name(files, problems) if path.is_dir() else {}
     if named and "train" not in named:
         raise problems.fail(path, "", "has no train split", "add train.csv, or give the file itself")
     groups = {split: [p] for split, p in named.items()} or {"train": files}
+    told.unread = [p for p in [*folders, *others] if not any(p in some for some in groups.values())]
     found = {
         split: [one for p in some for _, one in _sets(p, None, problem, problems)] for split, some in groups.items()
     }
@@ -114,7 +128,9 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     ]
     notes += ["drawn by the seed: " + ", ".join(f"{share:.0%} {s}" for s, share in missing if s in splits)] * bool(rows)
     record = {"path": path.name, "counts": counts, "skipped": problems.skipped()}
-    return Dataset("point_sets", splits, facts, [*notes, *problems.left_out()], record, examples(splits["train"]))
+    return Dataset(
+        "point_sets", splits, facts, [*notes, *told.lines(), *problems.left_out()], record, examples(splits["train"])
+    )
 
 
 def examples(train: Split) -> list[str]:

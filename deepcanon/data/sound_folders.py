@@ -1,17 +1,29 @@
 """Folders of WAV files: which file belongs to which split and class, by folders or by a metadata.csv."""
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from .cells import load, names_in
 from .errors import Problems, one_line
+from .first_lines import first_lines
 from .image_sets import first_of, list_folder
 from .splits import SPLIT_NAMES
 from .wav import is_wav
 
-__all__ = ["LABEL", "METADATA", "TRANSCRIPT", "Listed", "below", "by_class", "holds_sounds", "listed"]
+__all__ = [
+    "LABEL",
+    "METADATA",
+    "TRANSCRIPT",
+    "Listed",
+    "below",
+    "by_class",
+    "holds_sounds",
+    "holds_transcripts",
+    "listed",
+]
 
 METADATA = ("metadata.csv", "metadata.tsv")
 OTHER_SOUNDS = (".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".wma", ".au", ".raw")
@@ -37,6 +49,20 @@ class Listed:
 def holds_sounds(folder: Path) -> bool:
     """Whether a WAV file is anywhere below a folder."""
     return any(is_wav(Path(name)) for _, _, names in os.walk(folder) for name in names)
+
+
+def holds_transcripts(folder: Path) -> bool:
+    """Whether a metadata.csv has a column of transcripts and none of classes, or a .txt is called as a WAV is."""
+    tables = [path for path in list_folder(folder)[1] if path.name.lower() in METADATA]
+    if tables:
+        line = "".join(first_lines(tables[0]))
+        columns = {cell.strip(' "').lower() for cell in re.split("[,;\t|]", line)}
+        return bool(columns & {*TRANSCRIPT}) and not columns & {*LABEL}
+    for _, _, names in os.walk(folder):
+        texts = {Path(name).stem for name in names if name.lower().endswith(".txt")}
+        if any(is_wav(Path(name)) and Path(name).stem in texts for name in names):
+            return True
+    return False
 
 
 def below(folder: Path, problems: Problems, strange: list[str]) -> list[Path]:

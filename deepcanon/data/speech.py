@@ -29,12 +29,15 @@ from .recordings import (
 )  # fmt: skip
 from .seeds import stream_seed
 from .sequences import UNASKED
-from .sound_folders import TRANSCRIPT, Listed, below, holds_sounds, listed
+from .sound_folders import TRANSCRIPT, Listed, below, holds_sounds, holds_transcripts, listed
 from .sounds import Sounds
 from .splits import Dataset, Split, shares
 from .text import load
 
-__all__ = ["ACCEPTS", "fits", "inputs", "joined", "numbered", "read", "read_named", "strings", "symbols_of", "whole_of"]
+__all__ = [
+    "ACCEPTS", "fits", "inputs", "joined", "numbered", "read", "read_named", "recognises", "strings", "symbols_of",
+    "whole_of",
+]  # fmt: skip
 
 ACCEPTS = (
     "speech: a folder of .wav files with what is said in them: a metadata.csv of file, transcript (and split), or next "
@@ -46,6 +49,11 @@ WRITE = "write what is said, or remove the recording"
 def fits(path: Path) -> bool:
     """Whether the path is a folder with WAV files."""
     return path.is_dir() and holds_sounds(path)
+
+
+def recognises(path: Path) -> bool:
+    """Whether a folder of WAV files says what is said in them, and nothing else: transcripts, and no classes."""
+    return fits(path) and holds_transcripts(path)
 
 
 def symbols_of(transcript: str, spelling: str) -> list[str]:

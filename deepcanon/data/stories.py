@@ -14,14 +14,18 @@ from torch import Tensor
 from . import published
 from .archives import tar_members
 from .errors import DataError, Problem, Problems, one_line
+from .first_lines import first_lines
 from .image_sets import list_folder
 from .inputs import Inputs
 from .named_splits import ORDER, Told, splits_by_name
 from .splits import SPLIT_NAMES, Dataset, Split, draw_splits, shares
-from .story_lines import Question, Story, begins_a_story, stories_of
+from .story_lines import Question, Story, looks_like_stories, stories_of
 from .text import decode, filled, is_text, load
 
-__all__ = ["ACCEPTS", "StorySplit", "chosen_tasks", "examples", "facts_of", "fits", "inputs", "read", "read_named"]
+__all__ = [
+    "ACCEPTS", "StorySplit", "chosen_tasks", "examples", "facts_of", "fits", "inputs", "read", "read_named",
+    "recognises",
+]  # fmt: skip
 
 ACCEPTS = (
     "stories: a .txt file of numbered lines (1 begins a story; question, tab, answer, tab, supporting lines), "
@@ -40,12 +44,12 @@ class StorySplit(Split):
 
 
 def fits(path: Path) -> bool:
-    """Whether the path looks like stories: the beginning of a .txt file, the first one of a folder, says so."""
-    try:
-        files = [p for p in list_folder(path)[1] if is_text(p)] if path.is_dir() else [path] if is_text(path) else []
-        return bool(files) and begins_a_story(load(files[0], Problems()) or "")
-    except DataError:
-        return False
+    """Whether the path looks like stories: the beginning of a .txt file, one of the first of a folder, says so."""
+    files = [p for p in list_folder(path)[1] if is_text(p)] if path.is_dir() else [path] if is_text(path) else []
+    return any(looks_like_stories(first_lines(file, 400)) for file in files[:20])
+
+
+recognises = fits  # nothing else looks so
 
 
 def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, problems: Problems | None = None) -> Dataset:

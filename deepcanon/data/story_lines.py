@@ -9,15 +9,17 @@ second one the numbers of the lines that support it, which may be missing. Sever
 one label.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from .errors import Problems, one_line
 from .named_splits import Told
 
-__all__ = ["Question", "Story", "begins_a_story", "stories_of"]
+__all__ = ["Question", "Story", "looks_like_stories", "stories_of"]
 
+NUMBER = re.compile("[0-9]+ ")
 NUMBERED = "number the lines of a story 1, 2, 3 ... with a blank after each number"
 FORM = "write: number, blank, question, tab, answer, tab, numbers of the supporting lines"
 
@@ -53,12 +55,11 @@ class _Wrong(Exception):
     """(what, remedy) of a line."""
 
 
-def begins_a_story(text: str) -> bool:
-    """Whether the first lines look like a story: a line numbered 1, and a tab in a numbered line soon after."""
-    lines = [line for line in text.split("\n")[:400] if line.strip()]
-    return (
-        bool(lines) and lines[0].split(" ", 1)[0] == "1" and any("\t" in line and line[0].isdigit() for line in lines)
-    )
+def looks_like_stories(lines: Sequence[str]) -> bool:
+    """Whether the first lines of a file look like stories: most are numbered, one is numbered 1, and one has a tab."""
+    numbered = [line for line in lines if NUMBER.match(line)]
+    first = any(line.split(" ", 1)[0] == "1" for line in numbered)
+    return first and 2 * len(numbered) > len(lines) and any("\t" in line for line in numbered)
 
 
 def stories_of(

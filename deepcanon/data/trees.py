@@ -4,10 +4,8 @@ Labels are the classes: whole numbers in their order, or names. The words are al
 order in which they occur; which of them a model knows is the model's.
 """
 
-import gzip
 import hashlib
 import sys
-import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +19,7 @@ from deepcanon.parts.trees import NOTHING, Trees
 from . import published
 from .archives import read_bytes
 from .errors import DataError, Problem, Problems, one_line
+from .first_lines import first_lines
 from .image_sets import list_folder
 from .inputs import Inputs
 from .named_splits import ORDER, Told, splits_by_name
@@ -28,7 +27,7 @@ from .splits import Dataset, Split, draw_splits, shares
 from .text import decode, load
 from .tree_lines import Tree, Unreadable, grown, in_brackets, looks_like_tree, of_words
 
-__all__ = ["ACCEPTS", "SENTIMENT", "TreeSplit", "fits", "inputs", "packed", "read", "read_named"]
+__all__ = ["ACCEPTS", "SENTIMENT", "TreeSplit", "fits", "inputs", "packed", "read", "read_named", "recognises"]
 
 SUFFIXES = (".txt", ".tree", ".trees", ".ptb", ".mrg")
 ACCEPTS = (
@@ -79,18 +78,16 @@ def _is_tree_file(path: Path) -> bool:
 
 
 def fits(path: Path) -> bool:
-    """Whether the first line of the path, or of a file in it, begins as a tree does."""
+    """Whether most of the first lines of the path, or of a file in it, begin as a tree does."""
     files = list_folder(path)[1] if path.is_dir() else [path]
-    return any(_is_tree_file(file) and looks_like_tree(_first_line(file)) for file in files[:20])
+    return any(_is_tree_file(file) and _looks(first_lines(file, 10)) for file in files[:20])
 
 
-def _first_line(path: Path) -> str:
-    try:
-        with gzip.open(path) if path.name.lower().endswith(".gz") else open(path, "rb") as file:
-            lines = (file.readline(100_000) for _ in range(100))
-            return next((line for line in lines if line.strip()), b"").decode("utf-8-sig", "replace")
-    except (OSError, EOFError, zlib.error):
-        return ""
+recognises = fits  # nothing else looks so
+
+
+def _looks(lines: list[str]) -> bool:
+    return 2 * sum(map(looks_like_tree, lines)) > len(lines)
 
 
 def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, problems: Problems | None = None) -> Dataset:

@@ -40,6 +40,14 @@ def test_lines_and_objects_say_the_same(tmp_path):
     assert report.ok and "train 1 (3 turns), valid 1 (2 turns)" in report.notes[0]
 
 
+def test_dialogues_are_named_by_their_lines_and_keys_come_once(tmp_path):
+    path = write(tmp_path / "a.txt", "\na __eou__ b\n\nc __eou__ d\n")
+    assert read_inputs("dialogues", {}, [str(path)]).names == [f"{path}:2", f"{path}:4"]
+    twice = write(tmp_path / "b.jsonl", '{"turns": ["a", "b"], "Turns": ["c", "d"]}\n')
+    with pytest.raises(DataError, match="line 1: has the key 'turns' twice"):
+        opened(twice)
+
+
 def test_another_sign_between_turns_is_remembered(tmp_path):
     path = write(tmp_path / "a.txt", "a|b|c\nd|e\n")
     found = opened(path, separator="|")

@@ -84,6 +84,9 @@ def test_the_same_sets_in_every_form(tmp_path):
     write(tmp_path / "a" / "train.csv", SQUARE)
     write(tmp_path / "a" / "test.csv", "set,x,y\nq,0,0\nq,1,0\nq,0,1\n")
     assert opened(tmp_path / "a").counts() == {"train": 2, "test": 1}
+    write(tmp_path / "a" / "old.csv", SQUARE)
+    write(tmp_path / "a" / "notes.md", "x")
+    assert "not read: notes.md, old.csv" in opened(tmp_path / "a").notes
     for name in ("one", "two"):
         write(tmp_path / "b" / f"{name}.tsv", "x\ty\n0\t0\n4\t0\n4\t4\n")
     assert opened(tmp_path / "b").counts() == {"train": 2}
