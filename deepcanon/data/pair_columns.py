@@ -61,10 +61,10 @@ def wanted(side: int, said: Sides, known: Sides) -> tuple[tuple[str, ...], bool]
     return (USUAL[side] if learned in USUAL[side] else (learned,)), True
 
 
-def _number(said: str | int, width: int) -> int:
-    """The number of a column that was said, 0 if it is a name."""
-    if isinstance(said, int):
-        return said
+def _number(said: str | int, learned: str | int, width: int) -> int:
+    """The number of a column that was said or learned, 0 if it is a name."""
+    if not said or isinstance(said, int):
+        return learned if isinstance(learned, int) else 0
     digits = said.isascii() and said.isdigit() and len(said) < 10  # a longer one is a name at best
     return int(said) if digits and 1 <= int(said) <= width else 0
 
@@ -85,7 +85,7 @@ def columns_of(
     places, usual, by_name, header = [-1, -1], [False, False], False, False
     for side, word in enumerate(("source", "target")):
         names, needed = wanted(side, said, known)
-        number = _number(said[side] or known[side], len(cells))
+        number = _number(said[side], known[side], len(cells))
         named = [at for at, cell in enumerate(lower) if cell in (USUAL[side] if number else names)]
         usual[side], asked = bool(named), word == "source" or not alone
         if number:

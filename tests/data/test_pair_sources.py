@@ -59,6 +59,8 @@ def test_columns_are_those_of_training(write):
     assert number["sides"]["source"] == 3
     assert asked(number, write("in.tsv", "7\tdog\thund\n")).values == ["hund"]
     refused(number, write("in.tsv", TWO), "has 2 cells, and training read its sources from column 3")
+    year = facts(write("y.tsv", "2019\ttarget\tid\nhund\tdog\t7\n"), source="1")
+    assert asked(year, write("in.tsv", "id\t2019\n7\thund\n")).values == ["hund"], "a name of digits is a name"
     second = facts(write("t.tsv", TWO), target="1")
     assert asked(second, write("in.tsv", "dog\thund\n")).values == ["hund"]
     header = facts(write("h.tsv", "tgt\tsrc\n" + TWO))
