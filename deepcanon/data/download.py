@@ -114,7 +114,7 @@ def _attempt(url: str, part: Path, size: int, advance: Callable[[int], None]) ->
             raise http.client.HTTPException("the server sent another range than was requested")
         start = start if ranged else 0  # a server without ranges starts over
         promised = answer.headers.get("Content-Length", "")
-        end = start + int(promised) if promised.isdigit() else None
+        end = start + int(promised) if promised.isdecimal() else None
         advance(start)
         with open(part, "ab" if ranged else "wb") as out:
             try:

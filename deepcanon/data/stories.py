@@ -115,7 +115,7 @@ def _task_of(path: Path) -> tuple[str, str]:
 
 def _in_order(name: str) -> list[tuple[bool, int, str]]:
     """qa2 before qa10."""
-    return [(not part.isdigit(), int(part[:9]) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name)]
+    return [(not part.isdecimal(), int(part[:9]) if part.isdecimal() else 0, part) for part in re.split(r"(\d+)", name)]
 
 
 def chosen_tasks(names: list[str], options: dict[str, Any] | None) -> list[str]:

@@ -140,6 +140,12 @@ def test_a_bad_story_can_be_left_out(tmp_path):
     assert data.counts() == {"train": 6} and data.record["skipped"] == [f"{path}: line 2"]
 
 
+def test_digits_of_every_alphabet_in_the_names_of_tasks(tmp_path):
+    for name in ("qa²", "qa10", "qa2"):
+        write(tmp_path / f"{name}_train.txt", stories(3))
+    assert opened(tmp_path).facts["tasks"] == ["qa2", "qa10", "qa²"]
+
+
 def test_stories_are_recognised(tmp_path, capsys):
     path = write(tmp_path / "t.txt", stories(20))
     assert "stories" in kinds_of(str(path)) and "stories" in kinds_of(str(tmp_path))
