@@ -75,7 +75,7 @@ def _is_objects(path: Path) -> bool:
 
 
 def _readable(path: Path) -> bool:
-    return is_text(path) or _is_objects(path)
+    return is_text(path) or (_is_objects(path) and path.is_file())
 
 
 def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, problems: Problems | None = None) -> Dataset:

@@ -13,9 +13,11 @@ BLANK = 100  # blank lines that are skipped at most
 def first_lines(path: Path, count: int = 1) -> list[str]:
     """The first lines that are not blank, without their ends; what is not UTF-8 in them is replaced.
 
-    A file that cannot be read has as many as come before the damage: its reader reports what is wrong.
+    A file that cannot be read has as many as come before the damage, and a pipe none: the reader reports what is wrong.
     """
     found: list[str] = []
+    if not path.is_file():  # a named pipe would be waited for
+        return found
     try:
         with gzip.open(path) if path.name.lower().endswith(".gz") else open(path, "rb") as file:
             for number in range(count + BLANK):

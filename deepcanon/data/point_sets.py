@@ -95,7 +95,7 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     problems, problem = problems or Problems(), (options or {}).get("problem", "hull")
     told = Told()
     folders, others = list_folder(path) if path.is_dir() else ([], [path])
-    files = [p for p in others if suffix_of(p) in SUFFIXES or not path.is_dir()]
+    files = [p for p in others if (suffix_of(p) in SUFFIXES and p.is_file()) or not path.is_dir()]
     if not files:
         raise problems.fail(path, "", "holds no .csv file", f"accepted are {ACCEPTS}")
     named = splits_by_name(files, problems) if path.is_dir() else {}

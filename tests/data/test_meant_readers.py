@@ -1,5 +1,7 @@
 """`data check` without a recipe: what the reader finds wrong whose form a file has counts, whoever else takes it."""
 
+import os
+
 import pytest
 from sound_files import pcm, tone
 
@@ -88,3 +90,12 @@ def test_lone_test_sets_are_not_trained_on(write, tmp_path):
     for recipe, (name, text) in lines.items():
         write(f"{recipe}/{name}", text)
         assert main(["data", "check", recipe, str(tmp_path / recipe)]) == 2, recipe
+
+
+def test_a_pipe_in_a_folder_is_not_waited_for(write, tmp_path):
+    write("a.tsv", PAIR)
+    for name in ("train.tsv", "train.csv", "train.jsonl", "train.txt"):
+        os.mkfifo(tmp_path / name)
+    meant_kinds(str(tmp_path))
+    for recipe in ("seq2seq", "pointer-network", "linear-regression"):
+        assert main(["data", "check", recipe, str(tmp_path)]) == 2
