@@ -111,7 +111,7 @@ def predict_command(parser: Parser, arguments: list[str]) -> int:
         if "boxes" in record:
             answer = _boxes(record["boxes"])
         if "perplexity" in record:
-            answer = _of_text(record)
+            answer = f"{record['text']}  ({_of_text(record)})" if "text" in record else _of_text(record)
         print(f"{record['input']}: {answer}{f'  ({words})' if words else ''}{note}")
         if "words" in record:
             print(f"  {deciding.told(record['words'])}")

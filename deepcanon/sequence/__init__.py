@@ -12,6 +12,8 @@ from .grid_lstm import GridLSTM as GridLSTM
 from .grid_lstm import GridState as GridState
 from .grid_lstm import grid_block as grid_block
 from .gru import GRU as GRU
+from .hred import HRED as HRED
+from .hred import Talk as Talk
 from .identity_rnn import SimpleRNN as SimpleRNN
 from .lstm import LSTM as LSTM
 from .lstm import LSTMCell as LSTMCell

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import documents, image_sets, pairs, point_sets, speech, stories, tables
+from .. import dialogues, documents, image_sets, pairs, point_sets, speech, stories, tables
 from ..drawn import DrawnSplit, Noise
 from ..errors import Problems, one_line
 from ..sequences import UNASKED
@@ -85,6 +85,13 @@ def _stories(name: str, task: Task, seed: int, options: dict[str, Any]) -> Datas
         "stories", name, task, seed, stories.facts_of(facts["tasks"], train), [f"tasks: {', '.join(facts['tasks'])}"]
     )
     return replace(data, examples=stories.examples(train))
+
+
+def _dialogues(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dataset:
+    if options.get("separator", dialogues.SEPARATOR) != dialogues.SEPARATOR:
+        raise Problems().fail(name, "", "is generated, without a sign between turns", "leave --separator out")
+    data = _whole("dialogues", name, task, seed, task.facts, [f"turns of a dialogue: {task.facts['turns']} at most"])
+    return replace(data, examples=[one_line(" / ".join(turns), 140) for turns in task.splits["train"].x[:3]])
 
 
 def _point_sets(name: str, task: Task, seed: int, options: dict[str, Any]) -> Dataset:
@@ -187,6 +194,6 @@ def _speech(name: str, task: Task, seed: int, options: dict[str, Any]) -> Datase
 FORMS: dict[str, Form] = {
     "images": _images, "boxes": _boxes, "audio": _audio, "tables": _tables, "documents": _documents,
     "sequences": _sequences, "speech": _speech, "trees": _trees, "pairs": _pairs, "stories": _stories,
-    "point_sets": _point_sets,
+    "point_sets": _point_sets, "dialogues": _dialogues,
 }  # fmt: skip
 """By the kind of the examples."""
