@@ -31,7 +31,7 @@ from torch import Tensor
 
 __all__ = ["Group", "Turns", "groups", "turns_of"]
 
-OVERHEAD = 8
+OVERHEAD = 8.0
 """r of eq. (1)."""
 
 

@@ -71,8 +71,9 @@ class Config(Dialogues, Batches, Optimization, Schedule, Dropout):
     context: Literal["session", "last", "stream"] = "session"
     """What a turn is predicted from: a state of all turns before, the last turn, or the stream of
     all words before, by one network without levels."""
-    every_step: bool = False
-    """Show the state of the dialogue to every step of the decoder, not to its first alone."""
+    every_step: bool = True
+    """Show the state of the dialogue to every step of the decoder, not to its first alone; a stream
+    has no such state."""
     hidden: Count = 192
     """Units of each recurrent network."""
     embedding: Count = 128
@@ -97,7 +98,13 @@ class Config(Dialogues, Batches, Optimization, Schedule, Dropout):
     """Width of the beam search for the next turn of `predict`."""
 
 
-SMALL: dict[str, Any] = {"hidden": 96, "embedding": 48, "dropout": 0.0, "epochs": 8.0}
+SMALL: dict[str, Any] = {
+    "hidden": 64,
+    "embedding": 32,
+    "dropout": 0.0,
+    "learning_rate": 1e-2,
+    "epochs": 5.0,
+}
 NAMES, DAILY = Config(**SMALL), Config(tokens="blanks", epochs=2.0)
 TINY = Config(
     hidden=24, embedding=16, dropout=0.1, batch=16, learning_rate=1e-2, samples=30, beam=2
@@ -108,7 +115,7 @@ PRESETS = {
     "default": (Config(), {**PLANTED, "options": SMALL}),
     "paper": (replace(DAILY, hidden=300, embedding=300, tied=False, samples=0), RUN),
     "verify:daily": (DAILY, RUN),
-    "verify:flat": (replace(DAILY, context="stream", hidden=388), RUN),
+    "verify:flat": (replace(DAILY, context="stream", hidden=434), RUN),
     "verify:slot": (NAMES, PLANTED),
     "verify:last": (replace(NAMES, context="last"), PLANTED),
 }
@@ -147,7 +154,7 @@ class Recipe(Converses, engine.Recipe[Config]):
             embedding_size=config.embedding,
             end=self.vocabulary.end,
             context=config.context,
-            every_step=config.every_step,
+            every_step=config.every_step and config.context != "stream",
             tied=config.tied,
             dropout=config.dropout,
             device=run.device,

@@ -28,7 +28,7 @@ and all are predicted by (4) side by side. `fast=False` follows the stream word 
 
 Departures: the decoder reads END before the first word, as before every other, where the papers' has nothing to read;
 the reset gate acts after the recurrent product, as torch's; one table of word vectors serves encoder and decoder, and
-with `tied` the output too; dropout on word vectors and on r.
+with `tied` the output too; dropout on word vectors and on r; weights into a GRU are Glorot's.
 
 >>> model = HRED(9, 6, embedding_size=5)
 >>> readout = model(torch.tensor([[1, 4, 1, 5, 6], [1, 7, 7, 1, 1]]))
@@ -116,9 +116,20 @@ class HRED(nn.Module):
             self.of_session = nn.Linear(hidden_size, embedding_size, bias=False, **make)
         self.output = nn.Linear(embedding_size, words, **make)
         self.dropout = nn.Dropout(dropout)
-        nn.init.normal_(self.embedding.weight, std=0.1)
         if tied:
             self.output.weight = self.embedding.weight
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Orthogonal weights between states, so that what a turn says reaches the decoder two networks further on."""
+        nn.init.normal_(self.embedding.weight, std=0.3)
+        for module in self.modules():
+            if isinstance(module, nn.GRUCell):
+                for into, back in zip(module.weight_ih.chunk(3), module.weight_hh.chunk(3), strict=True):
+                    nn.init.xavier_uniform_(into)
+                    nn.init.orthogonal_(back)
+        if self.context != "stream":
+            nn.init.orthogonal_(self.start.weight)
 
     def begin(self, count: int) -> Talk:
         """The state before a stream, of so many rows."""
@@ -249,9 +260,11 @@ class StepCell(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, word: Int[Tensor, "batch"], *state: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        self, word: Int[Tensor, "batch"], decoder: Tensor, turn: Tensor, session: Tensor, begun: Tensor
+    ) -> tuple[Tensor, ...]:
         """Logits [batch, words], and the parts of the next state."""
-        logits, after = self.model.step(word, Talk(*state))
+        logits, after = self.model.step(word, Talk(decoder, turn, session, begun))
         return logits, *after
 
 
