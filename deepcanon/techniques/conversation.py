@@ -1,123 +1,55 @@
 """What is done with a model of dialogues apart from training it: perplexity, slots that are known, replies, pictures.
 
-A recipe inherits `Converses` before `engine.Recipe`; its data are dialogues, its options include `tokens`, `lower`,
-`minimum_count`, `vocabulary`, `longest` and `beam`, and it holds a `model` like `sequence.hred.HRED`. A dialogue is one
-stream of words in which the sentence end of the vocabulary closes each turn, and with which the stream begins.
+A recipe inherits `Converses` before `engine.Recipe`; its options are those of `techniques.dialogue_streams`, and
+`beam`.
 
 A perplexity is per word, ends of turns among them. Held-out dialogues that occur in the training set too are measured
 apart: `perplexity_all` has them, no other score does.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from deepcanon.data import DataError, Problem
 from deepcanon.data.dialogues import SEPARATOR
-from deepcanon.data.splits import Dataset
-from deepcanon.engine.contract import Encodes, Exports, Facts, Metrics
+from deepcanon.engine.contract import Encodes, Exports, Metrics
 from deepcanon.engine.export import Export
 from deepcanon.engine.figures import Line, Panels, Passage, Plot
 from deepcanon.engine.language import Primed, Speaks, refuse_idle
-from deepcanon.engine.run import Run
 from deepcanon.errors import UsageError
 from deepcanon.parts.decoding import beam_search
 from deepcanon.parts.language_models import bits_per_character, continuations, perplexity
-from deepcanon.parts.tokenization import detokenize, tokenize
-from deepcanon.parts.turns import Turns, turns_of
+from deepcanon.parts.tokenization import detokenize
 from deepcanon.parts.vocabulary import END, Vocabulary
 from deepcanon.sequence.hred import StepCell, Talk
+from deepcanon.techniques.dialogue_streams import ROWS, DialogueStreams, Streams
 from deepcanon.verb_options import TextSampling
 
-__all__ = ["Converses", "Streams"]
+__all__ = ["Converses"]
 
-WORDS = 8000  # of dialogues that are read together, pads among them
 LONGEST = 60  # words of a turn that `predict` writes
 BEAMS = 256  # turns that are followed at a time
-ROWS = 2048  # words whose logits exist at a time
 FIRST, TALKS = 8, 50  # turns by whose number the gain is told, and dialogues that it is the mean of
 SURPRISE = "Held-out dialogues: the stronger the colour, the less was a word expected, given all turns before it."
 GAIN = "Bits per word of a turn by its number: below the others lies what has read all turns before it, if that helps."
 
 
-class Streams(NamedTuple):
-    """Dialogues side by side: inputs and the words that follow them [batch, time], words of each, where turns lie, and
-    the sign that closes a turn."""
-
-    inputs: Tensor
-    targets: Tensor
-    lengths: Tensor
-    turns: Turns
-    end: int
-
-    @classmethod
-    def of(cls, rows: Sequence[Tensor], end: int) -> "Streams":
-        """Of streams without the sign that they begin with."""
-        lengths = torch.tensor([len(row) for row in rows])
-        targets = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=end)
-        inputs = torch.cat([torch.full((len(rows), 1), end), targets[:, :-1]], 1)
-        return cls(inputs, targets, lengths, turns_of(inputs, lengths, end), end)
-
-    def mine(self, run: Run) -> "Streams":
-        """This process's rows, as wide as the whole."""
-        if run.world == 1:
-            return self
-        inputs, targets, lengths = (part[run.rows(len(self.inputs))] for part in self[:3])
-        return Streams(inputs, targets, lengths, turns_of(inputs, lengths, self.end), self.end)
-
-    def places(self) -> Tensor:
-        """Where the real words are, among all places."""
-        return (torch.arange(self.targets.shape[1]) < self.lengths[:, None]).flatten().nonzero()[:, 0]
-
-
-class Converses(Speaks, Encodes, Exports):
+class Converses(DialogueStreams, Speaks, Encodes, Exports):
     """The verbs of a recipe that holds a model of dialogues."""
 
     first: ClassVar[int] = 1
     model: Any
+    vocabulary: Vocabulary
 
     @classmethod
     def units(cls, config: Any) -> Mapping[str, str]:
         per = "per word (with ends of turns)"
         unit = {name: per for name in ("perplexity", "perplexity_all")}
         return {"nll": f"nats {per}", **unit, "perplexity_of_words": "per word (without ends of turns)"}
-
-    @staticmethod
-    def words_of(config: Any, turn: str) -> list[str]:
-        """The words of a turn, as the model reads them."""
-        if config.tokens == "marks":
-            return tokenize(turn, config.lower)
-        return (turn.lower() if config.lower else turn).split()
-
-    @classmethod
-    def lines_of(cls, config: Any, turns: Sequence[str]) -> str:
-        """A dialogue as a vocabulary reads it: a line of words for each turn."""
-        return "".join(" ".join(cls.words_of(config, turn)) + "\n" for turn in turns)
-
-    @classmethod
-    def word_facts(cls, config: Any, data: Dataset) -> Facts:
-        """The words that training dialogues have often enough, and how often each occurs.
-
-        Raises:
-            DataError: a dialogue has more words than `longest`.
-            UsageError: no word occurs often enough.
-        """
-        for split, part in data.splits.items():
-            for number, turns in enumerate(part.x, 1):
-                if (words := sum(len(cls.words_of(config, turn)) + 1 for turn in turns)) > config.longest:
-                    raise DataError(_too_long(f"dialogue {number} of {split}", words, config.longest))
-        text = "".join(cls.lines_of(config, turns) for turns in data["train"].x)
-        vocabulary = Vocabulary.build(text, "words", config.minimum_count, config.vocabulary)
-        if len(vocabulary) < 3:
-            what = f"no word of the dialogues occurs {config.minimum_count} times"
-            raise UsageError(f"{what}: lower --minimum-count, or give more dialogues")
-        # One more of each: what never occurs may be asked for, and must be drawn now and then.
-        counts = vocabulary.encode(text).bincount(minlength=len(vocabulary)) + 1
-        return {"vocabulary": vocabulary.to_json(), "counts": counts}
 
     def begin(self) -> None:
         for split in ("valid", "test"):
@@ -128,57 +60,7 @@ class Converses(Speaks, Encodes, Exports):
             else:
                 self.run.say(f"{split}: all dialogues are in train too: its scores say nothing of others")
 
-    # From dialogues to numbers
-
-    def numbers(self, turns: Sequence[str]) -> Tensor:
-        """The stream of a dialogue without the sign that it begins with.
-
-        Raises:
-            DataError: it has more words than `longest`.
-        """
-        found = self.vocabulary.encode(self.lines_of(self.config, turns))
-        if len(found) > self.config.longest:
-            raise DataError(_too_long("", len(found), self.config.longest))
-        return found
-
-    def encoded(self, split: str) -> list[Tensor]:
-        """The streams of a split, once."""
-        if split not in self._encoded:
-            self._encoded[split] = [self.numbers(turns) for turns in self.run.data[split].x]
-        return self._encoded[split]
-
-    _encoded: dict[str, list[Tensor]]
-
-    def portions(self, rows: Sequence[Tensor]) -> Iterator[list[int]]:
-        """Streams of similar length, some at a time."""
-        order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
-        while order:
-            count = max(1, WORDS // max(1, len(rows[order[-1]])))
-            yield order[-count:]
-            order = order[:-count]
-
     # Measures
-
-    @torch.no_grad()
-    def nats(self, rows: Sequence[Tensor]) -> list[Tensor]:
-        """-log p of each word of each stream, float64 on the CPU."""
-        found: list[Tensor] = [torch.zeros(0)] * len(rows)
-        for part in self.portions(rows):
-            streams = Streams.of([rows[place] for place in part], self.model.end)
-            readout = self.readout(streams)
-            wanted = self.run.to(streams.targets.flatten()[streams.places()])
-            each = [
-                F.cross_entropy(self.model.output(r).float(), y, reduction="none").double()
-                for r, y in zip(readout.split(ROWS), wanted.split(ROWS), strict=True)
-            ]
-            for place, nats in zip(part, torch.cat(each).cpu().split(streams.lengths.tolist()), strict=True):
-                found[place] = nats
-        return found
-
-    def readout(self, streams: Streams) -> Tensor:
-        """r at the real words of streams, [words, readout]."""
-        inputs, places = self.run.to(streams.inputs), self.run.to(streams.places())
-        return self.model(inputs, streams.turns.moved(self.run.to)).flatten(0, 1).index_select(0, places)
 
     def nll(self, texts: Sequence[Tensor]) -> list[float]:
         return [float(nats.mean()) for nats in self.nats([text[1:].cpu() for text in texts])]
@@ -357,11 +239,6 @@ class Converses(Speaks, Encodes, Exports):
             there = count > 0
             lines.append(Line((nats / count / math.log(2))[there], 1 + there.nonzero()[:, 0], label, style="o-"))
         return Plot(lines, "number of the turn", "bits per word", "what was read before", caption=GAIN)
-
-
-def _too_long(place: str, words: int, longest: int) -> Problem:
-    what = f"has {words:,} words, ends of turns among them, and {longest:,} are the most"
-    return Problem("", place, what, "cut it, or train with --longest raised", skippable=False)
 
 
 def _lengths(row: Tensor, end: int) -> list[int]:

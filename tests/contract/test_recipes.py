@@ -23,6 +23,7 @@ from PIL import Image
 from contract import golden, recipes, toys
 from contract.files import ROOT
 from contract.own_boxes import own_boxes
+from contract.own_dialogues import asked_dialogues, own_dialogues
 from contract.own_documents import own_documents
 from contract.own_point_sets import own_point_sets
 from contract.own_series import own_series
@@ -235,13 +236,6 @@ def own_pairs(folder):
     return folder / "pairs.tsv"
 
 
-def own_dialogues(folder):
-    folder.mkdir(parents=True)
-    lines = [f"Hello, I am {name}.__eou__Hello, {name}!__eou__\n" for name in 40 * ["Ann", "Bob", "Eve"]]
-    (folder / "talk.txt").write_text("".join(lines), encoding="utf-8")
-    return folder / "talk.txt"
-
-
 OWN = {
     "images": own_images, "boxes": own_boxes, "audio": own_sounds, "speech": own_speech, "series": own_series,
     "tables": own_table, "text": own_text, "documents": own_documents, "pairs": own_pairs,
@@ -305,6 +299,8 @@ def inputs_for(recipe, kind, folder):
         return torch.rand(3, 5, 2)
     if kind == "stories":
         return asked_stories(folder / "inputs")
+    if kind == "dialogues":
+        return asked_dialogues(folder / "inputs")
     if kind == "trees":
         return asked_trees(folder / "inputs")
     if kind in ("series", "sequences"):

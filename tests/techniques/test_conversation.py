@@ -11,7 +11,7 @@ from deepcanon.cli import main
 from deepcanon.data import DataError
 from deepcanon.errors import UsageError
 from deepcanon.sequence import Talk
-from deepcanon.techniques.conversation import Streams
+from deepcanon.techniques.dialogue_streams import Streams
 
 END = 1
 QUIET = {"threads": 1, "precision": "fp32", "device": "cpu", "quiet": True, "plain": True}

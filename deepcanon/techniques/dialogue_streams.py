@@ -1,0 +1,166 @@
+"""Dialogues as streams of words: the vocabulary, batches of similar length, and what each word costs a model.
+
+A recipe inherits `DialogueStreams` (by `techniques.conversation`); its data are dialogues, its options include
+`tokens`, `lower`, `minimum_count`, `vocabulary`, `longest` and `batch`, and it holds a `model` like
+`sequence.hred.HRED`. A dialogue is one stream of words in which the sentence end of the vocabulary closes each turn, and
+with which it begins.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from deepcanon.data import DataError, Problem
+from deepcanon.data.batches import Buckets
+from deepcanon.data.splits import Dataset
+from deepcanon.engine.contract import Facts
+from deepcanon.engine.run import Run
+from deepcanon.errors import UsageError
+from deepcanon.parts.tokenization import tokenize
+from deepcanon.parts.turns import Turns, turns_of
+from deepcanon.parts.vocabulary import Vocabulary
+
+__all__ = ["ROWS", "DialogueStreams", "Streams"]
+
+WORDS = 8000  # of dialogues that are read together, pads among them
+ROWS = 2048  # words whose logits exist at a time
+
+
+class Streams(NamedTuple):
+    """Dialogues side by side: inputs and the words that follow them [batch, time], words of each, where turns lie, and
+    the sign that closes a turn."""
+
+    inputs: Tensor
+    targets: Tensor
+    lengths: Tensor
+    turns: Turns
+    end: int
+
+    @classmethod
+    def of(cls, rows: Sequence[Tensor], end: int) -> "Streams":
+        """Of streams without the sign that they begin with."""
+        lengths = torch.tensor([len(row) for row in rows])
+        targets = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=end)
+        inputs = torch.cat([torch.full((len(rows), 1), end), targets[:, :-1]], 1)
+        return cls(inputs, targets, lengths, turns_of(inputs, lengths, end), end)
+
+    def mine(self, run: Run) -> "Streams":
+        """This process's rows, as wide as the whole."""
+        if run.world == 1:
+            return self
+        inputs, targets, lengths = (part[run.rows(len(self.inputs))] for part in self[:3])
+        return Streams(inputs, targets, lengths, turns_of(inputs, lengths, self.end), self.end)
+
+    def places(self) -> Tensor:
+        """Where the real words are, among all places."""
+        return (torch.arange(self.targets.shape[1]) < self.lengths[:, None]).flatten().nonzero()[:, 0]
+
+
+class DialogueStreams:
+    """Dialogues of a run in numbers."""
+
+    config: Any
+    run: Run
+    model: Any
+    vocabulary: Vocabulary
+    _encoded: dict[str, list[Tensor]]
+    _buckets: Buckets | None
+
+    @staticmethod
+    def words_of(config: Any, turn: str) -> list[str]:
+        """The words of a turn, as the model reads them."""
+        if config.tokens == "marks":
+            return tokenize(turn, config.lower)
+        return (turn.lower() if config.lower else turn).split()
+
+    @classmethod
+    def lines_of(cls, config: Any, turns: Sequence[str]) -> str:
+        """A dialogue as a vocabulary reads it: a line of words for each turn."""
+        return "".join(" ".join(cls.words_of(config, turn)) + "\n" for turn in turns)
+
+    @classmethod
+    def word_facts(cls, config: Any, data: Dataset) -> Facts:
+        """The words that training dialogues have often enough, and how often each occurs.
+
+        Raises:
+            DataError: a dialogue has more words than `longest`.
+            UsageError: no word occurs often enough.
+        """
+        for split, part in data.splits.items():
+            for number, turns in enumerate(part.x, 1):
+                if (words := sum(len(cls.words_of(config, turn)) + 1 for turn in turns)) > config.longest:
+                    raise DataError(_too_long(f"dialogue {number} of {split}", words, config.longest))
+        text = "".join(cls.lines_of(config, turns) for turns in data["train"].x)
+        vocabulary = Vocabulary.build(text, "words", config.minimum_count, config.vocabulary)
+        if len(vocabulary) < 3:
+            what = f"no word of the dialogues occurs {config.minimum_count} times"
+            raise UsageError(f"{what}: lower --minimum-count, or give more dialogues")
+        # One more of each: what never occurs may be asked for, and must be drawn now and then.
+        counts = vocabulary.encode(text).bincount(minlength=len(vocabulary)) + 1
+        return {"vocabulary": vocabulary.to_json(), "counts": counts}
+
+    # From dialogues to numbers
+
+    def numbers(self, turns: Sequence[str]) -> Tensor:
+        """The stream of a dialogue without the sign that it begins with.
+
+        Raises:
+            DataError: it has more words than `longest`.
+        """
+        found = self.vocabulary.encode(self.lines_of(self.config, turns))
+        if len(found) > self.config.longest:
+            raise DataError(_too_long("", len(found), self.config.longest))
+        return found
+
+    def encoded(self, split: str) -> list[Tensor]:
+        """The streams of a split, once."""
+        if split not in self._encoded:
+            self._encoded[split] = [self.numbers(turns) for turns in self.run.data[split].x]
+        return self._encoded[split]
+
+    def batch(self, step: int) -> Streams:
+        """This process's dialogues of a training step, which have similar lengths."""
+        rows = self.encoded("train")
+        if self._buckets is None:
+            lengths = torch.tensor([len(row) for row in rows])
+            self._buckets = Buckets(lengths, self.config.batch, self.run.seed, "order")
+        # As wide as the global batch, so that dropout masks of several processes are those of one.
+        chosen = self._buckets.rows(step).tolist()
+        return Streams.of([rows[row] for row in chosen], self.model.end).mine(self.run)
+
+    def portions(self, rows: Sequence[Tensor]) -> Iterator[list[int]]:
+        """Streams of similar length, some at a time."""
+        order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
+        while order:
+            count = max(1, WORDS // max(1, len(rows[order[-1]])))
+            yield order[-count:]
+            order = order[:-count]
+
+    @torch.no_grad()
+    def nats(self, rows: Sequence[Tensor]) -> list[Tensor]:
+        """-log p of each word of each stream, float64 on the CPU."""
+        found: list[Tensor] = [torch.zeros(0)] * len(rows)
+        for part in self.portions(rows):
+            streams = Streams.of([rows[place] for place in part], self.model.end)
+            readout = self.readout(streams)
+            wanted = self.run.to(streams.targets.flatten()[streams.places()])
+            each = [
+                F.cross_entropy(self.model.output(r).float(), y, reduction="none").double()
+                for r, y in zip(readout.split(ROWS), wanted.split(ROWS), strict=True)
+            ]
+            for place, nats in zip(part, torch.cat(each).cpu().split(streams.lengths.tolist()), strict=True):
+                found[place] = nats
+        return found
+
+    def readout(self, streams: Streams) -> Tensor:
+        """r at the real words of streams, [words, readout]."""
+        inputs, places = self.run.to(streams.inputs), self.run.to(streams.places())
+        return self.model(inputs, streams.turns.moved(self.run.to)).flatten(0, 1).index_select(0, places)
+
+
+def _too_long(place: str, words: int, longest: int) -> Problem:
+    what = f"has {words:,} words, ends of turns among them, and {longest:,} are the most"
+    return Problem("", place, what, "cut it, or train with --longest raised", skippable=False)
