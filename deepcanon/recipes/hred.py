@@ -90,7 +90,7 @@ class Config(Dialogues, Batches, Optimization, Schedule, Dropout):
     drawn by frequency (sampled softmax); 0: all."""
     batch: Count = 32
     """Dialogues per step."""
-    epochs: Positive = 5.0
+    epochs: Count = 5
     """Passes over the training dialogues, if no steps are given."""
     optimizer: OptimizerName = "adamw"
     learning_rate: Positive = 4e-3
@@ -106,18 +106,16 @@ SMALL: dict[str, Any] = {
     "embedding": 32,
     "dropout": 0.0,
     "learning_rate": 1e-2,
-    "epochs": 5.0,
+    "epochs": 5,
 }
-NAMES, DAILY = Config(**SMALL), Config(tokens="blanks", epochs=2.0)
-TINY = Config(
-    hidden=24, embedding=16, dropout=0.1, batch=16, learning_rate=1e-2, samples=30, beam=2
-)
+NAMES, DAILY = Config(**SMALL), Config(tokens="blanks", epochs=2)
+TINY = Config(hidden=24, embedding=16, dropout=0.1, batch=8, learning_rate=1e-2, samples=30, beam=2)
 PAPER = replace(DAILY, hidden=300, embedding=300, samples=0, learning_rate=1e-3)
 RUN, PLANTED = {"data": "dailydialog", "evaluate_every": 347}, {"data": "planted-names"}
 PRESETS = {
-    "smoke": (TINY, {**PLANTED, "steps": 30, "threads": 1}),
+    "smoke": (TINY, {**PLANTED, "steps": 30, "evaluate_every": 15, "threads": 1}),
     "default": (Config(), {**PLANTED, "options": SMALL}),
-    "paper": (replace(PAPER, every_step=False, tied=False, epochs=20.0), RUN),
+    "paper": (replace(PAPER, every_step=False, tied=False, epochs=20), RUN),
     "verify:daily": (DAILY, RUN),
     "verify:flat": (replace(DAILY, context="stream", hidden=434), RUN),
     "verify:slot": (NAMES, PLANTED),
@@ -128,7 +126,7 @@ import torch
 
 from deepcanon import engine
 from deepcanon.parts.clipping import clip_in_step
-from deepcanon.parts.vocabulary import Vocabulary
+from deepcanon.parts.vocabulary import END, Vocabulary
 from deepcanon.parts.vocabulary_loss import linear_nll
 from deepcanon.sequence.hred import HRED
 from deepcanon.sequence.sampled_softmax import draw_classes, proposal, sampled_softmax_loss
@@ -155,7 +153,7 @@ class Recipe(Converses, engine.Recipe[Config]):
             len(self.vocabulary),
             config.hidden,
             embedding_size=config.embedding,
-            end=self.vocabulary.end,
+            end=self.vocabulary.number[END],
             context=config.context,
             every_step=config.every_step and config.context != "stream",
             tied=config.tied,

@@ -26,7 +26,7 @@ from deepcanon.parts.language_models import bits_per_character, continuations, p
 from deepcanon.parts.tokenization import detokenize
 from deepcanon.parts.vocabulary import END, Vocabulary
 from deepcanon.sequence.hred import StepCell, Talk
-from deepcanon.techniques.dialogue_streams import ROWS, DialogueStreams, Streams
+from deepcanon.techniques.dialogue_streams import DialogueStreams, Streams
 from deepcanon.verb_options import TextSampling
 
 __all__ = ["Converses"]
@@ -67,7 +67,7 @@ class Converses(DialogueStreams, Speaks, Encodes, Exports):
 
     def evaluate(self, split: str) -> Metrics:
         rows, part = self.encoded(split), self.run.data[split]
-        nats = self.nats(rows)
+        nats, hits = zip(*self.predicted(rows), strict=True)
         own = (~part.leaked).nonzero()[:, 0].tolist() or [*range(len(rows))]
         each, words = torch.cat([nats[row] for row in own]), torch.cat([rows[row] for row in own])
         mean = float(each.mean())
@@ -77,21 +77,23 @@ class Converses(DialogueStreams, Speaks, Encodes, Exports):
             found["perplexity_all"] = perplexity(float(torch.cat(nats).mean()))
         if unknown := int((words == self.vocabulary.unknown).sum()):
             found["unknown"] = unknown / len(words)
-        return found | self.of_slots(rows, part.x)
+        return found | self.of_slots(rows, part.x, hits)
 
-    def of_slots(self, rows: Sequence[Tensor], dialogues: Sequence[Sequence[str]]) -> dict[str, float]:
-        """The share of words that are predicted where only the source knows what must follow, by its names."""
+    def of_slots(
+        self, rows: Sequence[Tensor], dialogues: Sequence[Sequence[str]], hits: Sequence[Tensor]
+    ) -> dict[str, float]:
+        """The share of words that are predicted where only the source knows what must follow, by its names.
+
+        Args:
+            hits: of each stream whether its words are the likeliest.
+        """
         where = self.run.data.truth.get("slots")
         right: dict[str, list[bool]] = {}
-        for part in self.portions(rows) if where else ():
-            streams = Streams.of([rows[place] for place in part], self.model.end)
-            best = torch.cat([self.model.output(r).argmax(1) for r in self.readout(streams).split(ROWS)]).cpu()
-            hits = (best == streams.targets.flatten()[streams.places()]).split(streams.lengths.tolist())
-            for place, hit in zip(part, hits, strict=True):
-                begins = [0, *(1 + (rows[place] == self.model.end).nonzero()[:, 0]).tolist()]
-                for name, slots in where(dialogues[place]).items():
-                    right.setdefault(name, []).extend(bool(hit[begins[turn] + word]) for turn, word in slots)
-        return {name: sum(hits) / len(hits) for name, hits in right.items() if hits}
+        for row, turns, hit in zip(rows, dialogues, hits, strict=True) if where else ():
+            begins = [0, *(1 + (row == self.model.end).nonzero()[:, 0]).tolist()]
+            for name, slots in where(turns).items():
+                right.setdefault(name, []).extend(bool(hit[begins[turn] + word]) for turn, word in slots)
+        return {name: sum(some) / len(some) for name, some in right.items() if some}
 
     # Answers
 
@@ -150,7 +152,7 @@ class Converses(DialogueStreams, Speaks, Encodes, Exports):
         words = text.split()
         return detokenize(words) if self.config.tokens == "marks" else " ".join(words)
 
-    def predict(self, inputs: list[Sequence[str]]) -> list[dict[str, Any]]:
+    def predict(self, inputs: Any) -> list[dict[str, Any]]:
         """How well each dialogue is predicted, and its likeliest next turn by beam search."""
         rows, found = [self.numbers(turns) for turns in inputs], []
         for turns, row, nats, text in zip(inputs, rows, self.nats(rows), self.likeliest(rows), strict=True):

@@ -2,8 +2,8 @@
 
 A recipe inherits `DialogueStreams` (by `techniques.conversation`); its data are dialogues, its options include
 `tokens`, `lower`, `minimum_count`, `vocabulary`, `longest` and `batch`, and it holds a `model` like
-`sequence.hred.HRED`. A dialogue is one stream of words in which the sentence end of the vocabulary closes each turn, and
-with which it begins.
+`sequence.hred.HRED`. A dialogue is one stream of words in which the sentence end of the vocabulary closes each turn,
+and with which it begins.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ from deepcanon.parts.tokenization import tokenize
 from deepcanon.parts.turns import Turns, turns_of
 from deepcanon.parts.vocabulary import Vocabulary
 
-__all__ = ["ROWS", "DialogueStreams", "Streams"]
+__all__ = ["DialogueStreams", "Streams"]
 
 WORDS = 8000  # of dialogues that are read together, pads among them
 ROWS = 2048  # words whose logits exist at a time
@@ -139,20 +139,27 @@ class DialogueStreams:
             yield order[-count:]
             order = order[:-count]
 
-    @torch.no_grad()
     def nats(self, rows: Sequence[Tensor]) -> list[Tensor]:
         """-log p of each word of each stream, float64 on the CPU."""
-        found: list[Tensor] = [torch.zeros(0)] * len(rows)
+        return [nats for nats, _ in self.predicted(rows)]
+
+    @torch.no_grad()
+    def predicted(self, rows: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+        """Of each word of each stream -log p, float64, and whether no other word is likelier; on the CPU."""
+        found = [(torch.zeros(0), torch.zeros(0))] * len(rows)
         for part in self.portions(rows):
             streams = Streams.of([rows[place] for place in part], self.model.end)
             readout = self.readout(streams)
             wanted = self.run.to(streams.targets.flatten()[streams.places()])
-            each = [
-                F.cross_entropy(self.model.output(r).float(), y, reduction="none").double()
-                for r, y in zip(readout.split(ROWS), wanted.split(ROWS), strict=True)
-            ]
-            for place, nats in zip(part, torch.cat(each).cpu().split(streams.lengths.tolist()), strict=True):
-                found[place] = nats
+            nats, hits = [], []
+            for r, y in zip(readout.split(ROWS), wanted.split(ROWS), strict=True):
+                logits = self.model.output(r).float()
+                nats.append(F.cross_entropy(logits, y, reduction="none").double())
+                hits.append(logits.argmax(1) == y)
+            sizes = streams.lengths.tolist()
+            both = (torch.cat(each).cpu().split(sizes) for each in (nats, hits))
+            for place, *each in zip(part, *both, strict=True):
+                found[place] = (each[0], each[1])
         return found
 
     def readout(self, streams: Streams) -> Tensor:
