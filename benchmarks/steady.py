@@ -47,6 +47,7 @@ GRADIENTS = {
     "factorized-bigram-lm": [("smoke", 24)],
     "gan": [("default", 24), ("bf16", 12)],
     "grid-lstm": [("default", 24)],
+    "hred": [("smoke", 12)],
     "identity-rnn": [("default", 60)],
     "inception": [("default", 12)],
     "learning-curves": [("default", 60), ("paper", 60)],
@@ -181,6 +182,9 @@ def forward_of(trained):
     if name in ("attention", "seq2seq"):
         sources, targets, inputs = recipe.forced(recipe.encoded("train"), range(count))
         return lambda: recipe.model(*sources, inputs), int(targets.lengths.sum())
+    if name == "hred":
+        streams = recipe.batch(0)
+        return lambda: recipe.readout(streams), int(streams.lengths.sum())
     if name == "memory-network":
         story, question, answers, _ = recipe.rows("train")[0]
         return lambda: recipe.model[0](story[:batch], question[:batch]), min(batch, len(answers))
@@ -211,6 +215,9 @@ def inputs_of(trained):
         made = {rows: [lines[i % len(lines)] for i in range(rows)] for rows in (FEW, MANY)}
         read = getattr(trained.recipe, "read", None)
         return {rows: (texts, sum(len(read(t)) - 1 for t in texts) if read else rows) for rows, texts in made.items()}
+    if data.kind == "dialogues":
+        made = {rows: [split.x[i % len(split.x)] for i in range(rows)] for rows in (FEW, MANY)}
+        return {rows: (some, sum(map(len, map(trained.recipe.numbers, some)))) for rows, some in made.items()}
     if data.kind == "stories":
         return {rows: ([split.x[i % len(split.x)] for i in range(rows)], rows) for rows in (FEW, MANY)}
     if data.kind == "trees":
