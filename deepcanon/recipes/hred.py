@@ -113,7 +113,7 @@ TINY = Config(hidden=24, embedding=16, dropout=0.1, batch=8, learning_rate=1e-2,
 PAPER = replace(DAILY, hidden=300, embedding=300, samples=0, learning_rate=1e-3)
 RUN, PLANTED = {"data": "dailydialog", "evaluate_every": 347}, {"data": "planted-names"}
 PRESETS = {
-    "smoke": (TINY, {**PLANTED, "steps": 30, "evaluate_every": 15, "threads": 1}),
+    "smoke": (TINY, {**PLANTED, "steps": 20, "evaluate_every": 10, "threads": 1}),
     "default": (Config(), {**PLANTED, "options": SMALL}),
     "paper": (replace(PAPER, every_step=False, tied=False, epochs=20), RUN),
     "verify:daily": (DAILY, RUN),
