@@ -183,8 +183,8 @@ def forward_of(trained):
         sources, targets, inputs = recipe.forced(recipe.encoded("train"), range(count))
         return lambda: recipe.model(*sources, inputs), int(targets.lengths.sum())
     if name == "hred":
-        streams = recipe.batch(0)
-        return lambda: recipe.readout(streams), int(streams.lengths.sum())
+        talks = recipe.batch(0)
+        return lambda: recipe.readout(talks), int(talks.lengths.sum())
     if name == "memory-network":
         story, question, answers, _ = recipe.rows("train")[0]
         return lambda: recipe.model[0](story[:batch], question[:batch]), min(batch, len(answers))

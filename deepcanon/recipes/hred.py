@@ -6,7 +6,7 @@ turns, on held-out dialogues that are not in train too; of generated ones the sh
 that are remembered over two turns. `--context` has what it is compared with: `stream`, one network
 over all words, and `last`, which knows the last turn only. `generate` writes the next turn.
 
-The decoder sees the state of the dialogue at every step, as in the authors' later code; with
+The decoder sees the state of the dialogue at every step, as in the authors' own code; with
 `--every-step false` in its first state alone, as in the papers, which takes many more passes.
 
     deepcanon train hred --data dailydialog
