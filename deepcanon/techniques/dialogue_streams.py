@@ -82,6 +82,19 @@ class DialogueStreams:
         return "".join(" ".join(cls.words_of(config, turn)) + "\n" for turn in turns)
 
     @classmethod
+    def texts_of(cls, config: Any, dialogues: Sequence[Sequence[str]], split: str) -> list[str]:
+        """The lines of all dialogues of a split.
+
+        Raises:
+            DataError: one has more words than `longest`.
+        """
+        texts = [cls.lines_of(config, turns) for turns in dialogues]
+        for number, text in enumerate(texts, 1):
+            if (words := _length(text)) > config.longest:
+                raise DataError(_too_long(f"dialogue {number} of {split}", words, config.longest))
+        return texts
+
+    @classmethod
     def word_facts(cls, config: Any, data: Dataset) -> Facts:
         """The words that training dialogues have often enough, and how often each occurs.
 
@@ -89,11 +102,8 @@ class DialogueStreams:
             DataError: a dialogue has more words than `longest`.
             UsageError: no word occurs often enough.
         """
-        for split, part in data.splits.items():
-            for number, turns in enumerate(part.x, 1):
-                if (words := sum(len(cls.words_of(config, turn)) + 1 for turn in turns)) > config.longest:
-                    raise DataError(_too_long(f"dialogue {number} of {split}", words, config.longest))
-        text = "".join(cls.lines_of(config, turns) for turns in data["train"].x)
+        texts = {split: cls.texts_of(config, part.x, split) for split, part in data.splits.items()}
+        text = "".join(texts["train"])
         vocabulary = Vocabulary.build(text, "words", config.minimum_count, config.vocabulary)
         if len(vocabulary) < 3:
             what = f"no word of the dialogues occurs {config.minimum_count} times"
@@ -118,7 +128,9 @@ class DialogueStreams:
     def encoded(self, split: str) -> list[Tensor]:
         """The streams of a split, once."""
         if split not in self._encoded:
-            self._encoded[split] = [self.numbers(turns) for turns in self.run.data[split].x]
+            texts = self.texts_of(self.config, self.run.data[split].x, split)
+            tokens = self.vocabulary.encode("".join(texts))
+            self._encoded[split] = list(tokens.split([_length(text) for text in texts]))
         return self._encoded[split]
 
     def batch(self, step: int) -> Streams:
@@ -166,6 +178,11 @@ class DialogueStreams:
         """r at the real words of streams, [words, readout]."""
         inputs, places = self.run.to(streams.inputs), self.run.to(streams.places())
         return self.model(inputs, streams.turns.moved(self.run.to)).flatten(0, 1).index_select(0, places)
+
+
+def _length(text: str) -> int:
+    """Words of the lines of a dialogue, ends of turns among them."""
+    return len(text.split()) + text.count("\n")
 
 
 def _too_long(place: str, words: int, longest: int) -> Problem:
