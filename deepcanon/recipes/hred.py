@@ -88,12 +88,12 @@ class Config(Dialogues, Batches, Optimization, Schedule, Dropout):
     samples: Whole = 500
     """Words of the vocabulary that the loss of a training step looks at besides the true ones,
     drawn by frequency (sampled softmax); 0: all."""
-    batch: Count = 32
+    batch: Count = 8
     """Dialogues per step."""
     epochs: Count = 5
     """Passes over the training dialogues, if no steps are given."""
     optimizer: OptimizerName = "adamw"
-    learning_rate: Positive = 4e-3
+    learning_rate: Positive = 3e-3
     weight_decay: NonNegative = 0.01
     clip: Positive = 1.0
     """Largest global norm of the gradients."""
@@ -105,13 +105,14 @@ SMALL: dict[str, Any] = {
     "hidden": 64,
     "embedding": 32,
     "dropout": 0.0,
+    "batch": 32,
     "learning_rate": 1e-2,
     "epochs": 5,
 }
 NAMES, DAILY = Config(**SMALL), Config(tokens="blanks", epochs=2)
 TINY = Config(hidden=24, embedding=16, dropout=0.1, batch=8, learning_rate=1e-2, samples=30, beam=2)
 PAPER = replace(DAILY, hidden=300, embedding=300, samples=0, learning_rate=1e-3)
-RUN, PLANTED = {"data": "dailydialog", "evaluate_every": 347}, {"data": "planted-names"}
+RUN, PLANTED = {"data": "dailydialog", "evaluate_every": 1390}, {"data": "planted-names"}
 PRESETS = {
     "smoke": (TINY, {**PLANTED, "steps": 20, "evaluate_every": 10, "threads": 1}),
     "default": (Config(), {**PLANTED, "options": SMALL}),
