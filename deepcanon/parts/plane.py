@@ -24,6 +24,8 @@ __all__ = ["LONGEST_TOUR", "area", "convex_hull", "is_simple", "length", "shorte
 
 LONGEST_TOUR = 13
 """Points of a tour that is solved exactly."""
+BYTES = 1 << 25
+"""Of the table of eq. (3), which is made for some sets at a time."""
 
 
 def _turn(a: list[float], b: list[float], c: list[float]) -> float:
@@ -56,6 +58,13 @@ def shortest_tours(points: Float[ndarray, "sets points 2"]) -> Int[ndarray, "set
     count, size, _ = points.shape
     if not 3 <= size <= LONGEST_TOUR:
         raise ValueError(f"tours of {size} points are not solved exactly, only of 3 to {LONGEST_TOUR}")
+    some = max(1, BYTES // ((size - 1) * 9 << size - 1))
+    return np.concatenate([_tours(points[start : start + some]) for start in range(0, max(count, 1), some)])
+
+
+def _tours(points: ndarray) -> ndarray:
+    """The tours of some sets, whose table of eq. (3) fits in memory."""
+    count, size, _ = points.shape
     away = np.linalg.norm(points[:, :, None] - points[:, None], axis=3).transpose(1, 2, 0)  # [from, to, sets]
     rest = size - 1  # point j + 1 is bit j
     best = np.full((1 << rest, rest, count), np.inf)
@@ -99,9 +108,27 @@ def is_simple(polygon: Float[ndarray, "corners 2"]) -> bool:
     if size < 3:
         return False
     for first in range(size):
-        a, b = rows[first], rows[(first + 1) % size]
+        a, b, after = rows[first], rows[(first + 1) % size], rows[(first + 2) % size]
+        back = (b[0] - a[0]) * (after[0] - b[0]) + (b[1] - a[1]) * (after[1] - b[1]) <= 0
+        if back and _side(a, b, after) == 0:  # the next edge runs back over this one, or one of them is a point
+            return False
         for second in range(first + 2, size - (first == 0)):
-            c, d = rows[second], rows[(second + 1) % size]
-            if _turn(a, b, c) * _turn(a, b, d) <= 0 and _turn(c, d, a) * _turn(c, d, b) <= 0:
+            if _touch(a, b, rows[second], rows[(second + 1) % size]):
                 return False
     return True
+
+
+def _side(a: list[float], b: list[float], c: list[float]) -> int:
+    """The sign of eq. (1)."""
+    turn = _turn(a, b, c)
+    return (turn > 0) - (turn < 0)
+
+
+def _touch(a: list[float], b: list[float], c: list[float], d: list[float]) -> bool:
+    """Whether two edges have a point in common: their boxes overlap, and each lies on both sides of the other's line.
+
+    The boxes matter where all four ends are on one line, since then the sides say nothing.
+    """
+    if any(max(a[k], b[k]) < min(c[k], d[k]) or max(c[k], d[k]) < min(a[k], b[k]) for k in (0, 1)):
+        return False
+    return _side(a, b, c) * _side(a, b, d) <= 0 and _side(c, d, a) * _side(c, d, b) <= 0

@@ -66,6 +66,32 @@ def test_a_polygon_that_crosses_or_repeats_is_not_simple():
     assert area(corners) == 1 and area(corners[::-1]) == -1 and not is_simple(corners[:2])
 
 
+def test_edges_on_one_line_touch_only_where_they_overlap():
+    """Two teeth whose tips end on one height: edges of one line that are apart; then the cases where they are not."""
+    comb = np.array([[0, 0], [1, 1], [2, 1], [3, 0], [4, 1], [5, 1], [6, 0], [6, 2], [0, 2.0]])
+    assert is_simple(comb) and area(comb) == pytest.approx(8)
+    overlapping = comb[[0, 1, 4, 3, 2, 5, 6, 7, 8]]  # from 1 to 4 and from 2 to 5 of the same height
+    assert not is_simple(overlapping)
+    spike = np.array([[0, 0], [3, 0], [1, 0], [1, 2.0]])
+    assert not is_simple(spike) and not is_simple(np.array([[0, 0], [2, 0], [1, 0.0]]))
+    assert not is_simple(np.array([[0, 0], [0, 0], [1, 0], [0, 1.0]]))  # a corner twice in a row
+    tiny = np.array([[0, 0], [1, 0], [1, 1], [0, 1.0]])[[0, 2, 1, 3]] * 1e-160
+    assert not is_simple(tiny)  # where products of two turns would be 0 or not by chance
+
+
+def test_tours_of_many_sets_need_no_more_memory_than_those_of_some(monkeypatch):
+    from deepcanon.parts import plane
+
+    points = np.random.default_rng(3).random((50, 8, 2))
+    whole, most = shortest_tours(points), []
+    monkeypatch.setattr(plane, "BYTES", 40_000)
+    unlimited = plane._tours
+    monkeypatch.setattr(plane, "_tours", lambda some: most.append(len(some)) or unlimited(some))
+    assert np.array_equal(shortest_tours(points), whole) and sum(most) == 50
+    assert max(most) * 7 * 128 * 9 <= 40_000 and len(most) > 8  # the table: 128 sets of 7 points, 9 bytes each
+    assert shortest_tours(points[:0]).shape == (0, 8)
+
+
 # Files
 
 
