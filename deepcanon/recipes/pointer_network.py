@@ -26,6 +26,7 @@ METRICS = {
     "length": metric("length of the tours over the shortest, mean over sets", "ratio", "min"),
     "accuracy_*": metric("share answered rightly of the sets of so many points", "share", "max"),
     "area_*": metric("share of the area, sets of so many points", "share", "max"),
+    "length_*": metric("length of the tours over the shortest, of so many points", "ratio", "min"),
 }
 OURS = "trained on 5 to 10 points, new sets in each step"
 TARGETS = (
@@ -63,7 +64,7 @@ PRESETS = {
 from deepcanon import engine
 from deepcanon.sequence.pointer_network import PointerNetwork, pointer_nll
 from deepcanon.techniques.optimizers import optimizer_of
-from deepcanon.techniques.polygons import PolygonAnswers
+from deepcanon.techniques.polygons import PolygonAnswers, asked_of
 
 
 class Recipe(PolygonAnswers, engine.Recipe[Config], engine.Predicts):
@@ -78,7 +79,7 @@ class Recipe(PolygonAnswers, engine.Recipe[Config], engine.Predicts):
 
     def step(self, step):
         points, answers = self.of_one_size()
-        asked = int((answers >= 0).sum() + len(answers))  # the places, and the end
+        asked = asked_of(answers)
         points = self.run.to(points.to(self.model.start.dtype))
         answers = self.run.to(answers)
         return self.updated(step, pointer_nll(self.model(points, answers), answers), asked)

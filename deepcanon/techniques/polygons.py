@@ -4,7 +4,6 @@ right wherever it begins, its area or length, and pictures of answers over the p
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,6 +21,7 @@ __all__ = ["PolygonAnswers", "same_polygon"]
 
 C = TypeVar("C")
 PART, SHOWN = 200, 6
+BY_SIZE = ("accuracy", "area", "length")
 ANSWERS = "Answers to held-out sets: the solid line covers the dashed one, the exact solution, where it is right."
 
 
@@ -71,52 +71,50 @@ class PolygonAnswers(Recipe[C]):
     def tours(self) -> bool:
         return self.facts["problem"] == "tour"
 
-    def by_size(self, split: Split) -> Iterator[tuple[int, Tensor, Tensor, Tensor, float]]:
-        """(size, points, answers, what was decoded, nats a step) of the sets of each size."""
+    def by_size(self, split: Split) -> Iterator[tuple[int, Tensor, Tensor, Tensor, tuple[float, int]]]:
+        """(size, points, answers, what was decoded, (nats, steps asked)) of the sets of each size."""
         counts = sizes_of(split)
         dtype = next(self.model.parameters()).dtype
         for size in sorted(set(counts.tolist())):
             rows = torch.nonzero(counts == size)[:, 0]
             points, answers = split.x[rows, :size].to(dtype), split.y[rows, :size]  # type: ignore[index]
-            found, total = [], 0.0
+            found, total, steps = [], 0.0, 0
             for x, y in zip(points.split(PART), answers.split(PART), strict=True):
+                asked = asked_of(y)
                 x, y = self.run.to(x), self.run.to(y)
                 found.append(self.model.decode(x, distinct=self.tours).cpu())
-                total += pointer_nll(self.model(x, y), y).item() * len(x)
-            yield size, points, answers, torch.cat(found), total / len(rows)
+                total, steps = total + pointer_nll(self.model(x, y), y).item() * asked, steps + asked
+            yield size, points, answers, torch.cat(found), (total, steps)
 
     def evaluate(self, split: str) -> Metrics:
-        rows: list[dict[str, float]] = []
+        """Means over the sets of each size, and over all sets of no more points than those of training had (if there
+        are none, over all); `nll` is a mean over the steps, as the loss is."""
         found: dict[str, float] = {}
-        for size, points, answers, decoded, nll in self.by_size(self.run.data[split]):
-            told = {"nll": nll, **self.measured(points, answers, decoded)}
-            found |= {f"{name}_{size}": told[name] for name in ("accuracy", "area") if name in told}
-            rows += [told] if size <= self.facts["most"] else []
-        means = {
-            name: [row[name] for row in rows if name in row]
-            for name in ("nll", "accuracy", "invalid", "area", "length")
-        }
-        return {**{name: sum(some) / len(some) for name, some in means.items() if some}, **found}
+        rows = []
+        for size, points, answers, decoded, cost in self.by_size(self.run.data[split]):
+            scores = self.judged(points, answers, decoded)
+            found |= {f"{name}_{size}": mean for name, mean in averaged(scores).items() if name in BY_SIZE}
+            rows.append((size, scores, cost))
+        rows = [row for row in rows if row[0] <= self.facts["most"]] or rows
+        whole = {name: [value for _, scores, _ in rows for value in scores[name]] for name in rows[0][1]}
+        nats, steps = (sum(row[2][part] for row in rows) for part in (0, 1))
+        return {"nll": nats / steps, **averaged(whole), **found}
 
-    def measured(self, points: Tensor, answers: Tensor, decoded: Tensor) -> dict[str, float]:
-        """Metrics of sets of one size; an answer that is not a simple polygon is wrong and has no area."""
-        right, valid, shares, ways = 0, 0, [], []
+    def judged(self, points: Tensor, answers: Tensor, decoded: Tensor) -> dict[str, list[float]]:
+        """The metrics of each set; an answer that is not a simple polygon is wrong and has no area."""
+        scores: dict[str, list[float]] = {name: [] for name in ("accuracy", "invalid", "length" if self.tours else "area")}
         for x, exact, given in zip(points.double().cpu().numpy(), answers.tolist(), decoded.tolist(), strict=True):
             exact, given = ([place for place in one if place >= 0] for one in (exact, given))
             if self.tours:
-                right += same_polygon(given, exact, either_way=True)
-                valid += len(set(given)) == len(x)
-                ways.append(length(x[given]) / length(x[exact]))
+                scores["accuracy"].append(same_polygon(given, exact, either_way=True))
+                scores["invalid"].append(len(set(given)) < len(x))
+                scores["length"].append(length(x[given]) / length(x[exact]))
                 continue
             fine = is_simple(x[given]) if len(set(given)) == len(given) > 2 else False
-            valid += fine
-            right += fine and same_polygon(given, exact)
-            shares += [abs(area(x[given])) / area(x[exact])] if fine else []
-        count = len(points)
-        found = {"accuracy": right / count, "invalid": 1 - valid / count}
-        if self.tours:
-            return {**found, "length": float(np.mean(ways))}
-        return {**found, "area": float(np.mean(shares)) if shares else 0.0}
+            scores["accuracy"].append(fine and same_polygon(given, exact))
+            scores["invalid"].append(not fine)
+            scores["area"] += [abs(area(x[given])) / area(x[exact])] if fine else []
+        return scores
 
     def figures(self) -> Mapping[str, Any]:
         panels = []
@@ -142,6 +140,16 @@ class PolygonAnswers(Recipe[C]):
                 decoded = self.model.decode(self.run.to(some), distinct=self.tours).tolist()
                 answers |= dict(zip(part.tolist(), decoded, strict=True))
         return [{"value": [place for place in answers[row] if place >= 0]} for row in range(len(sets))]
+
+
+def averaged(scores: dict[str, list[float]]) -> dict[str, float]:
+    """The mean of each; 0 of what no set has."""
+    return {name: sum(values) / len(values) if values else 0.0 for name, values in scores.items()}
+
+
+def asked_of(answers: Tensor) -> int:
+    """How many steps are asked: the places, and the end after each answer."""
+    return int((answers >= 0).sum()) + len(answers)
 
 
 def sizes_of(split: Split) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 
 import deepcanon
 from deepcanon.sequence import PointerNetwork, pointer_nll
-from deepcanon.techniques.polygons import same_polygon
+from deepcanon.techniques.polygons import averaged, same_polygon
 
 QUIET = {"threads": 1, "precision": "fp32", "device": "cpu", "quiet": True, "plain": True}
 
@@ -78,9 +78,37 @@ def test_crossing_and_repeating_answers_are_failures(tmp_path):
     square = torch.tensor([[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]]).repeat(5, 1, 1)
     exact = torch.tensor([[0, 1, 2, 3]]).expand(5, -1)
     given = torch.tensor([[2, 3, 0, 1], [0, 2, 1, 3], [0, 1, 0, 2], [0, 1, 2, -1], [0, 1, -1, -1]])
-    told = live.measured(square, exact, given)
+    told = averaged(live.judged(square, exact, given))
     # rotated: right; crossing, repeated and two corners: invalid; a triangle: valid, half the area, wrong
     assert told["accuracy"] == 0.2 and told["invalid"] == pytest.approx(0.6) and told["area"] == 0.75
+
+
+def test_means_are_over_steps_and_sets_not_over_sizes(tmp_path):
+    """Twenty triangles and one set of six points with a hull of six: the few long answers do not count as much."""
+    drawn = torch.Generator().manual_seed(0)
+    rows = [f"t{n},{x},{y}" for n in range(20) for x, y in torch.rand(3, 2, generator=drawn).tolist()]
+    rows += [f"six,{x},{y}" for x, y in [(2, 0), (4, 0), (5, 2), (4, 4), (2, 4), (0, 2)]]
+    path = tmp_path / "p.csv"
+    path.write_text("set,x,y\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    run = trained(tmp_path / "run", data=str(path), valid_share=0, test_share=0)
+    live, split, losses = run.recipe, run.recipe.run.data["train"], []
+    for points, answer in zip(split.x, split.y, strict=True):
+        size = int((~points[:, 0].isnan()).sum())
+        logits = live.model(points[None, :size], answer[None, :size])
+        losses += [-logits[0, t].log_softmax(0)[k].item() for t, k in enumerate([*answer[:size].tolist(), size])]
+    values = run.evaluate("train")
+    assert len(losses) == 20 * 4 + 7
+    assert values["nll"] == pytest.approx(sum(losses) / len(losses), rel=1e-5)
+    assert values["accuracy"] == pytest.approx((20 * values["accuracy_3"] + values["accuracy_6"]) / 21)
+
+
+def test_sets_larger_than_all_of_training_are_measured_too(tmp_path):
+    for name, size in (("train", 4), ("valid", 6)):
+        points = torch.rand(12, size, 2, generator=torch.Generator().manual_seed(size))
+        rows = [f"s{n},{x},{y}" for n, some in enumerate(points.tolist()) for x, y in some]
+        (tmp_path / f"{name}.csv").write_text("set,x,y\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    values = trained(tmp_path / "run", data=str(tmp_path), test_share=0).evaluate("valid")
+    assert values["nll"] > 0 and values["accuracy"] == values["accuracy_6"]
 
 
 def test_own_points_are_answered_and_drawn(tmp_path):
