@@ -1,6 +1,7 @@
 """A column of dates as the axis of a series: read in one notation, rising, and continued beyond its end."""
 
 import calendar
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -20,6 +21,7 @@ NOTATIONS = {
 """How a date may be written, and the form of `strptime`; "" is ISO 8601, with a time or without."""
 ISO = "2024-01-31"
 REMEDY = f"write dates such as {ISO}, or give --dates such as %d/%m/%Y"
+LOCAL = "cxX"  # parts of `strptime` that follow the locale
 LEAST = 6  # characters of a date
 
 
@@ -77,10 +79,14 @@ def refuse_form(form: str) -> None:
     Raises:
         ValueError: (-1, what is wrong, remedy).
     """
+    local = next((f"%{letter}" for letter in re.findall("%(.)", form) if letter in LOCAL), "")
+    if local:
+        what = f"{form[:40]!r} has {local}, which each machine's language writes in another way"
+        raise ValueError(-1, what, "give its parts, such as %d/%m/%Y %H:%M")
     one, other = (datetime(year, month, 28, 13, 14, 15) for year, month in ((1999, 2), (2001, 11)))
     try:
         told = [datetime.strptime(each.strftime(form), form) for each in (one, other)]
-    except ValueError:
+    except (ValueError, re.error):  # the latter if a part is there twice, as in %d/%d/%Y
         told = []
     if len(told) < 2 or any((a.year, a.month) != (b.year, b.month) for a, b in zip(told, (one, other), strict=True)):
         raise ValueError(-1, f"{form[:40]!r} is no notation of dates", "give --dates such as %d/%m/%Y or %Y-%m-%d")

@@ -163,6 +163,11 @@ def test_a_notation_that_is_given_decides(tmp_path, form, following):
         ("%H:%M", r"'%H:%M' is no notation of dates; give --dates such as %d/%m/%Y"),
         ("day", r"'day' is no notation of dates"),
         ("%Q", r"'%Q' is no notation of dates"),
+        ("%d/%d/%Y", r"'%d/%d/%Y' is no notation of dates"),
+        ("%Y-%m-%d %Y", r"'%Y-%m-%d %Y' is no notation of dates"),
+        ("%x", r"'%x' has %x, which each machine's language writes in another way; give its parts"),
+        ("%c", r"'%c' has %c, which each machine's"),
+        ("%Y-%m-%d %X", r"has %X, which each machine's"),
         ("%d.%m.%Y", r"has no column of dates such as %d.%m.%Y; name it by --date, or leave --dates out"),
     ],
 )
