@@ -14,6 +14,26 @@ def test_each_node_is_a_phrase():
     ]  # fmt: skip
 
 
+def test_words_are_those_of_the_tree_whatever_its_shape():
+    """A blank that does not break is part of a word, and so is what other programs take for the end of a line."""
+    line = "(3 (4 (2 8\u00a01\\/2) (1 -lrb-)) (2 (2 -LCB-) (0 a\u2028b\\*)))"
+    assert rated_phrases(line) == [
+        ("8\u00a01/2", 2), ("(", 1), ("8\u00a01/2 (", 4), ("{", 2), ("a\u2028b*", 0), ("{ a\u2028b*", 2),
+        ("8\u00a01/2 ( { a\u2028b*", 3),
+    ]  # fmt: skip
+    assert list(labelled("sst-5", f"{line}\n\n{line}\n", False)) == [("8\u00a01/2 ( { a\u2028b*", "positive")] * 2
+
+
+@pytest.mark.real_data("sst")
+def test_sentences_are_those_of_the_trees():
+    documents, trees = open_data(("documents",), "sst-5"), open_data(("trees",), "sst")
+    for split in ("train", "valid", "test"):
+        x, symbols = trees[split].x, trees[split].symbols
+        for row, text in enumerate(documents[split].x):
+            numbers = x.words[x.starts[row] : x.starts[row + 1]].tolist()
+            assert text == " ".join(symbols[number] for number in numbers if number >= 0)
+
+
 def test_ratings_are_joined_and_phrases_are_told_once():
     text = f"{TREE}\n{TREE}\n(2 (2 It) (1 ends))\n"
     assert list(labelled("sst-5", text, False)) == [("It ( 1/2 good", "positive")] * 2 + [("It ends", "neutral")]
