@@ -21,7 +21,7 @@ from .errors import Problems, one_line
 from .image_sets import first_of, image_options, levels_note, walk
 from .inputs import Inputs
 from .label_files import no_picture, pictures_named
-from .splits import Dataset, Split, draw_splits, shares
+from .splits import ORDER, Dataset, Split, draw_splits, shares
 from .streamed import part
 
 __all__ = ["ABSENT", "ACCEPTS", "fits", "inputs", "padded", "read", "read_named", "recognises", "scaled", "unscaled"]
@@ -265,7 +265,7 @@ def _splits(
 ) -> tuple[dict[str, Split], list[tuple[str, float]]]:
     """The splits as they are given, and the shares of those that were drawn from train."""
     given, splits = [one.split or "train" for one in pictures], dict[str, Split]()
-    for name in ("train", "valid", "test"):
+    for name in ORDER:
         if own := [place for place, split in enumerate(given) if split == name]:
             splits[name] = found.split([pictures[place].file for place in own], y[own])
     shared = zip(("valid", "test"), wanted, strict=True)
@@ -273,7 +273,7 @@ def _splits(
     if missing:
         drawn = draw_splits(len(splits["train"]), None, missing, seed)
         splits = {**splits, **{name: part(splits["train"], own) for name, own in drawn.items()}}
-    return {name: found.settled(splits[name]) for name in ("train", "valid", "test") if name in splits}, missing
+    return {name: found.settled(splits[name]) for name in ORDER if name in splits}, missing
 
 
 def _units(table: Path, boxes: list[tuple[Box, pixels.Head]], problems: Problems) -> list[str]:

@@ -17,10 +17,10 @@ from .document_rows import LINES, ROWS, Columns, Row, columns_of, paragraphs, ro
 from .errors import DataError, Problem, Problems, one_line
 from .image_sets import list_folder
 from .inputs import Inputs
-from .named_splits import ORDER, Told, split_of
+from .named_splits import Told, drawn_notes, split_of
 from .rated_phrases import CLASSES as RATED
 from .rated_phrases import labelled
-from .splits import Dataset, Split, draw_splits, shares
+from .splits import ORDER, Dataset, Split, draw_splits, shares
 from .text import add_lines, decode, filled, is_text, load
 
 __all__ = [
@@ -281,11 +281,7 @@ def _dataset(
         if case:
             alike = ", ".join(name for name in names if name.lower() in case)
             notes.append(f"classes that differ only in capitals: {one_line(alike, 100)}")
-    if missing:
-        notes.append("drawn by the seed: " + ", ".join(f"{share:.0%} {split}" for split, share in missing))
-    lost = [split for split, _ in missing if split not in splits]
-    if lost:
-        notes.append(f"too few documents for a split: {' and '.join(lost)}")
+    notes += drawn_notes(missing, splits, "documents")
     notes += [*told.lines(), *problems.left_out()]
     counts = {split: len(part) for split, part in splits.items()}
     record = {"path": path.name, "counts": counts, "skipped": problems.skipped()}

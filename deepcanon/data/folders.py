@@ -13,7 +13,7 @@ from .errors import DataError, Problems, one_line
 from .image_sets import finish, first_of, image_options, list_folder, walk
 from .label_files import find_label_file, is_label_file, label_file
 from .pixels import Head
-from .splits import SPLIT_NAMES, Dataset, Split
+from .splits import ORDER, SPLIT_NAMES, Dataset, Split
 from .streamed import REMEDY
 
 __all__ = ["is_image_folder", "list_folder", "not_read", "read_folder", "walk"]
@@ -176,7 +176,7 @@ def _split_folders(folders: list[Path], problems: Problems) -> dict[str, Path]:
             raise problems.fail(p, "", f"is a second folder for {split}", "keep one of them")
         else:
             tree[split] = p
-    return {split: tree[split] for split in ("train", "valid", "test") if split in tree}
+    return {split: tree[split] for split in ORDER if split in tree}
 
 
 def _levels(deep: list[Path], options: dict[str, Any] | None) -> pixels.Levels:

@@ -8,7 +8,7 @@ from typing import Any
 from . import pixels
 from .errors import DataError, Problem, Problems, one_line
 from .patches import cut_splits, patch_options
-from .splits import Dataset, Split, draw_splits, shares
+from .splits import ORDER, Dataset, Split, draw_splits, shares
 from .streamed import part
 
 __all__ = ["finish", "first_of", "image_options", "levels_note", "list_folder", "walk"]
@@ -89,7 +89,7 @@ def finish(
     if missing:
         drawn = draw_splits(len(train), train.y, missing, seed)
         splits = {**splits, **{s: part(train, rows) for s, rows in drawn.items()}}
-    splits = {s: splits[s] for s in ("train", "valid", "test") if s in splits}
+    splits = {s: splits[s] for s in ORDER if s in splits}
     side, patches = patch_options(options)
     if side:
         splits, classes, size = cut_splits(splits, side, patches, seed), (), (side, side)

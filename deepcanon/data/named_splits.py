@@ -2,15 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from .errors import Problems, one_line
-from .splits import SPLIT_NAMES
+from .splits import ORDER, SPLIT_NAMES
 
-__all__ = ["ORDER", "Told", "split_of", "splits_by_name"]
+__all__ = ["ORDER", "Told", "drawn_notes", "split_of", "splits_by_name"]
 
-ORDER = ("train", "valid", "test")
 LAST_WORD = re.compile(r"(?:(?P<before>.+)[._-])?(?P<word>[^._-]+)", re.S)
 
 
@@ -60,6 +59,22 @@ def _train_of(group: list[tuple[str, Path]]) -> list[Path]:
     return [path for split, path in group if split == "train"]
 
 
+def drawn_notes(
+    missing: Sequence[tuple[str, float]], found: Collection[str], of: str, how: str = "drawn by the seed"
+) -> list[str]:
+    """What is reported of splits that were to be drawn: those that were, with their shares, and those that got nothing.
+
+    Args:
+        missing: names and shares of the splits that no file gave.
+        found: the names of the splits that there are now.
+        of: what they hold, in the plural.
+    """
+    drawn = [f"{share:.0%} {split}" for split, share in missing if split in found]
+    lost = [split for split, _ in missing if split not in found]
+    notes = [f"{how}: {', '.join(drawn)}"] * bool(drawn)
+    return notes + [f"too few {of} for a split: {' and '.join(lost)}"] * bool(lost)
+
+
 class Told:
     """What a reader of texts found and must report, gathered over all of its files.
 
@@ -67,12 +82,14 @@ class Told:
         counts: how often something was found, by its description.
         unread: files and folders that are not read.
         columns: of each column that is not read, its cells, and those of several words.
+        keys: of JSON objects that are not read.
     """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.unread: list[Path] = []
         self.columns: dict[str, list[int]] = {}
+        self.keys: dict[str, None] = {}
         self.notes: list[str] = []
 
     def splits(self, named: dict[str, Path]) -> None:
@@ -95,6 +112,7 @@ class Told:
                 for name, (cells, several) in self.columns.items()
             ]
             found.append(f"columns that are not read: {_some(names, 8)} (--text-column and --target take others)")
+        found += [f"keys that are not read: {_some((one_line(key, 40) for key in self.keys), 8)}"] * bool(self.keys)
         return found + self.not_read()
 
     def not_read(self) -> list[str]:

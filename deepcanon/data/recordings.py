@@ -17,14 +17,13 @@ from .inputs import Inputs
 from .progress import counted
 from .sound_folders import below
 from .sounds import BLOCK, Sounds, length_at, resampled, stored
-from .splits import Split, draw_splits, shares
+from .splits import ORDER, Split, draw_splits, shares
 
 __all__ = [
     "Source", "Sources", "by_split", "common_rate", "heads_of", "inputs", "lengths_of", "readable",
     "recordings", "said_of", "wanted_rate",
 ]  # fmt: skip
 
-ORDER = ("train", "valid", "test")
 Source = Path | bytes
 Sources = dict[str, tuple[Source, str | None, str | None]]
 """By its name, where a recording is, what is said of it (its class or transcript), and its split."""
@@ -195,7 +194,10 @@ def by_split(
         rows |= {split: mine[places] for split, places in drawn.items()}
     splits = {split: whole.take(places) for split, places in rows.items() if len(places)}
     by = f"by seed {seed}{'' if whole.y is None or transcribed else ' and class'}"
-    return splits, f" ({' and '.join(s for s, _ in missing)} drawn {by})" if missing else ""
+    drawn, lost = ([s for s, _ in missing if (s in splits) == there] for there in (True, False))
+    said = [f"{' and '.join(drawn)} drawn {by}"] * bool(drawn)
+    said += [f"too few recordings for {' and '.join(lost)}"] * bool(lost)
+    return splits, f" ({'; '.join(said)})" if said else ""
 
 
 def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:

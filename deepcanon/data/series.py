@@ -19,7 +19,7 @@ from .columns import lost_digits, numbers_of
 from .dates import Axis, axis_of, is_dates, refuse_form
 from .errors import DataError, Problem, Problems, one_line
 from .inputs import Inputs
-from .splits import Dataset, Split, shares
+from .splits import ORDER, Dataset, Split, shares
 from .table_cells import ArrowCells, name_of_number
 
 __all__ = ["ACCEPTS", "FEWEST", "fits", "inputs", "read"]
@@ -66,7 +66,7 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     values = torch.from_numpy(columns)
     splits = {
         split: Split(values[first:stop])
-        for split, first, stop in zip(("train", "valid", "test"), cut, cut[1:], strict=False)
+        for split, first, stop in zip(ORDER, cut, cut[1:], strict=False)
         if stop > first
     }
     listed = ", ".join(f"{split} {len(part):,}" for split, part in splits.items())

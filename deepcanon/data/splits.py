@@ -17,8 +17,10 @@ from .large_text import LargeText
 from .seeds import stream_seed
 from .sounds import Sounds
 
-__all__ = ["SPLIT_NAMES", "Dataset", "Split", "draw_splits", "shares"]
+__all__ = ["ORDER", "SPLIT_NAMES", "Dataset", "Split", "draw_splits", "shares"]
 
+ORDER = ("train", "valid", "test")
+"""The splits, in the order in which they are told."""
 SPLIT_NAMES = {
     "train": "train", "training": "train", "valid": "valid", "val": "valid", "validation": "valid", "dev": "valid",
     "test": "test", "testing": "test",

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from .errors import one_line
-from .splits import SPLIT_NAMES, draw_splits, shares
+from .splits import ORDER, SPLIT_NAMES, draw_splits, shares
 from .table_columns import Reading
 
 __all__ = ["SPLIT_NAMES", "drawn_splits", "splits_of"]
@@ -34,7 +34,7 @@ def splits_of(
             what = f"says {one_line(np.strings.lower(look.of_rows(unknown))[0], 40)!r}, which is not a split"
             raise reading.fail(options.split, what, "write train, valid or test in each row")
     if given is not None:
-        found = {split: rows[given[rows] == split] for split in ("train", "valid", "test")}
+        found = {split: rows[given[rows] == split] for split in ORDER}
         found = {split: some for split, some in found.items() if len(some)}
         if "train" not in found:
             raise reading.problems.fail(table.file, "", "has no row to train on", "mark some rows as train")

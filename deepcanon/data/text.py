@@ -14,8 +14,8 @@ from .errors import DataError, Problem, Problems, one_line
 from .image_sets import list_folder
 from .inputs import Inputs
 from .large_text import ADDED, JOINED, MARKS, is_large, large_text, not_text
-from .named_splits import ORDER, Told, splits_by_name
-from .splits import Dataset, Split, shares
+from .named_splits import Told, splits_by_name
+from .splits import ORDER, Dataset, Split, shares
 
 __all__ = ["ACCEPTS", "add_lines", "decode", "filled", "fits", "inputs", "is_text", "load", "read", "read_named"]
 

@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 from deepcanon import engine
 from deepcanon.data import DataError, Problem, read_inputs
 from deepcanon.data.dates import continued
-from deepcanon.data.splits import Dataset
+from deepcanon.data.splits import ORDER, Dataset
 from deepcanon.engine import Generates, Predicts
 from deepcanon.engine.contract import Facts, Metrics
 from deepcanon.engine.forecasts import Forecast
@@ -38,7 +38,6 @@ C = TypeVar("C")
 CONTEXT = 1000  # rows that are read before those that are measured or continued
 AT_ONCE = 2000  # steps that are measured at a time
 TOGETHER = 1 << 14  # the same, of all series that are asked side by side
-ORDER = ("train", "valid", "test")
 PATHS_SHOWN = 200
 
 
