@@ -15,8 +15,8 @@ from .first_lines import first_lines
 from .image_sets import list_folder
 from .inputs import Inputs
 from .json_lines import first_object, objects
-from .named_splits import ORDER, Told, splits_by_name
-from .splits import Dataset, Split, draw_splits, shares
+from .named_splits import Told, drawn_notes, splits_by_name
+from .splits import ORDER, Dataset, Split, draw_splits, shares
 from .text import decode, filled, is_text, load
 
 __all__ = ["ACCEPTS", "SEPARATOR", "DialogueSplit", "fits", "inputs", "read", "read_named", "recognises"]
@@ -29,6 +29,7 @@ ACCEPTS = (
 )
 OBJECTS = (".jsonl", ".jsonl.gz")
 EMPTY = "give one dialogue a line"
+EMPTY_LINES = "empty lines, which are not dialogues"
 FIRST = 20  # lines, and files, by which dialogues are known
 SHAPE = 'give {"turns": ["...", "..."]} in each line'
 
@@ -56,18 +57,17 @@ def _separator(options: dict[str, Any] | None) -> str:
     return asked
 
 
-def fits(path: Path, options: dict[str, Any] | None = None) -> bool:
+def fits(path: Path) -> bool:
     """Whether the path looks like dialogues: one of the first lines of its files says so."""
     files = [p for p in list_folder(path)[1] if _readable(p)] if path.is_dir() else [path] if _readable(path) else []
-    separator = _separator(options)
-    return any(_looks(first_lines(file, FIRST), _is_objects(file), separator) for file in files[:FIRST])
+    return any(_looks(first_lines(file, FIRST), _is_objects(file)) for file in files[:FIRST])
 
 
 recognises = fits  # nothing else looks so
 
 
-def _looks(lines: list[str], are_objects: bool, separator: str) -> bool:
-    return any("turns" in first_object(line) if are_objects else separator in line for line in lines)
+def _looks(lines: list[str], are_objects: bool) -> bool:
+    return any("turns" in first_object(line) if are_objects else SEPARATOR in line for line in lines)
 
 
 def _is_objects(path: Path) -> bool:
@@ -99,7 +99,7 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     else:
         raise problems.fail(path, "", "is not a file of dialogues", f"accepted are {ACCEPTS}")
     found = {
-        split: [turns for _, turns in _of_file(p, filled(p, problems, told, EMPTY), separator, problems)]
+        split: [turns for _, turns in _of_file(p, filled(p, problems, told, EMPTY), separator, problems, told)]
         for split, p in named.items()
     }
     problems.settle()
@@ -111,27 +111,39 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     return data
 
 
-def _of_file(path: Path | str, text: str, separator: str, problems: Problems) -> list[tuple[str, tuple[str, ...]]]:
+def _of_file(
+    path: Path | str, text: str, separator: str, problems: Problems, told: Told
+) -> list[tuple[str, tuple[str, ...]]]:
     """(place, turns) of the dialogues of a file."""
-    given = _objects(path, text, problems) if _is_objects(Path(path)) else _lines(path, text, separator, problems)
+    if _is_objects(Path(path)):
+        given = _objects(path, text, problems, told)
+    else:
+        given = _lines(path, text, separator, problems, told)
     return [(place, turns) for place, turns in given if _whole(path, place, turns, problems)]
 
 
-def _lines(path: Path | str, text: str, separator: str, problems: Problems) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _lines(
+    path: Path | str, text: str, separator: str, problems: Problems, told: Told
+) -> Iterator[tuple[str, tuple[str, ...]]]:
     """(place, turns) of each line that is not blank; a separator at its end closes the last turn."""
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
+    lines = text.split("\n")
+    for number, line in enumerate(lines, 1):
+        if not line.strip() and separator not in line:  # a tab that separates turns is not a blank
+            told.counts[EMPTY_LINES] += number < len(lines)
             continue
         if separator not in line:
             what = f"has no {one_line(repr(separator), 20)} between turns"
             problems.add(path, f"line {number}", what, "separate turns by it, or name another sign with --separator")
             continue
-        turns = [turn.strip() for turn in line.strip().split(separator)]
+        turns = [turn.strip() for turn in line.split(separator)]
         yield f"line {number}", tuple(turns[:-1] if not turns[-1] else turns)
 
 
-def _objects(path: Path | str, text: str, problems: Problems) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _objects(
+    path: Path | str, text: str, problems: Problems, told: Told
+) -> Iterator[tuple[str, tuple[str, ...]]]:
     """(place, turns) of each line of JSON."""
+    told.counts[EMPTY_LINES] += sum(not line.strip() for line in text.split("\n")[:-1])
     for place, value in objects(path, text, problems, SHAPE):
         turns = next((one for name, one in value.items() if name.strip().lower() == "turns"), None)
         if not isinstance(turns, list):
@@ -139,6 +151,8 @@ def _objects(path: Path | str, text: str, problems: Problems) -> Iterator[tuple[
         elif not all(isinstance(turn, str) for turn in turns):
             problems.add(path, place, "has a turn that is not a text", SHAPE)
         else:
+            for name in (name for name in value if name.strip().lower() != "turns"):
+                told.keys.setdefault(name)
             yield place, tuple(" ".join(turn.split()) for turn in turns)
 
 
@@ -161,14 +175,14 @@ def _whole(path: Path | str, place: str, turns: tuple[str, ...], problems: Probl
 
 def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) -> Dataset:
     """`dailydialog`: 13,118 everyday conversations, with the published splits."""
-    problems, found = Problems(), {}
+    problems, told, found = Problems(), Told(), {}
     for split, file in (("train", "train"), ("valid", "validation"), ("test", "test")):
         path = published.get(name)[f"{file}.zip"]
         (content,) = read_members(path, rf"{file}/dialogues_{file}\.txt").values()
         text = decode(content, f"{name}: {file}", problems) or ""
-        found[split] = [turns for _, turns in _of_file(f"{name}: {file}", text, SEPARATOR, problems)]
+        found[split] = [turns for _, turns in _of_file(f"{name}: {file}", text, SEPARATOR, problems, told)]
     problems.settle()
-    return _dataset(found, seed, options, problems, name, Told())
+    return _dataset(found, seed, options, problems, name, told)
 
 
 def _key(turns: tuple[str, ...]) -> str:
@@ -202,10 +216,7 @@ def _dataset(
             notes += [f"dialogues of {split} that are in train too (whatever the case): {count:,}"] * bool(count)
     told_of = ", ".join(f"{s} {len(p):,} ({sum(map(len, p.x)):,} turns)" for s, p in splits.items())
     notes.insert(0, f"dialogues: {told_of}")
-    if missing:
-        notes.append("drawn by the seed: " + ", ".join(f"{share:.0%} {split}" for split, share in missing))
-    lost = [split for split, _ in missing if split not in splits]
-    notes += [f"too few dialogues for a split: {' and '.join(lost)}"] * bool(lost)
+    notes += drawn_notes(missing, splits, "dialogues")
     notes += [*told.lines(), *problems.left_out()]
     facts = {"turns": max(map(len, found["train"]))}
     record = {"path": name, "counts": {s: len(p) for s, p in splits.items()}, "skipped": problems.skipped()}
@@ -218,16 +229,24 @@ def inputs(describe: dict[str, Any], paths: Sequence[str]) -> Inputs:
     problems, found = Problems(), Inputs([], [])
     separator = describe.get("separator", SEPARATOR)
     for given in paths:
-        path = Path(given)
-        if given != "-" and not path.is_dir() and not _readable(path):
+        told, start, path = Told(), len(found.names), Path(given)
+        files = [path]
+        if path.is_dir():
+            folders, some = list_folder(path)
+            files = [p for p in some if _readable(p)]
+            told.unread = [p for p in [*folders, *some] if p not in files]
+            if not files:
+                problems.add(given, "", "holds no file of dialogues", f"accepted are {ACCEPTS}")
+        elif given != "-" and not _readable(path):
             remedy = "give .txt or .jsonl files, folders of them, or - for stdin"
             raise problems.fail(given, "", "is not a file of dialogues", remedy)
-        for p in [p for p in list_folder(path)[1] if _readable(p)] if path.is_dir() else [path]:
+        for p in files:
             name = "stdin" if given == "-" else str(p)
             text = decode(sys.stdin.buffer.read(), name, problems) if given == "-" else load(p, problems)
-            for place, turns in _of_file(name, text or "", separator, problems):
+            for place, turns in _of_file(name, text or "", separator, problems, told):
                 found.names.append(f"{name}:{place.removeprefix('line ')}")
                 found.values.append(turns)
+        found.tell(start, told.lines())
     problems.settle()
     if not found.names:
         raise DataError(Problem(", ".join(paths), "", "holds no dialogue", EMPTY, skippable=False))

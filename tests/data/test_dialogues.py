@@ -82,6 +82,11 @@ BROKEN = {
     "half a character": ("a.jsonl", objects(TURNS) + '{"turns": ["a", "\\ud800"]}\n', "line 3: has half a character"),
     "empty": ("a.txt", " \n", "a.txt: is empty; give one dialogue a line"),
     "not UTF-8": ("a.txt", LINES.encode() + b"caf\xe9 __eou__ b\n", "UTF-8"),
+    "a key twice": (
+        "a.jsonl",
+        objects(TURNS) + '{"turns": ["a", "b"], "turns": ["c", "d"]}\n',
+        "the key 'turns' twice",
+    ),
     "another kind": ("a.pdf", "x", "is not a file of dialogues; accepted are"),
 }
 
@@ -93,6 +98,44 @@ def test_a_broken_file_is_one_line(tmp_path, kind):
         opened(write(tmp_path / name, content))
     said = str(raised.value)
     assert words in said and len(said.splitlines()) == 1, said
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("\thello\thi", "line 2: has nothing in turn 1"),
+        ("hello\thi\t\t", "line 2: has nothing in turn 3"),
+        ("\t\t", "line 2: has nothing in turn 1"),
+        (" \t ", "line 2: has 1 turn"),
+    ],
+)
+def test_a_tab_at_an_end_of_a_line_is_not_a_blank(tmp_path, line, said):
+    with pytest.raises(DataError, match=said):
+        opened(write(tmp_path / "a.txt", f"a\tb\n{line}\n"), separator="tab")
+    assert opened(write(tmp_path / "b.txt", "a\tb\t\n  c \t d\n"), separator="tab")["train"].x == [
+        ("a", "b"),
+        ("c", "d"),
+    ]
+
+
+def test_empty_lines_keys_and_files_that_are_not_read_are_told(tmp_path):
+    lines = write(tmp_path / "a.txt", "\n" + LINES.replace("\n", "\n\n", 1) + " \n")
+    assert "empty lines, which are not dialogues: 3" in opened(lines).notes
+    row = {"turns": ["a", "b"], "split": "test", "topic": 2}
+    found = opened(write(tmp_path / "b.jsonl", json.dumps(row) + "\n"))
+    assert "keys that are not read: split, topic" in found.notes
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    write(tmp_path / "folder" / "a.txt", LINES)
+    write(tmp_path / "folder" / "read.me", "x")
+    given = read_inputs("dialogues", {}, [str(lines), str(tmp_path / "folder")])
+    assert given.notes == {0: "empty lines, which are not dialogues: 3", 2: "not read: inner/, read.me"}
+    with pytest.raises(DataError, match="inner: holds no file of dialogues"):
+        read_inputs("dialogues", {}, [str(lines), str(tmp_path / "folder" / "inner")])
+
+
+def test_a_split_that_too_few_dialogues_leave_empty_is_not_told_as_drawn(tmp_path):
+    notes = opened(write(tmp_path / "a.txt", LINES), valid_share=0.1, test_share=0.1).notes
+    assert "drawn by the seed: 10% valid" in notes and "too few dialogues for a split: test" in notes
 
 
 def test_bad_lines_are_left_out_if_asked(tmp_path):
