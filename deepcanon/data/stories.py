@@ -17,8 +17,8 @@ from .errors import DataError, Problem, Problems, one_line
 from .first_lines import first_lines
 from .image_sets import list_folder
 from .inputs import Inputs
-from .named_splits import ORDER, Told, splits_by_name
-from .splits import SPLIT_NAMES, Dataset, Split, draw_splits, shares
+from .named_splits import Told, splits_by_name
+from .splits import ORDER, SPLIT_NAMES, Dataset, Split, draw_splits, shares
 from .story_lines import Question, Story, looks_like_stories, stories_of
 from .text import decode, filled, is_text, load
 
@@ -218,17 +218,25 @@ def inputs(describe: dict[str, Any], paths: Sequence[str]) -> Inputs:
     of a line makes it a question. A folder gives those of its .txt files."""
     problems, found = Problems(), Inputs([], [])
     for given in paths:
-        path = Path(given)
-        if given != "-" and not path.is_dir() and not is_text(path):
+        path, start, unread = Path(given), len(found.names), Told()
+        files = [path]
+        if path.is_dir():
+            folders, some = list_folder(path)
+            files = [p for p in some if is_text(p)]
+            unread.unread = [p for p in [*folders, *some] if p not in files]
+            if not files:
+                problems.add(given, "", "holds no .txt file", "give .txt files of numbered lines")
+        elif given != "-" and not is_text(path):
             raise problems.fail(
                 given, "", "is not a file of stories", "give .txt files of numbered lines, or - for stdin"
             )
-        for p in [p for p in list_folder(path)[1] if is_text(p)] if path.is_dir() else [path]:
+        for p in files:
             name, told = ("stdin" if given == "-" else str(p)), Told()
             text = decode(sys.stdin.buffer.read(), name, problems) if given == "-" else load(p, problems)
             for story in stories_of(name, text or "", _task_of(p)[0], problems, told, asking=True):
                 found.names += [f"{name}:{question.line}" for question in story.questions]
                 found.values += story.questions
+        found.tell(start, unread.not_read())
     problems.settle()
     if not found.names:
         raise DataError(Problem(", ".join(paths), "", "holds no question", EMPTY, skippable=False))

@@ -7,6 +7,7 @@ order in which they occur; which of them a model knows is the model's.
 import hashlib
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,8 +23,8 @@ from .errors import DataError, Problem, Problems, one_line
 from .first_lines import first_lines
 from .image_sets import list_folder
 from .inputs import Inputs
-from .named_splits import ORDER, Told, splits_by_name
-from .splits import Dataset, Split, draw_splits, shares
+from .named_splits import Told, drawn_notes, splits_by_name
+from .splits import ORDER, Dataset, Split, draw_splits, shares
 from .text import decode, load
 from .tree_lines import Tree, Unreadable, grown, in_brackets, looks_like_tree, of_words
 
@@ -79,8 +80,8 @@ def _is_tree_file(path: Path) -> bool:
 
 def fits(path: Path) -> bool:
     """Whether most of the first lines of the path, or of a file in it, begin as a tree does."""
-    files = list_folder(path)[1] if path.is_dir() else [path]
-    return any(_is_tree_file(file) and _looks(first_lines(file, 10)) for file in files[:20])
+    files = filter(_is_tree_file, list_folder(path)[1] if path.is_dir() else [path])
+    return any(_looks(first_lines(file, 10)) for file in islice(files, 20))
 
 
 recognises = fits  # nothing else looks so
@@ -223,10 +224,7 @@ def _dataset(
     counts = {split: len(part) for split, part in splits.items()}
     notes = ["trees: " + ", ".join(f"{split} {count:,}" for split, count in counts.items())]
     notes += [*_sizes(splits["train"].x, len(symbols)), *_labels(names, ordered, rows["train"])]
-    if missing:
-        notes.append("drawn by the seed: " + ", ".join(f"{share:.0%} {split}" for split, share in missing))
-    lost = [split for split, _ in missing if split not in splits]
-    notes += [f"too few trees for a split: {' and '.join(lost)}"] * bool(lost)
+    notes += drawn_notes(missing, splits, "trees", "drawn by the seed and the labels of the roots")
     notes += [*_repeated(rows), *told.lines(), *problems.left_out()]
     record = {"path": path.name, "counts": counts, "skipped": problems.skipped()}
     said = dict(zip(names, facts["classes"], strict=True))
@@ -301,9 +299,14 @@ def inputs(describe: dict[str, Any], paths: Sequence[str]) -> Inputs:
         if given == "-":
             _add(found, "stdin", decode(sys.stdin.buffer.read(), "standard input", problems), describe)
         elif path.is_dir():
-            files = list_folder(path)[1]
-            for file in filter(_is_tree_file, files):
+            folders, files = list_folder(path)
+            told, start, mine = Told(), len(found), [file for file in files if _is_tree_file(file)]
+            told.unread = [p for p in [*folders, *files] if p not in mine]
+            if not mine:
+                problems.add(given, "", "holds no file of trees", f"give {ACCEPTS}")
+            for file in mine:
                 _add(found, str(file), load(file, problems), describe)
+            found.tell(start, told.not_read())
         else:
             _add(found, given, load(path, problems), describe)
     found.refused += problems.found

@@ -163,6 +163,17 @@ def test_questions_to_predict_need_no_answer(tmp_path):
         read_inputs("stories", {}, [str(write(tmp_path / "none.txt", "1 Mary came.\n"))])
 
 
+def test_what_of_a_folder_is_not_asked_about_is_told(tmp_path):
+    first = write(tmp_path / "ask.txt", "1 Mary came.\n2 Who came?\n")
+    write(tmp_path / "more" / "a.txt", "1 Bob left.\n2 Who left?\n")
+    write(tmp_path / "more" / "notes.md", "x")
+    (tmp_path / "more" / "inner").mkdir()
+    found = read_inputs("stories", {}, [str(first), str(tmp_path / "more")])
+    assert len(found) == 2 and found.notes == {1: "not read: inner/, notes.md"}
+    with pytest.raises(DataError, match=r"inner: holds no \.txt file"):
+        read_inputs("stories", {}, [str(first), str(tmp_path / "more" / "inner")])
+
+
 def test_altered_files_are_read_or_refused_in_one_line(tmp_path):
     """2,000 files: nothing but the project's own error, and what is read is what a plain parser reads."""
     drawn, accepted, path = random.Random(0), 0, tmp_path / "t.txt"

@@ -184,6 +184,25 @@ def test_what_is_asked_about_may_have_any_labels(write):
     assert found.notes == {2: "a tree that branches to the right"} and found.values[2].heights == [0, 0, 1]
 
 
+def test_what_of_a_folder_is_not_asked_about_is_told(write, tmp_path):
+    write("more/a.txt", f"{GOOD}\n")
+    write("more/picture.png", "x")
+    write("more/inner/b.txt", GOOD)
+    first = write("a.txt", GOOD)
+    found = read_inputs("trees", {}, [str(first), str(tmp_path / "more")])
+    assert len(found) == 2 and found.notes == {1: "not read: inner/, picture.png"}
+    write("none/picture.png", "x")
+    found = read_inputs("trees", {}, [str(first), str(tmp_path / "none")])
+    assert len(found) == 1 and "none: holds no file of trees" in str(found.refused[0])
+
+
+def test_trees_are_recognised_among_many_other_files(write, tmp_path):
+    for number in range(30):
+        write(f"many/a{number:02}.png", "x")
+    write("many/train.txt", GOOD)
+    assert "trees" in kinds_of(str(tmp_path / "many"))
+
+
 def altered(random, lines):
     """A file of trees in which characters were removed, doubled, swapped or put in."""
     text = "\n".join(random.choices(lines, k=random.randint(0, 4)))
