@@ -16,6 +16,9 @@ Legend: points p_0 .. p_{n-1} in a set; a polygon is a list of their numbers, cl
 ([0, 2, 1, 3], 1.0, [[0, 2, 1, 3]])
 """
 
+import math
+from itertools import combinations
+
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
@@ -25,7 +28,7 @@ __all__ = ["LONGEST_TOUR", "area", "convex_hull", "is_simple", "length", "shorte
 LONGEST_TOUR = 13
 """Points of a tour that is solved exactly."""
 BYTES = 1 << 25
-"""Of the table of eq. (3), which is made for some sets at a time."""
+"""Of the table of eq. (3) and of the ways to one size of S, which are made for some sets at a time."""
 
 
 def _turn(a: list[float], b: list[float], c: list[float]) -> float:
@@ -58,27 +61,28 @@ def shortest_tours(points: Float[ndarray, "sets points 2"]) -> Int[ndarray, "set
     count, size, _ = points.shape
     if not 3 <= size <= LONGEST_TOUR:
         raise ValueError(f"tours of {size} points are not solved exactly, only of 3 to {LONGEST_TOUR}")
-    some = max(1, BYTES // ((size - 1) * 9 << size - 1))
+    widest = math.comb(size - 1, size // 2) * (size - 1) * (size - 2) // 2
+    some = max(1, BYTES // (8 * widest + ((size - 1) * 9 << size - 1)))
     return np.concatenate([_tours(points[start : start + some]) for start in range(0, max(count, 1), some)])
 
 
 def _tours(points: ndarray) -> ndarray:
-    """The tours of some sets, whose table of eq. (3) fits in memory."""
+    """The tours of some sets, whose table of eq. (3) fits in memory: all S of one size at once."""
     count, size, _ = points.shape
     away = np.linalg.norm(points[:, :, None] - points[:, None], axis=3).transpose(1, 2, 0)  # [from, to, sets]
     rest = size - 1  # point j + 1 is bit j
     best = np.full((1 << rest, rest, count), np.inf)
     before = np.zeros((1 << rest, rest, count), dtype=np.int8)
-    for last in range(rest):
-        best[1 << last, last] = away[0, last + 1]
-    for among in range(1, 1 << rest):
-        inside = [j for j in range(rest) if among >> j & 1]
-        for last in inside if len(inside) > 1 else []:
-            others = [k for k in inside if k != last]
-            ways = best[among ^ 1 << last][others] + away[[k + 1 for k in others], last + 1]
-            choice = ways.argmin(0)
-            best[among, last] = np.take_along_axis(ways, choice[None], 0)[0]
-            before[among, last] = np.array(others, dtype=np.int8)[choice]
+    alone = np.arange(rest)
+    best[1 << alone, alone] = away[0, 1:]
+    for many in range(2, size):
+        inside = np.array(list(combinations(range(rest), many)))  # [S, j]
+        among = (1 << inside).sum(1)[:, None]
+        others = inside[:, [[k for k in range(many) if k != last] for last in range(many)]]  # [S, j, k]
+        ways = best[(among ^ 1 << inside)[:, :, None], others] + away[others + 1, inside[:, :, None] + 1]
+        choice = ways.argmin(2)[:, :, None]
+        best[among, inside] = np.take_along_axis(ways, choice, 2)[:, :, 0]
+        before[among, inside] = np.take_along_axis(others[..., None], choice, 2)[:, :, 0]
     every, sets = np.full(count, (1 << rest) - 1), np.arange(count)
     last = (best[-1] + away[1:, 0]).argmin(0)
     tours = np.zeros((count, size), dtype=np.int64)
