@@ -126,14 +126,15 @@ class Stories(Splits):
 
 @dataclass(frozen=True, kw_only=True)
 class PointSets(Splits):
-    problem: Literal["hull", "tour"] = "hull"
-    """Point sets: what is solved of files: the corners of the convex hull, or a shortest tour (at most 13 points)."""
+    problem: Literal["hull", "tour", "delaunay"] = "hull"
+    """Point sets: what is solved of files: the corners of the convex hull, a shortest tour (at most 13 points), or the
+    Delaunay triangulation."""
     fewest: Whole = 0
-    """convex-hull, travelling-salesman: fewest points of a set; 0: 5."""
+    """convex-hull, delaunay-triangulation, travelling-salesman: fewest points of a set; 0: 5."""
     most: Whole = 0
-    """convex-hull, travelling-salesman: most points of a set; 0: 10, of a tour 5."""
+    """convex-hull, delaunay-triangulation, travelling-salesman: most points of a set; 0: 10 of hulls, otherwise 5."""
     beyond: Whole = 0
-    """convex-hull: points of further test sets; 0: 20."""
+    """convex-hull, delaunay-triangulation: points of further test sets; 0: 20 of hulls, none of triangulations."""
 
 
 @dataclass(frozen=True, kw_only=True)

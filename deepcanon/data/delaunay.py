@@ -5,8 +5,8 @@ Sources: Delaunay 1934; Vinyals, Fortunato and Jaitly 2015 (arXiv:1506.03134), s
 
 Legend: a, b, c the corners of a triangle, counter-clockwise; d another point; a' = a - d, and so b', c'.
 
-(1) in(a, b, c, d) = |a'|^2 (b' x c') + |b'|^2 (c' x a') + |c'|^2 (a' x b'): positive if d lies inside the circle through
-    a, b and c, 0 if it lies on it
+(1) in(a, b, c, d) = |a'|^2 (b' x c') + |b'|^2 (c' x a') + |c'|^2 (a' x b'): positive if d lies inside the circle
+    through a, b and c, 0 if it lies on it
 (2) a triangle belongs to the triangulation if no point lies inside its circle; it is the only one if none lies on one
 (3) the triangles in the order of the centres of their inscribed circles, (|bc| a + |ca| b + |ab| c) / (|bc| + |ca| +
     |ab|), by x and then y; each as the numbers of its corners, rising
@@ -20,7 +20,6 @@ Legend: a, b, c the corners of a triangle, counter-clockwise; d another point; a
 from itertools import combinations
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 __all__ = ["most_triangles", "triangulations"]
@@ -37,12 +36,11 @@ def most_triangles(points: int) -> int:
     return 2 * points - 5
 
 
-def triangulations(
-    points: Float[ndarray, "sets points 2"],
-) -> tuple[Int[ndarray, "sets triangles 3"], Bool[ndarray, " sets"]]:
-    """The triangles of each set in the order of eq. (3), -1 after the last; and whether there is only one triangulation.
+def triangulations(points: ndarray) -> tuple[ndarray, ndarray]:
+    """The triangles [N, T, 3] of sets of points [N, P, 2] in the order of eq. (3), -1 after the last; and of each set
+    whether it has only one triangulation [N].
 
-    Of points on one line there are no triangles.
+    T is `most_triangles(P)`. Of points on one line there are no triangles.
 
     Raises:
         ValueError: fewer than three points.

@@ -1,8 +1,10 @@
 """The reader of point sets: sets of points in the plane, each with the solution of a problem as a sequence of points.
 
 `x` [N, P, 2] holds the coordinates, NaN beyond the points of a set; `y` [N, P] the numbers of the points that are the
-solution, in their order, and `NONE` beyond its end. The solution is computed exactly: the corners of the convex hull
-from the lowest number on, counter-clockwise, or a shortest tour from point 0 on, towards the lower of its neighbours.
+solution, in their order, and `NONE` beyond its end. The solution is computed exactly, of the points as they are stored,
+in 32 bits: the corners of the convex hull from the lowest number on, counter-clockwise; a shortest tour from point 0
+on, towards the lower of its neighbours; or the triangles of the Delaunay triangulation, three numbers each
+(`delaunay.py` has their order), in up to 3 (2 P - 5) columns.
 """
 
 import sys
@@ -16,16 +18,19 @@ from deepcanon.parts.plane import LONGEST_TOUR, convex_hull, shortest_tours
 
 from .cells import from_bytes, load, suffix_of
 from .columns import numbers_of
+from .delaunay import most_triangles, triangulations
 from .errors import DataError, Problem, Problems, one_line
 from .first_lines import first_lines
 from .image_sets import list_folder
 from .inputs import Inputs
-from .named_splits import ORDER, Told, splits_by_name
+from .named_splits import Told, drawn_notes, splits_by_name
 from .series import texts
-from .splits import Dataset, Split, draw_splits, shares
+from .splits import ORDER, Dataset, Split, draw_splits, shares
 from .table_cells import Table
 
-__all__ = ["ACCEPTS", "NONE", "facts_of", "fits", "inputs", "packed", "read", "recognises", "solved"]
+__all__ = [
+    "ACCEPTS", "NONE", "facts_of", "fits", "inputs", "packed", "places_of", "read", "recognises", "solved",
+]  # fmt: skip
 
 NONE = -1
 SUFFIXES = (".csv", ".tsv")
@@ -33,6 +38,11 @@ ACCEPTS = (
     'point sets: a .csv or .tsv file whose columns are two coordinates and, where it holds several sets, "set", or a '
     "folder with such a file for each split (train.csv, test.csv) or for each set"
 )
+SOLVED = {
+    "hull": "the corners of the convex hull",
+    "tour": "a shortest tour",
+    "delaunay": "the triangles of the Delaunay triangulation",
+}
 COLUMNS = 'give two columns of coordinates, and a column "set" that says which set a point belongs to'
 
 
@@ -52,16 +62,23 @@ def _is_set(names: list[str]) -> bool:
 
 def _headers(path: Path) -> list[list[str]]:
     """The names of columns in lower case that the first tables of a path have, whatever lies between them."""
-    files = [path] if not path.is_dir() else list_folder(path)[1]
-    lines = [first_lines(p, 2) for p in files[:20] if suffix_of(p) in SUFFIXES]
+    files = [p for p in ([path] if not path.is_dir() else list_folder(path)[1]) if suffix_of(p) in SUFFIXES]
+    lines = [first_lines(p, 2) for p in files[:20]]
     firsts = [some[-1] if some[0].lower().startswith("sep=") else some[0] for some in lines if some]
     return [[cell.strip(' "').lower() for cell in line.split(sign)] for line in firsts for sign in ",;\t|"]
 
 
+def places_of(problem: str, points: int) -> int:
+    """The columns of the solutions of sets of so many points; three for a triangle at least."""
+    return 3 * max(1, most_triangles(points)) if problem == "delaunay" else points
+
+
 def solved(points: np.ndarray, problem: str) -> np.ndarray:
-    """The solutions [N, P] of sets of P points each, `NONE` beyond their ends."""
+    """The solutions of sets of P points each, `NONE` beyond their ends."""
     if problem == "tour":
         return shortest_tours(points)
+    if problem == "delaunay":
+        return triangulations(points)[0].reshape(len(points), -1)
     answers = np.full(points.shape[:2], NONE)
     for row, one in zip(answers, points, strict=True):
         hull = convex_hull(one)
@@ -72,12 +89,13 @@ def solved(points: np.ndarray, problem: str) -> np.ndarray:
 def packed(sets: list[np.ndarray], problem: str) -> Split:
     """Sets of any sizes as one split."""
     widest = max(map(len, sets))
-    x, y = np.full((len(sets), widest, 2), np.nan), np.full((len(sets), widest), NONE)
+    x = np.full((len(sets), widest, 2), np.nan, dtype=np.float32)
+    y = np.full((len(sets), places_of(problem, widest)), NONE)
     for size in {len(one) for one in sets}:
         rows = [place for place, one in enumerate(sets) if len(one) == size]
-        some = np.stack([sets[place] for place in rows])
-        x[rows, :size], y[rows, :size] = some, solved(some, problem)
-    return Split(torch.from_numpy(x).float(), torch.from_numpy(y))
+        x[rows, :size] = np.stack([sets[place] for place in rows])
+        y[rows, : places_of(problem, size)] = solved(x[rows, :size].astype(np.float64), problem)
+    return Split(torch.from_numpy(x), torch.from_numpy(y))
 
 
 def facts_of(problem: str, train: Split) -> dict[str, Any]:
@@ -92,26 +110,18 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     Raises:
         DataError: a cell is not a coordinate, a set has too few or too many points, or no solution.
     """
-    problems, problem = problems or Problems(), (options or {}).get("problem", "hull")
-    told = Told()
-    folders, others = list_folder(path) if path.is_dir() else ([], [path])
-    files = [p for p in others if (suffix_of(p) in SUFFIXES and p.is_file()) or not path.is_dir()]
-    if not files:
-        raise problems.fail(path, "", "holds no .csv file", f"accepted are {ACCEPTS}")
-    named = splits_by_name(files, problems) if path.is_dir() else {}
-    if named and "train" not in named:
-        raise problems.fail(path, "", "has no train split", "add train.csv, or give the file itself")
-    groups = {split: [p] for split, p in named.items()} or {"train": files}
-    told.unread = [p for p in [*folders, *others] if not any(p in some for some in groups.values())]
+    problems, told, problem = problems or Problems(), Told(), (options or {}).get("problem", "hull")
+    groups = _files(path, problems, told)
     found = {
-        split: [one for p in some for _, one in _sets(p, None, problem, problems)] for split, some in groups.items()
+        split: [one for p in some for _, one in _sets(p, None, problem, problems, told)]
+        for split, some in groups.items()
     }
     problems.settle()
     if not found["train"]:
         raise problems.fail(path, "", "holds no set of points", f"accepted are {ACCEPTS}")
     valid, test = shares(options)
     missing = [(s, share) for s, share in (("valid", valid), ("test", test)) if not found.get(s) and share > 0]
-    rows, whole = {}, found["train"]
+    whole = found["train"]
     if missing:
         rows = draw_splits(len(whole), None, missing, seed)
         found |= {split: [whole[i] for i in some.tolist()] for split, some in rows.items()}
@@ -123,14 +133,31 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     )
     notes = [
         f"sets of points: {', '.join(f'{split} {count:,}' for split, count in counts.items())}, of {sizes}",
-        f"solved exactly: {'the corners of the convex hull' if problem == 'hull' else 'a shortest tour'} (--problem)",
-        "coordinates: each set is moved and scaled into the unit square",
+        f"solved exactly: {SOLVED[problem]} (--problem)",
+        "coordinates: each set is moved and scaled into the unit square, and rounded to 32 bits",
+        *drawn_notes(missing, splits, "sets"),
+        *told.lines(),
     ]
-    notes += ["drawn by the seed: " + ", ".join(f"{share:.0%} {s}" for s, share in missing if s in splits)] * bool(rows)
     record = {"path": path.name, "counts": counts, "skipped": problems.skipped()}
-    return Dataset(
-        "point_sets", splits, facts, [*notes, *told.lines(), *problems.left_out()], record, examples(splits["train"])
-    )
+    return Dataset("point_sets", splits, facts, [*notes, *problems.left_out()], record, examples(splits["train"]))
+
+
+def _files(path: Path, problems: Problems, told: Told) -> dict[str, list[Path]]:
+    """The files of each split; without names of splits all are files for training."""
+    if not path.is_dir():
+        return {"train": [path]}
+    folders, others = list_folder(path)
+    files = [p for p in others if suffix_of(p) in SUFFIXES and p.is_file()]
+    if not files:
+        raise problems.fail(path, "", "holds no .csv file", f"accepted are {ACCEPTS}")
+    named = splits_by_name(files, problems)
+    if named and "train" not in named:
+        raise problems.fail(path, "", "has no train split", "add train.csv, or give the file itself")
+    if named:
+        told.splits(named)
+    read = [*named.values()] or files
+    told.unread = [p for p in [*folders, *others] if p not in read]
+    return {split: [p] for split, p in named.items()} or {"train": files}
 
 
 def examples(train: Split) -> list[str]:
@@ -142,9 +169,12 @@ def examples(train: Split) -> list[str]:
     return said
 
 
-def _sets(path: Path, content: bytes | None, problem: str, problems: Problems) -> list[tuple[str, np.ndarray]]:
-    """The sets of a file by name, each scaled into the unit square."""
+def _sets(
+    path: Path, content: bytes | None, problem: str, problems: Problems, told: Told
+) -> list[tuple[str, np.ndarray]]:
+    """The sets of a file by name, each scaled into the unit square and rounded as it will be stored."""
     table = load(path, problems) if content is None else from_bytes(content, "stdin", ".csv", problems)
+    told.notes += table.notes
     names = list(table.columns)
     group = next((name for name in names if name.strip().lower() == "set"), "")
     axes = [name for name in names if name != group]
@@ -164,12 +194,17 @@ def _sets(path: Path, content: bytes | None, problem: str, problems: Problems) -
         points = values[mine]
         if np.isnan(points).any():
             continue  # already a problem
-        if wrong := _wrong(points, problem, [table.place(row) for row in mine]):
+        places = [table.place(row) for row in mine]
+        wrong = _wrong(points, problem, places)
+        if not wrong:
+            low = points.min(0)
+            points = ((points - low) / (points - low).max()).astype(np.float32).astype(np.float64)
+            wrong = _rounded_wrong(points, problem, places)
+        if wrong:
             place, what, remedy = wrong
             problems.add(table.file, place, f"{said} {what}", remedy)
         else:
-            low = points.min(0)
-            found.append((name, (points - low) / (points - low).max()))
+            found.append((name, points))
     return found
 
 
@@ -185,22 +220,45 @@ def _numbers(table: Table, name: str, problems: Problems) -> np.ndarray:
     return np.where(good, numbers.values, np.nan)
 
 
-def _wrong(points: np.ndarray, problem: str, places: list[str]) -> tuple[str, str, str] | None:
-    """(place, what, remedy) if a set has no solution that could be learned."""
+Wrong = tuple[str, str, str] | None
+"""Place, what is wrong, and the remedy."""
+
+
+def _wrong(points: np.ndarray, problem: str, places: list[str]) -> Wrong:
+    """What is wrong with a set as it is given."""
     if len(points) < 3:
-        of = "a tour" if problem == "tour" else "a hull"
+        of = {"tour": "a tour", "delaunay": "a triangulation"}.get(problem, "a hull")
         what = f"has {len(points)} point{'s' * (len(points) != 1)}, and {of} needs 3"
         return places[0], what, "add points, or leave the set out"
     if problem == "tour" and len(points) > LONGEST_TOUR:
         what = f"has {len(points)} points; tours are solved exactly up to {LONGEST_TOUR}"
         return places[0], what, "give smaller sets, or --problem hull"
-    seen: dict[tuple[float, float], str] = {}
-    for place, point in zip(places, map(tuple, points.tolist()), strict=True):
+    if again := _again(points):
+        return places[again[1]], f"has the point of {places[again[0]]} again", "give each point once"
+    return None
+
+
+def _rounded_wrong(points: np.ndarray, problem: str, places: list[str]) -> Wrong:
+    """What keeps a set from having one solution when it is stored."""
+    if again := _again(points):
+        what = f"has the point of {places[again[0]]} again, once both are scaled and rounded to 32 bits"
+        return places[again[1]], what, "leave one out, or leave out the points far away from them"
+    if problem in ("hull", "delaunay") and len(convex_hull(points)) < 3:
+        of = "hull" if problem == "hull" else "triangulation"
+        return places[0], f"lies on one line, and has no {of}", "leave the set out"
+    if problem == "delaunay" and not triangulations(points[None])[1].all():
+        what = "has four points on one circle, so that its triangulation is not the only one"
+        return places[0], what, "move one of them a little, or leave the set out"
+    return None
+
+
+def _again(points: np.ndarray) -> tuple[int, int] | None:
+    """The numbers of the first point that is there twice."""
+    seen: dict[tuple[float, float], int] = {}
+    for number, point in enumerate(map(tuple, points.tolist())):
         if point in seen:
-            return place, f"has the point of {seen[point]} again", "give each point once"
-        seen[point] = place
-    if problem == "hull" and len(convex_hull(points)) < 3:
-        return places[0], "lies on one line, and has no hull", "leave the set out"
+            return seen[point], number
+        seen[point] = number
     return None
 
 
@@ -212,9 +270,11 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
         if given != "-" and (path.is_dir() or suffix_of(path) not in SUFFIXES):
             raise problems.fail(given, "", "is not a file of points", "give .csv or .tsv files, or - for stdin")
         content = sys.stdin.buffer.read() if given == "-" else None
-        for name, points in _sets(path, content, "any", problems):
+        told, start = Told(), len(found)
+        for name, points in _sets(path, content, "any", problems, told):
             found.names.append(f"{'stdin' if given == '-' else given}{f': set {name}' if name else ''}")
             found.values.append(torch.from_numpy(points).float())
+        found.tell(start, told.lines())
     problems.settle()
     if not found.names:
         raise DataError(Problem(", ".join(paths), "", "holds no points", COLUMNS, skippable=False))

@@ -44,7 +44,9 @@ def test_triangles_stand_in_the_order_of_their_inscribed_circles():
             assert list(row) == sorted(row)
             a, b, c = one[list(row)]
             units = [(q - p) / np.linalg.norm(q - p) for p, q in ((a, b), (b, c), (c, a))]
-            normals = [np.array([-u[1], u[0]]) * np.sign((b - a)[0] * (c - a)[1] - (b - a)[1] * (c - a)[0]) for u in units]
+            normals = [
+                np.array([-u[1], u[0]]) * np.sign((b - a)[0] * (c - a)[1] - (b - a)[1] * (c - a)[0]) for u in units
+            ]
             system = np.array([[*normal, -1] for normal in normals])  # n . (x - p) = r for the three sides
             centres.append(tuple(np.linalg.solve(system, [n @ p for n, p in zip(normals, (a, b, c), strict=True)])[:2]))
         assert centres == sorted(centres)

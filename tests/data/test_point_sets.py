@@ -12,7 +12,7 @@ from scipy.spatial import ConvexHull
 from deepcanon.data import check, kinds_of, open_data, read_inputs
 from deepcanon.data.drawn import Streams
 from deepcanon.data.errors import DataError
-from deepcanon.data.point_sets import NONE
+from deepcanon.data.point_sets import NONE, solved
 from deepcanon.parts.plane import area, convex_hull, is_simple, length, shortest_tours
 
 SQUARE = "set,x,y\na,0,0\na,4,0\na,4,4\na,0,4\na,1,2\nb,1,1\nb,3,1\nb,2,5\n"
@@ -106,6 +106,46 @@ def test_sets_of_a_file_with_their_solutions(tmp_path):
     assert tours["train"].y[1].tolist() == [0, 1, 2, NONE, NONE] and tours.facts["problem"] == "tour"
 
 
+def test_answers_are_those_of_the_points_as_they_are_stored(tmp_path):
+    """A point 1e-8 beyond an edge is a corner in 64 bits, and lies on the edge in 32."""
+    path = write(tmp_path / "t.csv", f"x,y\n0,0\n4,0\n4,4\n2,{4 + 1e-8!r}\n0,4\n")
+    assert len(convex_hull(np.array([[0, 0], [4, 0], [4, 4], [2, 4 + 1e-8], [0, 4]]))) == 5
+    data = opened(path)["train"]
+    assert data.x[0, 3].tolist() == [0.5, 1] and data.y[0].tolist() == [0, 1, 2, 4, NONE]
+    drawn = np.random.default_rng(0)
+    rows = [f"{n},{x!r},{y!r}" for n in range(40) for x, y in drawn.random((8, 2)).tolist()]
+    for problem in ("hull", "tour", "delaunay"):
+        data = opened(write(tmp_path / "d.csv", "set,x,y\n" + "\n".join(rows) + "\n"), problem=problem)["train"]
+        assert np.array_equal(data.y.numpy(), solved(data.x.double().numpy(), problem))
+
+
+def test_what_is_not_read_and_what_was_understood_is_told(tmp_path):
+    write(tmp_path / "a" / "train.csv", "sep=,\n" + SQUARE)
+    for name in ("other.csv", "notes.md"):
+        write(tmp_path / "a" / name, SQUARE)
+    (tmp_path / "a" / "more").mkdir()
+    notes = opened(tmp_path / "a").notes
+    assert "not read: more/, notes.md, other.csv" in notes and "splits: train from train.csv" in notes
+    assert any("'sep=,', says that cells are separated by ','" in note for note in notes)
+    found = read_inputs("point_sets", {}, [str(tmp_path / "a" / "other.csv"), str(tmp_path / "a" / "train.csv")])
+    assert list(found.notes) == [2] and "says that cells are separated" in found.notes[2]
+
+
+def test_splits_for_which_there_are_too_few_sets_are_told(tmp_path):
+    path = write(tmp_path / "t.csv", SQUARE)
+    notes = opened(path, valid_share=0.1, test_share=0.1).notes
+    assert "drawn by the seed: 10% valid" in notes and "too few sets for a split: test" in notes
+    one = opened(write(tmp_path / "o.csv", "x,y\n0,0\n1,0\n0,1\n"), valid_share=0.1, test_share=0.1).notes
+    assert "too few sets for a split: valid and test" in one and not any("drawn by the seed" in note for note in one)
+
+
+def test_triangulations_of_files(tmp_path):
+    path = write(tmp_path / "t.csv", "set,x,y\na,0,0\na,4,0\na,4,4\na,0,3\nb,1,1\nb,3,1\nb,2,5\n")
+    data = opened(path, problem="delaunay")
+    assert data["train"].y.tolist() == [[0, 1, 3, 1, 2, 3, *[NONE] * 3], [0, 1, 2, *[NONE] * 6]]
+    assert "solved exactly: the triangles of the Delaunay triangulation (--problem)" in data.notes
+
+
 def test_the_same_sets_in_every_form(tmp_path):
     write(tmp_path / "a" / "train.csv", SQUARE)
     write(tmp_path / "a" / "test.csv", "set,x,y\nq,0,0\nq,1,0\nq,0,1\n")
@@ -129,6 +169,15 @@ BROKEN = {
         {},
         "line 4: its set has the point of .*line 2.* again",
     ),
+    "collapsed": (
+        "x,y\n0,0\n1000000000,0\n1000000001,0\n0,1e9\n",
+        {},
+        "line 4: its set has the point of line 3 again, once both are scaled and rounded to 32 bits; leave one out",
+    ),
+    "nearly a line": ("x,y\n0,0\n1,1.00000001\n2,2\n", {}, "line 2: its set lies on one line, and has no hull"),
+    "a circle": ("x,y\n0,0\n1,0\n1,1\n0,1\n", {"problem": "delaunay"}, "line 2: its set has four points on one circle"),
+    "flat": ("x,y\n0,0\n1,1\n2,2\n", {"problem": "delaunay"}, "lies on one line, and has no triangulation"),
+    "two": ("x,y\n0,0\n1,1\n", {"problem": "delaunay"}, "has 2 points, and a triangulation needs 3"),
     "word": ("x,y\n0,0\n1,here\n0,1\n1,1\n", {}, "line 3, column 'y': is 'here', not a coordinate"),
     "empty cell": ("x,y\n0,0\n1,\n0,1\n1,1\n", {}, "line 3, column 'y': is empty"),
     "infinite": ("x,y\n0,0\n1,inf\n0,1\n1,1\n", {}, "line 3, column 'y': is 'inf', not a coordinate"),
