@@ -21,11 +21,15 @@ DATA = ("point_sets",)
 METRICS = {
     "nll": metric("mean negative log-likelihood of the places pointed at", "nats per step", "min"),
     "accuracy": metric("share of sets answered rightly, wherever it begins", "share", "max"),
-    "invalid": metric("share of sets whose answer is not a simple polygon", "share", "min"),
+    "invalid": metric(
+        "share of answers that are no simple polygon, tour or list of triangles", "share", "min"
+    ),
+    "coverage": metric("share of the triangles that are named, mean over sets", "share", "max"),
     "area": metric("area of the polygons over that of the hulls, if valid", "share", "max"),
     "length": metric("length of the tours over the shortest, mean over sets", "ratio", "min"),
     "accuracy_*": metric("share answered rightly of the sets of so many points", "share", "max"),
     "area_*": metric("share of the area, sets of so many points", "share", "max"),
+    "coverage_*": metric("share of the triangles, sets of so many points", "share", "max"),
     "length_*": metric("length of the tours over the shortest, of so many points", "ratio", "min"),
 }
 OURS = "trained on 5 to 10 points, new sets in each step"

@@ -106,11 +106,17 @@ class PointerNetwork(nn.Module):
         steps, _ = self.decoder(shown, state)  # (1): all steps at once, since the answers are given
         return additive_scores(self.query(steps), keys, self.vector)
 
-    def decode(self, points: Float[Tensor, "batch points features"], distinct: bool = False) -> Int[Tensor, "batch _"]:
-        """The likeliest place at every step, as many as there are points; -1 from the end on.
+    def decode(
+        self, points: Float[Tensor, "batch points features"], distinct: bool = False, most: int | None = None
+    ) -> Int[Tensor, "batch _"]:
+        """The likeliest place at every step; -1 from the end on.
 
         Args:
             distinct: name every point once (tours); otherwise the network ends where it wants, and may repeat a point.
+            most: steps; as many as there are points, if not given.
+
+        Raises:
+            ValueError: more distinct places than points, or points that are not [batch, points, features].
         """
         keys, state = self._read(points)
         batch, size, features = points.shape
@@ -118,7 +124,9 @@ class PointerNetwork(nn.Module):
         taken, found = torch.zeros(batch, size + 1, dtype=torch.bool, device=points.device), []
         if distinct:
             taken[:, size] = True
-        for _ in range(size):
+        if distinct and most is not None and most > size:
+            raise ValueError(f"there are no {most} distinct places in sets of {size} points")
+        for _ in range(size if most is None else most):
             step, state = self.decoder(shown, state)
             scores = additive_scores(self.query(step[:, 0]), keys, self.vector)
             place = scores.masked_fill(taken, -torch.inf).argmax(1)

@@ -32,6 +32,16 @@ CASES = (
         skips=DISCRETE,
     ),
     Case(
+        "pointer_network_long",
+        lambda: PointerNetwork(2, 4),
+        points,
+        lambda p, x: oracle.decoded(p, x, most=12),
+        call=lambda module, x: module.decode(x, most=12),
+        gradcheck=False,
+        export=False,
+        skips=DISCRETE,
+    ),
+    Case(
         "pointer_network_tour",
         lambda: PointerNetwork(2, 4),
         points,

@@ -44,13 +44,13 @@ def module(p, points, targets):
     return np.array(found)
 
 
-def decoded(p, points, distinct=False):
+def decoded(p, points, distinct=False, most=None):
     """The likeliest place at every step; -1 from the end on."""
     found = []
     for one in points:
         memory, h, c = read(p, one)
         places, shown = [], p["start"]
-        for _ in range(len(one)):
+        for _ in range(most or len(one)):
             h, c = cell(p, "decoder", shown, h, c)
             u = scores(p, h, memory)
             if distinct:
@@ -60,7 +60,7 @@ def decoded(p, points, distinct=False):
                 break
             places.append(best)
             shown = one[best]
-        found.append(places + [-1] * (len(one) - len(places)))
+        found.append(places + [-1] * ((most or len(one)) - len(places)))
     return np.array(found)
 
 

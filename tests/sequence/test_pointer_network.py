@@ -1,13 +1,15 @@
 """Pointer network: it points at its inputs, whatever their number; polygons are judged as polygons."""
 
+import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 
 import deepcanon
 from deepcanon.sequence import PointerNetwork, pointer_nll
-from deepcanon.techniques.polygons import averaged, same_polygon
+from deepcanon.techniques.polygons import averaged, judged, same_polygon, trails
 
 QUIET = {"threads": 1, "precision": "fp32", "device": "cpu", "quiet": True, "plain": True}
 
@@ -73,14 +75,45 @@ def trained(folder, **options):
     return deepcanon.train("pointer-network", preset="smoke", out=folder, **{**QUIET, "steps": 3, **options})
 
 
-def test_crossing_and_repeating_answers_are_failures(tmp_path):
-    live = trained(tmp_path / "run").recipe
-    square = torch.tensor([[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]]).repeat(5, 1, 1)
-    exact = torch.tensor([[0, 1, 2, 3]]).expand(5, -1)
-    given = torch.tensor([[2, 3, 0, 1], [0, 2, 1, 3], [0, 1, 0, 2], [0, 1, 2, -1], [0, 1, -1, -1]])
-    told = averaged(live.judged(square, exact, given))
+def test_crossing_and_repeating_answers_are_failures():
+    square = np.array([[0, 0], [1, 0], [1, 1], [0, 1.0]])
+    answers = [[2, 3, 0, 1], [0, 2, 1, 3], [0, 1, 0, 2], [0, 1, 2], [0, 1]]
+    told = [judged("hull", square, [0, 1, 2, 3], given, given) for given in answers]
     # rotated: right; crossing, repeated and two corners: invalid; a triangle: valid, half the area, wrong
-    assert told["accuracy"] == 0.2 and told["invalid"] == pytest.approx(0.6) and told["area"] == 0.75
+    assert [one["accuracy"] for one in told] == [1, 0, 0, 0, 0] and [one["invalid"] for one in told] == [0, 1, 1, 0, 1]
+    assert [one.get("area") for one in told] == [1, None, None, 0.5, None]
+    assert averaged({"area": [1.0, 0.5], "length": []}) == {"area": 0.75, "length": 0.0}
+
+
+def test_tours_are_judged_in_both_directions_and_validity_by_free_decoding():
+    square = np.array([[0, 0], [1, 0], [1, 1], [0, 1.0]])
+    right = judged("tour", square, [0, 1, 2, 3], [0, 3, 2, 1], [0, 3, 3, 1])
+    assert right == {"accuracy": True, "invalid": True, "length": 1.0}
+    long = judged("tour", square, [0, 1, 2, 3], [0, 2, 1, 3], [3, 1, 2, 0])
+    assert not long["accuracy"] and not long["invalid"] and long["length"] == pytest.approx((2 + 2 * 2**0.5) / 4)
+
+
+def test_triangulations_are_judged_as_sets_of_triangles():
+    exact = [0, 1, 2, 1, 2, 3]
+    answers = {
+        "other order": ([3, 2, 1, 2, 0, 1], True, False, 1.0),
+        "one wrong": ([0, 1, 2, 0, 2, 3], False, False, 0.5),
+        "one twice": ([0, 1, 2, 2, 1, 0], False, True, 0.5),
+        "a point twice": ([0, 1, 2, 1, 1, 3], False, True, 0.5),
+        "cut short": ([0, 1, 2, 1, 2], False, True, 0.5),
+        "one more": ([0, 1, 2, 1, 2, 3, 0, 1, 3], False, False, 1.0),
+        "nothing": ([], False, True, 0.0),
+    }
+    for name, (given, right, invalid, coverage) in answers.items():
+        told = judged("delaunay", np.zeros((4, 2)), exact, given, given)
+        assert told == {"accuracy": right, "invalid": invalid, "coverage": coverage}, name
+
+
+def test_few_lines_draw_every_edge_once():
+    edges = {(a, b) for a in range(5) for b in range(a + 1, 5)} | {(7, 8), (8, 9)}
+    ways = trails(edges)
+    drawn = [(min(pair), max(pair)) for way in ways for pair in itertools.pairwise(way)]
+    assert sorted(drawn) == sorted(edges) and len(ways) <= 3
 
 
 def test_means_are_over_steps_and_sets_not_over_sizes(tmp_path):
@@ -126,4 +159,20 @@ def test_own_points_are_answered_and_drawn(tmp_path):
 def test_tours_name_every_point(tmp_path):
     run = trained(tmp_path / "run", data="travelling-salesman")
     values = run.evaluate("test")
-    assert values["invalid"] == 0 and values["length"] >= 1 and "area" not in values
+    assert values["length"] == values["length_5"] >= 1 and "area" not in values
+    assert 0 < values["invalid"] <= 1  # what an untrained network decodes freely is no tour
+    answers = run.predict(torch.rand(4, 6, 2))
+    assert all(sorted(answer["value"]) == list(range(6)) for answer in answers)
+
+
+def test_triangulations_are_learned_answered_and_drawn(tmp_path):
+    run = trained(tmp_path / "run", data="delaunay-triangulation", fewest=4, most=6, beyond=8)
+    values = run.evaluate("test")
+    assert {"accuracy", "invalid", "coverage", "coverage_4", "accuracy_6", "coverage_8"} <= set(values)
+    assert run.recipe.run.data["test"].y.shape[1] == 3 * (2 * 8 - 5)
+    triangles = [row for answer in run.predict(torch.rand(3, 6, 2)) for row in answer["value"]]
+    assert all(row == sorted(row) and len(row) <= 3 and set(row) <= set(range(6)) for row in triangles)
+    lines = run.recipe.figures()["answers"].figures[0].lines
+    assert [line.label for line in lines if line.label] == ["points", "exact", "answer"]
+    exact = [line for line in lines if line.style == "--"]
+    assert sum(len(line.x) - 1 for line in exact) in (5, 6)  # edges of two or three triangles of four points
