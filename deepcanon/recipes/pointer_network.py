@@ -1,13 +1,16 @@
-"""Pointer network: convex hulls and shortest tours, answered by pointing at the points themselves.
+"""Pointer network: hulls, tours and triangulations, answered by pointing at the points themselves.
 
-Task: the corners of the hull of some points, or a tour through them, in order. Data: drawn sets, or
-your own points in a CSV (columns x, y and set). Metrics: share of polygons that are right wherever
-they begin, and of the area; polygons that cross themselves count as wrong. Trained on 5 to 10
-points, the test asks about 20 too. Vinyals et al. 2015: 92 % at 5, 87 % at 10; ours after six
-minutes of one core: 92.5 % and 78 %, 99.9 % of the area, 99.6 % of it at 20 points (one seed). The
-report draws the answers over the points.
+Task: the corners of the hull of some points, a tour through them, or their Delaunay triangulation,
+in order. Data: drawn sets (convex-hull, travelling-salesman, delaunay-triangulation), or your own
+points in a CSV (columns x, y and set; --problem says what is asked). Metrics: share of polygons
+that are right wherever they begin, and of the area; polygons that cross themselves count as wrong;
+length of tours over the shortest; share of the triangles. Trained on 5 to 10 points, the test of
+hulls asks about 20 too. Vinyals et al. 2015: 92 % of hulls at 5, 87 % at 10; ours after six minutes
+of one core: 92.5 % and 78 %, 99.9 % of the area, 99.6 % of it at 20 points (one seed). The report
+draws the answers over the points.
 
     deepcanon train pointer-network
+    deepcanon train pointer-network --data delaunay-triangulation
 """
 
 from dataclasses import dataclass
@@ -33,12 +36,19 @@ METRICS = {
     "length_*": metric("length of the tours over the shortest, of so many points", "ratio", "min"),
 }
 OURS = "trained on 5 to 10 points, new sets in each step"
+TOURS = "closer to the shortest than a walk to the nearest point left, 1.11 at 10 points"
+PAPER_S = "arXiv:1506.03134, section 4"
 TARGETS = (
     target("hull", "test/accuracy_5 >= 0.9", "P", OURS),
     target("hull", "test/accuracy_10 >= 0.8", "P", OURS),
     target("hull", "test/area >= 0.995", "P", OURS),
     target("hull", "test/area_20 >= 0.98", "P", "sets twice as large as any in training"),
     target("hull", "worst cpu_minutes <= 15", "P", "fifteen minutes of one core"),
+    target("tour", "test/length <= 1.02", "P", TOURS),
+    target("tour", "test/length_10 <= 1.05", "P", TOURS),
+    target("tour", "test/invalid <= 0.01", "C", f"{PAPER_S}.4: free answers, up to 20 points"),
+    target("delaunay", "test/coverage >= 0.93", "C", f"{PAPER_S}.3, five points"),
+    target("delaunay", "test/accuracy >= 0.807", "C", f"{PAPER_S}.3, five points"),
 )
 
 
@@ -63,6 +73,8 @@ PRESETS = {
     "default": (Config(), {"data": "convex-hull", "options": {"updates": 8000}}),
     "paper": (PAPER, {"data": "convex-hull"}),
     "verify:hull": (Config(), {"data": "convex-hull"}),
+    "verify:tour": (Config(fewest=5, most=10), {"data": "travelling-salesman"}),
+    "verify:delaunay": (Config(), {"data": "delaunay-triangulation"}),
 }
 
 from deepcanon import engine
