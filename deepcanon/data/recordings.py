@@ -194,10 +194,10 @@ def by_split(
         rows |= {split: mine[places] for split, places in drawn.items()}
     splits = {split: whole.take(places) for split, places in rows.items() if len(places)}
     by = f"by seed {seed}{'' if whole.y is None or transcribed else ' and class'}"
-    drawn, lost = ([s for s, _ in missing if (s in splits) == there] for there in (True, False))
-    said = [f"{' and '.join(drawn)} drawn {by}"] * bool(drawn)
-    said += [f"too few recordings for {' and '.join(lost)}"] * bool(lost)
-    return splits, f" ({'; '.join(said)})" if said else ""
+    there, lost = ([s for s, _ in missing if (s in splits) == found] for found in (True, False))
+    how = [f"{' and '.join(there)} drawn {by}"] * bool(there)
+    how += [f"too few recordings for {' and '.join(lost)}"] * bool(lost)
+    return splits, f" ({'; '.join(how)})" if how else ""
 
 
 def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:

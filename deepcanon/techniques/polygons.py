@@ -74,7 +74,7 @@ def judged(problem: str, points: ndarray, exact: list[int], given: list[int], fr
         covered = len(asked.intersection(named)) / len(asked)
         return {"accuracy": valid and set(named) == asked, "invalid": not valid, "coverage": covered}
     valid = len(set(given)) == len(given) > 2 and is_simple(points[given])
-    scores = {"accuracy": valid and same_polygon(given, exact), "invalid": not valid}
+    scores: dict[str, float] = {"accuracy": valid and same_polygon(given, exact), "invalid": not valid}
     return {**scores, "area": abs(area(points[given])) / area(points[exact])} if valid else scores
 
 
