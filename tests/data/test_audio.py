@@ -121,6 +121,13 @@ def test_a_table_says_labels_and_splits(tmp_path):
         assert any(said in line for line in found), (said, found)
 
 
+def test_a_split_that_gets_no_recording_is_not_told_as_drawn(tmp_path):
+    for name in "ab":
+        write(tmp_path / "set" / f"{name}.wav", pcm(tone()))
+    (said,) = [line for line in audio(tmp_path / "set", valid_share=0.1, test_share=0.1).notes if "drawn" in line]
+    assert "(valid drawn by seed 0; too few recordings for test)" in said
+
+
 def test_one_recording_is_cut_in_time(tmp_path):
     path = write(tmp_path / "a.wav", pcm(tone(1000)))
     data = open_data(("audio",), str(path))
