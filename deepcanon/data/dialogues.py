@@ -139,9 +139,7 @@ def _lines(
         yield f"line {number}", tuple(turns[:-1] if not turns[-1] else turns)
 
 
-def _objects(
-    path: Path | str, text: str, problems: Problems, told: Told
-) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _objects(path: Path | str, text: str, problems: Problems, told: Told) -> Iterator[tuple[str, tuple[str, ...]]]:
     """(place, turns) of each line of JSON."""
     told.counts[EMPTY_LINES] += sum(not line.strip() for line in text.split("\n")[:-1])
     for place, value in objects(path, text, problems, SHAPE):
