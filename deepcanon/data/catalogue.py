@@ -265,6 +265,16 @@ ENTRIES: dict[str, Entry] = {
             ),
         ),
         Entry(
+            "ag-news-headlines", "pairs", "7,600 descriptions of news articles, and the titles to be written of them",
+            "for research and other non-commercial activity (Zhang et al. 2015)",
+            _files(
+                "https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/master/data/ag_news_csv/",
+                ("test.csv", 1857427,
+                 "521465c2428ed7f02f8d6db6ffdd4b5447c1c701962353eb2c40d548c3c85699"),
+            ),
+            "ag-news",
+        ),
+        Entry(
             "sst", "trees", "Stanford Sentiment Treebank: 11,855 sentences as trees, 5 degrees of sentiment a node",
             "not stated (Socher et al. 2013)",
             _SST,

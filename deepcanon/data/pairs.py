@@ -12,6 +12,7 @@ from deepcanon.parts.tokenization import tokenize
 
 from . import published
 from .errors import DataError, Problems, one_line
+from .headlines import pairs_of
 from .inputs import Inputs
 from .named_splits import ORDER, Told
 from .pair_columns import Sides
@@ -198,13 +199,21 @@ def _lengths(split: Any) -> str:
 
 def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) -> Dataset:
     """`multi30k`: captions of pictures in English, German and French; German to English unless options say otherwise.
+    `ag-news-headlines`: descriptions of articles, and their titles.
 
     Raises:
-        DataError: there is no such language.
+        DataError: there is no such language, or the set has sides of its own.
     """
-    if name != "multi30k":
+    if name not in ("multi30k", "ag-news-headlines"):
         raise ValueError(f"no pairs are called {name}")
     said, problems, told = _said(options), Problems(), Told()
+    if name == "ag-news-headlines":
+        for side, option in said.named():
+            raise problems.fail(name, "", f"has no side {one_line(side, 20)!r}", f"leave {option} out")
+        found = pairs_of(published.get(name)["test.csv"], problems, told)
+        _limit(found, options, problems)
+        problems.settle()
+        return _dataset(found, name, seed, options, problems, told, Sides())
     source, target = str(said.source).lower(), str(said.target).lower()
     known = _learned((options or {}).get("learned"))
     if not source and not target and {known.source, known.target} <= {"de", "en", "fr"}:

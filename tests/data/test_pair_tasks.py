@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from deepcanon.data import DataError, open_data
+from deepcanon.data.tasks import rare_names
 
 
 def opened(name, seed=0, **options):
@@ -70,3 +71,25 @@ def test_places_are_not_told_by_the_number_of_the_word_alone():
 def test_options_that_do_not_fit(options):
     with pytest.raises(DataError):
         opened("reverse-copy", **options)
+
+
+def test_rare_names_occur_in_one_example_each_and_are_told_again():
+    data = opened("rare-names")
+    templates = {text for pair in rare_names.TEMPLATES for text in pair}
+    owners, seen = {}, set()
+    for split, part in data.splits.items():
+        for row, (source, target) in enumerate(zip(part.x, part.targets, strict=True)):
+            names = [word for word in source.split() if word[0].isupper()]
+            assert 2 <= len(names) == len(set(names)) <= 3
+            for name in names:
+                assert name not in owners, f"{name} is in {owners.get(name)} and in {split}"
+                owners[name] = split, row
+            letters = dict(zip(names, "AC" if "waited for" in source else "ABC", strict=False))
+            told = " ".join(letters.get(word, word) for word in target.split())
+            assert told in templates and {word for word in target.split() if word[0].isupper()} <= set(names)
+            seen.add(told)
+    assert seen == {told for _, told in rare_names.TEMPLATES}
+    assert data.counts() == {"train": 6000, "valid": 500, "test": 1000} and len(owners) > 15_000
+    assert opened("rare-names", seed=1)["train"].x != data["train"].x
+    words = {word for text in data["train"].targets for word in text.split() if not word[0].isupper()}
+    assert all(word in words or word in owners for text in data["test"].targets for word in text.split())
