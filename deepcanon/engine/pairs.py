@@ -32,10 +32,11 @@ from deepcanon.parts.tokenization import detokenize, tokenize
 from deepcanon.parts.vocabulary import END, Vocabulary
 from deepcanon.verb_options import Translating
 
-__all__ = ["EncodedPairs", "Padded", "Translates", "alignment_figure", "has_sacrebleu", "text_scores"]
+__all__ = ["EncodedPairs", "Padded", "Translates", "alignment_figure", "has_sacrebleu", "portions", "text_scores"]
 
 ROWS = 128  # sentences that are read, or hypotheses that are followed, at a time
 STEP = 8  # sources of up to so many more words are decoded together, and their translations limited alike
+COLUMNS = 60  # words of a source in a picture, at most
 LOOKED_AT = 500  # pairs whose translations are scored while training
 ALIGNED = "The words of the source that each word looked at: a good translator's bright cells follow the words."
 TRANSLATED = "Held-out sentences: what was read, what a person wrote, what the model wrote (greedily)."
@@ -88,10 +89,15 @@ class EncodedPairs(NamedTuple):
 
 
 def alignment_figure(aligned: Mapping[str, Any], title: str = "") -> Heat:
-    """The weights [target, source] of a translation, with its words on the axes."""
+    """The weights [target, source] of a translation, with its words on the axes: of a long source with those that were
+    looked at most."""
+    weights, source = torch.tensor(aligned["weights"]), aligned["source"]
+    if len(source) > COLUMNS:
+        places = weights.sum(0).topk(COLUMNS).indices.sort().values
+        weights, source = weights[:, places], [source[place] for place in places.tolist()]
     return Heat(
-        torch.tensor(aligned["weights"]), "source", "target", title, x_names=aligned["source"],
-        y_names=aligned["target"], limits=(0, 1), unit="weight", caption=ALIGNED,
+        weights, "source", "target", title, x_names=source, y_names=aligned.get("marked", aligned["target"]),
+        limits=(0, 1), unit="weight", caption=ALIGNED,
     )  # fmt: skip
 
 
@@ -157,11 +163,11 @@ class Translates(Predicts, Generates):
         inputs = torch.cat([torch.full((len(targets.tokens), 1), self.end), targets.tokens[:, :-1]], 1)
         return sources, targets, inputs
 
-    def text(self, numbers: Sequence[int]) -> str:
-        """The sentence of some words of the target, up to its end."""
-        return detokenize(self.target_words(numbers))
+    def text(self, numbers: Sequence[int], source: str = "") -> str:
+        """The sentence of some words of the target, up to its end; the source is for models that copy from it."""
+        return detokenize(self.target_words(numbers, source))
 
-    def target_words(self, numbers: Sequence[int]) -> list[str]:
+    def target_words(self, numbers: Sequence[int], source: str = "") -> list[str]:
         row = list(numbers)
         return [self.words[1].symbols[k] for k in (row[: row.index(self.end)] if self.end in row else row)]
 
@@ -171,7 +177,7 @@ class Translates(Predicts, Generates):
         pairs, rows, known = self.encoded(split), self.run.data[split], self.run.data.truth.get("alignment")
         nats = count = 0.0
         found = looked = 0
-        for part in _portions(pairs.lengths()):
+        for part in portions(pairs.lengths()):
             sources, targets, inputs = self.forced(pairs, part)
             readout, weights = self.model(*map(self.run.to, (*sources, inputs)))
             real = torch.arange(targets.tokens.shape[1]) < targets.lengths[:, None]
@@ -196,7 +202,7 @@ class Translates(Predicts, Generates):
         written = [record["text"] for record in self.translated(sources, beam)]
         plain = [detokenize(tokenize(text, self.config.lower)) for text in references]
         right = sum(text == reference for text, reference in zip(written, plain, strict=True))
-        found = {"exact": right / len(written)}
+        found = {"exact": right / len(written), **self.compared(written, sources, plain)}
         if not has_sacrebleu():
             return found
         scores, signature = text_scores(written, references, self.config.lower)
@@ -205,13 +211,21 @@ class Translates(Predicts, Generates):
             self.run.say(f"scores by sacrebleu: {signature}")
         return {**found, **scores}
 
+    def compared(self, written: Sequence[str], sources: Sequence[str], references: Sequence[str]) -> dict[str, float]:
+        """What else is measured of these texts."""
+        return {}
+
     # Decoding
+
+    def longest_answer(self, words: int) -> int:
+        """Words of a translation at most, its end among them: twice as many as its source has, and ten more."""
+        return 2 * words + 10
 
     @torch.no_grad()
     def translated(self, texts: Sequence[str], beam: int, best: int = 1, alpha: float = 0.0) -> list[dict[str, Any]]:
         """{text, numbers, log_probability} of the ``best`` translations of each text, in their order.
 
-        A translation ends after at most twice as many words as its source has, and ten more.
+        A translation ends after at most `longest_answer` words.
         """
         rows = [self.numbers(text, 0) for text in texts]
         groups: dict[int, list[int]] = {}
@@ -225,12 +239,14 @@ class Translates(Predicts, Generates):
                 state = self.model.start(*map(self.run.to, Padded.of([rows[place] for place in some], self.end)))
                 begin = torch.full((len(some),), self.end, device=self.run.device)
                 kept = beam_search(
-                    self.model.step, begin, state, beam=beam, length=2 * width + 10, end=self.end, alpha=alpha,
-                    forbidden=(0,), logits=True,
+                    self.model.step, begin, state, beam=beam, length=self.longest_answer(width), end=self.end,
+                    alpha=alpha, forbidden=(0,), logits=True,
                 )  # fmt: skip
                 for place, tokens, chances in zip(some, kept.tokens.tolist(), kept.log_probs.tolist(), strict=True):
                     real = [(t, c) for t, c in zip(tokens, chances, strict=True) if c > -torch.inf][:best]
-                    found[place] += [{"text": self.text(t), "numbers": t, "log_probability": c} for t, c in real]
+                    found[place] += [
+                        {"text": self.text(t, texts[place]), "numbers": t, "log_probability": c} for t, c in real
+                    ]
         return [record for records in found for record in records]
 
     def alignment_of(self, text: str, numbers: Sequence[int]) -> dict[str, Any] | None:
@@ -292,11 +308,11 @@ class Translates(Predicts, Generates):
             state = self.model.start(*map(self.run.to, Padded.of(row, self.end)))
             begin = torch.full((asked.count,), self.end, device=self.run.device)
             tokens, chances = sample_sequence(
-                self.model.step, begin, state, 2 * len(row[0]) + 10, generator, temperature=asked.temperature,
-                forbidden=(0,), end=self.end,
+                self.model.step, begin, state, self.longest_answer(len(row[0])), generator,
+                temperature=asked.temperature, forbidden=(0,), end=self.end,
             )  # fmt: skip
             records = [
-                {"text": self.text(t), "numbers": t, "log_probability": c}
+                {"text": self.text(t, text), "numbers": t, "log_probability": c}
                 for t, c in zip(tokens.tolist(), chances.tolist(), strict=True)
             ]
         found = []
@@ -324,7 +340,7 @@ class Translates(Predicts, Generates):
         return figures
 
 
-def _portions(lengths: Tensor) -> Iterator[list[int]]:
+def portions(lengths: Tensor) -> Iterator[list[int]]:
     """Rows of similar length, some at a time."""
     for part in lengths.argsort(stable=True).split(ROWS):
         yield part.tolist()

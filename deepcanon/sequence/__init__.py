@@ -40,6 +40,7 @@ from .pixel_rnn import PixelRNN as PixelRNN
 from .pixel_rnn import RowLSTM as RowLSTM
 from .poem import PoemLM as PoemLM
 from .poem import poem_nll as poem_nll
+from .pointer_generator import PointerGenerator as PointerGenerator
 from .pointer_network import PointerNetwork as PointerNetwork
 from .pointer_network import pointer_nll as pointer_nll
 from .recursive_network import RecursiveNetwork as RecursiveNetwork

@@ -52,5 +52,5 @@ def test_the_cut_and_the_first_words_of_a_description():
 def test_sides_and_limits_of_its_own():
     with pytest.raises(DataError, match="has no side 'class'; leave --source out"):
         opened(source="class")
-    with pytest.raises(DataError, match="has a source of .* words and signs, more than the model's limit of 100"):
+    with pytest.raises(DataError, match=r"has a source of .* words and signs, more than the model's limit of 100"):
         opened(longest=100)
