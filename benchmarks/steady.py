@@ -63,6 +63,7 @@ GRADIENTS = {
     "object-detection": [("smoke", 12)],
     "patch-features": [("smoke", 24)],
     "pixel-rnn": [("smoke", 12)],
+    "pointer-generator": [("smoke", 12)],
     "pointer-network": [("smoke", 24)],
     "rbm": [("default", 60), ("paper", 24)],
     "recursive-network": [("smoke", 24)],
@@ -103,6 +104,7 @@ BY_DRAWING = (
     "neural-lm",
     "pixel-rnn",
     "poem",
+    "pointer-generator",
     "rbm",
     "replicated-softmax",
     "rnn-lm",
@@ -179,7 +181,7 @@ def forward_of(trained):
     raw = train.x[:count]
     if name == "neural-turing-machine":
         return lambda: recipe.logits(raw), count
-    if name in ("attention", "seq2seq"):
+    if name in ("attention", "pointer-generator", "seq2seq"):
         sources, targets, inputs = recipe.forced(recipe.encoded("train"), range(count))
         return lambda: recipe.model(*sources, inputs), int(targets.lengths.sum())
     if name == "hred":

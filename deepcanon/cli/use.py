@@ -222,6 +222,8 @@ def generate_command(parser: Parser, arguments: list[str]) -> int:
         return print_json(samples)
     for sample in samples:
         print(sample.get("text", sample.get("file")))
+        if sample.get("copied"):
+            print(f"deepcanon: copied words in brackets: {sample['marked']}", file=sys.stderr)
     return 0
 
 

@@ -65,10 +65,11 @@ def _f(matches: int, found: int, wanted: int) -> float:
 def rouge(summary: str, reference: str) -> Rouge:
     """The three scores of one text."""
     found, wanted = words_of(summary), words_of(reference)
-    scores = []
-    for size in (1, 2):
+
+    def shared(size: int) -> float:
         # (1)
         ours, theirs = ngrams(found, size), ngrams(wanted, size)
-        scores.append(_f((ours & theirs).total(), ours.total(), theirs.total()))
+        return _f((ours & theirs).total(), ours.total(), theirs.total())
+
     # (2)
-    return Rouge(*scores, _f(longest_common(found, wanted), len(found), len(wanted)))
+    return Rouge(shared(1), shared(2), _f(longest_common(found, wanted), len(found), len(wanted)))
