@@ -104,7 +104,7 @@ def main():
             took[peer],
             target,
             quality,
-        )  # fmt: skip
+        )
         for peer, target in (("tutorial", 1.2), ("tuned", 0.0))
     ]
     record("pointer_generator", rows)
