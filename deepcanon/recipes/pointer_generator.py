@@ -66,9 +66,17 @@ class Config(TranslationTraining):
 
 SMALL: dict[str, Any] = {"hidden": 64, "embedding": 32, "epochs": 8, "dropout": 0.0}
 NAMES = Config(**SMALL, learning_rate=4e-3, coverage=0.0)
-NEWS = Config(hidden=96, embedding=64, lower=True, vocabulary=5000, article=80, learning_rate=3e-3)
+NEWS = Config(
+    hidden=64,
+    embedding=64,
+    lower=True,
+    vocabulary=5000,
+    article=50,
+    epochs=6,
+    learning_rate=4e-3,
+)
 TINY = Config(**{**TINY_TRANSLATION, "words": 10, "minimum_count": 2})
-ARTICLES = {"data": "ag-news-headlines", "precision": "auto", "evaluate_every": 380}
+ARTICLES = {"data": "ag-news-headlines", "precision": "auto", "evaluate_every": 570}
 PRESETS = {
     "smoke": (TINY, {"data": "rare-names", "steps": 30, "threads": 1}),
     "default": (Config(), {"data": "rare-names", "options": SMALL}),
