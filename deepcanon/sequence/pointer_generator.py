@@ -90,6 +90,7 @@ def extended_distribution(
     _fits(weights, generated, article)
     if vocabulary.shape[:2] != generated.shape:
         raise ValueError(f"probabilities {tuple(vocabulary.shape)} do not fit p_gen {tuple(generated.shape)}")
+    # (7)
     whole = F.pad(generated[:, :, None] * vocabulary, (0, extra))
     places = article[:, None].expand(-1, weights.shape[1], -1)
     return whole.scatter_add(2, places, (1 - generated)[:, :, None] * weights)
@@ -129,6 +130,7 @@ def mixture_nll(
     if not nll.shape == known.shape == copied.shape == generated.shape:
         shapes = [tuple(part.shape) for part in (nll, known, copied, generated)]
         raise ValueError(f"losses, marks of known words, copied mass and p_gen {shapes} do not fit")
+    # (8)
     return -(generated * known * (-nll).exp() + (1 - generated) * copied + EPSILON).log()
 
 
@@ -196,6 +198,7 @@ class PointerGenerator(nn.Module):
             raise ValueError(f"articles {tuple(article.shape)} with lengths {tuple(lengths.shape)} do not fit")
         x, size = self.embedded(article), self.hidden_size
         zero = x.new_zeros(len(x), size)
+        # (1)
         with without_autocast(x.device):  # not every processor has the kernel in bf16
             ahead, back = (
                 kernel_layer(read, (zero, zero), (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh))[0]
@@ -233,7 +236,9 @@ class PointerGenerator(nn.Module):
 
     def _written(self, inside: Tensor, hidden: Tensor, cell: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """r and p_gen of eqs. (5) and (6), of one step or of all."""
+        # (5)
         readout = self.dropout(self.readout(torch.cat([hidden, context], -1)))
+        # (6)
         if self.switch is None:
             return readout, torch.ones_like(hidden[..., 0])
         return readout, self.switch(torch.cat([context, hidden, cell, inside], -1))[..., 0].sigmoid()
