@@ -3,8 +3,10 @@
 Task: articles to summaries, of own pairs (a .jsonl of keys src and tgt, a .tsv, two files line by
 line), headlines of AG News, or sentences with names that no vocabulary has. Words that the
 vocabulary lacks are written as the article has them, and `generate` shows which words were copied.
-Metrics: ROUGE-1, 2 and L, perplexity, what is repeated, the rare words that were copied. See et al.
-report ROUGE 39.53 / 17.28 / 36.38 on CNN/Daily Mail, which is not run here.
+Metrics: ROUGE-1, 2 and L, perplexity, what is repeated, the rare words that were copied. Headlines
+of AG News: ROUGE 23.2 / 3.9 / 21.9 after two minutes of one core, where the first 12 words of a
+description have 21.0 / 5.2 / 18.3; rare names: all right after one minute (one seed each). See et
+al. report 39.53 / 17.28 / 36.38 on CNN/Daily Mail: paper setting not run.
 
     deepcanon train pointer-generator --data my-articles.jsonl
     deepcanon generate last --prompt "an article ..." --beam 5
