@@ -242,7 +242,7 @@ class Summarization(Translation[C]):
 
     def predict(self, inputs: list[str]) -> list[dict[str, Any]]:
         """The likeliest summary of each text."""
-        texts = [self.admitted(text) for text in inputs]
+        texts = [self.admitted(text, f"input {place}") for place, text in enumerate(inputs, 1)]
         records = self.translated(texts, self.config.beam)
         aligned = self.looked(texts, [record["numbers"] for record in records])
         return [
