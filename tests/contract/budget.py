@@ -1,5 +1,8 @@
 """A pytest plugin: what the tests of each system cost, the slowest at the end of a session, and a limit.
 
+The limit is a number of seconds or, on a machine that is slower than the one it was measured on, a multiple of what the
+tests of a system cost on average: there all systems cost more.
+
 A test is a system's if the conftest has given it the property "stem". Seconds are CPU time, with that of child
 processes, since a busy machine stretches the clock; they travel in the reports, so that xdist's workers are summed up.
 """
@@ -11,6 +14,7 @@ import time
 import pytest
 
 STEM_SECONDS = 30.0  # measured on two cores under a load of 4: 15 for the slowest, 3.5 on average
+TIMES_THE_MEAN, ENOUGH = 8, 40  # a mean of so many systems or more says how fast a machine is
 SHOWN = 8
 SYSTEMS, CORES = 160, 2  # of the projection
 
@@ -50,9 +54,16 @@ def pytest_runtest_logreport(report):
     spent[properties.get("stem", "")] += properties.get("cpu", 0.0)
 
 
+def limit_of(seconds):
+    """What the tests of one system may take."""
+    costs = [cost for stem, cost in spent.items() if stem]
+    return max(seconds, TIMES_THE_MEAN * sum(costs) / len(costs)) if len(costs) >= ENOUGH else seconds
+
+
 def over(seconds):
     """The systems whose tests took more than that."""
-    return sorted(stem for stem, cost in spent.items() if stem and cost > seconds)
+    limit = limit_of(seconds)
+    return sorted(stem for stem, cost in spent.items() if stem and cost > limit)
 
 
 def pytest_sessionfinish(session):
@@ -62,7 +73,7 @@ def pytest_sessionfinish(session):
 
 def pytest_terminal_summary(terminalreporter, config):
     systems = {stem: cost for stem, cost in spent.items() if stem}
-    limit = config.option.stem_seconds
+    limit = limit_of(config.option.stem_seconds)
     for stem in over(limit):
         terminalreporter.line(
             f"the tests of {stem} took {systems[stem]:.1f} s of CPU time: {limit:g} s at most", red=True

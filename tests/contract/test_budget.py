@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from contract import budget
 from contract.distribution import unit_of
 from contract.files import TESTS
 
@@ -41,6 +42,18 @@ def test_a_dear_system_fails_the_session(workers, tmp_path):
     assert within.returncode == 0 and "CPU time" not in within.stdout, within.stdout + within.stderr
     assert above.returncode == 1 and "3 passed" in above.stdout, above.stdout + above.stderr
     assert "the tests of slow took 0." in above.stdout and "slow2" not in above.stdout
+
+
+def test_where_all_systems_cost_more_the_limit_is_higher(monkeypatch):
+    slow = {f"s{k}": 12.0 for k in range(budget.ENOUGH)}
+    for costs, found in (
+        (slow | {"dear": 95.0}, []),  # eight times the mean of 14
+        (slow | {"dear": 200.0}, ["dear"]),
+        ({"s": 1.0, "dear": 40.0}, ["dear"]),  # of a few systems the seconds count
+        ({**dict.fromkeys(slow, 1.0), "dear": 31.0, "": 900.0}, ["dear"]),
+    ):
+        monkeypatch.setattr(budget, "spent", costs)
+        assert budget.over(30.0) == found
 
 
 def test_the_contracts_of_a_recipe_stay_together():
