@@ -52,8 +52,15 @@ from .rntn import RNTN as RNTN
 from .rntn import tensor_composition as tensor_composition
 from .sampled_softmax import SampledSoftmax as SampledSoftmax
 from .sampled_softmax import sampled_softmax_loss as sampled_softmax_loss
+from .scheduled_sampling import drawn_words as drawn_words
+from .scheduled_sampling import mixed as mixed
+from .scheduled_sampling import true_share as true_share
 from .sentiment import SentimentRNN as SentimentRNN
 from .seq2seq import Seq2Seq as Seq2Seq
+from .sequence_level_training import Baseline as Baseline
+from .sequence_level_training import mixer_terms as mixer_terms
+from .sequence_level_training import risk as risk
+from .sequence_level_training import sentence_bleu as sentence_bleu
 from .stack_rnn import StackRNN as StackRNN
 from .stack_rnn import StackState as StackState
 from .stack_rnn import stack_step as stack_step
