@@ -1,6 +1,7 @@
 """Generated pairs: their alignment and known scores, computed without their files."""
 
 import itertools
+import math
 
 import pytest
 
@@ -93,3 +94,25 @@ def test_rare_names_occur_in_one_example_each_and_are_told_again():
     assert opened("rare-names", seed=1)["train"].x != data["train"].x
     words = {word for text in data["train"].targets for word in text.split() if not word[0].isupper()}
     assert all(word in words or word in owners for text in data["test"].targets for word in text.split())
+
+
+def test_a_noisy_counter_counts_and_forgets_its_noise():
+    data = opened("noisy-counter")
+    wrong = steps = 0
+    for split in data.splits.values():
+        for source, target in zip(split.x, split.targets, strict=True):
+            _, start, _, stride = source.split()
+            count, written = int(start), target.split()
+            assert len(written) == 100 and stride in "123"
+            for place, word in enumerate(written):
+                count = (count + int(stride)) % 10
+                wrong += word != str(count)
+                assert data.truth["counted"](source.split())[place] == str(count)
+            steps += 100
+    assert wrong / steps == pytest.approx(0.1, abs=5 * (0.09 / steps) ** 0.5)
+    nll, drift = data.known
+    chances = [0.9, *[0.1 / 9] * 9]
+    assert nll.optimum == pytest.approx(100 / 101 * -sum(p * math.log(p) for p in chances))
+    assert nll.floor == pytest.approx(100 / 101 * -sum(math.log(1 / 10) / 10 for _ in range(10)))
+    assert drift.floor == pytest.approx(9 / 10) and drift.optimum == 0
+    assert opened("noisy-counter", seed=1)["train"].targets != data["train"].targets
