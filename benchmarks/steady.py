@@ -73,7 +73,9 @@ GRADIENTS = {
     "rnn-lm": [("default", 24), ("paper", 24), ("words", 24)],
     "seq2seq": [("smoke", 12)],
     "rntn": [("smoke", 24)],
+    "scheduled-sampling": [("smoke", 12)],
     "sentiment": [("smoke", 24)],
+    "sequence-level-training": [("smoke", 12)],
     "softmax-regression": [("default", 60), ("paper", 24)],
     "sparse-autoencoder": [("default", 200), ("paper", 24)],
     "spatial-transformer": [("default", 24)],
@@ -108,7 +110,9 @@ BY_DRAWING = (
     "rbm",
     "replicated-softmax",
     "rnn-lm",
+    "scheduled-sampling",
     "seq2seq",
+    "sequence-level-training",
     "wavenet",
 )
 FEW, MANY, MOST = 128, 1_000, 8_192
@@ -181,7 +185,7 @@ def forward_of(trained):
     raw = train.x[:count]
     if name == "neural-turing-machine":
         return lambda: recipe.logits(raw), count
-    if name in ("attention", "pointer-generator", "seq2seq"):
+    if name in ("attention", "pointer-generator", "scheduled-sampling", "seq2seq", "sequence-level-training"):
         sources, targets, inputs = recipe.forced(recipe.encoded("train"), range(count))
         return lambda: recipe.model(*sources, inputs), int(targets.lengths.sum())
     if name == "hred":

@@ -32,7 +32,7 @@ from deepcanon.options import (
 
 __all__ = [
     "TINY_TRANSLATION", "Adversarial", "ContrastiveDivergence", "DocumentTraining", "Environments", "Exploration",
-    "Generator", "RecurrentLanguage", "Replay", "TranslationTraining", "TreeTraining",
+    "Generator", "OwnWordsTraining", "RecurrentLanguage", "Replay", "TranslationTraining", "TreeTraining",
 ]  # fmt: skip
 
 
@@ -246,6 +246,14 @@ class TranslationTraining(Pairs, Batches, Optimization, Schedule, Dropout):
     learning_rate: Positive = 2e-3
     clip: Positive = 1.0
     """Largest norm of the gradient."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnWordsTraining(TranslationTraining):
+    """What `techniques.own_words` reads."""
+
+    network: Literal["attention", "seq2seq"] = "attention"
+    """The translator that is trained: of the recipe of this name."""
 
 
 TINY_TRANSLATION: dict[str, Any] = {

@@ -6,7 +6,7 @@ A recipe subclasses `Translation`, whose Config is `model_options.TranslationTra
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from deepcanon.data.batches import Buckets
 from deepcanon.data.splits import Dataset
 from deepcanon.engine.contract import Facts, Recipe
-from deepcanon.engine.pairs import MISSING, Translates, has_sacrebleu
+from deepcanon.engine.pairs import MISSING, Padded, Translates, has_sacrebleu
 from deepcanon.model_options import TranslationTraining
 from deepcanon.parts.clipping import clip_in_step
 from deepcanon.parts.vocabulary_loss import linear_nll
@@ -29,9 +29,9 @@ C = TypeVar("C", bound=TranslationTraining)
 class Translation(Translates, Recipe[C]):
     """Cross-entropy of the next word, given all words before it, over real words and ends."""
 
-    state = ("model", "optimizer")
+    state: ClassVar[tuple[str, ...]] = ("model", "optimizer")
     parallel = "gradients"
-    monitor = ("valid/nll", "min")
+    monitor: tuple[str, Literal["min", "max"]] | None = ("valid/nll", "min")
     precisions = ("fp32", "bf16")
     computed = ("_encoded", "_buckets")
 
@@ -43,6 +43,14 @@ class Translation(Translates, Recipe[C]):
     def network(self, words: tuple[int, int]) -> nn.Module:
         """The model for so many words of source and target, on the run's device."""
 
+    def rate(self, step: int) -> float:
+        """The learning rate of a step."""
+        return self.config.learning_rate * scheduled(self.config, step, self.run.steps)
+
+    def shown(self, source: Tensor, lengths: Tensor, inputs: Tensor) -> Tensor:
+        """What the model reads in a step, of this process's rows: the true words, unless a recipe mixes in others."""
+        return inputs
+
     def build(self) -> None:
         self.begin_words()
         self.model = self.network((len(self.words[0]), len(self.words[1])))
@@ -53,21 +61,27 @@ class Translation(Translates, Recipe[C]):
         if not has_sacrebleu():
             self.run.say(MISSING)
 
-    def step(self, step: int) -> Mapping[str, Tensor]:
-        config, run = self.config, self.run
+    def taken(self, step: int) -> tuple[Padded, Padded, Tensor]:
+        """Sources, targets and inputs of the global batch of a step: pairs of similar length.
+
+        As wide as the global batch, so that dropout masks of several processes are those of one.
+        """
         pairs = self.encoded("train")
         if self._buckets is None:
-            self._buckets = Buckets(pairs.lengths(), config.batch, run.seed, "order")
-        # As wide as the global batch, so that dropout masks of several processes are those of one.
-        rows, mine = self._buckets.rows(step).tolist(), run.rows(config.batch)
-        sources, targets, inputs = self.forced(pairs, rows)
+            self._buckets = Buckets(pairs.lengths(), self.config.batch, self.run.seed, "order")
+        return self.forced(pairs, self._buckets.rows(step).tolist())
+
+    def step(self, step: int) -> Mapping[str, Tensor]:
+        config, run = self.config, self.run
+        (sources, targets, inputs), mine = self.taken(step), run.rows(config.batch)
         real = torch.arange(targets.tokens.shape[1]) < targets.lengths[mine, None]
         places = real.flatten().nonzero()[:, 0]
         wanted = targets.tokens[mine].flatten()[places]
-        rate = config.learning_rate * scheduled(config, step, run.steps)
+        rate = self.rate(step)
         set_rate(self.optimizer, rate)
         self.optimizer.zero_grad()
-        readout, _ = self.model(*(run.to(value[mine]) for value in (*sources, inputs)))
+        source, lengths, inputs = (run.to(value[mine]) for value in (*sources, inputs))
+        readout, _ = self.model(source, lengths, self.shown(source, lengths, inputs))
         loss = self.word_loss(readout.flatten(0, 1).index_select(0, run.to(places)), run.to(wanted))
         loss = run.backward(loss, self.model, count=len(wanted))
         norm = clip_in_step(self.optimizer, config.clip)
