@@ -2,7 +2,7 @@
 
 A source is "from START by STRIDE": START one of NUMBERS, STRIDE from 1 to STRIDES, equally likely. The count at
 step t is START + t STRIDE, modulo NUMBERS; each of the LENGTH numbers of a target is the count with probability
-1 - NOISE, else one of the others. Noise is not remembered: the count goes on as if nothing had happened.
+1 - NOISE, else one of the others. Noise is not remembered: the count continues as if nothing had happened.
 
 Who reads the true numbers predicts the next one well from the last few, without counting. Who reads numbers of its own
 loses the count where it has written some wrong ones, and never finds it again: errors that a training on true numbers
