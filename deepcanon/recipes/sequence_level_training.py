@@ -115,14 +115,14 @@ class Recipe(OwnWords[Config]):
         self.optimizer.zero_grad()
         with self.drawing():
             if config.method == "mixer":
-                loss, reward = self.mixed(step, given, references)
+                loss, reward = self.by_mixing(step, given, references)
             else:
-                loss, reward = self.compared(given, references)
+                loss, reward = self.by_risk(given, references)
         norm = clip_in_step(self.optimizer, config.clip)
         found = {"loss": loss, "gradient_norm": norm, "reward": run.sum(reward) / run.world}
         return {**found, "learning_rate": torch.tensor(rate, dtype=torch.float64)}
 
-    def mixed(self, step, given, references):
+    def by_mixing(self, step, given, references):
         """MIXER: backward of both losses and of the baseline's, whose update is made here."""
         c, run, (source, lengths, true, ends) = self.config, self.run, given
         every = c.every * run.steps_of(1, c.batch)
@@ -139,7 +139,7 @@ class Recipe(OwnWords[Config]):
         clip_in_step(self.baseline_optimizer, c.clip)
         return loss, rewards.mean()
 
-    def compared(self, given, references):
+    def by_risk(self, given, references):
         """Minimum risk: backward of the expected cost of the reference and of drawn sentences."""
         c, run, k = self.config, self.run, self.config.candidates
         source, lengths, true, ends = (value.repeat_interleave(k, 0) for value in given)
