@@ -58,7 +58,7 @@ SMALL: dict[str, Any] = {
     "minimum_count": 1,
     "dropout": 0.1,
 }
-TINY = Config(**TINY_TRANSLATION, whole=0.9, whole_rate=1e-2, more=1, every=9.0)
+TINY = Config(**TINY_TRANSLATION, whole=0.9, whole_rate=1e-2, more=1, every=100.0)
 CAPTIONS = Config(lower=True, epochs=5, beam=1)
 PAPER: dict[str, Any] = {"optimizer": "sgd", "schedule": "constant", "learning_rate": 0.2}
 PAPER |= {"batch": 32, "clip": 10.0, "epochs": 70, "whole": 45 / 70, "every": 5.0}
