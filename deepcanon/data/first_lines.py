@@ -16,7 +16,7 @@ def first_lines(path: Path, count: int = 1) -> list[str]:
     A file that cannot be read has as many as come before the damage, and a pipe none: the reader reports what is wrong.
     """
     found: list[str] = []
-    if not path.is_file():  # a named pipe would be waited for
+    if not path.is_file():  # opening a named pipe blocks
         return found
     try:
         with gzip.open(path) if path.name.lower().endswith(".gz") else open(path, "rb") as file:

@@ -1,7 +1,7 @@
 """Models that write a text of another one and may copy its words: what they read, how they are measured and shown.
 
 `Summarization` is a `Translation` with one vocabulary for both sides, which each article extends by the words that it
-lacks: they are written as they stand in the article. A recipe holds `model`, a `PointerGenerator`, and has the options
+lacks: they are written as the article has them. A recipe holds `model`, a `PointerGenerator`, and has the options
 `copy`, `article` and `coverage`.
 
 ROUGE is that of `parts.rouge`, times 100.
