@@ -15,6 +15,7 @@ import pytest
 from contract.files import ROOT
 from contract.test_recipes import STEMS, class_of
 
+pytestmark = pytest.mark.timeout(1500)  # one process for all recipes: five minutes are too few on a slow machine
 GRADIENTS = [stem for stem in STEMS if class_of(stem).parallel == "gradients"]
 OTHERS = [stem for stem in STEMS if class_of(stem).parallel not in ("gradients", "trials")]
 OPTIONS = [  # other ways through a step; none of them waits
@@ -40,7 +41,7 @@ def found_on_a_device(names, folder, *flags):
     """What `on_a_device.py` left of each."""
     env = {**os.environ, "OMP_NUM_THREADS": "1", "DEEPCANON_SHAPES": "off"}
     command = [sys.executable, str(ROOT / "tests" / "contract" / "on_a_device.py"), str(folder / "found.json")]
-    done = subprocess.run([*command, *names, *flags], env=env, capture_output=True, text=True, timeout=900, cwd=ROOT)
+    done = subprocess.run([*command, *names, *flags], env=env, capture_output=True, text=True, timeout=1400, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads((folder / "found.json").read_text(encoding="utf-8"))
 
