@@ -19,7 +19,7 @@ from torch import Tensor
 
 from deepcanon.parts.masks import real_positions
 from deepcanon.sequence import PointerGenerator
-from deepcanon.sequence.pointer_generator import copied_mass, extended_distribution, mixture_nll
+from deepcanon.sequence.pointer_generator import copied_mass, copying_nll, extended_distribution
 
 BATCH, WORDS, HIDDEN, OWN, ROUNDS = 16, 20_000, 256, 30, 5
 EPSILON = 1e-12
@@ -45,7 +45,7 @@ def ours(net: PointerGenerator, given: tuple[Tensor, ...]) -> Tensor:
     wanted, generated, copied = (part.flatten()[places] for part in (targets, written.generated, mass))
     logits = net.output(written.readout.flatten(0, 1)[places])
     nll = F.cross_entropy(logits, torch.where(wanted < WORDS, wanted, 0), reduction="none")
-    return mixture_nll(nll, (wanted < WORDS).float(), copied, generated).mean()
+    return copying_nll(nll, (wanted < WORDS).float(), copied, generated).mean()
 
 
 def tutorial(net: PointerGenerator, given: tuple[Tensor, ...]) -> Tensor:

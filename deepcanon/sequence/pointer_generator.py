@@ -48,7 +48,7 @@ from deepcanon.parts.recurrence import kernel_layer, last_real
 from deepcanon.parts.recurrence_by_hand import without_autocast
 from deepcanon.sequence.lstm import lstm_cell
 
-__all__ = ["Decoding", "PointerGenerator", "Written", "copied_mass", "extended_distribution", "mixture_nll"]
+__all__ = ["Decoding", "PointerGenerator", "Written", "copied_mass", "copying_nll", "extended_distribution"]
 
 EPSILON = 1e-12
 
@@ -110,7 +110,7 @@ def copied_mass(
     return torch.where(article[:, None] == targets[:, :, None], weights, 0.0).sum(2)
 
 
-def mixture_nll(
+def copying_nll(
     nll: Float[Tensor, "words"],
     known: Float[Tensor, "words"],
     copied: Float[Tensor, "words"],

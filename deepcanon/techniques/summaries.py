@@ -29,7 +29,7 @@ from deepcanon.parts.rouge import ngrams, rouge, words_of
 from deepcanon.parts.tokenization import detokenize, tokenize
 from deepcanon.parts.vocabulary import END, Vocabulary
 from deepcanon.parts.vocabulary_loss import rows_nll
-from deepcanon.sequence.pointer_generator import Written, copied_mass, mixture_nll
+from deepcanon.sequence.pointer_generator import Written, copied_mass, copying_nll
 from deepcanon.techniques.translation import Translation
 
 __all__ = ["Article", "Losses", "Summarization"]
@@ -149,7 +149,7 @@ class Summarization(Translation[C]):
         nll = self.generated_nll(
             written.readout.flatten(0, 1).index_select(0, places), torch.where(wanted < words, wanted, 0)
         )
-        nll = mixture_nll(nll, known, copied, generated)
+        nll = copying_nll(nll, known, copied, generated)
         real = real_positions(targets.lengths, targets.tokens.shape[1])
         share = ((1 - generated) * copied * nll.exp()).detach()
         return Losses(nll, share, coverage_loss(written.weights, real))

@@ -3,7 +3,7 @@ from contract.cases import Case
 from oracles import pointer_generator as oracle
 
 from deepcanon.sequence import PointerGenerator
-from deepcanon.sequence.pointer_generator import copied_mass, extended_distribution, mixture_nll
+from deepcanon.sequence.pointer_generator import copied_mass, copying_nll, extended_distribution
 
 WORDS = 6
 ARTICLES = np.array([[2, 7, 6, 7, 1], [4, 6, 1, 7, 3]])
@@ -71,7 +71,7 @@ FUNCTIONS = (
         rows=True,
     ),
     Case(
-        "mixture_nll", None, told, lambda params, *values: oracle.mixture_nll(*values), call=mixture_nll,
+        "copying_nll", None, told, lambda params, *values: oracle.copying_nll(*values), call=copying_nll,
         constants=(1,), rows=True,
     ),
 )  # fmt: skip

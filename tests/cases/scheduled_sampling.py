@@ -72,7 +72,7 @@ FUNCTIONS = (
         ),
     ),
     Case(
-        name="mixed",
+        name="mixed_words",
         build=None,
         call=own,
         inputs=written,

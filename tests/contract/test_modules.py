@@ -42,6 +42,7 @@ def test_compiled_and_exported_equal_eager(tmp_path):
     script = Path(__file__).with_name("compiled.py")
     env = {**os.environ, "DEEPCANON_SHAPES": "off", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "pytest", str(script), "-q", "-p", "no:xdist", "--rootdir", str(ROOT)]
+    command += ["--stem-seconds", "1000"]  # what is compiled here has no budget of its own
     done = subprocess.run(command, env=env, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 

@@ -110,6 +110,6 @@ def copied_mass(weights, article, targets):
     return found
 
 
-def mixture_nll(nll, known, copied, generated):
+def copying_nll(nll, known, copied, generated):
     chances = [g * np.exp(-n) * k + (1 - g) * c for n, k, c, g in zip(nll, known, copied, generated, strict=True)]
     return -np.log(np.array(chances) + 1e-12)

@@ -13,7 +13,7 @@ from deepcanon.cli import main
 from deepcanon.data.tasks import rare_names
 from deepcanon.parts.attention import coverage_loss
 from deepcanon.sequence import PointerGenerator
-from deepcanon.sequence.pointer_generator import copied_mass, extended_distribution, mixture_nll
+from deepcanon.sequence.pointer_generator import copied_mass, copying_nll, extended_distribution
 
 WORDS = 6
 ARTICLES = torch.tensor([[2, 7, 6, 7, 1], [4, 6, 1, 7, 3]])
@@ -51,7 +51,7 @@ def test_the_loss_is_that_of_the_whole_distribution():
     logs = net.output(written.readout).log_softmax(2).gather(2, torch.where(known, targets, 0)[:, :, None])[:, :, 0]
     mass = copied_mass(written.weights, ARTICLES, targets)
     parts = (-logs, known.double(), mass, written.generated)
-    loss = mixture_nll(*(part.flatten() for part in parts)).view(targets.shape)
+    loss = copying_nll(*(part.flatten() for part in parts)).view(targets.shape)
     chances, weights, _ = oracle.module(parameters(net), ARTICLES.numpy(), LENGTHS.numpy(), INPUTS.numpy())
     wanted = -np.log(np.take_along_axis(chances, targets.numpy()[:, :, None], 2)[:, :, 0] + 1e-12)
     np.testing.assert_allclose(loss.detach().numpy(), wanted, rtol=1e-10)
@@ -138,7 +138,7 @@ def test_coverage_that_is_off_is_not_seen_and_switching_it_on_moves_nothing_at_f
 
 def test_a_word_without_any_chance_has_a_finite_loss_and_gradient():
     nll = torch.tensor([2000.0, 1.0], requires_grad=True)
-    loss = mixture_nll(nll, torch.tensor([1.0, 0.0]), torch.zeros(2), torch.ones(2))
+    loss = copying_nll(nll, torch.tensor([1.0, 0.0]), torch.zeros(2), torch.ones(2))
     loss.sum().backward()
     assert bool(loss.isfinite().all()) and bool(nll.grad.isfinite().all())
 
