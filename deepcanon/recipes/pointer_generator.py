@@ -89,12 +89,10 @@ PRESETS = {
 
 import torch
 
-from deepcanon.data.batches import Buckets
 from deepcanon.engine.pairs import Padded
 from deepcanon.parts.clipping import clip_in_step
 from deepcanon.sequence.pointer_generator import PointerGenerator
 from deepcanon.techniques.optimizers import set_rate
-from deepcanon.techniques.schedules import scheduled
 from deepcanon.techniques.summaries import Summarization
 
 
@@ -114,17 +112,13 @@ class Recipe(Summarization[Config]):
 
     def step(self, step):
         c, run, model = self.config, self.run, self.model
-        pairs = self.encoded("train")
-        if self._buckets is None:
-            self._buckets = Buckets(pairs.lengths(), c.batch, run.seed, "order")
-        rows, mine = self._buckets.rows(step).tolist(), run.rows(c.batch)
-        sources, targets, inputs = self.forced(pairs, rows)
+        (sources, targets, inputs), mine = self.taken(step), run.rows(c.batch)
         targets = Padded(*(part[mine] for part in targets))
         real = torch.arange(targets.tokens.shape[1]) < targets.lengths[:, None]
         places = run.to(real.flatten().nonzero()[:, 0])
         covering = float(c.coverage > 0 and step >= c.coverage_from * run.steps)
         model.covering.fill_(covering)
-        rate = c.learning_rate * scheduled(c, step, run.steps)
+        rate = self.rate(step)
         set_rate(self.optimizer, rate)
         self.optimizer.zero_grad()
         article, lengths, inputs = (run.to(part[mine]) for part in (*sources, inputs))
