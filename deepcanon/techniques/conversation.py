@@ -192,8 +192,16 @@ class Converses(DialogueStreams, Speaks, Encodes, Exports):
 
     def encode(self, inputs: list[Sequence[str]]) -> Tensor:
         """The state of the dialogue after each input: s of the model; the decoder's, if it has no s."""
-        states = [self.model.read(self.heard(turns)[None]) for turns in inputs]
-        return torch.cat([one.decoder if self.model.context == "stream" else one.session for one in states])
+        rows = [self.numbers(turns) for turns in inputs]
+        found = [torch.zeros(0)] * len(rows)
+        for part in self.portions(rows):
+            streams = Streams.of([rows[place] for place in part], self.model.end)
+            words = torch.cat([streams.inputs, streams.targets[:, -1:]], 1)  # a stream's last word too
+            state = self.model.read(self.run.to(words), self.run.to(streams.lengths + 1))
+            codes = state.decoder if self.model.context == "stream" else state.session
+            for place, code in zip(part, codes, strict=True):
+                found[place] = code
+        return torch.stack(found)
 
     def export(self) -> Export:
         """One step: a word and the state to the logits of the next word and the next state."""

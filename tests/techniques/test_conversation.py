@@ -161,3 +161,13 @@ def test_streams_of_processes_are_rows_of_the_whole():
     whole = Streams.of(rows, END)
     assert whole.inputs.tolist() == [[1, 3, 1, 2, 2], [1, 4, 1, 1, 1], [1, 1, 5, 1, 1]]
     assert whole.targets.flatten()[whole.places()].tolist() == torch.cat(rows).tolist()
+
+
+def test_dialogues_of_different_lengths_are_encoded_together_as_each_alone(run):
+    dialogues = [("hello",), ("hi there", "do you like tea ?", "i am anna , and i like tea ."), ("welcome", "hi")]
+    live = run.recipe
+    together = live.encode(dialogues)
+    for code, turns in zip(together, dialogues, strict=True):
+        alone = live.model.read(live.heard(turns)[None]).session[0]
+        torch.testing.assert_close(code, alone, rtol=1e-5, atol=1e-6)
+    assert (together[0] - together[2]).abs().max() > 1e-3
