@@ -1,8 +1,6 @@
 """The runs in a folder: listed, compared in a table, removed. Read without torch."""
 
 import argparse
-import datetime
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Any
 
 from deepcanon.cli.arguments import Parser, Usage, columns, json_option
 from deepcanon.cli.output import print_json
+from deepcanon.glance import glance
 
 __all__ = ["runs_command"]
 
@@ -45,7 +44,7 @@ def _list(given: argparse.Namespace) -> int:
     root = Path(given.folder)
     if not root.is_dir():
         raise Usage(f"there is no folder {root}; runs go to runs/NAME-1, -2, ...")
-    found = sorted((_read(path.parent) for path in root.glob("*/config.json")), key=lambda row: row["written"])
+    found = sorted((glance(path.parent) for path in root.glob("*/config.json")), key=lambda row: row["written"])
     if given.json:
         return print_json([{key: value for key, value in row.items() if key != "options"} for row in found])
     _table([_cells(row) for row in found], COLUMNS)
@@ -57,7 +56,7 @@ def _list(given: argparse.Namespace) -> int:
 def _compare(given: argparse.Namespace) -> int:
     if len(given.dir) < 2:
         raise Usage("runs compare takes two run folders or more")
-    found = [_read(_checked(name)) for name in given.dir]
+    found = [glance(_checked(name)) for name in given.dir]
     names = dict.fromkeys(name for row in found for name in row["options"])
     missing = object()
     differing = [name for name in names if len({repr(row["options"].get(name, missing)) for row in found}) > 1]
@@ -102,35 +101,6 @@ def _checked(name: str) -> Path:
     if not (folder / "config.json").is_file():
         raise Usage(f"{folder} is not a run folder (it has no config.json)")
     return folder
-
-
-def _read(folder: Path) -> dict[str, Any]:
-    """What is shown of a run; what cannot be read is empty."""
-    config, status = (_json(folder / name) for name in ("config.json", "status.json"))
-    settings, options = (value if isinstance(value := config.get(key), dict) else {} for key in ("settings", "config"))
-    best = status.get("best") if isinstance(status.get("best"), dict) else {}
-    written = max(
-        (folder / name).stat().st_mtime for name in ("config.json", "status.json") if (folder / name).exists()
-    )
-    return {
-        "run": str(folder),
-        "recipe": config.get("name"),
-        "data": settings.get("data"),
-        "state": status.get("state"),
-        "step": status.get("step"),
-        "steps": status.get("steps"),
-        "best": {key: best.get(key) for key in ("metric", "value", "step")} if best else None,
-        "written": datetime.datetime.fromtimestamp(written).isoformat(" ", "minutes"),
-        "options": {**{k: v for k, v in settings.items() if k != "steps"}, **options},
-    }
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _cells(row: dict[str, Any]) -> dict[str, str]:

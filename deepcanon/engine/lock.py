@@ -9,7 +9,7 @@ from deepcanon.engine import checksums
 from deepcanon.errors import UsageError
 from deepcanon.writing import TEMPORARY, writing
 
-__all__ = ["FILE", "hold", "is_left_over"]
+__all__ = ["FILE", "hold", "is_held", "is_left_over"]
 
 FILE = ".lock"
 MADE_FIRST = {FILE, "facts", "checkpoints", "figures", "samples", "data.json", checksums.FILE}
@@ -31,6 +31,18 @@ def hold(folder: Path) -> Iterator[None]:
         except OSError:
             raise UsageError(f"another process is training in {folder}") from None
         yield
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a process works in a run folder; nothing is written to find out."""
+    try:
+        with open(folder / FILE, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # given back when the file is closed
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def is_left_over(folder: Path) -> bool:

@@ -15,7 +15,7 @@ from deepcanon.engine.report.style import STYLE
 from deepcanon.engine.svg.frame import escape
 from deepcanon.writing import replacing
 
-__all__ = ["write_report"]
+__all__ = ["report_body", "report_page", "write_report"]
 
 HEAD = """<!doctype html>
 <html lang="en">
@@ -30,6 +30,23 @@ HEAD = """<!doctype html>
 
 def write_report(runs: list[Path], to: Path) -> Path:
     """Write the report of the run folders into the file ``to`` (or ``to/report.html``); returns that file."""
+    page = report_page(runs)
+    to = Path(to)
+    to = to / "report.html" if to.is_dir() else to
+    with replacing(to) as temporary:
+        temporary.write_text(page, encoding="utf-8", errors="replace")
+    return to
+
+
+def report_page(runs: list[Path]) -> str:
+    """The report of the run folders as HTML."""
+    title, body = report_body(runs)
+    head = f"{HEAD}<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n"
+    return f"{head}<body><main>{body}</main></body>\n</html>\n"
+
+
+def report_body(runs: list[Path]) -> tuple[str, str]:
+    """Title and body of the report of the run folders, for a page that has the style already."""
     if not runs:
         raise ValueError("a report needs at least one run folder")
     for folder in runs:
@@ -38,14 +55,7 @@ def write_report(runs: list[Path], to: Path) -> Path:
     read = [read_run(Path(folder)) for folder in runs]
     for run, label in zip(read, _labels([run.folder for run in read]), strict=True):
         run.label = label
-    title, body = page_of_one(read[0]) if len(read) == 1 else page_of_several(read)
-    head = f"{HEAD}<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n"
-    page = f"{head}<body><main>{body}</main></body>\n</html>\n"
-    to = Path(to)
-    to = to / "report.html" if to.is_dir() else to
-    with replacing(to) as temporary:
-        temporary.write_text(page, encoding="utf-8", errors="replace")
-    return to
+    return page_of_one(read[0]) if len(read) == 1 else page_of_several(read)
 
 
 def _labels(folders: list[Path]) -> list[str]:

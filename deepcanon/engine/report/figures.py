@@ -19,7 +19,9 @@ from deepcanon.engine.sounds import Sound, audio_tag
 from deepcanon.engine.svg import draw, draw_file, size_of
 from deepcanon.engine.svg.frame import WIDTH, escape
 
-__all__ = ["VERDICT", "figure_files", "figures_of", "small_figure", "texts_of"]
+__all__ = [
+    "TEXT_LIMIT", "VERDICT", "drawn_file", "figure_files", "figures_of", "small_figure", "text_file", "texts_of",
+]  # fmt: skip
 
 VERDICT = "verdict"
 """The text that comes first in a page."""
@@ -62,7 +64,7 @@ def figures_of(run: RunFiles, folder: str) -> str:
     for name, files in figure_files(run, folder, (".npz", ".png")).items():
         step, path = files[-1]
         try:
-            latest, caption, wide = _drawn(path, name)
+            latest, caption, wide = drawn_file(path, name)
         except (OSError, ValueError) as error:
             blocks.append((True, f"<p class='warn wide-one'>{escape(path.name)} cannot be shown: {escape(error)}</p>"))
             continue
@@ -78,7 +80,7 @@ def figures_of(run: RunFiles, folder: str) -> str:
     return f"<div class='pictures'>{''.join([*narrow, *broad])}</div>" if blocks else ""
 
 
-def _drawn(path: Path, name: str) -> tuple[str, str, bool]:
+def drawn_file(path: Path, name: str) -> tuple[str, str, bool]:
     """A figure file as HTML, its caption, and whether it needs the whole width of the page."""
     if path.suffix.lower() == ".png":
         return image_tag("png", _png(path), name), "", False
@@ -190,19 +192,20 @@ def texts_of(run: RunFiles, folder: str, *, first: bool = False) -> str:
         step, path = files[-1]
         when = f"step {step:,}" if step >= 0 else ""
         earlier = "".join(
-            f"<details><summary>step {at:,}</summary><pre>{escape(_text(other, 3000))}</pre></details>"
+            f"<details><summary>step {at:,}</summary><pre>{escape(text_file(other, 3000))}</pre></details>"
             for at, other in reversed(_spread(files[:-1], STRIP))
         )
         said = f"<p class='caption'>{escape(captions[name])}</p>" if name in captions else ""
         head = "" if first else f"<h3>{escape(name.replace('_', ' '))} <small>{when}</small></h3>"
-        words = _text(path, TEXT_LIMIT)
+        words = text_file(path, TEXT_LIMIT)
         kept = " class='table'" if max(map(len, words.splitlines() or [""])) <= LINE else ""
         blocks.append(f"<div class='sample'>{head}<pre{kept}>{escape(words)}</pre>{said}")
         blocks.append(f"{'' if first else earlier}</div>")
     return "".join(blocks)
 
 
-def _text(path: Path, limit: int) -> str:
+def text_file(path: Path, limit: int = TEXT_LIMIT) -> str:
+    """The text of a file, cut after so many characters; if it cannot be read, a sentence that says so."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             text = file.read(limit + 1)

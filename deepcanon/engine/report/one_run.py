@@ -10,7 +10,7 @@ from deepcanon.engine.report.folder import RunFiles, as_dict, by_metric, split_a
 from deepcanon.engine.report.values import STATES, time_text, value_text
 from deepcanon.engine.svg.frame import escape, number
 
-__all__ = ["cards_of", "page_of_one"]
+__all__ = ["cards_of", "option_table", "page_of_one"]
 
 
 def page_of_one(run: RunFiles) -> tuple[str, str]:
@@ -43,7 +43,7 @@ def page_of_one(run: RunFiles) -> tuple[str, str]:
         ("Figures", figures_of(run, "figures")),
         ("Samples", texts_of(run, "figures") + figures_of(run, "samples") + texts_of(run, "samples")),
         ("Metrics", _metric_table(run)),
-        ("Options", _option_table(run)),
+        ("Options", option_table(run)),
         ("Environment", _environment(run)),
         ("Next steps", _commands(run)),
     ]
@@ -132,7 +132,8 @@ def _measured_in_part(run: RunFiles) -> str:
     return f"<p>Of a held-out text its first {most:,} tokens are measured (<code>--evaluated</code>; 0: all).</p>"
 
 
-def _option_table(run: RunFiles) -> str:
+def option_table(run: RunFiles) -> str:
+    """The options of the recipe next to the settings of the run; what differs from the defaults is marked."""
     config, defaults = as_dict(run.config.get("config")), as_dict(run.config.get("defaults"))
     if not config and not run.settings:
         return ""
