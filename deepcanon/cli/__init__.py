@@ -10,7 +10,7 @@ from pathlib import Path
 
 import deepcanon
 from deepcanon import heads
-from deepcanon.cli import catalogue, completion, data, runs, train, use, verify
+from deepcanon.cli import catalogue, completion, data, runs, serve, train, use, verify
 from deepcanon.cli.arguments import Parser, Usage
 from deepcanon.cli.output import USAGE, is_utf8
 from deepcanon.cli.streams import Output, complain, mute
@@ -118,6 +118,7 @@ COMMANDS: dict[str, tuple[str, completion.Command]] = {
     "export": ("export the trained module for torch or ONNX", use.export_command),
     "report": ("one self-contained page of a run, or of several compared", use.report_command),
     "runs": ("the runs in a folder: list, compare, remove", runs.runs_command),
+    "serve": ("the runs of a folder in a browser, live, and their models to try", serve.serve_command),
     "completion": ("tab completion for a shell", _completion),
     "verify": ("train the verify preset and compare with the published targets", verify.verify_command),
     "data": ("the catalogue: list, get, where; check your own data", data.data_command),

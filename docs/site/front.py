@@ -59,6 +59,7 @@ courses
 guides/first-hour
 guides/own-data
 guides/runs
+guides/serve
 guides/results
 guides/lectures
 guides/decoding

@@ -7,11 +7,11 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "deepcanon"
 TESTS = ROOT / "tests"
-NOT_SUBJECTS = ("parts", "data", "environments", "engine", "techniques", "recipes", "cli")
+NOT_SUBJECTS = ("parts", "data", "environments", "engine", "techniques", "recipes", "cli", "serving")
 # files, without torch
 GROUND_FLOOR = (
-    "claims", "collecting", "errors", "heads", "model_options", "options", "ranges", "reading", "settings", "targets",
-    "verb_options", "writing",
+    "claims", "collecting", "errors", "glance", "heads", "model_options", "options", "ranges", "reading", "settings",
+    "targets", "verb_options", "writing",
 )  # fmt: skip
 
 

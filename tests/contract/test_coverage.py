@@ -449,10 +449,12 @@ ROOMS = {  # what a room may import, apart from itself
         *subjects(),
     ),
     "recipes": ("techniques", *subjects(), *BELOW_RECIPES),
-    "cli": ("resolving", "verbs", "verify", *BELOW_RECIPES),
+    "serving": ("resolving", "trained", "verbs", *BELOW_RECIPES),
+    "cli": ("resolving", "serving", "verbs", "verify", *BELOW_RECIPES),
     # Files
     "collecting": (),
     "errors": (),
+    "glance": (),
     "targets": (),
     "claims": ("targets",),
     "ranges": (),
@@ -521,7 +523,7 @@ def test_commands_of_the_documents_exist():
     """Each `deepcanon VERB NAME` and `make TARGET` in a document: the verb, the recipe, its options, the target."""
     verbs = {
         "list", "show", "train", "resume", "eval", "predict", "generate", "encode", "play", "export", "report",
-        "verify", "data", "runs", "completion",
+        "verify", "data", "runs", "serve", "completion",
     }  # fmt: skip
     common = {
         "preset", "data", "out", "seed", "steps", "minutes", "device", "threads", "precision", "config", "compile",

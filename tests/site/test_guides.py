@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from deepcanon.cli import main
+from deepcanon.serving import Server
 
 GUIDES = Path(__file__).resolve().parents[2] / "docs" / "guides"
 FILE = re.compile(r"`([\w.-]+)`:\n\n```text\n(.*?)```", re.S)
@@ -21,6 +22,7 @@ BLOCK = re.compile(r"```(sh|python)\n(.*?)```", re.S)
 def folder(tmp_path, monkeypatch):
     """An empty folder to work in, with a few pictures of two classes."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Server, "run", lambda self: self.socket.close())  # `serve` would not end
     numbers = np.random.default_rng(0)
     for name in ("cats", "dogs"):
         (tmp_path / "photos" / name).mkdir(parents=True)

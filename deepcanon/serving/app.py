@@ -1,0 +1,145 @@
+"""Addresses and what they answer. What reads files or draws works in a thread: others are answered meanwhile."""
+
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from deepcanon.engine.report import report_body, report_page
+from deepcanon.engine.report.style import STYLE
+from deepcanon.engine.svg.frame import escape
+from deepcanon.serving.pages import framed, list_page, list_rows
+from deepcanon.serving.run_page import figure_html, live, run_page, stamp_of
+from deepcanon.serving.shelf import Row, Shelf
+
+__all__ = ["application"]
+
+SCRIPTS = ("page.js",)
+MOST = 50
+"""Runs that are compared at once."""
+
+
+class Pages:
+    """The answers about the runs of a shelf."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
+        self.style = STYLE + _file("page.css")
+        self.scripts = {name: _file(name) for name in SCRIPTS}
+        self._live: dict[str, dict[str, Any]] = {}
+        self._written: tuple[int, bytes, bytes] = (-1, b"", b"")
+        self._list()
+
+    async def list(self, request: Request) -> Response:
+        return HTMLResponse((await self._listed())[1])
+
+    async def rows(self, request: Request) -> Response:
+        version, _, rows = await self._listed()
+        if request.query_params.get("version") == str(version):
+            return Response(status_code=204)
+        return HTMLResponse(rows, headers={"x-version": str(version)})
+
+    async def _listed(self) -> tuple[int, bytes, bytes]:
+        """The state of the folder, the page of its runs and the rows alone: written once for each state."""
+        if not self.shelf.fresh:
+            await run_in_threadpool(self._list)
+        return self._written
+
+    def _list(self) -> None:
+        rows, version = self.shelf.rows(), self.shelf.version
+        if self._written[0] != version:
+            page, body = list_page(self.shelf, rows, version), list_rows(rows)
+            self._written = (version, page.encode("utf-8", "replace"), body.encode("utf-8", "replace"))
+
+    async def run(self, request: Request) -> Response:
+        row = self._found(request)
+        return HTMLResponse(await run_in_threadpool(run_page, self.shelf, row))
+
+    async def live(self, request: Request) -> Response:
+        row = self._found(request)
+        stamp = stamp_of(row)
+        if request.query_params.get("stamp") == stamp:
+            return Response(status_code=204)
+        known = self._live.get(row.id)
+        if known is None or known["stamp"] != stamp:
+            known = self._live[row.id] = await run_in_threadpool(live, row)
+        return JSONResponse(known)
+
+    async def figure(self, request: Request) -> Response:
+        row, query = self._found(request), request.query_params
+        try:
+            step = int(query.get("step", ""))
+        except ValueError:
+            raise HTTPException(400, "step is not a whole number") from None
+        shown = await run_in_threadpool(figure_html, row, query.get("folder", ""), query.get("name", ""), step)
+        if shown is None:
+            raise HTTPException(404, "there is no such figure")
+        return HTMLResponse(shown)
+
+    async def report(self, request: Request) -> Response:
+        """The report as the files of the run give it now; a `report.html` in the folder is never handed out."""
+        return HTMLResponse(await run_in_threadpool(report_page, [self._found(request).folder]))
+
+    async def compare(self, request: Request) -> Response:
+        names = dict.fromkeys(request.query_params.getlist("run"))
+        rows = [row for name in names if (row := self.shelf.find(name)) and not row.problem]
+        if len(rows) < 2 or len(rows) > MOST:
+            what = f"Select two runs or more, {MOST} at most; {len(rows)} are selected."
+            body = f"<p class='way'><a href='./'>all runs</a></p><p class='warn'>{what}</p>"
+            return HTMLResponse(framed("deepcanon: compare", body, "./", page="none"), 400)
+        title, body = await run_in_threadpool(report_body, [row.folder for row in rows])
+        way = "<p class='way'><a href='./'>all runs</a></p>"
+        return HTMLResponse(framed(title, way + body, "./", page="none"))
+
+    async def sheet(self, request: Request) -> Response:
+        return Response(self.style, media_type="text/css")
+
+    async def script(self, request: Request) -> Response:
+        return Response(self.scripts[request.url.path.rpartition("/")[2]], media_type="text/javascript")
+
+    def _found(self, request: Request) -> Row:
+        row = self.shelf.find(request.path_params["name"])
+        if row is None:
+            raise HTTPException(404, "there is no such run")
+        if row.problem:
+            raise HTTPException(409, f"{row.id}: {row.problem}")
+        return row
+
+
+def _file(name: str) -> str:
+    return resources.files("deepcanon.serving").joinpath(name).read_text(encoding="utf-8")
+
+
+async def refused(request: Request, error: Exception) -> Response:
+    """An error as a page, or as a line where a script asked."""
+    status, said = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, str(error))
+    if "text/html" not in request.headers.get("accept", ""):
+        return PlainTextResponse(f"{said}\n", status)
+    up = "../" * request.url.path.removeprefix("/").count("/") or "./"
+    body = f"<p class='way'><a href='{up}'>all runs</a></p><p class='warn'>{escape(said)}</p>"
+    return HTMLResponse(framed("deepcanon", body, up, page="none"), status)
+
+
+def application(folder: Path) -> Starlette:
+    """What answers requests that the guard let through."""
+    pages = Pages(Shelf(folder))
+    return Starlette(
+        routes=[
+            Route("/", pages.list),
+            Route("/rows", pages.rows),
+            Route("/run/{name:path}", pages.run),
+            Route("/live/{name:path}", pages.live),
+            Route("/figure/{name:path}", pages.figure),
+            Route("/report/{name:path}", pages.report),
+            Route("/compare", pages.compare),
+            Route("/style.css", pages.sheet),
+            *(Route(f"/{name}", pages.script) for name in SCRIPTS),
+        ],
+        exception_handlers={HTTPException: refused, OSError: refused},
+    )
