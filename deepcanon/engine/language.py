@@ -6,7 +6,7 @@ The update is the recipe's own. The rest is the same for every model of the next
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from itertools import pairwise
@@ -245,15 +245,32 @@ class Speaks(Predicts, Generates):
 
     def nll_of_each(self, tokens: Tensor) -> list[float]:
         """Nats of each token of a text [tokens] after those before it, by one step of the model for each."""
+        return [-float(chances[following]) for following, chances in self._stepped(tokens)]
+
+    def alternatives(self, text: str, count: int) -> list[tuple[str, float, list[tuple[str, float]]]]:
+        """The symbols of a text, each with its probability after those before it, and the likeliest ones in its place.
+
+        Args:
+            count: of the likeliest symbols that are named, each with its probability.
+        """
+        tokens, symbols = self.run.to(self.vocabulary.encode(text, closed=False)), self.vocabulary.symbols
+        found = []
+        for token, chances in self._stepped(tokens):
+            best = chances.topk(min(count, len(chances)))
+            named = [
+                (symbols[k], math.exp(p)) for p, k in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+            ]
+            found.append((symbols[token], math.exp(chances[token]), named))
+        return found
+
+    def _stepped(self, tokens: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Each token of a text, and log p of all tokens in its place [vocabulary]."""
         tokens = torch.cat([tokens.new_tensor([border(self.vocabulary, self.vocabulary.unknown)]), tokens])
         step, state, logits, _ = self.primed(tokens[:1])
-        found = []
         for here, following in pairwise(tokens.split(1)):
             scores, state = step(here, state)
-            scores = scores.double()
-            chance = scores[0, following] - (scores.logsumexp(1) if logits else 0.0)
-            found.append(-float(chance))
-        return found
+            scores = scores[0].double()
+            yield int(following), scores - (scores.logsumexp(0) if logits else 0.0)
 
 
 def refuse_idle(asked: TextSampling) -> None:
