@@ -1,5 +1,9 @@
 """Addresses and what they answer. What reads files or draws works in a thread: others are answered meanwhile."""
 
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,13 +18,14 @@ from starlette.routing import Route
 from deepcanon.engine.report import report_body, report_page
 from deepcanon.engine.report.style import STYLE
 from deepcanon.engine.svg.frame import escape
-from deepcanon.serving.pages import framed, list_page, list_rows
+from deepcanon.serving.asking import Workers
+from deepcanon.serving.pages import address, framed, list_page, list_rows
 from deepcanon.serving.run_page import figure_html, live, run_page, stamp_of
 from deepcanon.serving.shelf import Row, Shelf
 
 __all__ = ["application"]
 
-SCRIPTS = ("page.js",)
+SCRIPTS = ("page.js", "try.js")
 MOST = 50
 """Runs that are compared at once."""
 
@@ -29,7 +34,7 @@ class Pages:
     """The answers about the runs of a shelf."""
 
     def __init__(self, shelf: Shelf) -> None:
-        self.shelf = shelf
+        self.shelf, self.workers = shelf, Workers()
         self.style = STYLE + _file("page.css")
         self.scripts = {name: _file(name) for name in SCRIPTS}
         self._live: dict[str, dict[str, Any]] = {}
@@ -97,6 +102,28 @@ class Pages:
         way = "<p class='way'><a href='./'>all runs</a></p>"
         return HTMLResponse(framed(title, way + body, "./", page="none"))
 
+    async def attempt(self, request: Request) -> Response:
+        """The page on which a trained run is tried; what it asks, `ask` answers."""
+        row = self._found(request)
+        up = "../" * (row.id.count("/") + 1)
+        body = (
+            f"<p class='way'><a href='{up}'>all runs</a> <a href='{up}run/{address(row)}'>{escape(row.id)}</a></p>"
+            f"<header><p class='eyebrow'>{escape(row.recipe)}</p><h1>Try {escape(row.id)}</h1></header>"
+            "<p id='state' class='note' role='status'></p><div id='panels'></div>"
+            "<noscript><p class='warn'>This page needs JavaScript.</p></noscript>"
+        )
+        return HTMLResponse(framed(f"try {row.id}", body, up, "try.js", run=address(row)))
+
+    async def ask(self, request: Request) -> Response:
+        row = self._found(request)
+        try:
+            asked = json.loads(await request.body())
+        except ValueError:
+            raise HTTPException(400, "the question is not JSON") from None
+        if not isinstance(asked, dict):
+            raise HTTPException(400, "the question is not an object")
+        return Streamed(self.workers.ask(row, asked))
+
     async def sheet(self, request: Request) -> Response:
         return Response(self.style, media_type="text/css")
 
@@ -110,6 +137,37 @@ class Pages:
         if row.problem:
             raise HTTPException(409, f"{row.id}: {row.problem}")
         return row
+
+
+class Streamed(Response):
+    """Lines of JSON as they come. Who is gone needs no answer: then the iterator is closed, which stops the work."""
+
+    def __init__(self, lines: AsyncIterator[dict[str, Any]]) -> None:
+        super().__init__(media_type="application/x-ndjson")
+        self.lines = lines
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        headers = [header for header in self.raw_headers if header[0] != b"content-length"]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        tasks = [asyncio.ensure_future(self._send(send)), asyncio.ensure_future(_gone(receive))]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with contextlib.suppress(asyncio.CancelledError, OSError):
+                await task
+
+    async def _send(self, send: Any) -> None:
+        async with contextlib.aclosing(self.lines) as lines:  # type: ignore[type-var]
+            async for line in lines:
+                content = json.dumps(line).encode() + b"\n"
+                await send({"type": "http.response.body", "body": content, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _gone(receive: Any) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _file(name: str) -> str:
@@ -129,7 +187,14 @@ async def refused(request: Request, error: Exception) -> Response:
 def application(folder: Path) -> Starlette:
     """What answers requests that the guard let through."""
     pages = Pages(Shelf(folder))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        await pages.workers.close()
+
     return Starlette(
+        lifespan=lifespan,
         routes=[
             Route("/", pages.list),
             Route("/rows", pages.rows),
@@ -137,6 +202,8 @@ def application(folder: Path) -> Starlette:
             Route("/live/{name:path}", pages.live),
             Route("/figure/{name:path}", pages.figure),
             Route("/report/{name:path}", pages.report),
+            Route("/try/{name:path}", pages.attempt),
+            Route("/ask/{name:path}", pages.ask, methods=["POST"]),
             Route("/compare", pages.compare),
             Route("/style.css", pages.sheet),
             *(Route(f"/{name}", pages.script) for name in SCRIPTS),

@@ -16,6 +16,8 @@ from deepcanon.serving.shelf import Row, Shelf
 __all__ = ["figure_html", "live", "run_page", "stamp_of"]
 
 FOLDERS = ("figures", "samples")
+TRIED = {"predict", "generate", "play"}
+"""Verbs that have a panel."""
 PICTURES, TEXTS = (".npz", ".png"), (".txt",)
 
 
@@ -35,7 +37,10 @@ def run_page(shelf: Shelf, row: Row) -> str:
     """The page of a run."""
     run = _read(row)
     up = "../" * (row.id.count("/") + 1)
-    summary = run.config.get("summary")
+    summary, verbs = run.config.get("summary"), run.config.get("verbs")
+    links = [f"<a href='{up}report/{address(row)}'>report</a>"]
+    if isinstance(verbs, list) and not TRIED.isdisjoint(map(str, verbs)):
+        links.insert(0, f"<a class='main' href='{up}try/{address(row)}'>try it</a>")
     verdict = texts_of(run, "samples", first=True)
     trials = shelf.trials(row)
     shown = live(row, run)
@@ -43,7 +48,7 @@ def run_page(shelf: Shelf, row: Row) -> str:
         f"<p class='way'><a href='{up}'>all runs</a></p>",
         f"<header><p class='eyebrow'>{escape(run.name)}</p><h1>{escape(row.id)}</h1>",
         f"<p class='lead'>{escape(summary)}</p>" if summary else "",
-        f"<p class='links'><a href='{up}report/{address(row)}'>report</a></p></header>",
+        f"<p class='links'>{''.join(links)}</p></header>",
         f"<section class='verdict'><h2>Verdict</h2>{verdict}</section>" if verdict else "",
         f"<div id='cards'>{shown['cards']}</div><div id='problems'>{shown['problems']}</div>",
         f"<section><h2>Curves</h2><div id='curves'>{shown['curves']}</div></section>",

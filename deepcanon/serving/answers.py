@@ -1,0 +1,209 @@
+"""What a trained run answers to a panel, as HTML and numbers for the page: by the form of the answer alone."""
+
+import base64
+import csv
+import io
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from deepcanon.data import Inputs
+from deepcanon.data.errors import one_line
+from deepcanon.engine.figures import Bars, Figure, Heat
+from deepcanon.engine.forecasts import Forecast
+from deepcanon.engine.pairs import alignment_figure
+from deepcanon.engine.pictures import tiles
+from deepcanon.engine.report.figures import image_tag
+from deepcanon.engine.report.values import value_text
+from deepcanon.engine.sounds import Sound, audio_tag
+from deepcanon.engine.svg import draw
+from deepcanon.engine.svg.frame import escape
+from deepcanon.errors import UsageError
+from deepcanon.serving.panels import draws_text, input_kind, panels_of, prompt_is_a_file
+from deepcanon.trained import Trained
+
+__all__ = ["answer"]
+
+Tell = Callable[[str], None]
+LIKELIEST = 12
+"""Classes, or words, that an answer names."""
+SHOWN = 50
+"""Inputs of one question that are answered on the page."""
+TOKENS, OTHERS = 600, 8
+"""Tokens of a text that are explained, and alternatives of each."""
+COVERED = 14
+"""Squares along the longer side by which a picture is covered."""
+LOOKS = (
+    "How much less likely the class becomes when a square of the picture is covered by its mean: the classifier looks "
+    "where it is bright."
+)
+
+
+def answer(trained: Trained, asked: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
+    """The answer to a panel.
+
+    Args:
+        asked: "verb", and what its panel takes: "file" {name, base64}, "text", "row" {column: cell}, "options".
+        tell: is given a text piece by piece as it is drawn.
+
+    Raises:
+        UsageError, DataError: what is asked cannot be answered, in a line.
+    """
+    verb = asked.get("verb")
+    if verb == "describe":
+        return {"name": trained.name, "step": trained.step, "panels": panels_of(trained)}
+    with tempfile.TemporaryDirectory(prefix="deepcanon-") as folder:
+        try:
+            if verb == "predict":
+                return _predict(trained, asked, Path(folder))
+            if verb == "generate":
+                return _generate(trained, asked, Path(folder), tell)
+            if verb == "play":
+                return _play(trained, asked, Path(folder))
+        except Exception as error:
+            text = str(error).replace(f"{folder}/", "")
+            raise UsageError(text) if text != str(error) else error from None
+    raise UsageError(f"no panel asks {verb!r}")
+
+
+def _predict(trained: Trained, asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    given = trained.read(str(_file(trained, asked, folder)))
+    records = trained.answer(given)
+    html = ""
+    if any("boxes" in record for record in records):
+        pictures = trained.draw(given, records, folder / "drawn")
+        html += "".join(image_tag("jpeg", place.read_bytes(), "the boxes that were found") for place in pictures)
+        html += "" if any(record.get("boxes") for record in records) else "<p class='answer'>no box</p>"
+    for record in records[:SHOWN]:
+        if len(records) > 1:
+            html += f"<h3>{escape(str(record['input']).removeprefix(f'{folder}/').replace('text.txt:', 'line '))}</h3>"
+        html += _record(record)
+    if len(records) > SHOWN:
+        html += f"<p class='note'>The first {SHOWN} of {len(records):,} answers.</p>"
+    if asked.get("looks") and input_kind(trained) == "images" and len(records) == 1 and "probabilities" in records[0]:
+        html += _drawn(_looks(trained, given, records[0]))
+    found: dict[str, Any] = {"html": html}
+    if draws_text(trained) and len(records) == 1 and isinstance(given.values[0], str):
+        found["tokens"] = _tokens(trained, given.values[0])
+    return found
+
+
+def _file(trained: Trained, asked: Mapping[str, Any], folder: Path) -> Path:
+    """What was typed, drawn or dropped as a file, which the reader of the run takes like any other."""
+    if isinstance(given := asked.get("file"), Mapping):
+        suffix = Path(str(given.get("name"))).suffix
+        suffix = suffix if suffix[1:].isalnum() and len(suffix) < 10 else ""
+        place = folder / f"input{suffix.lower()}"
+        place.write_bytes(base64.b64decode(str(given.get("base64")), validate=True))
+        return place
+    if isinstance(row := asked.get("row"), Mapping):
+        table = io.StringIO()
+        writer = csv.writer(table)
+        writer.writerow([str(name) for name in row])
+        writer.writerow([str(cell) for cell in row.values()])
+        (folder / "row.csv").write_text(table.getvalue(), encoding="utf-8")
+        return folder / "row.csv"
+    text = asked.get("text")
+    if not isinstance(text, str) or not text.strip():
+        raise UsageError("there is no input yet")
+    (folder / "text.txt").write_text(text, encoding="utf-8")
+    return folder / "text.txt"
+
+
+def _record(record: Mapping[str, Any]) -> str:
+    """An answer: its label, its numbers by name as bars, all else as a table."""
+    if "error" in record:
+        return f"<p class='warn'>{escape(record['error'])}</p>"
+    label = record.get("label", record.get("text"))
+    html = "" if label is None else f"<p class='answer'>{escape(label)}</p>"
+    rest = {}
+    for name, value in record.items():
+        if name in ("input", "label", "text", "note") or value == {} or value == []:
+            continue
+        if name == "alignment" and isinstance(value, Mapping):
+            html += _drawn(alignment_figure(value))
+        elif isinstance(value, Mapping) and value and all(_is_number(one) for one in value.values()):
+            likeliest = sorted(value.items(), key=lambda item: -abs(item[1]))[:LIKELIEST]
+            html += _drawn(Bars({one_line(key, 24): one for key, one in likeliest}, name.replace("_", " ")))
+        elif name != "boxes":
+            rest[name] = value
+    cells = "".join(
+        f"<tr><td>{escape(name.replace('_', ' '))}</td><td>{escape(value_text(value))}</td></tr>"
+        for name, value in rest.items()
+    )
+    html += f"<div class='wide'><table>{cells}</table></div>" if cells else ""
+    return html + (f"<p class='note'>{escape(record['note'])}</p>" if "note" in record else "")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _looks(trained: Trained, given: Inputs, record: Mapping[str, Any]) -> Heat:
+    """By how much each square of a picture supports the answer."""
+    picture, label = given.values, record["label"]  # [1, C, H, W]
+    height, width = picture.shape[-2:]
+    size = max(1, -(-max(height, width) // COVERED))
+    places = [(top, left) for top in range(0, height, size) for left in range(0, width, size)]
+    mean = picture.float().mean((-2, -1), keepdim=True).to(picture.dtype)
+    covered = picture.repeat(len(places), 1, 1, 1)
+    for number, (top, left) in enumerate(places):
+        covered[number, :, top : top + size, left : left + size] = mean[0]
+    answers = trained.answer(Inputs([""] * len(places), covered))
+    less = [record["probabilities"][label] - one["probabilities"][label] for one in answers]
+    values = torch.tensor(less).reshape(-(-height // size), -1)
+    return Heat(values, "columns", "rows", f"what speaks for {label}", unit="loss of probability", caption=LOOKS)
+
+
+def _generate(trained: Trained, asked: Mapping[str, Any], folder: Path, tell: Tell) -> dict[str, Any]:
+    options: dict[str, Any] = dict(asked.get("options") or {})
+    if prompt_is_a_file(trained):
+        options.pop("prompt", None)
+        if asked.get("file"):
+            options["prompt"] = str(_file(trained, asked, folder))
+    streams = draws_text(trained) and not (options.get("beam") or options.get("rank")) and options.get("count", 1) == 1
+    options["tell"] = tell if streams else None
+    samples = trained.generate(**options)
+    if isinstance(samples, Forecast):
+        return {"html": _drawn(samples.figure())}
+    if isinstance(samples, torch.Tensor) and samples.ndim == 2:
+        sound = Sound(samples.cpu().numpy(), trained.recipe.facts["reader"]["rate"])
+        return {"html": "".join(audio_tag(sound, number) for number in range(len(samples)))}
+    if isinstance(samples, torch.Tensor):
+        content = io.BytesIO()
+        tiles(samples.cpu().numpy()).save(content, "PNG")
+        return {"html": f"<div class='canvas'>{image_tag('png', content.getvalue(), 'samples')}</div>"}
+    if streams:
+        return {"html": "", "tokens": _tokens(trained, samples[0]["text"])}
+    return {"html": "".join(_sample(sample) for sample in samples)}
+
+
+def _sample(sample: Mapping[str, Any]) -> str:
+    html = f"<pre>{escape(sample.get('text', ''))}</pre>"
+    html += _drawn(alignment_figure(sample["alignment"])) if "alignment" in sample else ""
+    return html + (f"<p class='note'>score {escape(value_text(sample['score']))}</p>" if "score" in sample else "")
+
+
+def _tokens(trained: Trained, text: str) -> list[dict[str, Any]]:
+    """The first tokens of a text, each with its probability and what else might have stood there."""
+    words = trained.recipe.vocabulary.unit == "words"
+    with torch.no_grad():
+        found = trained.recipe.alternatives(text, OTHERS)[:TOKENS]
+    return [{"token": token, "apart": words, "p": chance, "others": others} for token, chance, others in found]
+
+
+def _play(trained: Trained, asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    seed = dict(asked.get("options") or {}).get("seed", 0)
+    film = folder / "film.gif"
+    (record,) = trained.play(episodes=1, seed=seed, to=film)
+    said = f"<p class='answer'>return {record['return']:g} in {record['length']} steps</p>"
+    return {"html": f"{image_tag('gif', film.read_bytes(), 'an episode')}{said}"}
+
+
+def _drawn(figure: Figure) -> str:
+    panels = "".join(draw(figure))
+    caption = f"<figcaption>{escape(figure.caption)}</figcaption>" if figure.caption else ""
+    return f"<figure><span class='panels'>{panels}</span>{caption}</figure>"

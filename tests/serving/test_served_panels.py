@@ -1,0 +1,140 @@
+"""Panels of the local page: what is offered of a run, what it answers, and the process that can be stopped."""
+
+import base64
+import http.client
+import io
+import json
+import math
+import time
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from PIL import Image
+from serving.conftest import MARKUP
+
+import deepcanon
+from deepcanon.errors import UsageError
+from deepcanon.serving.answers import answer
+from deepcanon.serving.panels import panels_of
+
+CLASSES = (MARKUP, "plain")
+
+
+def png(pixels):
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "PNG")
+    return {"name": "a.PNG", "base64": base64.b64encode(content.getvalue()).decode()}
+
+
+@pytest.fixture(scope="module")
+def trained(runs, tmp_path_factory):
+    """Runs of three kinds of data, hardly trained."""
+    place = tmp_path_factory.mktemp("data")
+    rows = [f"{k % 7},{'red' if k % 3 else 'blue'},{CLASSES[k % 2]}" for k in range(40)]
+    (place / "own.csv").write_text("\n".join(["size,colour,class", *rows]))
+    (place / "own.txt").write_text("the cat sat on the mat . " * 80)
+    how = {"preset": "smoke", "steps": 2, "threads": 1, "precision": "fp32", "quiet": True, "plain": True}
+    runs.mkdir(exist_ok=True)
+    return {
+        "picture": deepcanon.train("convnet", out=runs / "picture", **how),
+        "row": deepcanon.train("mlp", out=runs / "row", data=str(place / "own.csv"), target="class", **how),
+        "text": deepcanon.train("rnn-lm", out=runs / "text", data=str(place / "own.txt"), **how),
+        "words": deepcanon.train("word2vec", out=runs / "words", data=str(place / "own.txt"), minimum_count=1, **how),
+    }
+
+
+def told(trained, **asked):
+    pieces = []
+    return answer(trained, asked, pieces.append), "".join(pieces)
+
+
+def test_panels_follow_verbs_and_kinds_of_input(trained):
+    found = {name: panels_of(run) for name, run in trained.items()}
+    (picture,), (row,), (words,) = found["picture"], found["row"], found["words"]
+    assert picture["verb"] == "predict" and picture["input"]["form"] == "picture"
+    assert picture["input"]["size"] == [8, 8] and picture["input"]["channels"] == 1
+    assert [c["name"] for c in row["input"]["columns"]] == ["size", "colour"]
+    assert sorted(row["input"]["columns"][1]["choices"]) == ["blue", "red"]
+    assert words["title"] == "Nearest words" and "man king woman ?" in words["input"]["hint"]
+    generate, predict = found["text"]
+    assert [field["name"] for field in generate["fields"]][:3] == ["prompt", "temperature", "beam"]
+    assert predict["input"]["form"] == "text"
+    json.dumps(found)
+
+
+def test_a_picture_is_classified_and_where_it_looks_is_drawn(trained):
+    found, _ = told(trained["picture"], verb="predict", file=png(np.eye(8, dtype=np.uint8) * 255), looks=True)
+    assert "probabilities" in found["html"] and "what speaks for" in found["html"] and found["html"].count("<svg") == 2
+    broken = {"name": "../../x.png", "base64": base64.b64encode(b"no picture").decode()}
+    with pytest.raises(UsageError, match=r"^input\.png"):
+        told(trained["picture"], verb="predict", file=broken)
+    with pytest.raises(UsageError, match="no input yet"):
+        told(trained["picture"], verb="predict", text=" ")
+
+
+def test_a_row_is_classified_and_markup_stays_text(trained):
+    found, _ = told(trained["row"], verb="predict", row={"size": "3", "colour": MARKUP})
+    assert "&lt;script&gt;" in found["html"] and "<script>" not in found["html"]
+    assert "class='note'" in found["html"], "a colour that training did not know is told"
+
+
+def test_words_have_neighbours(trained):
+    found, _ = told(trained["words"], verb="predict", text="cat")
+    assert "neighbours" in found["html"] and "mat" in found["html"]
+
+
+def test_a_text_comes_in_pieces_and_each_token_with_its_alternatives(trained):
+    run = trained["text"]
+    found, text = told(run, verb="generate", options={"prompt": "the ", "length": 12})
+    assert text.startswith("the ") and len(text) == 16
+    assert "".join(token["token"] for token in found["tokens"]) == text
+    expected = run.recipe.nll_of_each(run.recipe.vocabulary.encode(text, closed=False))
+    assert [-math.log(token["p"]) for token in found["tokens"]] == pytest.approx(expected, rel=1e-4)
+    for token in found["tokens"]:
+        chances = [chance for _, chance in token["others"]]
+        assert chances == sorted(chances, reverse=True) and sum(chances) <= 1 + 1e-9
+    several, nothing = told(run, verb="generate", options={"count": 2, "length": 5})
+    assert nothing == "" and several["html"].count("<pre>") == 2
+    with pytest.raises(UsageError, match="temperature"):
+        told(run, verb="generate", options={"temperature": -1.0})
+
+
+class Line:
+    """A question whose answer is read line by line."""
+
+    def __init__(self, server, run, **asked):
+        place = urlsplit(server.address)
+        self.line = http.client.HTTPConnection(place.hostname, place.port, timeout=60)
+        self.line.request("POST", f"{place.path}ask/{run}", json.dumps(asked))
+        self.answer = self.line.getresponse()
+
+    def __iter__(self):
+        while text := self.answer.readline():
+            yield json.loads(text)
+
+    def leave(self):
+        self.answer.close()
+        self.line.close()
+
+
+@pytest.mark.slow
+def test_a_run_is_loaded_once_and_long_work_ends_when_nobody_waits(trained, server, ask):
+    first = list(Line(server, "text", verb="describe"))
+    assert [line.get("stage") for line in first[:2]] == ["loading the run", "working"] and first[-1]["done"]["panels"]
+    endless = Line(server, "text", verb="generate", options={"length": 10_000_000})
+    pieces = iter(endless)
+    assert next(line for line in pieces if "piece" in line)["piece"]
+    second = Line(server, "text", verb="generate", options={"length": 3, "temperature": 0.0})
+    lines = iter(second)
+    assert next(lines)["stage"] == "waiting for another answer of this run"
+    assert ask().status == 200, "the list is answered meanwhile"
+    began = time.monotonic()
+    endless.leave()
+    rest = list(lines)
+    assert "done" in rest[-1] and {"stage": "loading the run"} not in rest, "the process kept the run"
+    assert time.monotonic() - began < 20
+    wrong = list(Line(server, "text", verb="generate", options={"prompt": "\u2603"}))
+    assert "did not occur in the training text" in wrong[-1]["error"]
+    assert ask("ask/text", "POST", body="[").status == 400 and ask("ask/nowhere", "POST", body="{}").status == 404
+    assert ask("try/text").status == 200
