@@ -62,6 +62,11 @@ class CountedSplit(Split):
     def take(self, indices: Tensor) -> Split:
         return Split(self.bag.counts(self.x, indices), None if self.y is None else self.y.index_select(0, indices))
 
+    def sparse(self, indices: Tensor) -> Split:
+        """As `take`, with the counts as a sparse CSR tensor."""
+        x = self.bag.sparse_counts(self.x, indices)
+        return Split(x, None if self.y is None else self.y.index_select(0, indices))
+
 
 def fits(path: Path, options: dict[str, Any] | None = None) -> bool:
     """Whether the path looks like documents."""

@@ -28,8 +28,11 @@ Departures
   over binary draws; with `threshold` features become 1 above it and 0 elsewhere.
 - (4) leaves out the multinomial coefficient, which is the same for all classes: its log p(x) is that of one order of
   the draws.
-- Everything is float64. Where probabilities are 0 and smoothing is 0, log p is a large negative number, not minus
-  infinity.
+- Everything is computed in float64, float32 some rows at a time. Where probabilities are 0 and smoothing is 0, log p is
+  a large negative number, not minus infinity.
+- The square of (2) is multiplied out where that loses no digits (`gaussian_log`), so that it is two matrix products;
+  so is (3), whose form in x is x log(theta / (1 - theta)) + log(1 - theta).
+- (3) and (4) take sparse counts, matrices of SciPy or of torch, without making them dense.
 
     >>> import torch
     >>> from deepcanon.foundations import NaiveBayes
@@ -41,59 +44,24 @@ Departures
 
 import math
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from deepcanon.parts.class_moments import ROWS, ClassMoments, class_moments, merge_classes
 from deepcanon.parts.estimators import Estimator, labels_of, rows_of
 from deepcanon.parts.noise import normal
+from deepcanon.parts.row_blocks import row_blocks
+from deepcanon.parts.sparse_rows import csr_rows, is_csr, is_sparse, with_values
 
-__all__ = [
-    "ClassMoments", "NaiveBayes", "bits_per_dimension", "class_moments", "merge_classes", "sample_z",
-    "telling_features",
-]  # fmt: skip
+__all__ = ["ClassMoments", "NaiveBayes", "bits_per_dimension", "class_moments", "gaussian_log", "merge_classes",
+           "sample_z", "telling_features"]  # fmt: skip
 
+STEEP = 1e4  # squared distance of class means in variances above which (2) is not multiplied out
 DEFAULT_SMOOTHING = {"gaussian": 1e-9, "bernoulli": 1.0, "multinomial": 1.0}
-
-
-class ClassMoments(NamedTuple):
-    """What a fit needs to know of the data: N_c, s_c and S_c of equations (1) and (2), in float64."""
-
-    examples: Float[Tensor, "classes"]
-    sums: Float[Tensor, "classes features"]
-    scatter: Float[Tensor, "classes features"]
-
-    def summed(self, add: Callable[[Tensor], Tensor]) -> "ClassMoments":
-        """Of the parts of all processes together, equation (7); `add` gives the sum of a tensor over them."""
-        examples, sums = add(self.examples), add(self.sums)
-        gap = self.sums / self.examples.clamp_min(1)[:, None] - sums / examples.clamp_min(1)[:, None]
-        return ClassMoments(examples, sums, add(self.scatter + self.examples[:, None] * gap.square()))
-
-
-def class_moments(inputs: Float[Tensor, "batch features"], labels: Int[Tensor, "batch"], classes: int) -> ClassMoments:
-    """Of one batch, which may lack classes or be empty."""
-    if inputs.ndim != 2 or labels.shape != inputs.shape[:1]:
-        raise ValueError(f"inputs {tuple(inputs.shape)} and labels {tuple(labels.shape)} do not fit")
-    if len(labels) and (int(labels.min()) < 0 or int(labels.max()) >= classes):
-        raise ValueError(f"labels lie in 0..{classes - 1}, got {int(labels.min())}..{int(labels.max())}")
-    x, member = inputs.to(torch.float64), F.one_hot(labels, classes).to(torch.float64)
-    examples, sums = member.sum(0), member.T @ x
-    centred = x - (sums / examples.clamp_min(1)[:, None])[labels]
-    return ClassMoments(examples, sums, member.T @ centred.square())
-
-
-def merge_classes(first: ClassMoments, second: ClassMoments) -> ClassMoments:
-    """Of two disjoint parts of the data together, equation (7)."""
-    if first.sums.shape != second.sums.shape:
-        raise ValueError(f"moments {tuple(first.sums.shape)} and {tuple(second.sums.shape)} do not merge")
-    count, n1, n2 = (n[:, None] for n in (first.examples + second.examples, first.examples, second.examples))
-    gap = first.sums / n1.clamp_min(1) - second.sums / n2.clamp_min(1)
-    scatter = first.scatter + second.scatter + n1 * n2 / count.clamp_min(1) * gap.square()
-    return ClassMoments(count[:, 0], first.sums + second.sums, scatter)  # (7)
 
 
 def bits_per_dimension(log_likelihood: Float[Tensor, "batch"], features: int) -> Float[Tensor, "batch"]:
@@ -167,11 +135,17 @@ class NaiveBayes(Estimator):
 
     def fit(self, X, y) -> "NaiveBayes":
         """Learn from [N, F] and labels [N] (whole numbers, as arrays or tensors)."""
-        inputs = rows_of(X, "NaiveBayes")
-        places, names = labels_of(y, len(inputs), "NaiveBayes")
+        inputs = self._rows(X)
+        places, names = labels_of(y, inputs.shape[0], "NaiveBayes")
         if not all(isinstance(name, int | float) for name in names):
             raise ValueError(f"labels are whole numbers, not names such as {names[0]!r}: number the classes first")
-        seen = class_moments(self.features(inputs), places.to(inputs.device), len(names))
+        places = places.to(inputs.device)
+        if self.distribution == "gaussian":
+            seen = class_moments(inputs, places, len(names))
+            if not bool(seen.sums.isfinite().all()):  # which finite inputs have, or their sums are too large
+                raise ValueError("Input X contains NaN or infinity, or values that are too large")
+        else:
+            seen = class_moments(inputs, places, len(names), prepare=self.features, scatter=False)
         return self.fit_moments(seen, torch.tensor(names, dtype=torch.int64))
 
     def fit_moments(self, seen: ClassMoments, classes: Int[Tensor, "classes"] | None = None) -> "NaiveBayes":
@@ -188,6 +162,8 @@ class NaiveBayes(Estimator):
             raise ValueError(f"no examples of class {', '.join(map(str, empty[:10]))}: every class needs at least one")
         each, total = count[:, None], count.sum()
         if kind == "gaussian":
+            if scatter is None:
+                raise ValueError("gaussian features have variances: gather moments with scatter=True")
             theta = sums / each
             gap = theta - sums.sum(0) / total
             whole = (scatter.sum(0) + (each * gap.square()).sum(0)) / total
@@ -209,40 +185,59 @@ class NaiveBayes(Estimator):
         return self
 
     def features(self, inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch features"]:
-        """What is counted: inputs above the threshold as 1 (bernoulli), or inputs as they are, checked."""
-        if self.distribution == "bernoulli" and self.threshold is not None:
-            return (inputs > self.threshold).to(inputs.dtype)
-        if self.distribution == "bernoulli" and not bool(((inputs >= 0) & (inputs <= 1)).all()):
+        """What is counted: inputs above the threshold as 1 (bernoulli), or inputs as they are, checked.
+
+        A sparse CSR tensor keeps its places; what it leaves out is 0.
+        """
+        values = inputs.values() if is_csr(inputs) else inputs
+        low, high = map(float, torch.aminmax(values)) if values.numel() else (0.0, 0.0)
+        if not math.isfinite(low + high):  # NaN is both of them
+            raise ValueError("Input X contains NaN or infinity")
+        threshold = self.threshold
+        if self.distribution == "bernoulli" and threshold is not None:
+            if values is inputs:
+                return (inputs > threshold).to(inputs.dtype)
+            if threshold < 0:
+                raise ValueError(f"with the threshold {threshold:g} zeros of a sparse matrix would count as 1")
+            return with_values(inputs, lambda values: (values > threshold).to(values.dtype))
+        if self.distribution == "bernoulli" and not (low >= 0 and high <= 1):
             raise ValueError("Bernoulli features lie in [0, 1]: scale them, or give a threshold")
-        if self.distribution == "multinomial" and bool((inputs < 0).any()):
+        if self.distribution == "multinomial" and low < 0:
             raise ValueError("Negative values in data passed to NaiveBayes (multinomial): features are counts")
         return inputs
 
     def forward(self, inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch classes"]:
-        """log p(x, c), equation (1), of `features` that were checked."""
+        """log p(x, c), equation (1), of inputs that `features` has checked, or of what it gives."""
         self.check_fitted(self.n_features_in_, tuple(inputs.shape))
-        x, theta = inputs.to(self.theta_.dtype), self.theta_
-        if self.distribution == "bernoulli" and self.threshold is not None:
-            x = (inputs > self.threshold).to(theta.dtype)
-        if self.distribution == "gaussian":
-            # One class at a time: the expanded square would lose digits where means are large.
-            rows = [
-                -0.5 * ((x - m).square() / v + (2 * math.pi * v).log()).sum(1)
-                for m, v in zip(theta, self.variance_, strict=True)
-            ]
-            given = torch.stack(rows, 1)  # (2)
-        elif self.distribution == "bernoulli":
-            given = _times_log(x, theta) + _times_log(1 - x, 1 - theta)  # (3)
-        else:
-            given = _times_log(x, theta)  # (4)
+        if self.distribution == "bernoulli" and self.threshold is not None and not is_csr(inputs):
+            inputs = inputs > self.threshold
+        given = self._log_given()(inputs if is_csr(inputs) else inputs.to(self.theta_.dtype))
         return self.log_prior_ + given  # (1)
+
+    def _log_given(self) -> Callable[[Tensor], Tensor]:
+        """log p(x | c) as a function of rows: what depends on the model alone is computed once."""
+        if self.distribution == "gaussian":
+            return gaussian_log(self.theta_, self.variance_)  # (2)
+        if self.distribution == "bernoulli":
+            return _bernoulli_log(self.theta_)  # (3)
+        weight = _log(self.theta_).T
+        return lambda x: x @ weight  # (4)
+
+    def _rows(self, X) -> Float[Tensor, "batch features"]:
+        """Inputs as a tensor whose values `features` checks: float64, float32 as it is, or sparse counts."""
+        if not is_sparse(X):
+            return rows_of(X, "NaiveBayes", narrow=True)
+        if self.distribution == "gaussian":
+            raise TypeError("a gaussian takes dense data; convert a sparse matrix with .toarray() first")
+        return csr_rows(X)
 
     def _joint(self, X) -> Float[Tensor, "batch classes"]:
         self.check_fitted()
-        x = rows_of(X, "NaiveBayes").to(self.theta_.device)
+        x = self._rows(X).to(self.theta_.device)
         self.check_fitted(self.n_features_in_, tuple(x.shape))
-        self.features(x)
-        return self(x)
+        blocks = [x] if is_csr(x) else row_blocks(x, torch.float64, ROWS)
+        given = self._log_given()
+        return torch.cat([self.log_prior_ + given(self.features(rows)) for rows in blocks])
 
     def predict_log_proba(self, X):
         """log p(c | x), equation (5); an array gives an array, a tensor a tensor."""
@@ -297,7 +292,58 @@ def sample_z(
     return (gap[error > 0] / error[error > 0]).square().mean().sqrt()  # (9)
 
 
-def _times_log(counts: Float[Tensor, "batch features"], theta: Float[Tensor, "classes features"]) -> Tensor:
-    """sum_f counts_f log theta_cf, where 0 log 0 is 0."""
-    floor = torch.finfo(theta.dtype).min / 1e10
-    return counts @ theta.log().clamp_min(floor).T
+def gaussian_log(
+    theta: Float[Tensor, "classes features"], variance: Float[Tensor, "classes features"]
+) -> Callable[[Tensor], Tensor]:
+    """log p(x | c) of equation (2), as a function of rows [N, F] that gives [N, K].
+
+    About the mean g of the class means, -(x - mu)^2 / 2v is x^2 (-1 / 2v) + x (mu / v) - mu^2 / 2v: two products with a
+    matrix. What is lost by that is of the size of mu^2 / v in the last digit: a feature with more than `STEEP` of it
+    is taken class by class as it stands in (2), and so is every feature in a graph, which does not branch.
+    """
+    if theta.ndim != 2 or variance.shape != theta.shape:
+        raise ValueError(f"means {tuple(theta.shape)} and variances {tuple(variance.shape)} do not fit")
+    constant = -0.5 * (2 * math.pi * variance).log().sum(1)
+    if torch.compiler.is_compiling():
+        return lambda x: constant + _squares(x, theta, variance)
+    centre = theta.mean(0)
+    gap = theta - centre
+    steep = (gap.square() / variance).amax(0) > STEEP
+    flat, hard = (~steep).nonzero().flatten(), steep.nonzero().flatten()
+    mine, v = gap.index_select(1, flat), variance.index_select(1, flat)
+    tilt, bend = (mine / v).T, (-0.5 / v).T
+    constant = constant + (bend.T * mine.square()).sum(1)
+    means, variances = theta.index_select(1, hard), variance.index_select(1, hard)
+
+    def multiplied_out(x: Tensor) -> Tensor:
+        z = x - centre
+        z = z.index_select(1, flat) if len(hard) else z
+        log = constant + z @ tilt + z.square() @ bend
+        return log + _squares(x.index_select(1, hard), means, variances) if len(hard) else log
+
+    return multiplied_out
+
+
+def _squares(x: Tensor, theta: Tensor, variance: Tensor) -> Tensor:
+    # One class at a time: all at once would take their number times the memory.
+    return torch.stack([-0.5 * ((x - m).square() / v).sum(1) for m, v in zip(theta, variance, strict=True)], 1)
+
+
+def _bernoulli_log(theta: Float[Tensor, "classes features"]) -> Callable[[Tensor], Tensor]:
+    """Equation (3) as one product; as two where a probability is 0 or 1, since 0 log 0 is 0."""
+    there, gone = _log(theta).T, _log(1 - theta).T
+    if not torch.compiler.is_compiling() and bool(((theta > 0) & (theta < 1)).all()):
+        odds, none = there - gone, gone.sum(0)
+        return lambda x: x @ odds + none
+
+    def both(x: Tensor) -> Tensor:
+        if is_csr(x):
+            raise ValueError("sparse counts have no probabilities of 0 or 1 here: give a smoothing above 0")
+        return x @ there + (1 - x) @ gone
+
+    return both
+
+
+def _log(theta: Float[Tensor, "classes features"]) -> Tensor:
+    """log theta, where that of 0 is finite, so that 0 log 0 is 0."""
+    return theta.log().clamp_min(torch.finfo(theta.dtype).min / 1e10)

@@ -18,6 +18,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from deepcanon.parts.sparse_rows import csr_tensor
+
 __all__ = [
     "BagOfWords",
     "Packed",
@@ -136,6 +138,14 @@ class BagOfWords:
         document, numbers = self._occurrences(packed, rows)
         flat = torch.bincount(document * len(self) + numbers, minlength=len(rows) * len(self))
         return flat.view(len(rows), len(self)).to(torch.get_default_dtype())
+
+    def sparse_counts(self, packed: Packed, rows: Int[Tensor, "rows"] | None = None) -> Float[Tensor, "rows words"]:
+        """The same counts in float64 as a CSR tensor, without the zeros."""
+        rows = torch.arange(len(packed.ends)) if rows is None else rows
+        document, numbers = self._occurrences(packed, rows)
+        places, counts = torch.unique(document * len(self) + numbers, return_counts=True)
+        ends = torch.searchsorted(places, torch.arange(len(rows) + 1) * len(self))
+        return csr_tensor(ends, places % len(self), counts.double(), (len(rows), len(self)))
 
     def _occurrences(self, packed: Packed, rows: Tensor) -> tuple[Tensor, Tensor]:
         """The place among the rows of each word, and its number."""

@@ -79,15 +79,21 @@ class Estimator(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
-def rows_of(X: Any, who: str, at_least: int = 1) -> Float[Tensor, "batch features"]:
-    """An array, list or tensor [samples, features] in float64; refuses what is not a table of finite real numbers."""
+def rows_of(X: Any, who: str, at_least: int = 1, *, narrow: bool = False) -> Float[Tensor, "batch features"]:
+    """An array, list or tensor [samples, features] in float64; refuses what is not a table of finite real numbers.
+
+    Args:
+        narrow: float32 stays float32, and whether values are finite is left to the caller, who computes with some rows
+            at a time.
+    """
     if hasattr(X, "toarray"):
         raise TypeError(f"{who} takes dense data; convert a sparse matrix with .toarray() first")
     if not isinstance(X, Tensor):
         X = np.asarray(X)
         if np.iscomplexobj(X):
             raise ValueError("Complex data not supported")
-        X = torch.from_numpy(np.require(X, np.float64, "W"))
+        kept = narrow and X.dtype == np.float32
+        X = torch.from_numpy(np.require(X, np.float32 if kept else np.float64, "W"))
     if X.ndim != 2:
         raise ValueError(
             f"Expected 2D array [samples, features], got shape {tuple(X.shape)}. Reshape your data: "
@@ -97,7 +103,9 @@ def rows_of(X: Any, who: str, at_least: int = 1) -> Float[Tensor, "batch feature
         raise ValueError(f"0 feature(s) (shape={tuple(X.shape)}) while a minimum of 1 is required.")
     if len(X) < at_least:
         raise ValueError(f"Found array with {len(X)} sample(s) while a minimum of {at_least} is required.")
-    X = X.to(torch.float64)
+    X = X if narrow and X.dtype == torch.float32 else X.to(torch.float64)
+    if narrow:
+        return X
     if not bool(torch.isfinite(X.sum())) and not bool(torch.isfinite(X).all()):  # a finite sum means finite entries
         raise ValueError("Input X contains NaN or infinity")
     return X

@@ -9,7 +9,7 @@ words that are counted.
     >>> pixels(torch.tensor([[[[0, 51], [102, 255]]]], dtype=torch.uint8)).tolist()
     [[0.0, 0.20000000298023224, 0.4000000059604645, 1.0]]
     >>> words = RawFeatures("documents", RawFeatures.learn("documents", ["a rose is a rose", "roses"], words=2))
-    >>> words(words.counts(["is a rose a rose"])).tolist()
+    >>> words(words.counts(["is a rose a rose"])).to_dense().tolist()
     [[2.0, 2.0]]
 """
 
@@ -21,6 +21,7 @@ from jaxtyping import Float, Num, UInt8
 from torch import Tensor, nn
 
 from deepcanon.parts.bag_of_words import BagOfWords
+from deepcanon.parts.sparse_rows import is_csr, with_values
 from deepcanon.parts.standardize import Standardize, input_statistics
 
 __all__ = ["RawFeatures"]
@@ -62,14 +63,14 @@ class RawFeatures(nn.Module):
         return {"shape": list(x.shape[1:]), "shift": shift, "scale": scale}
 
     def forward(self, raw: Num[Tensor, "batch ..."]) -> Float[Tensor, "batch features"]:
-        """Rows of features from raw values."""
-        return self.rows(raw)
+        """Rows of features from raw values; sparse word counts stay sparse."""
+        return with_values(raw, self.rows) if is_csr(raw) else self.rows(raw)
 
     def counts(self, texts: Sequence[str]) -> Float[Tensor, "batch words"]:
-        """Documents as word counts."""
+        """Documents as word counts, a sparse CSR tensor."""
         if self.bag is None:
             raise ValueError(f"{self.kind} have no words to count")
-        return self.bag.counts(self.bag.pack(texts))
+        return self.bag.sparse_counts(self.bag.pack(texts))
 
     def counted(self, split: Any) -> Any:
         """A split of documents as word counts; any other as it is."""

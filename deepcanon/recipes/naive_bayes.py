@@ -70,7 +70,7 @@ from deepcanon.engine.figures import Text
 from deepcanon.engine.shown import class_means, samples
 from deepcanon.errors import UsageError
 from deepcanon.foundations import naive_bayes as bayes
-from deepcanon.parts.classification import measures
+from deepcanon.parts.classification import measures, records
 from deepcanon.parts.raw_features import RawFeatures
 from deepcanon.verb_options import ClassSampling
 
@@ -113,23 +113,31 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
     def features(self, raw):
         return self.model.features(self.preprocess(raw.to(self.run.device)))
 
+    def chunks(self, data, places):
+        """Features and labels, some rows at a time; those of documents are sparse."""
+        take = data.sparse if self.kind == "documents" else data.take
+        for some in map(take, places.split(self.rows)):
+            yield self.features(some.x), self.run.to(some.y)
+
     def step(self, step):
         """All rows by chunks; each process counts its own."""
-        run, train = self.run, self.counted("train")
-        mine = torch.arange(run.rank, len(train), run.world).split(self.rows)
-        for model, classes in ((self.model, len(self.classes)), (self.alone, 1)):
-            chunks = ((self.features(rows.x), run.to(rows.y)) for rows in map(train.take, mine))
-            moments = (bayes.class_moments(x, y % classes, classes) for x, y in chunks)
-            part = functools.reduce(bayes.merge_classes, moments)
-            try:
-                model.fit_moments(part.summed(run.sum))
-            except ValueError as error:
-                raise UsageError(str(error)) from None
+        run, train, classes = self.run, self.counted("train"), len(self.classes)
+        mine = torch.arange(run.rank, len(train), run.world)
+        scatter = self.model.distribution == "gaussian"
+        parts = (
+            bayes.class_moments(x, y, classes, scatter=scatter) for x, y in self.chunks(train, mine)
+        )
+        whole = functools.reduce(bayes.merge_classes, parts).summed(run.sum)
+        try:
+            self.model.fit_moments(whole)
+            self.alone.fit_moments(whole.together())
+        except ValueError as error:
+            raise UsageError(str(error)) from None
         run.stop("fitted in one pass")
-        return {"examples": run.sum(part.examples).sum()}
+        return {"examples": whole.examples.sum()}
 
     def joint(self, data, model):
-        return torch.cat([model(self.features(rows.x)) for rows in data.chunks(self.rows)]).cpu()
+        return torch.cat([model(x) for x, _ in self.chunks(data, torch.arange(len(data)))]).cpu()
 
     def evaluate(self, split):
         data = self.counted(split)
@@ -164,8 +172,10 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
         return self.preprocess.pixels(features, features.amax(1, keepdim=True) if counts else 1.0)
 
     def predict(self, inputs):
-        known = isinstance(inputs, torch.Tensor)  # otherwise texts
-        return super().predict(inputs if known else self.preprocess.counts(inputs))
+        if isinstance(inputs, torch.Tensor):
+            return super().predict(inputs)
+        logits = self.model(self.features(self.preprocess.counts(inputs)))  # of texts
+        return records(logits, self.classes)
 
     def generate(self, asked, generator):
         """Samples of the class that the prompt names, or of all in turn."""

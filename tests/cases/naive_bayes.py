@@ -3,7 +3,13 @@ from contract.cases import Case
 from oracles import naive_bayes as oracle
 
 from deepcanon.foundations import NaiveBayes
-from deepcanon.foundations.naive_bayes import bits_per_dimension, class_moments, merge_classes, telling_features
+from deepcanon.foundations.naive_bayes import (
+    bits_per_dimension,
+    class_moments,
+    gaussian_log,
+    merge_classes,
+    telling_features,
+)
 
 KINDS = ("gaussian", "bernoulli", "multinomial")
 
@@ -71,6 +77,19 @@ FUNCTIONS = (
         inputs=lambda rng: (-5 * rng.random(6),),
         oracle=lambda params, log: oracle.bits(log, 7),
         covers=("bits_per_dimension",),
+    ),
+    Case(
+        name="gaussian_log",
+        build=None,
+        call=lambda x, theta, variance: gaussian_log(theta, variance)(x),
+        # The last feature has a variance far below the squared distance of its means: it is taken as it stands.
+        inputs=lambda rng: (
+            rows(rng, "gaussian", 6),
+            10 + 3 * rng.normal(size=(3, 5)) * [1, 1, 1, 1, 30],
+            (0.5 + rng.random((3, 5))) * [1, 1, 1, 1, 0.05],
+        ),
+        oracle=lambda params, x, theta, variance: oracle.joint(x, [1.0] * 3, theta, variance, "gaussian"),
+        rows=False,
     ),
     Case(
         name="telling_features",

@@ -1,0 +1,103 @@
+"""Counts, sums and scatter of the rows of each class, gathered over batches and processes.
+
+Merging: Chan, Golub and LeVeque 1979, "Updating formulae and a pairwise algorithm for computing sample variances".
+N_c rows of class c have the sum s_c, and S_c is the sum of their squared distances from their mean.
+
+    merge: s = s1 + s2,   S = S1 + S2 + (N1 N2 / N)(mu1 - mu2)^2, class by class                 (1)
+
+    >>> import torch
+    >>> from deepcanon.parts.class_moments import class_moments
+    >>> moments = class_moments(torch.tensor([[1.0], [3.0], [5.0]]), torch.tensor([0, 0, 1]), 2)
+    >>> moments.sums.tolist(), moments.scatter.tolist(), moments.together().scatter.tolist()
+    ([[4.0], [5.0]], [[2.0], [0.0]], [[8.0]])
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from deepcanon.parts.row_blocks import row_blocks
+from deepcanon.parts.sparse_rows import class_sums, is_csr
+
+__all__ = ["ROWS", "ClassMoments", "class_moments", "merge_classes"]
+
+ROWS = 256  # at a time, so that they stay in the cache until all is done with them
+
+
+class ClassMoments(NamedTuple):
+    """What a fit needs to know of the data: N_c, s_c and S_c, in float64.
+
+    S_c, which only the gaussian needs, is None where it was not asked for.
+    """
+
+    examples: Float[Tensor, "classes"]
+    sums: Float[Tensor, "classes features"]
+    scatter: Float[Tensor, "classes features"] | None
+
+    def summed(self, add: Callable[[Tensor], Tensor]) -> "ClassMoments":
+        """Of the parts of all processes together, equation (1); `add` gives the sum of a tensor over them."""
+        examples, sums = add(self.examples), add(self.sums)
+        if self.scatter is None:
+            return ClassMoments(examples, sums, None)
+        gap = self.sums / self.examples.clamp_min(1)[:, None] - sums / examples.clamp_min(1)[:, None]
+        return ClassMoments(examples, sums, add(self.scatter + self.examples[:, None] * gap.square()))
+
+    def together(self) -> "ClassMoments":
+        """Of the same examples as one class, equation (1) over all classes at once."""
+        count, sums = self.examples.sum(0, keepdim=True), self.sums.sum(0, keepdim=True)
+        if self.scatter is None:
+            return ClassMoments(count, sums, None)
+        gap = self.sums / self.examples.clamp_min(1)[:, None] - sums / count.clamp_min(1)
+        scatter = self.scatter + self.examples[:, None] * gap.square()
+        return ClassMoments(count, sums, scatter.sum(0, keepdim=True))
+
+
+def class_moments(
+    inputs: Float[Tensor, "batch features"],
+    labels: Int[Tensor, "batch"],
+    classes: int,
+    *,
+    prepare: Callable[[Tensor], Tensor] = lambda rows: rows,
+    scatter: bool = True,
+) -> ClassMoments:
+    """Of one batch, which may lack classes or be empty, and may be a sparse CSR tensor.
+
+    Args:
+        prepare: checks or changes some rows in float64 (all rows of a sparse tensor) before they are counted; with
+            `scatter` it is asked twice.
+        scatter: whether S_c is needed, which takes a second pass over the rows; sparse ones have none.
+    """
+    if inputs.ndim != 2 or labels.shape != inputs.shape[:1]:
+        raise ValueError(f"inputs {tuple(inputs.shape)} and labels {tuple(labels.shape)} do not fit")
+    if len(labels) and (int(labels.min()) < 0 or int(labels.max()) >= classes):
+        raise ValueError(f"labels lie in 0..{classes - 1}, got {int(labels.min())}..{int(labels.max())}")
+    examples = torch.bincount(labels, minlength=classes).double()
+    if is_csr(inputs):
+        if scatter:
+            raise ValueError("sparse rows are counted, they have no scatter: make them dense with .toarray()")
+        return ClassMoments(examples, class_sums(prepare(inputs), labels, classes), None)
+    places = labels.split(ROWS)
+    sums = torch.zeros(classes, inputs.shape[1], dtype=torch.float64, device=inputs.device)
+    for x, y in zip(row_blocks(inputs, torch.float64, ROWS), places, strict=True):
+        sums.index_add_(0, y, prepare(x))
+    if not scatter:
+        return ClassMoments(examples, sums, None)
+    means, spread = sums / examples.clamp_min(1)[:, None], torch.zeros_like(sums)
+    for x, y in zip(row_blocks(inputs, torch.float64, ROWS), places, strict=True):
+        spread.index_add_(0, y, means.index_select(0, y).sub_(prepare(x)).square_())
+    return ClassMoments(examples, sums, spread)
+
+
+def merge_classes(first: ClassMoments, second: ClassMoments) -> ClassMoments:
+    """Of two disjoint parts of the data together, equation (1)."""
+    if first.sums.shape != second.sums.shape:
+        raise ValueError(f"moments {tuple(first.sums.shape)} and {tuple(second.sums.shape)} do not merge")
+    count, n1, n2 = (n[:, None] for n in (first.examples + second.examples, first.examples, second.examples))
+    if first.scatter is None or second.scatter is None:
+        return ClassMoments(count[:, 0], first.sums + second.sums, None)
+    gap = first.sums / n1.clamp_min(1) - second.sums / n2.clamp_min(1)
+    scatter = first.scatter + second.scatter + n1 * n2 / count.clamp_min(1) * gap.square()
+    return ClassMoments(count[:, 0], first.sums + second.sums, scatter)  # (1)
