@@ -42,7 +42,9 @@ def compare(name, train, test, kind):
     same = float(np.mean(found["ours"] == found["peer"]))
     right = {who: float(np.mean(labels == test[1])) for who, labels in found.items()}
     assert same >= EQUAL, f"the ratio does not count: {same:.2%} of the predictions of {name} are equal"
-    quality = f"{same:.2%} of {len(test[1]):,} predictions equal; accuracy {right['ours']:.4f}, theirs {right['peer']:.4f}"
+    quality = (
+        f"{same:.2%} of {len(test[1]):,} predictions equal; accuracy {right['ours']:.4f}, theirs {right['peer']:.4f}"
+    )
     for verb, rows in (("fit", len(train[1])), ("predict", len(test[1]))):
         unit = f"CPU seconds to {verb} {rows:,} x {train[0].shape[1]}, {kind}"
         yield row_of_seconds(

@@ -8,7 +8,6 @@ score), one that encodes is a transformer (transform), one that wants numbers is
 """
 
 import contextlib
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,12 +21,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from deepcanon import heads
-from deepcanon.engine import checksums
-from deepcanon.engine.checkpoint import unflushed
+from deepcanon.engine.classifier import Classifies
 from deepcanon.engine.contract import Encodes, Predicts, Recipe
 from deepcanon.errors import UsageError
 from deepcanon.resolving import resolve
-from deepcanon.verbs import Trained, load, train
+from deepcanon.verbs import Trained, train, train_in_memory
 
 if TYPE_CHECKING:  # scikit-learn's own has no types: every method under it would be Any
     M = TypeVar("M", bound=Callable[..., Any])
@@ -65,8 +63,8 @@ class Estimator(BaseEstimator):
 
     All rows train it (`valid_share` and `test_share` are 0), in fp32 on one thread, unless the options say otherwise
     (`threads=0` measures). Small networks gain nothing from more threads, searches run several fits at once, and on a
-    busy machine two threads were 8 to 27 times slower; the number of torch's threads is left as it was. The run's
-    folder is deleted when it is trained; the weights stay with the estimator, which can be copied and pickled.
+    busy machine two threads were 8 to 27 times slower; the number of torch's threads is left as it was. Nothing is
+    written unless `out` says where; the weights stay with the estimator, which can be copied and pickled.
 
     Args:
         name: of a recipe that reads tables, as `deepcanon list` shows it.
@@ -76,7 +74,6 @@ class Estimator(BaseEstimator):
     """
 
     run_: Trained
-    files_: dict[str, bytes]
 
     def __init__(self, name: str, *, preset: str = "default", out: str | Path | None = None, **options: Any) -> None:
         self.name, self.preset, self.out = name, preset, out
@@ -129,18 +126,14 @@ class Estimator(BaseEstimator):
         return hasattr(self, "run_")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in super().__getstate__().items() if name != "run_"}
+        state = super().__getstate__()
+        return {**state, "run_": self.run_.learned()} if "run_" in state else state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        if hasattr(self, "files_"):
-            with tempfile.TemporaryDirectory(prefix="deepcanon-") as folder:
-                for name, content in self.files_.items():
-                    path = Path(folder, name)
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    path.write_bytes(content)
-                with _threads_kept():
-                    self.run_ = load(folder)
+        if "run_" in state:
+            with _threads_kept():
+                self.run_ = Trained.of(state["run_"])
 
     # The verbs
 
@@ -155,18 +148,14 @@ class Estimator(BaseEstimator):
         options: dict[str, Any] = {"threads": 1, "precision": "fp32"}
         splits = {o.name: 0.0 for o in self._recipe()[0].options if o.name in ("valid_share", "test_share")}
         options |= {**splits, **self._options}
-        with tempfile.TemporaryDirectory(prefix="deepcanon-") as scratch:
-            folder = Path(self.out or Path(scratch) / "run")
-            try:
-                with _threads_kept(), contextlib.nullcontext() if self.out else unflushed():
-                    self.run_ = train(
-                        self.name, preset=self.preset, out=folder, data=data, quiet=True, plain=not self.out, **options
-                    )
-            except UsageError as error:
-                raise ValueError(str(error)) from error
-            checked = [folder / name for name in (checksums.FILE, "config.json", "data.json")]
-            kept = [*checked, *folder.glob("facts/*"), *folder.glob("checkpoints/*/*")]
-            self.files_ = {str(path.relative_to(folder)): path.read_bytes() for path in kept}
+        try:
+            with _threads_kept():
+                if self.out:
+                    self.run_ = train(self.name, preset=self.preset, out=self.out, data=data, quiet=True, **options)
+                else:
+                    self.run_ = train_in_memory(self.name, data, preset=self.preset, **options)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
         return self
 
     def _checked(self, X: Any, y: Any, kind: str) -> Any:
@@ -200,18 +189,19 @@ class Estimator(BaseEstimator):
     @available_if(_has(Predicts))
     def predict(self, X: Any) -> np.ndarray:
         """Classes, or the number that the recipe predicts of each row."""
-        rows = self._rows(X)
-        records = self.run_.predict(rows)
         if self._kind() == "classifier":
-            return self.classes_[[int(record["label"]) for record in records]]
-        return np.array([record["value"] for record in records])
+            return self.classes_[self.predict_proba(X).argmax(1)]
+        return np.array([record["value"] for record in self.run_.predict(self._rows(X))])
 
     @available_if(_is("classifier"))
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of every class, in the order of `classes_`."""
-        rows = self._rows(X)
-        names = [str(place) for place in range(len(self.classes_))]
-        return np.array([[record["probabilities"][name] for name in names] for record in self.run_.predict(rows)])
+        given = self.run_.read(self._rows(X)).values
+        with torch.no_grad():
+            found = self.run_.offers(Classifies).probabilities(given).numpy()
+        # The recipe's classes are the places in `classes_`, as text, and in another order where there are over ten.
+        names = self.run_.recipe.facts["reader"]["classes"]
+        return found[:, np.argsort([int(name) for name in names])] if len(names) > 10 else found
 
     @available_if(_is("classifier", "regressor"))
     def score(self, X: Any, y: Any) -> float:

@@ -1,6 +1,5 @@
 """A trained run and its verbs: metrics, predictions, codes, samples, games, export and report."""
 
-import dataclasses
 import json
 import math
 import os
@@ -15,18 +14,21 @@ from deepcanon.collecting import without_collection
 from deepcanon.data import DataError, Inputs, as_inputs, in_memory, read_inputs
 from deepcanon.data.splits import Dataset
 from deepcanon.engine import training
+from deepcanon.engine.asking import asked_of, decide
 from deepcanon.engine.boxed import draw_boxes
 from deepcanon.engine.contract import VERBS, Encodes, Exports, Generates, Plays, Predicts, verbs_of
 from deepcanon.engine.experiment import Experiment, SizeExperiment
 from deepcanon.engine.export import write_export
+from deepcanon.engine.in_memory import Learned, recipe_of
 from deepcanon.engine.language import Speaks
 from deepcanon.engine.report import write_report
 from deepcanon.engine.report.figures import figure_files
 from deepcanon.engine.report.folder import read_run
 from deepcanon.engine.report.notebook import Shown, figure_of, small_page
+from deepcanon.engine.state import snapshot
 from deepcanon.errors import UsageError
 from deepcanon.resolving import moved_data, opener, resolve
-from deepcanon.settings import Settings, build_config, read_config
+from deepcanon.settings import Settings, read_config
 
 V = TypeVar("V")
 
@@ -62,7 +64,8 @@ class Trained:
         data: Any = None,
         say: Callable[[str], None] = warnings.warn,
     ):
-        self.folder, self.say = folder, say
+        self._folder: Path | None = folder
+        self.say = say
         data = None if data is None else in_memory(data)
         content = read_config(folder)
         self.head, module = resolve(content["name"])
@@ -82,8 +85,43 @@ class Trained:
             say(note)
         self.data = str(data or content["settings"].data)
 
+    @classmethod
+    def of(cls, learned: Learned, data: Any = None, say: Callable[[str], None] = warnings.warn) -> "Trained":
+        """A run that has no folder: it predicts, encodes, generates, exports, and evaluates if it is given data.
+
+        Args:
+            data: arrays (X, y).
+        """
+        run = cls.__new__(cls)
+        run._folder, run.say = None, say
+        run.head, module = resolve(learned.name)
+        data = None if data is None else in_memory(data)
+        read = None if data is None else opener(run.head, data, lambda: learned.facts)
+        run.recipe, run.step, run.config = recipe_of(learned, module.Recipe, read, load), learned.step, learned.config
+        run.content = {"name": learned.name, "config": vars(learned.config), "settings": learned.settings}
+        run.data = str(data or learned.settings.data)
+        return run
+
+    def learned(self) -> Learned:
+        """What `of` makes the same run from, without its folder and its data."""
+        recipe = self.recipe
+        parts = {name: getattr(recipe, name) for name in recipe.state}
+        kept = {name: snapshot(value) for name, value in parts.items() if not isinstance(value, torch.optim.Optimizer)}
+        return Learned(self.name, self.config, self.content["settings"], recipe.facts, self.step, kept)
+
+    @property
+    def folder(self) -> Path:
+        """Of the run.
+
+        Raises:
+            UsageError: it has none.
+        """
+        if self._folder is None:
+            raise UsageError(f"this run of {self.name} has no folder: give `out` when it is trained")
+        return self._folder
+
     def __repr__(self) -> str:
-        return f"<{self.name} at step {self.step}, run {self.folder}>"
+        return f"<{self.name} at step {self.step}, run {self._folder or 'in memory'}>"
 
     def _repr_html_(self) -> str:
         """What a notebook shows: state, scores and curves."""
@@ -184,7 +222,7 @@ class Trained:
             found = [{"input": name, **given.restore(place, record)} for place, (name, record) in rows]
         if threshold is not None:
             for record in found:
-                _decide(record, threshold)
+                decide(record, threshold)
         for place, note in given.notes.items():
             found[place]["note"] = note
         where = [": ".join(filter(None, (problem.file, problem.place))) for problem in given.refused]
@@ -268,7 +306,7 @@ class Trained:
         given = {"count": count, "prompt": prompt, "temperature": temperature, "beam": beam, "length": length,
                  "top_k": top_k, "top_p": top_p, "rank": rank, "length_penalty": length_penalty,
                  "stop": None if stop is None else tuple(stop)}  # fmt: skip
-        asked = self._asked(recipe.asked, given)
+        asked = asked_of(self.name, recipe.asked, given)
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             if tell is None:
@@ -281,20 +319,10 @@ class Trained:
                 )
             return recipe.generate(asked, generator, tell)
 
-    def _asked(self, kind: type, given: dict[str, Any]) -> Any:
-        """The options of a verb, as the dataclass that the recipe declares for it."""
-        given = {name: value for name, value in given.items() if value is not None}
-        known = [field.name for field in dataclasses.fields(kind)]
-        for name in given:
-            if name not in known:
-                options = ", ".join(f"--{k.replace('_', '-')}" for k in known)
-                raise UsageError(f"{self.name} has no option --{name.replace('_', '-')} here, only {options}")
-        return build_config(kind, given)
-
     def play(self, *, episodes: int = 1, seed: int = 0, to: str | Path = "") -> list[dict[str, Any]]:
         """One record per episode; `to` is a .gif file for a film of the first."""
         recipe = self.offers(Plays)  # type: ignore[type-abstract]
-        asked = self._asked(recipe.asked_to_play, {"episodes": episodes, "seed": seed, "to": str(to)})
+        asked = asked_of(self.name, recipe.asked_to_play, {"episodes": episodes, "seed": seed, "to": str(to)})
         with torch.no_grad():
             return recipe.play(asked)
 
@@ -319,14 +347,3 @@ class Trained:
             return json.loads((self.folder / "status.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-
-
-def _decide(record: dict[str, Any], threshold: float) -> None:
-    """The label of two classes by the probability of the second one, instead of the likelier."""
-    if not 0 <= threshold <= 1:
-        raise UsageError(f"a threshold is a probability from 0 to 1, not {threshold:g}")
-    chances = record.get("probabilities", {})
-    if len(chances) != 2:
-        raise UsageError("a threshold decides between two classes: this run has others")
-    first, second = chances
-    record["label"] = second if chances[second] >= threshold else first

@@ -19,6 +19,7 @@ from deepcanon.data.splits import Dataset
 from deepcanon.engine import training
 from deepcanon.engine.checkpoint import facts_of
 from deepcanon.engine.checksums import differences, write_checked
+from deepcanon.engine.in_memory import train_in_memory as train_of
 from deepcanon.engine.metrics import read_metrics
 from deepcanon.engine.report import write_report
 from deepcanon.engine.run import Run
@@ -27,7 +28,7 @@ from deepcanon.resolving import introduction, moved_data, next_folder, opener, r
 from deepcanon.settings import Settings, build_config, read_config
 from deepcanon.trained import Trained, load
 
-__all__ = ["Trained", "child", "load", "report", "resume", "train"]
+__all__ = ["Trained", "child", "load", "report", "resume", "train", "train_in_memory"]
 
 OWN = ("preset", "out", "config", "quiet", "plain", "say")
 """Keywords of `train` that are neither options of a recipe nor settings of a run."""
@@ -101,6 +102,19 @@ def train(
 
     training.train(module.Recipe, head.name, chosen, settings, folder, open_, say, quiet, about, child, plain, load)
     return load(folder, data=None if isinstance(data, str) else data)
+
+
+def train_in_memory(name: str, data: Any, *, preset: str = "default", **options: Any) -> Trained:
+    """As `train` on arrays, quietly, without a run folder: nothing is written.
+
+    Args:
+        options: as of `train`.
+    """
+    head, module = resolve(name)
+    held = in_memory(data)
+    chosen, settings = settle(name, preset, {**options, "data": str(held)}, None, OWN)
+    reading = opener(head, held)
+    return Trained.of(train_of(module.Recipe, head.name, chosen, settings, reading, load), data=held)
 
 
 def untrained(name: str, data: str | None = None) -> Any:

@@ -6,7 +6,6 @@ Nothing is unpickled.
 """
 
 import contextlib
-import contextvars
 import hashlib
 import json
 import os
@@ -24,19 +23,7 @@ from deepcanon.engine.state import pack, unpack
 from deepcanon.errors import CheckpointError, DeepcanonError
 from deepcanon.writing import TEMPORARY, replacing, writing
 
-__all__ = ["Checkpoints", "facts_of", "read_folder", "sweep", "unflushed", "write_folder", "write_text"]
-
-_flushes = contextvars.ContextVar("flushes", default=True)
-
-
-@contextlib.contextmanager
-def unflushed() -> Iterator[None]:
-    """Inside this context nothing waits for the disk: for a folder that does not outlive the process."""
-    before = _flushes.set(False)
-    try:
-        yield
-    finally:
-        _flushes.reset(before)
+__all__ = ["Checkpoints", "facts_of", "read_folder", "sweep", "write_folder", "write_text"]
 
 
 def write_text(path: Path, text: str) -> None:
@@ -210,14 +197,11 @@ def _digest(content: bytes) -> str:
 def _write(path: Path, content: bytes) -> None:
     with open(path, "wb") as file:
         file.write(content)
-        if _flushes.get():
-            file.flush()
-            os.fsync(file.fileno())
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _flush(folder: Path) -> None:
-    if not _flushes.get():
-        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

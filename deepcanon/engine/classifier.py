@@ -162,9 +162,12 @@ class Classifier:
 
     def predict(self, inputs: Tensor) -> list[dict]:
         """The most probable class of each raw input, and the probability of every class, as evaluations see them."""
+        return records(self.logits(inputs), self.reader["classes"])
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """Of raw inputs, as evaluations see them."""
         with self.run.autocast():
-            logits = self(inputs)
-        return records(logits, self.reader["classes"])
+            return self(inputs)
 
     def export(self) -> Export:
         """Raw values in, probabilities out."""
@@ -183,6 +186,10 @@ class Classifies(Predicts, Exports):
 
     def predict(self, inputs: Any) -> list[dict[str, Any]]:
         return self.classifier.predict(inputs)
+
+    def probabilities(self, inputs: Any) -> Tensor:
+        """Those that `predict` tells of raw inputs, as one tensor [N, K]."""
+        return self.classifier.logits(inputs).double().softmax(1).cpu()
 
     def export(self) -> Export:
         return self.classifier.export()

@@ -1,22 +1,21 @@
 """The loop: one life of a run, from its beginning or a checkpoint to its end or a signal."""
 
 import contextlib
-import json
 import math
-import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from deepcanon.engine import checkpoint, lock, processes, state
-from deepcanon.engine.checkpoint import Checkpoints, write_folder
+from deepcanon.engine import checkpoint, processes, state
+from deepcanon.engine.checkpoint import Checkpoints
 from deepcanon.engine.contract import Recipe, modules_of
 from deepcanon.engine.drawing import Drawing
 from deepcanon.engine.events import Events
 from deepcanon.engine.folder import forget_after
 from deepcanon.engine.instances import evaluate, is_model, make, seed_generators, splits
+from deepcanon.engine.keeping import InFolder, InMemory
 from deepcanon.engine.memory import give_back_more, peak_bytes
 from deepcanon.engine.metrics import Averages, MetricsFile, Unread, plain, read_metrics
 from deepcanon.engine.progress import Progress
@@ -38,7 +37,7 @@ class Loop:
 
     def __init__(
         self, recipe_class: type[Recipe[Any]], config: Any, facts: dict[str, Any], run: Run, say: Say, quiet: bool,
-        plain: bool = False,
+        plain: bool = False, kept: InFolder | InMemory | None = None,
     ) -> None:  # fmt: skip
         self.run, self.say, self.quiet, self.plain = run, say, quiet or run.rank > 0, plain
         self.recipe = make(recipe_class, config, facts, run)
@@ -46,8 +45,7 @@ class Loop:
             for module in modules_of(self.recipe):
                 module.compile()
         self.folder = run.folder or Path()
-        self.checkpoints = Checkpoints(self.folder / "checkpoints")
-        self.metrics_file = MetricsFile(self.folder / "metrics.jsonl")
+        self.kept = kept or InFolder(self.folder, run.rank)
         self.averages = Averages()
         self.unread = Unread(run.device)
         self.best: dict[str, Any] | None = None
@@ -82,14 +80,13 @@ class Loop:
                     self.cpu_seconds += time.process_time() - began
                 while self.done < run.steps and not self.stop_reason:
                     self._step()
-                    if run.rank == 0 and not self.folder.is_dir():
+                    if not self.kept.is_there():
                         what = f"{self.folder} was removed during training: stopped after step {self.done}"
                         raise DeepcanonError(f"{what}; nothing more is written there")
                     if processes.any_process(self.signal):
                         self._save()
                         raise Interrupted(
-                            processes.any_process(self.signal),
-                            f"stopped at step {self.done}; `deepcanon resume {self.folder}` continues",
+                            processes.any_process(self.signal), f"stopped at step {self.done}{self._continues()}"
                         )
                     late = settings.minutes is not None and self._elapsed() > OVERRUN * settings.minutes * 60
                     if settings.minutes is not None and processes.any_process(int(late)) and self.done < run.steps:
@@ -102,7 +99,7 @@ class Loop:
                 self._save()
             except Abandoned:  # within an evaluation: its step is taken again on resume
                 number = processes.any_process(self.signal)
-                what = f"stopped in the evaluation after step {self.done}; `deepcanon resume {self.folder}` continues"
+                what = f"stopped in the evaluation after step {self.done}{self._continues()}"
                 self._finish("interrupted", what)
                 raise Interrupted(number, what) from None
             except Interrupted as error:
@@ -129,7 +126,7 @@ class Loop:
             self._read()  # an earlier step may be the first that was not finite
             if not isinstance(error, FloatingPointError):
                 raise
-            raise NonFiniteError(f"{error} (step {self.done}); {self._last_good()}") from error  # a norm
+            raise NonFiniteError(f"{error} (step {self.done}); {self.kept.good()}") from error  # a norm
         self.cpu_seconds += time.process_time() - began
         self.done += 1
         run.step = self.done
@@ -148,7 +145,7 @@ class Loop:
             self.last.update(row)
             self.progress.metrics(self.last)
             if run.rank == 0:
-                self.metrics_file.append(row)
+                self.kept.rows.append(row)
                 if self.events:
                     self.events.scalars(self.done, row, time.time())
         self.progress.advance(self.done)
@@ -159,12 +156,11 @@ class Loop:
             for name, value in metrics.items():
                 if not math.isfinite(value):
                     self.done = self.run.step = step
-                    raise NonFiniteError(f"train/{name} is {value} at step {step}; {self._last_good()}")
+                    raise NonFiniteError(f"train/{name} is {value} at step {step}; {self.kept.good()}")
             self.averages.add(metrics)
 
-    def _last_good(self) -> str:
-        good = self.checkpoints.named("step")
-        return f"the last good checkpoint is {good[0]}" if good else "there is no checkpoint yet"
+    def _continues(self) -> str:
+        return f"; `deepcanon resume {self.folder}` continues" if isinstance(self.kept, InFolder) else ""
 
     def _finite(self, saved: dict[str, Any]) -> dict[str, Any]:
         """A snapshot that is about to be called good.
@@ -174,7 +170,7 @@ class Loop:
         """
         known = {name: value for name, value in saved.items() if name not in self.recipe.unknown}
         if bad := state.non_finite(known):
-            raise NonFiniteError(f"{bad.lstrip('/')} is not finite after step {self.done}; {self._last_good()}")
+            raise NonFiniteError(f"{bad.lstrip('/')} is not finite after step {self.done}; {self.kept.good()}")
         return saved
 
     def _evaluate(self, ends: bool) -> dict[str, Any]:
@@ -192,8 +188,7 @@ class Loop:
                 self.best = {"metric": monitor[0], "value": value, "step": self.done}
                 models = {n: getattr(recipe, n) for n in recipe.state if is_model(getattr(recipe, n))}
                 saved = self._finite({name: state.snapshot(value) for name, value in models.items()})
-                if self.run.rank == 0:
-                    write_folder(self.checkpoints.path("best", self.done), shared=saved)
+                self.kept.best(self.done, saved)
             self.since_best = 0 if better else self.since_best + 1
             patience = self.run.settings.patience
             if patience and self.since_best >= patience:
@@ -213,27 +208,15 @@ class Loop:
     def _save(self) -> None:
         began = time.monotonic()
         self._read()
-        self.metrics_file.flush()  # a resumed run expects the rows of the steps that it does not take
-        run, recipe = self.run, self.recipe
+        self.kept.rows.flush()  # a resumed run expects the rows of the steps that it does not take
+        recipe = self.recipe
         shared: dict[str, Any] = {}
         own: dict[str, Any] = {}
         for name in recipe.state:
             value = getattr(recipe, name)
             (shared if state.shared_between_processes(value) else own)[name] = state.snapshot(value)
         self._finite(shared)
-        with checkpoint.taking_shape(final := self.checkpoints.path("step", self.done)) as temporary:
-            if run.rank == 0:
-                shutil.rmtree(temporary, ignore_errors=True)
-                temporary.mkdir()
-                checkpoint.write_part(temporary, "shared", shared)
-                checkpoint.write_part(temporary, "run", self._progress_state())
-            processes.barrier()
-            checkpoint.write_part(temporary, f"rank{run.rank}", own)
-            processes.barrier()
-            if run.rank == 0:
-                checkpoint.seal(temporary, final)
-                self.checkpoints.prune(self.best["step"] if self.best else None)
-            processes.barrier()
+        self.kept.last(self.done, shared, own, self._progress_state())
         self.saved = time.monotonic()
         self.save_cost = self.saved - began
 
@@ -257,11 +240,12 @@ class Loop:
         """
         if self.run.rank == 0:
             checkpoint.sweep(self.folder)
-        found = self.checkpoints.newest("step")
-        for reason in self.checkpoints.refused:
+        checkpoints = Checkpoints(self.folder / "checkpoints")
+        found = checkpoints.newest("step")
+        for reason in checkpoints.refused:
             self.say(f"refused: {reason}")
-        if found is None and self.checkpoints.refused:
-            raise CheckpointError(f"no sound checkpoint in {self.checkpoints.folder}: {self.checkpoints.refused[0]}")
+        if found is None and checkpoints.refused:
+            raise CheckpointError(f"no sound checkpoint in {checkpoints.folder}: {checkpoints.refused[0]}")
         step, parts = found or (0, {})
         if parts:
             kept = parts["run"]
@@ -277,8 +261,8 @@ class Loop:
             self.stop_reason = None if asked else kept["stop"]
         done = step >= self.run.steps or bool(self.stop_reason)
         if self.run.rank == 0:
-            forget_after(self.folder, self.checkpoints, step, self.best["step"] if self.best else None)
-            self.metrics_file.cut(step)
+            forget_after(self.folder, checkpoints, step, self.best["step"] if self.best else None)
+            MetricsFile(self.folder / "metrics.jsonl").cut(step)
         processes.barrier()
         if parts and not done:
             self.say(f"resuming at step {step} of {self.run.steps}")
@@ -299,8 +283,7 @@ class Loop:
             "best": self.best and {**self.best, "value": plain(self.best["value"])},
             "metrics": {name: plain(value) for name, value in self.last.items()},
         }
-        if self.run.rank == 0:
-            checkpoint.write_text(self.folder / "status.json", json.dumps(content, indent=1) + "\n")
+        self.kept.status(content)
         return content
 
     def _elapsed(self) -> float:
@@ -308,7 +291,7 @@ class Loop:
 
     def conclude(self) -> dict[str, Any]:
         """The status of a run that has nothing left to do, also where a kill came between its last step and its end."""
-        for row in read_metrics(self.metrics_file.path):
+        for row in read_metrics(self.folder / "metrics.jsonl"):
             self.last.update(row)
         self.began = time.monotonic()
         return self._finish("done", self.stop_reason)
@@ -321,7 +304,7 @@ class Loop:
             return self.status(what, reason)
         # The disk itself may have failed: then there is nothing more to write, and the first error is reported.
         with contextlib.suppress(*([DeepcanonError, OSError] if what == "failed" else [])):
-            self.metrics_file.flush()
+            self.kept.rows.flush()
             content = self.status(what, reason)
             if not self.plain:
                 self.drawing.report()
@@ -334,7 +317,7 @@ class Loop:
         if self.run.rank > 0 or self.locked:
             yield
             return
-        with lock.hold(self.folder):
+        with self.kept.lock():
             self.locked = True
             try:
                 yield

@@ -1,51 +1,42 @@
 """Begins, resumes or loads a run: what surrounds the loop."""
 
 import contextlib
-import functools
 import json
 import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
-import deepcanon
-from deepcanon.data.errors import DataError
-from deepcanon.engine import calibrate, choices, lock, processes, state
+from deepcanon.engine import lock, processes, state
 from deepcanon.engine.checkpoint import Checkpoints, facts_of
 from deepcanon.engine.checksums import FILE, differences, write_checked
-from deepcanon.engine.classifier import require_classes
 from deepcanon.engine.contract import Recipe, modules_of
 from deepcanon.engine.devices import settle_device, settle_float64
 from deepcanon.engine.folder import begin, changes_of, environment, refuse_links
 from deepcanon.engine.instances import evaluate, make, seed_generators, splits, without_best
 from deepcanon.engine.loop import Loop, Say
 from deepcanon.engine.memory import keep_freed_memory
-from deepcanon.engine.metrics import plain
-from deepcanon.engine.precision import has_bf16
+from deepcanon.engine.preparing import (
+    Child,
+    Lend,
+    Opener,
+    as_usage,
+    plain_config,
+    prepared,
+    refuse_bf16_where_there_is_none,
+)  # fmt: skip
 from deepcanon.engine.run import Run
 from deepcanon.errors import CheckpointError, DeepcanonError, UsageError
 from deepcanon.settings import Settings, build_config, read_config
 from deepcanon.writing import writing
 
-__all__ = ["Opener", "environment", "evaluate", "load", "make", "resume", "seed_generators", "splits", "train"]
+__all__ = ["Opener", "changes_of", "environment", "evaluate", "load", "make", "plain_config", "restored", "resume",
+           "seed_generators", "splits", "train"]  # fmt: skip
 
-LOGGED_ROWS = 400
 WHICH = {"auto": ("best", "step"), "best": ("best",), "last": ("step",)}
 """Kinds of checkpoints to look for, by what `--checkpoint` says."""
-
-Opener = Callable[[Any, Settings], Any]  # (config, settings) -> data set
-Child = Callable[..., dict[str, Any]]
-Lend = Callable[[Path], Any]
-
-
-def refuse_bf16_where_there_is_none(settings: Settings) -> None:
-    """Raises UsageError; what only reads a run computes in fp32 there."""
-    if settings.precision == "bf16" and not has_bf16(settings.device):
-        raise UsageError(f"this {settings.device} does not compute in bf16: --precision fp32, or auto")
 
 
 def train(
@@ -80,34 +71,9 @@ def train(
     taken = folder.exists() and not lock.is_left_over(folder)
     if processes.any_process(int(taken and processes.rank() == 0)):
         raise _taken(folder)
-    asked, settings = settings.device, settle_device(settings)
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    if settings.allocator == "keep":
-        keep_freed_memory()
-    seed_generators(settings.seed, 0, "learn")
-    data = open_data(config, settings)
-    for note in data.notes:
-        say(note)
-    with _as_usage():
-        if recipe_class.wants == "classes":
-            require_classes(data, recipe_class.needs)
-        facts = dict(recipe_class.learn(config, data))
-        facts["reader"] = data.describe()
-        settings, note = settle_float64(settings, asked, recipe_class.float64, facts, data.splits.values())
-        if note:
-            say(note)
-        settings = _settle(recipe_class, config, facts, settings, data, say, lend)
-    torch.set_num_threads(settings.threads)
-    run = Run(settings, folder, lambda: data, recipe_class.batches_per_step, child, say, lend)
-    content = {
-        "name": name,
-        "config": plain_config(config),
-        "settings": vars(settings),
-        "version": deepcanon.__version__,
-        "environment": environment(),
-        **(about or {}),
-    }
+    run, data, facts, content = prepared(
+        recipe_class, name, config, settings, folder, open_data, say, about, child, lend
+    )
     with contextlib.ExitStack() as held:
         if processes.rank() == 0:
             with writing(folder):
@@ -116,14 +82,14 @@ def train(
             if not lock.is_left_over(folder):
                 raise _taken(folder)
             try:
-                begin(folder, facts, data, settings, content)
+                begin(folder, facts, data, run.settings, content)
             except DeepcanonError:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
         processes.barrier()
         training: Loop | None = None
         try:
-            with _as_usage():
+            with as_usage():
                 training = Loop(recipe_class, config, facts, run, say, quiet, plain)
                 if note := without_best(training.recipe):
                     say(note)
@@ -230,10 +196,6 @@ def load(
     if settings.allocator == "keep":
         keep_freed_memory()
     facts = facts_of(folder)
-    settings, note = settle_float64(settings, device, recipe_class.float64, facts)
-    notes += [note] if note else []
-    opener = (lambda: open_data(config, settings)) if open_data else None
-    recipe = make(recipe_class, config, facts, Run(settings, folder, opener, lend=lend))
     found, checkpoints = None, Checkpoints(folder / "checkpoints")
     for kind in WHICH[which]:
         found = found or checkpoints.newest(kind)
@@ -244,103 +206,28 @@ def load(
     step, parts = found
     notes += [f"{reason}: the weights of step {step} are used instead" for reason in checkpoints.refused]
     saved = {**parts.get("rank0", {}), **parts.get("shared", {})}
+    recipe, note = restored(recipe_class, config, facts, settings, device, saved, step, folder, open_data, lend)
+    return recipe, step, {**content, "notes": notes + ([note] if note else [])}
+
+
+def restored(
+    recipe_class: type[Recipe[Any]], config: Any, facts: dict[str, Any], settings: Settings, device: str,
+    saved: dict[str, Any], step: int, folder: Path | None = None, open_data: Opener | None = None,
+    lend: Lend | None = None,
+) -> tuple[Any, str]:  # fmt: skip
+    """A recipe in eval mode with the state that was saved of it, and what must be told of its device, or "".
+
+    Args:
+        settings: of its run, with the device that is there.
+        device: that was asked for.
+    """
+    settings, note = settle_float64(settings, device, recipe_class.float64, facts)
+    opener = (lambda: open_data(config, settings)) if open_data else None
+    recipe = make(recipe_class, config, facts, Run(settings, folder, opener, lend=lend))
     for name in recipe_class.state:
         if name in saved and not isinstance(getattr(recipe, name), torch.optim.Optimizer):
             state.restore(recipe, name, saved[name])
     recipe.run.step = step
     for module in modules_of(recipe):
         module.eval()
-    return recipe, step, {**content, "notes": notes}
-
-
-@contextlib.contextmanager
-def _as_usage() -> Iterator[None]:
-    """What a system refuses of data and options is a mistake of the caller: one line, exit code 2."""
-    try:
-        yield
-    except DataError:  # which knows the place too
-        raise
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-
-
-def _settle(
-    recipe_class: type[Recipe[Any]],
-    config: Any,
-    facts: dict[str, Any],
-    settings: Settings,
-    data: Any,
-    say: Say,
-    lend: Lend | None,
-) -> Settings:
-    """Threads, precision, steps and the rhythm of logging and evaluation, by plan or by measuring."""
-    batches = recipe_class.batches_per_step
-    if recipe_class.parallel == "trials":  # a step is a whole run: too expensive to measure
-        if settings.minutes is not None:
-            raise UsageError("this recipe trains a fixed number of trials: leave --minutes out")
-        settings = settings.with_(
-            threads=settings.threads or 1, precision="fp32" if settings.precision == "auto" else settings.precision
-        )
-
-    def build(chosen: Settings) -> tuple[Any, Callable[[], None]]:
-        run = Run(chosen.with_(steps=chosen.steps or 1000), scratch, lambda: data, batches, lend=lend)
-        recipe = make(recipe_class, config, facts, run)
-
-        def take_step() -> None:
-            seed_generators(run.seed, run.step, "calibrate")
-            try:
-                for value in recipe.step(run.step).values():
-                    float(value)
-            except FloatingPointError as error:  # the run itself will say at which step
-                run.stop(str(error))
-            run.step += 1
-
-        return recipe, take_step
-
-    def often(steps: int) -> int:
-        return calibrate.evaluations(recipe_class, config, data, steps)
-
-    # Every process measures by itself, in steps of its own number; what the first one finds holds for all.
-    with tempfile.TemporaryDirectory(prefix="deepcanon-") as name, processes.alone():
-        scratch = Path(name)
-        precisions = recipe_class.precisions
-        if settings.precision == "bf16" and "bf16" not in precisions:
-            raise UsageError("this recipe computes in fp32: bf16 makes it slower or wrong")
-        refuse_bf16_where_there_is_none(settings)
-        if not has_bf16(settings.device):
-            precisions = tuple(kind for kind in precisions if kind != "bf16") or ("fp32",)
-        choose = functools.partial(calibrate.choose_threads_and_precision, build, settings, precisions)
-        settings, note = choices.remembered(recipe_class, config, settings, data.counts(), precisions, choose)
-        if note:
-            say(note)
-        torch.set_num_threads(settings.threads)
-        steps = settings.steps
-        if settings.minutes is not None and steps is None:
-            recipe, take_step = build(settings)
-
-            def evaluate_once() -> None:
-                split = (recipe.monitor or ("valid/",))[0].split("/")[0]
-                if split in splits(recipe):
-                    evaluate(recipe, split)
-
-            steps = calibrate.steps_in_minutes(recipe, take_step, evaluate_once, often, settings.minutes)
-            say(f"{settings.minutes:g} minutes: --steps {steps}")
-        elif steps is None:
-            steps = build(settings)[0].plan()
-    threads, precision, steps = processes.gather([settings.threads, settings.precision, steps])[0]
-    if steps < 1:
-        raise UsageError(f"--steps {steps}: at least 1")
-    return settings.with_(
-        threads=threads,
-        precision=precision,
-        steps=steps,
-        evaluate_every=settings.evaluate_every or max(1, steps // often(steps)),
-        log_every=settings.log_every or max(1, steps // LOGGED_ROWS),
-    )
-
-
-def plain_config(config: Any) -> dict[str, Any]:
-    return {
-        name: plain(value) if isinstance(value, float) else list(value) if isinstance(value, tuple) else value
-        for name, value in vars(config).items()
-    }
+    return recipe, note

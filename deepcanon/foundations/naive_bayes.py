@@ -60,6 +60,7 @@ from deepcanon.parts.sparse_rows import csr_rows, is_csr, is_sparse, with_values
 __all__ = ["ClassMoments", "NaiveBayes", "bits_per_dimension", "class_moments", "gaussian_log", "merge_classes",
            "sample_z", "telling_features"]  # fmt: skip
 
+BAD = "Input X contains NaN or infinity, or numbers that are too large"
 STEEP = 1e4  # squared distance of class means in variances above which (2) is not multiplied out
 DEFAULT_SMOOTHING = {"gaussian": 1e-9, "bernoulli": 1.0, "multinomial": 1.0}
 
@@ -139,13 +140,10 @@ class NaiveBayes(Estimator):
         places, names = labels_of(y, inputs.shape[0], "NaiveBayes")
         if not all(isinstance(name, int | float) for name in names):
             raise ValueError(f"labels are whole numbers, not names such as {names[0]!r}: number the classes first")
-        places = places.to(inputs.device)
-        if self.distribution == "gaussian":
-            seen = class_moments(inputs, places, len(names))
-            if not bool(seen.sums.isfinite().all()):  # which finite inputs have, or their sums are too large
-                raise ValueError("Input X contains NaN or infinity, or values that are too large")
-        else:
-            seen = class_moments(inputs, places, len(names), prepare=self.features, scatter=False)
+        places, scatter = places.to(inputs.device), self.distribution == "gaussian"
+        seen = class_moments(inputs, places, len(names), prepare=self.features, scatter=scatter)
+        if not bool(seen.sums.isfinite().all()):
+            raise ValueError(BAD)
         return self.fit_moments(seen, torch.tensor(names, dtype=torch.int64))
 
     def fit_moments(self, seen: ClassMoments, classes: Int[Tensor, "classes"] | None = None) -> "NaiveBayes":
@@ -189,22 +187,22 @@ class NaiveBayes(Estimator):
 
         A sparse CSR tensor keeps its places; what it leaves out is 0.
         """
-        values = inputs.values() if is_csr(inputs) else inputs
-        low, high = map(float, torch.aminmax(values)) if values.numel() else (0.0, 0.0)
-        if not math.isfinite(low + high):  # NaN is both of them
-            raise ValueError("Input X contains NaN or infinity")
-        threshold = self.threshold
-        if self.distribution == "bernoulli" and threshold is not None:
-            if values is inputs:
-                return (inputs > threshold).to(inputs.dtype)
-            if threshold < 0:
-                raise ValueError(f"with the threshold {threshold:g} zeros of a sparse matrix would count as 1")
-            return with_values(inputs, lambda values: (values > threshold).to(values.dtype))
-        if self.distribution == "bernoulli" and not (low >= 0 and high <= 1):
-            raise ValueError("Bernoulli features lie in [0, 1]: scale them, or give a threshold")
+        values, threshold = inputs.values() if is_csr(inputs) else inputs, self.threshold
+        if self.distribution == "bernoulli" and threshold is not None and threshold < 0 and values is not inputs:
+            raise ValueError(f"with the threshold {threshold:g} zeros of a sparse matrix would count as 1")
+        if self.distribution == "gaussian" or not values.numel():
+            return inputs
+        low = float(values.min())  # NaN if there is one; infinity is seen in sums and answers
+        if math.isnan(low) or (threshold is not None and math.isinf(float(values.max()))):
+            raise ValueError(BAD)
         if self.distribution == "multinomial" and low < 0:
             raise ValueError("Negative values in data passed to NaiveBayes (multinomial): features are counts")
-        return inputs
+        if self.distribution == "bernoulli" and threshold is None and not (low >= 0 and values.max() <= 1):
+            raise ValueError("Bernoulli features lie in [0, 1]: scale them, or give a threshold")
+        if self.distribution == "multinomial" or threshold is None:
+            return inputs
+        ones = (values > threshold).to(values.dtype)
+        return ones if values is inputs else with_values(inputs, lambda _: ones)
 
     def forward(self, inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch classes"]:
         """log p(x, c), equation (1), of inputs that `features` has checked, or of what it gives."""
@@ -235,9 +233,12 @@ class NaiveBayes(Estimator):
         self.check_fitted()
         x = self._rows(X).to(self.theta_.device)
         self.check_fitted(self.n_features_in_, tuple(x.shape))
-        blocks = [x] if is_csr(x) else row_blocks(x, torch.float64, ROWS)
-        given = self._log_given()
-        return torch.cat([self.log_prior_ + given(self.features(rows)) for rows in blocks])
+        given, many = self._log_given(), ROWS if self.distribution == "gaussian" else 4 * ROWS
+        blocks = [x] if is_csr(x) else row_blocks(x, torch.float64, many)
+        joint = torch.cat([given(self.features(rows)) for rows in blocks]).add_(self.log_prior_)
+        if not bool(joint.isfinite().all()):
+            raise ValueError(BAD)
+        return joint
 
     def predict_log_proba(self, X):
         """log p(c | x), equation (5); an array gives an array, a tensor a tensor."""

@@ -177,3 +177,32 @@ def test_one_thread_trains_unless_told_otherwise_and_the_caller_s_number_stays()
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_fit_in_memory_has_the_bits_of_a_run_in_a_folder_and_writes_nothing(tmp_path, monkeypatch):
+    for name, options in [("mlp", {"steps": 12, "hidden": (8,), "valid_share": 0.2}), ("naive-bayes", {})]:
+        kept = Estimator(name, out=tmp_path / name, **options).fit(X, Y)
+        with monkeypatch.context() as patch:
+            patch.setattr("os.mkdir", None)
+            patch.setattr("deepcanon.writing.replacing", None)
+            mine = Estimator(name, **options).fit(X, Y)
+        assert mine.run_.step == kept.run_.step and mine.run_.learned().state.keys() == kept.run_.learned().state.keys()
+        for part, values in mine.run_.learned().state.items():
+            for key, value in values.items():
+                assert torch.equal(value, kept.run_.learned().state[part][key])
+        np.testing.assert_array_equal(mine.predict_proba(X), kept.predict_proba(X))
+        records = mine.run_.predict(X[:3])
+        assert [r["label"] for r in records] == [str(label) for label in mine.predict(X[:3])]
+        assert mine.run_.evaluate("train") == kept.run_.evaluate("train")
+        with pytest.raises(UsageError, match="has no folder: give `out`"):
+            mine.run_.report()
+
+
+def test_the_best_weights_are_kept_in_memory_too():
+    options = {"steps": 60, "evaluate_every": 5, "hidden": (64,), "valid_share": 0.3, "precision": "fp32"}
+    noise = np.random.default_rng(0).permutation(Y)[:300]  # which is soon learned by heart
+    mine = Estimator("mlp", **options).fit(X[:300], noise)
+    best = deepcanon.train("mlp", data=(X[:300], noise), out="kept", test_share=0.0, **options, **QUICK)
+    assert 0 < mine.run_.step == best.step < 60
+    pairs = zip(mine.run_.module.parameters(), best.module.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)

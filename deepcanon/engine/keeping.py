@@ -1,0 +1,126 @@
+"""Where a run keeps what it learns while it trains: in its folder, or in memory, for as long as the caller holds it."""
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from deepcanon.engine import checkpoint, lock, processes
+from deepcanon.engine.checkpoint import Checkpoints, write_folder
+from deepcanon.engine.metrics import MetricsFile
+
+__all__ = ["InFolder", "InMemory"]
+
+Saved = dict[str, Any]
+
+
+class InFolder:
+    """Checkpoints, metrics and status as files.
+
+    Args:
+        folder: of the run.
+        rank: of this process.
+    """
+
+    def __init__(self, folder: Path, rank: int) -> None:
+        self.folder, self.rank = folder, rank
+        self.checkpoints = Checkpoints(folder / "checkpoints")
+        self.rows = MetricsFile(folder / "metrics.jsonl")
+
+    @property
+    def place(self) -> str:
+        return str(self.folder)
+
+    def is_there(self) -> bool:
+        """False once somebody has removed the folder."""
+        return self.rank > 0 or self.folder.is_dir()
+
+    def good(self) -> str:
+        """The newest checkpoint, in words."""
+        found = self.checkpoints.named("step")
+        return f"the last good checkpoint is {found[0]}" if found else "there is no checkpoint yet"
+
+    def best(self, step: int, models: Saved) -> None:
+        if self.rank == 0:
+            write_folder(self.checkpoints.path("best", step), shared=models)
+
+    def last(self, step: int, shared: Saved, own: Saved, progress: Saved) -> None:
+        """Keeps the state after a step: what all processes share, and what each has for itself."""
+        with checkpoint.taking_shape(final := self.checkpoints.path("step", step)) as temporary:
+            if self.rank == 0:
+                shutil.rmtree(temporary, ignore_errors=True)
+                temporary.mkdir()
+                checkpoint.write_part(temporary, "shared", shared)
+                checkpoint.write_part(temporary, "run", progress)
+            processes.barrier()
+            checkpoint.write_part(temporary, f"rank{self.rank}", own)
+            processes.barrier()
+            if self.rank == 0:
+                checkpoint.seal(temporary, final)
+                self.checkpoints.prune(progress["best"]["step"] if progress["best"] else None)
+            processes.barrier()
+
+    def status(self, content: dict[str, Any]) -> None:
+        if self.rank == 0:
+            checkpoint.write_text(self.folder / "status.json", json.dumps(content, indent=1) + "\n")
+
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        return lock.hold(self.folder)
+
+
+class InMemory:
+    """The best and the last state alone: nothing is written, and a run that is interrupted is gone."""
+
+    place = "a run in memory"
+
+    def __init__(self) -> None:
+        self.rows = NoRows()
+        self.state: Saved = {}
+        self.step = 0
+        self._best: tuple[int, Saved] | None = None
+
+    def is_there(self) -> bool:
+        return True
+
+    def good(self) -> str:
+        return "nothing is kept of a run in memory that fails"
+
+    def best(self, step: int, models: Saved) -> None:
+        self._best = step, copied(models)
+
+    def last(self, step: int, shared: Saved, own: Saved, progress: Saved) -> None:
+        """Keeps the state after a step; inference takes the best one where there is one, as of a folder."""
+        self.step, models = self._best or (step, {**shared, **own})
+        self.state = models if self._best else copied(models)
+
+    def status(self, content: dict[str, Any]) -> None:
+        """There is nobody to read it."""
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        yield
+
+
+class NoRows:
+    """Metrics that nobody asked to keep."""
+
+    def append(self, row: dict[str, Any]) -> None:
+        """Forgets the row."""
+
+    def flush(self) -> None:
+        """There is nothing to write."""
+
+
+def copied(value: Any) -> Any:
+    """The same value with tensors of its own, which later steps do not change."""
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    if isinstance(value, dict):
+        return {name: copied(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(copied(item) for item in value)
+    return value.copy() if hasattr(value, "copy") else value
