@@ -190,13 +190,16 @@ class Estimator(BaseEstimator):
     def predict(self, X: Any) -> np.ndarray:
         """Classes, or the number that the recipe predicts of each row."""
         if self._kind() == "classifier":
-            return self.classes_[self.predict_proba(X).argmax(1)]
-        return np.array([record["value"] for record in self.run_.predict(self._rows(X))])
+            places = self.predict_proba(X).argmax(1)
+            return self.classes_[places]
+        rows = self._rows(X)
+        return np.array([record["value"] for record in self.run_.predict(rows)])
 
     @available_if(_is("classifier"))
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of every class, in the order of `classes_`."""
-        given = self.run_.read(self._rows(X)).values
+        rows = self._rows(X)
+        given = self.run_.read(rows).values
         with torch.no_grad():
             found = self.run_.offers(Classifies).probabilities(given).numpy()
         # The recipe's classes are the places in `classes_`, as text, and in another order where there are over ten.
