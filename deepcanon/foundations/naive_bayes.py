@@ -300,7 +300,7 @@ def gaussian_log(
 
     About the mean g of the class means, -(x - mu)^2 / 2v is x^2 (-1 / 2v) + x (mu / v) - mu^2 / 2v: two products with a
     matrix. What is lost by that is of the size of mu^2 / v in the last digit: a feature with more than `STEEP` of it
-    is taken class by class as it stands in (2), and so is every feature in a graph, which does not branch.
+    is taken class by class, as (2) is written, and so is every feature in a graph, which does not branch.
     """
     if theta.ndim != 2 or variance.shape != theta.shape:
         raise ValueError(f"means {tuple(theta.shape)} and variances {tuple(variance.shape)} do not fit")

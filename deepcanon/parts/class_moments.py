@@ -30,7 +30,7 @@ ROWS = 256  # at a time, so that they stay in the cache until all is done with t
 class ClassMoments(NamedTuple):
     """What a fit needs to know of the data: N_c, s_c and S_c, in float64.
 
-    S_c, which only the gaussian needs, is None where it was not asked for.
+    S_c, which only the gaussian needs, is None where nobody needs it.
     """
 
     examples: Float[Tensor, "classes"]
