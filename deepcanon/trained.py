@@ -217,7 +217,7 @@ class Trained:
         """
         recipe = self.offers(Predicts)  # type: ignore[type-abstract]
         with torch.no_grad(), without_collection():
-            records = recipe.predict(given.values)
+            records = recipe.predict(given.values) if len(given) else []
             rows = enumerate(zip(given.names, records, strict=True))
             found = [{"input": name, **given.restore(place, record)} for place, (name, record) in rows]
         if threshold is not None:

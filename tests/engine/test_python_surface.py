@@ -1,14 +1,16 @@
 """What `import deepcanon` offers: its names, the report of several runs, and one line for what is mistyped."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import deepcanon
 from deepcanon import heads
-from deepcanon.data import DataError
+from deepcanon.data import DataError, Inputs, Problem
 from deepcanon.errors import UsageError
+from deepcanon.trained import Trained
 
 X = np.random.default_rng(0).normal(size=(60, 3))
 Y = np.where(X[:, 0] > 0, "up", "down")
@@ -78,3 +80,9 @@ def test_other_data_do_not_take_what_was_chosen_for_the_data_of_the_preset(tmp_p
     head = heads.head("softmax-regression")
     assert heads.preset(head, "default")[0]["decay"] == heads.preset(head, "default", "letters")[0]["decay"] == 0.003
     assert heads.left_out(head, "default", "letters") == ({}, "letters")
+
+
+def test_if_no_input_can_be_read_the_model_is_not_asked():
+    refused = Inputs([], [], refused=[Problem("a.txt", "line 1", "is a sentence", "write its tree")])
+    found = Trained.answer(SimpleNamespace(offers=lambda verb: None), refused)
+    assert found == [{"input": "a.txt: line 1", "error": "is a sentence; write its tree"}]
