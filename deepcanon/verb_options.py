@@ -16,6 +16,8 @@ class Sampling:
     """What `generate` is asked."""
 
     GROUP: ClassVar[str] = ""
+    FILES: ClassVar[tuple[str, ...]] = ()
+    """Options that name a file that is read: where no path may be given, the file itself is."""
 
     count: Count = 1
     """Samples to draw."""

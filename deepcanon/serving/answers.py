@@ -22,7 +22,7 @@ from deepcanon.engine.sounds import Sound, audio_tag
 from deepcanon.engine.svg import draw
 from deepcanon.engine.svg.frame import escape
 from deepcanon.errors import UsageError
-from deepcanon.serving.panels import draws_text, input_kind, panels_of, prompt_is_a_file
+from deepcanon.serving.panels import draws_text, input_kind, panels_of
 from deepcanon.trained import Trained
 
 __all__ = ["answer"]
@@ -70,7 +70,7 @@ def answer(trained: Trained, asked: Mapping[str, Any], tell: Tell) -> dict[str, 
 
 
 def _predict(trained: Trained, asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    given = trained.read(str(_file(trained, asked, folder)))
+    given = trained.read(str(_file(asked, folder)))
     records = trained.answer(given)
     html = ""
     if any("boxes" in record for record in records):
@@ -91,7 +91,7 @@ def _predict(trained: Trained, asked: Mapping[str, Any], folder: Path) -> dict[s
     return found
 
 
-def _file(trained: Trained, asked: Mapping[str, Any], folder: Path) -> Path:
+def _file(asked: Mapping[str, Any], folder: Path) -> Path:
     """What was typed, drawn or dropped as a file, which the reader of the run takes like any other."""
     if isinstance(given := asked.get("file"), Mapping):
         suffix = Path(str(given.get("name"))).suffix
@@ -160,10 +160,10 @@ def _looks(trained: Trained, given: Inputs, record: Mapping[str, Any]) -> Heat:
 
 def _generate(trained: Trained, asked: Mapping[str, Any], folder: Path, tell: Tell) -> dict[str, Any]:
     options: dict[str, Any] = dict(asked.get("options") or {})
-    if prompt_is_a_file(trained):
-        options.pop("prompt", None)
+    for name in trained.recipe.asked.FILES:  # no path of a page is opened
+        options.pop(name, None)
         if asked.get("file"):
-            options["prompt"] = str(_file(trained, asked, folder))
+            options[name] = str(_file(asked, folder))
     streams = draws_text(trained) and not (options.get("beam") or options.get("rank")) and options.get("count", 1) == 1
     options["tell"] = tell if streams else None
     samples = trained.generate(**options)
@@ -188,7 +188,7 @@ def _sample(sample: Mapping[str, Any]) -> str:
 
 
 def _tokens(trained: Trained, text: str) -> list[dict[str, Any]]:
-    """The first tokens of a text, each with its probability and what else might have stood there."""
+    """The first tokens of a text, each with its probability and what else might have stood there; [] if untold."""
     words = trained.recipe.vocabulary.unit == "words"
     with torch.no_grad():
         found = trained.recipe.alternatives(text, OTHERS)[:TOKENS]

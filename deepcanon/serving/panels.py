@@ -18,7 +18,7 @@ from deepcanon.ranges import plain_type
 from deepcanon.trained import Trained
 from deepcanon.verb_options import ClassSampling
 
-__all__ = ["draws_text", "input_kind", "panels_of", "prompt_is_a_file"]
+__all__ = ["draws_text", "input_kind", "panels_of"]
 
 PICTURES = ("images", "boxes")
 WRITTEN = {
@@ -60,11 +60,6 @@ def draws_text(trained: Trained) -> bool:
     return isinstance(trained.recipe, Speaks)
 
 
-def prompt_is_a_file(trained: Trained) -> bool:
-    """Whether the prompt of `generate` names a file: then one is uploaded, and no path of the page is opened."""
-    return input_kind(trained) == "series"
-
-
 def _question(trained: Trained) -> str:
     if isinstance(trained.recipe, HoldsWords):
         return "Nearest words"
@@ -98,7 +93,7 @@ def _options(asked: type) -> tuple[Option, ...]:
 def _field(trained: Trained, option: Option) -> dict[str, Any]:
     kind = plain_type(option.annotation)
     found: dict[str, Any] = {"name": option.name, "help": option.help, "default": option.default}
-    if option.name == "prompt" and prompt_is_a_file(trained):
+    if option.name in trained.recipe.asked.FILES:
         return {**found, "kind": "file"}
     classes = trained.recipe.facts["reader"].get("classes")
     if option.name == "prompt" and classes and issubclass(trained.recipe.asked, ClassSampling):

@@ -250,8 +250,9 @@ function panel({ verb, title, input, fields }) {
         if (line.error) last = line.error;
         if (line.done) {
           const html = make("div", { innerHTML: line.done.html });
-          if (line.done.tokens && text) text.remove();
-          answer.append(html, ...(line.done.tokens ? [tokens(line.done.tokens)] : []));
+          const list = line.done.tokens || [];
+          if (list.length && text) text.remove(); // the same, with more to see
+          answer.append(html, ...(list.length ? [tokens(list)] : []));
         }
       }, control.signal);
     } catch (error) {

@@ -190,6 +190,10 @@ class Converses(DialogueStreams, Speaks, Encodes, Exports):
         shown = ["\\n" if symbol == END else symbol for symbol in symbols]
         return list(zip(shown, self.nats([row])[0].tolist(), strict=True))
 
+    def alternatives(self, text: str, count: int) -> list[tuple[str, float, list[tuple[str, float]]]]:
+        """Nothing: a turn alone does not say which dialogue it answers."""
+        return []
+
     def encode(self, inputs: list[Sequence[str]]) -> Tensor:
         """The state of the dialogue after each input: s of the model; the decoder's, if it has no s."""
         rows = [self.numbers(turns) for turns in inputs]

@@ -7,7 +7,7 @@ Where differences are learned, x is of u_t - u_{t-1}, whose density given the pa
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -43,6 +43,8 @@ PATHS_SHOWN = 200
 
 @dataclass(frozen=True, kw_only=True)
 class Forecasting(Sampling):
+    FILES: ClassVar[tuple[str, ...]] = ("prompt",)
+
     count: Count = 500
     """Continuations to sample."""
     length: Count = 50

@@ -6,6 +6,8 @@ import io
 import json
 import math
 import time
+from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -17,6 +19,7 @@ import deepcanon
 from deepcanon.errors import UsageError
 from deepcanon.serving.answers import answer
 from deepcanon.serving.panels import panels_of
+from deepcanon.techniques.forecasting import Forecasting
 
 CLASSES = (MARKUP, "plain")
 
@@ -98,6 +101,21 @@ def test_a_text_comes_in_pieces_and_each_token_with_its_alternatives(trained):
     assert nothing == "" and several["html"].count("<pre>") == 2
     with pytest.raises(UsageError, match="temperature"):
         told(run, verb="generate", options={"temperature": -1.0})
+
+
+def test_a_prompt_that_is_a_file_is_uploaded_and_no_path_is_opened():
+    given = {}
+
+    def generate(**options):
+        given.update(options, text=options.get("prompt") and Path(options["prompt"]).read_text())
+        return []
+
+    recipe = SimpleNamespace(asked=Forecasting, facts={"reader": {"kind": "series"}})
+    run = SimpleNamespace(recipe=recipe, generate=generate)
+    told(run, verb="generate", options={"prompt": "/etc/passwd", "length": 3})
+    assert "prompt" not in given and given["length"] == 3
+    told(run, verb="generate", file={"name": "a.csv", "base64": base64.b64encode(b"a,b").decode()})
+    assert given["text"] == "a,b" and given["prompt"].endswith("input.csv") and not Path(given["prompt"]).exists()
 
 
 class Line:
