@@ -14,6 +14,9 @@ def serve_command(parser: Parser, arguments: list[str]) -> int:
     parser.add_argument(
         "--port", type=number(int), metavar="N", help="where to listen (default: 8765 if it is free, else another)"
     )
+    parser.add_argument(
+        "--allow-train", action="store_true", help="pages may start, resume and stop trainings; else they only read"
+    )
     given = parser.parse_all(arguments)
     folder = Path(given.folder)
     if not folder.is_dir():
@@ -28,7 +31,7 @@ def serve_command(parser: Parser, arguments: list[str]) -> int:
             raise
         raise Usage(f"serve needs {error.name}: pip install 'deepcanon[serve]'") from None
     try:
-        server = Server(folder, given.port)
+        server = Server(folder, given.port, given.allow_train)
     except OSError as error:
         raise Usage(f"cannot listen on port {given.port}: {error.strerror}; leave --port out") from None
     print(server.address, flush=True)

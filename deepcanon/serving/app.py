@@ -22,10 +22,11 @@ from deepcanon.serving.asking import Workers
 from deepcanon.serving.pages import address, framed, list_page, list_rows
 from deepcanon.serving.run_page import figure_html, live, run_page, stamp_of
 from deepcanon.serving.shelf import Row, Shelf
+from deepcanon.serving.training import Trainings
 
 __all__ = ["application"]
 
-SCRIPTS = ("page.js", "try.js")
+SCRIPTS = ("page.js", "train.js", "try.js")
 MOST = 50
 """Runs that are compared at once."""
 
@@ -33,8 +34,9 @@ MOST = 50
 class Pages:
     """The answers about the runs of a shelf."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, allow_train: bool = False) -> None:
         self.shelf, self.workers = shelf, Workers()
+        self.trainings = Trainings(shelf) if allow_train else None
         self.style = STYLE + _file("page.css")
         self.scripts = {name: _file(name) for name in SCRIPTS}
         self._live: dict[str, dict[str, Any]] = {}
@@ -59,12 +61,12 @@ class Pages:
     def _list(self) -> None:
         rows, version = self.shelf.rows(), self.shelf.version
         if self._written[0] != version:
-            page, body = list_page(self.shelf, rows, version), list_rows(rows)
+            page, body = list_page(self.shelf, rows, version, self.trainings is not None), list_rows(rows)
             self._written = (version, page.encode("utf-8", "replace"), body.encode("utf-8", "replace"))
 
     async def run(self, request: Request) -> Response:
         row = self._found(request)
-        return HTMLResponse(await run_in_threadpool(run_page, self.shelf, row))
+        return HTMLResponse(await run_in_threadpool(run_page, self.shelf, row, self.trainings is not None))
 
     async def live(self, request: Request) -> Response:
         row = self._found(request)
@@ -74,7 +76,7 @@ class Pages:
         known = self._live.get(row.id)
         if known is None or known["stamp"] != stamp:
             known = self._live[row.id] = await run_in_threadpool(live, row)
-        return JSONResponse(known)
+        return JSONResponse({**known, "mine": self.trainings is not None and self.trainings.mine(row)})
 
     async def figure(self, request: Request) -> Response:
         row, query = self._found(request), request.query_params
@@ -115,14 +117,24 @@ class Pages:
         return HTMLResponse(framed(f"try {row.id}", body, up, "try.js", run=address(row)))
 
     async def ask(self, request: Request) -> Response:
+        return Streamed(self.workers.ask(self._found(request), await _asked(request)))
+
+    async def train(self, request: Request) -> Response:
+        return Streamed(self._allowed().start(await _asked(request)))
+
+    async def resume(self, request: Request) -> Response:
+        return Streamed(self._allowed().resume(self._found(request)))
+
+    async def stop(self, request: Request) -> Response:
         row = self._found(request)
-        try:
-            asked = json.loads(await request.body())
-        except ValueError:
-            raise HTTPException(400, "the question is not JSON") from None
-        if not isinstance(asked, dict):
-            raise HTTPException(400, "the question is not an object")
-        return Streamed(self.workers.ask(row, asked))
+        if not self._allowed().stop(row):
+            raise HTTPException(409, f"{row.id} is not trained by this server")
+        return Response(status_code=204)
+
+    def _allowed(self) -> Trainings:
+        if self.trainings is None:
+            raise HTTPException(403, "this page only reads: `deepcanon serve --allow-train` trains too")
+        return self.trainings
 
     async def sheet(self, request: Request) -> Response:
         return Response(self.style, media_type="text/css")
@@ -165,6 +177,16 @@ class Streamed(Response):
         await send({"type": "http.response.body", "body": b""})
 
 
+async def _asked(request: Request) -> dict[str, Any]:
+    try:
+        asked = json.loads(await request.body())
+    except ValueError:
+        raise HTTPException(400, "the question is not JSON") from None
+    if not isinstance(asked, dict):
+        raise HTTPException(400, "the question is not an object")
+    return asked
+
+
 async def _gone(receive: Any) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
@@ -184,14 +206,16 @@ async def refused(request: Request, error: Exception) -> Response:
     return HTMLResponse(framed("deepcanon", body, up, page="none"), status)
 
 
-def application(folder: Path) -> Starlette:
+def application(folder: Path, allow_train: bool = False) -> Starlette:
     """What answers requests that the guard let through."""
-    pages = Pages(Shelf(folder))
+    pages = Pages(Shelf(folder), allow_train)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
         await pages.workers.close()
+        if pages.trainings:
+            pages.trainings.close()
 
     return Starlette(
         lifespan=lifespan,
@@ -204,6 +228,9 @@ def application(folder: Path) -> Starlette:
             Route("/report/{name:path}", pages.report),
             Route("/try/{name:path}", pages.attempt),
             Route("/ask/{name:path}", pages.ask, methods=["POST"]),
+            Route("/train", pages.train, methods=["POST"]),
+            Route("/resume/{name:path}", pages.resume, methods=["POST"]),
+            Route("/stop/{name:path}", pages.stop, methods=["POST"]),
             Route("/compare", pages.compare),
             Route("/style.css", pages.sheet),
             *(Route(f"/{name}", pages.script) for name in SCRIPTS),

@@ -1,5 +1,7 @@
 // What the pages do while they are open. HTML comes from this server alone, which escapes every text in it.
 
+import { trainForm, trainButtons } from "./train.js";
+
 const { up, page } = document.body.dataset;
 const EVERY = 2000; // milliseconds between two questions
 const get = (id) => document.getElementById(id);
@@ -132,6 +134,7 @@ class Figure {
 function runPage() {
   const { run } = document.body.dataset;
   let { stamp } = document.body.dataset;
+  const buttons = trainButtons();
   const figures = new Map();
   const show = (list) => {
     for (const [folder, name, steps] of list) {
@@ -151,6 +154,7 @@ function runPage() {
     if (answer.status !== 200) return true;
     const found = await answer.json();
     stamp = found.stamp;
+    buttons(found.state, found.mine);
     for (const name of ["cards", "problems", "curves"]) fill(get(name), found[name]);
     if (!figures.size && found.figures.length) get("figures").textContent = "";
     show(found.figures);
@@ -158,5 +162,8 @@ function runPage() {
   });
 }
 
-if (page === "list") listPage();
+if (page === "list") {
+  listPage();
+  trainForm();
+}
 if (page === "run") runPage();

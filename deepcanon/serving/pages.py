@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
+from deepcanon import heads
 from deepcanon.engine.report.values import STATES, value_text
 from deepcanon.engine.svg.frame import escape
 from deepcanon.serving.shelf import Row, Shelf
@@ -45,24 +46,41 @@ def framed(title: str, body: str, up: str, script: str = "page.js", **attributes
     )
 
 
-def list_page(shelf: Shelf, rows: Sequence[Row], version: int) -> str:
-    """The runs of the folder in their order; by the version the page asks for what changed."""
+def list_page(shelf: Shelf, rows: Sequence[Row], version: int, train: bool = False) -> str:
+    """The runs of the folder in their order; by the version the page asks for what changed.
+
+    Args:
+        train: whether trainings may be started here.
+    """
     heads = "".join(f"<th class='{kind}'><button type='button'>{name}</button></th>" for name, kind in HEADS)
     body = (
         f"<header><p class='eyebrow'>deepcanon serve</p><h1>Runs</h1><p class='folder'>{escape(shelf.folder)}</p>"
-        "</header><form class='bar-of' action='compare'><label>Search <input type='search' id='words' "
-        "placeholder='recipe, data, state' autocomplete='off'></label>"
+        f"</header>{_training() if train else ''}<form class='bar-of' action='compare'>"
+        "<label>Search <input type='search' id='words' placeholder='recipe, data, state' autocomplete='off'></label>"
         "<button id='compare'>Compare the selected</button>"
         f"<span id='count' aria-live='polite'>{_count(rows)}</span>"
         f"<div class='wide'><table id='runs'><thead><tr><th><span class='hidden'>select</span></th>{heads}</tr></thead>"
         f"<tbody id='rows'>{list_rows(rows)}</tbody></table></div></form>{_others(shelf, rows)}"
     )
-    return framed("deepcanon: runs", body, "", page="list", version=str(version))
+    return framed("deepcanon: runs", body, "", page="list", version=str(version), train=str(int(train)))
 
 
 def list_rows(rows: Sequence[Row]) -> str:
     """The rows of the list as HTML."""
     return "".join(map(_row, rows))
+
+
+def _training() -> str:
+    """The form that starts a training; without data and steps the preset's are taken."""
+    names = "".join(f"<option>{stem.replace('_', '-')}</option>" for stem in heads.stems())
+    return (
+        "<details class='panel'><summary>Train</summary><form id='train'><div class='cells'>"
+        f"<label>recipe <select name='recipe'>{names}</select></label>"
+        "<label>preset <input type='text' name='preset' value='default'></label>"
+        "<label>data <input type='text' name='data' placeholder='those of the preset'></label>"
+        "<label>steps <input type='number' name='steps' min='1' placeholder='those of the preset'></label></div>"
+        "<button class='main'>Train</button> <span class='note' role='status'></span></form></details>"
+    )
 
 
 def _row(row: Row) -> str:

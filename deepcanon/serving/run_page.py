@@ -33,8 +33,8 @@ def stamp_of(row: Row) -> str:
     return "-".join([row.state, *map(str, parts)])
 
 
-def run_page(shelf: Shelf, row: Row) -> str:
-    """The page of a run."""
+def run_page(shelf: Shelf, row: Row, train: bool = False) -> str:
+    """The page of a run; with `train` it can be resumed, and stopped if this server trains it."""
     run = _read(row)
     up = "../" * (row.id.count("/") + 1)
     summary, verbs = run.config.get("summary"), run.config.get("verbs")
@@ -42,6 +42,11 @@ def run_page(shelf: Shelf, row: Row) -> str:
     if isinstance(verbs, list) and not TRIED.isdisjoint(map(str, verbs)):
         links.insert(0, f"<a class='main' href='{up}try/{address(row)}'>try it</a>")
     verdict = texts_of(run, "samples", first=True)
+    if train:
+        links.append("<button type='button' id='resume' hidden>Resume</button>")
+        links.append(
+            "<button type='button' id='stop' hidden>Stop</button><span class='note' id='told' role='status'></span>"
+        )
     trials = shelf.trials(row)
     shown = live(row, run)
     body = [
@@ -66,6 +71,7 @@ def run_page(shelf: Shelf, row: Row) -> str:
         run=address(row),
         stamp=shown["stamp"],
         state=row.state,
+        train=str(int(train)),
         figures=figures,
     )
 
@@ -120,11 +126,15 @@ def _drawn(path: Path, name: str) -> str:
 
 
 def _read(row: Row) -> RunFiles:
+    """The files of a run, with the state that it is in and the step that it has reached: `status.json` may lag."""
     run = read_run(row.folder)
     if row.state != run.status.get("state"):
         known = as_dict(run.status)
         gone = "its process is gone" if known.get("state") == "running" else None
         run.status = {**known, "state": row.state, "reason": gone}
+    reached = max((steps[-1] for steps, _ in run.series.values()), default=0)
+    if row.state == "running" and type(told := run.status.get("step")) is int and told < reached:
+        run.status = {**run.status, "step": reached}
     return run
 
 

@@ -24,13 +24,14 @@ class Server:
 
     Args:
         port: None takes the usual one if it is free, 0 any that is.
+        allow_train: whether pages may start, resume and stop trainings; else they only read.
 
     Raises:
         OSError: no such folder, or the port is taken.
     """
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
-        app = application(folder)
+    def __init__(self, folder: Path, port: int | None = None, allow_train: bool = False) -> None:
+        app = application(folder, allow_train)
         self.socket = _listening(port)
         port = self.socket.getsockname()[1]
         token = secrets.token_urlsafe(24)

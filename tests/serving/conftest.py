@@ -63,15 +63,19 @@ def server(runs):
 
 @pytest.fixture
 def ask(server):
-    """Asks for a path below the token, or for another with the token left out."""
+    return asking(server)
+
+
+def asking(server):
+    """A function that asks for a path below the token, or for another with the token left out."""
     place = urlsplit(server.address)
 
-    def asking(path="", method="GET", headers=None, body=None, whole=""):
-        line = http.client.HTTPConnection(place.hostname, place.port, timeout=20)
+    def ask(path="", method="GET", headers=None, body=None, whole=""):
+        line = http.client.HTTPConnection(place.hostname, place.port, timeout=60)
         line.request(method, whole or place.path + path, body, headers or {})
         found = line.getresponse()
         text = found.read().decode("utf-8", "replace")
         line.close()
         return Answer(found.status, {k.lower(): v for k, v in found.getheaders()}, text)
 
-    return asking
+    return ask

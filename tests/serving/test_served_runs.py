@@ -108,6 +108,7 @@ def test_a_page_follows_a_run_that_is_being_written(ask, runs):
         with open(folder / "metrics.jsonl", "a") as file:
             file.write(json.dumps({"step": 3, "valid/nll": 0.125}) + '\n{"step": 4, "va')
         second = json.loads(ask(f"live/going?stamp={first['stamp']}").text)
+        assert "<strong>3 <small>of 2" in second["cards"], "the step of the newest row: the status lags"
         assert second["stamp"] != first["stamp"] and second["curves"] != first["curves"] and not second["problems"]
     time.sleep(shelf.FRESH)
     third = json.loads(ask(f"live/going?stamp={second['stamp']}").text)
