@@ -1,4 +1,4 @@
-# make setup | demo | test | check | verify NAME=... | bench NAME=... | docs | pictures NAME=... [FIGURE=...]
+# make setup | demo | test | check | verify NAME=... | bench NAME=... | docs | pictures NAME=... [FIGURE=... [RUN=...]]
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -39,13 +39,14 @@ bench: setup
 
 docs: setup
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/codespell deepcanon docs examples changes *.md
 	$(BIN)/python docs/site/write.py build/site/source
 	$(BIN)/python -m sphinx -W --keep-going -q -b html build/site/source build/site/html
 	$(BIN)/python docs/site/check.py build/site/html
 	@echo 'the site: build/site/html/index.html'
 
 pictures: setup
-	OMP_NUM_THREADS=1 $(BIN)/python docs/site/take.py $(NAME) $(FIGURE)
+	OMP_NUM_THREADS=1 $(BIN)/python docs/site/take.py $(NAME) $(FIGURE) $(RUN)
 
 clean:
 	rm -rf .venv build dist *.egg-info

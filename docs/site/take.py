@@ -1,8 +1,9 @@
-"""Takes the picture of a system for the site: python docs/site/take.py NAME [FIGURE]
+"""Takes the picture of a system for the site: python docs/site/take.py NAME [FIGURE [RUN]]
 
 Trains the default preset, takes the named figure of its last evaluation (or the first by name), and writes
 docs/pictures/STEM.svg, with the command that made it and what is seen in STEM.json. A drawing that is large, because it
-holds photographs, is stored as STEM.webp, for which a browser of the Chromium family is needed.
+holds photographs, is stored as STEM.webp, for which a browser of the Chromium family is needed. RUN is the folder of a
+run of the default preset that was trained before.
 """
 
 import io
@@ -44,14 +45,26 @@ def as_webp(drawing: Path) -> bytes:
     return content.getvalue()
 
 
-def take(name: str, wanted: str = "") -> Path:
-    """Trains, and writes the picture; its path."""
+def finished(run: Path, name: str) -> Path:
+    """The run itself, if it is one of this recipe's default preset that was trained to its end."""
+    about, status = (json.loads((run / file).read_text(encoding="utf-8")) for file in ("config.json", "status.json"))
+    found = about["name"], about["preset"], status["state"]
+    if found != (wanted := (name.replace("_", "-"), "default", "done")):
+        raise SystemExit(f"{run} is {' '.join(map(str, found))}, not {' '.join(wanted)}")
+    return run
+
+
+def take(name: str, wanted: str = "", run: Path | None = None) -> Path:
+    """Trains, unless a run is given, and writes the picture; its path."""
     stem = name.replace("-", "_")
     command = ["deepcanon", "train", name.replace("_", "-")]
     with tempfile.TemporaryDirectory() as folder:
-        run = Path(folder) / "run"
-        subprocess.run([sys.executable, "-m", *command, "--out", str(run)], check=True, cwd=ROOT)
-        found = figures_of(run)
+        if run is None:
+            trained = Path(folder) / "run"
+            subprocess.run([sys.executable, "-m", *command, "--out", str(trained)], check=True, cwd=ROOT)
+        else:
+            trained = finished(run, name)
+        found = figures_of(trained)
         if not found or (wanted and wanted not in found):
             raise SystemExit(f"{name} draws {', '.join(found) or 'nothing'}")
         chosen = wanted or next(iter(found))
@@ -69,6 +82,6 @@ def take(name: str, wanted: str = "") -> Path:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
-        sys.exit("python docs/site/take.py NAME [FIGURE]")
-    print(take(*sys.argv[1:]))
+    if len(sys.argv) not in (2, 3, 4):
+        sys.exit("python docs/site/take.py NAME [FIGURE [RUN]]")
+    print(take(*sys.argv[1:3], *map(Path, sys.argv[3:])))
