@@ -108,12 +108,25 @@ def test_pictures_say_what_is_seen_and_how_they_were_made():
         ('<img src="other.html">', "has no alt text"),
         ('<p id="a"><p id="a">', "the id a occurs twice"),
         ('<script src="https://example.org/x.js"></script>', "script is loaded from example.org"),
+        ('<a href="other.html"><span></span></a>', "a link has no words"),
+        ('<input type="search" id="q"><label for="r">Find</label>', "the control 'q' has no label"),
+        ("<h1>Again</h1>", "2 h1 elements"),
+        ("<svg><title>a circle</title></svg>", ""),
+        ('<input type="search" id="q"><label for="q">Find</label><label>Kind <select></select></label>', ""),
         ('<a href="other.html#place">x</a><a href="https://arxiv.org/abs/1">y</a>', ""),
+        ('<a href="other.html"><img src="other.html" alt="a map"></a>', ""),
     ],
 )
 def test_the_check_finds_faults(tmp_path, page, said):
-    (tmp_path / "other.html").write_text('<p id="place">', encoding="utf-8")
-    (tmp_path / "index.html").write_text(page, encoding="utf-8")
+    whole = '<html lang="en"><title>t</title><h1>h</h1>{}</html>'
+    (tmp_path / "other.html").write_text(whole.format('<p id="place">'), encoding="utf-8")
+    (tmp_path / "index.html").write_text(whole.format(page), encoding="utf-8")
     check.read.cache_clear()
     found = check.faults(tmp_path)
     assert found == [] if not said else said in found[0]
+
+
+def test_a_page_without_a_language_is_a_fault(tmp_path):
+    (tmp_path / "index.html").write_text("<html><title>t</title><h1>h</h1></html>", encoding="utf-8")
+    check.read.cache_clear()
+    assert check.faults(tmp_path) == ["index.html: the page does not say its language"]
