@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from deepcanon import options
+from deepcanon.errors import UsageError
 from deepcanon.targets import Metric, Target, metric_of
 
 __all__ = [
@@ -111,6 +112,11 @@ def head(name: str) -> Head:
     space: dict[str, Any] = {"__name__": f"deepcanon.recipes.{stem}"}
     # The package's own source, not data: the one place where code is run that was not imported.
     exec(compile(tree, str(path), "exec"), space)  # noqa: S102
+    if missing := [needed for needed in ("SYSTEM", "DATA", "Config", "PRESETS") if needed not in space]:
+        ends = (
+            "it ends at the first import of anything but dataclasses, typing, deepcanon.options, model_options, targets"
+        )
+        raise UsageError(f"the head of {path.name} has no {', '.join(missing)}: {ends}")
     return Head(
         stem,
         path,

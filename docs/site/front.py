@@ -60,11 +60,16 @@ guides/first-hour
 guides/own-data
 guides/runs
 guides/serve
+guides/several-runs
+guides/own-loop
+guides/leaving
+guides/processes
 guides/results
 guides/lectures
 guides/decoding
 guides/generated-data
 guides/architecture
+guides/adding-a-system
 guides/contributing
 ```
 

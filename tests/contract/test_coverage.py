@@ -463,7 +463,7 @@ ROOMS = {  # what a room may import, apart from itself
     "model_options": ("options",),
     "verb_options": ("ranges",),
     "settings": ("errors", "options", "ranges"),
-    "heads": ("options", "ranges", "targets"),
+    "heads": ("errors", "options", "ranges", "targets"),
     "writing": ("errors",),
     "resolving": BELOW_RECIPES,
     "trained": ("resolving", *BELOW_RECIPES),
