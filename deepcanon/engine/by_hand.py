@@ -70,8 +70,9 @@ def averaged(run: Run, flat: FlatParameters, loss: Tensor) -> Tensor:
     """The mean of the processes' losses; `flat` holds that of their gradients then."""
     if run.world == 1:
         return loss
-    flat.gradient_vector.copy_(run.sum(flat.gradient_vector) / run.world)
-    return run.sum(loss) / run.world
+    gradient, loss = run.sums(flat.gradient_vector, loss)
+    flat.gradient_vector.copy_(gradient / run.world)
+    return loss / run.world
 
 
 @functools.cache

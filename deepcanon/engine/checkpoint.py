@@ -20,7 +20,7 @@ import safetensors.torch
 from torch import Tensor
 
 from deepcanon.engine.state import pack, unpack
-from deepcanon.errors import CheckpointError, DeepcanonError
+from deepcanon.errors import CheckpointError, DeepcanonError, UsageError
 from deepcanon.writing import TEMPORARY, replacing, writing
 
 __all__ = ["Checkpoints", "facts_of", "read_folder", "sweep", "write_folder", "write_text"]
@@ -174,6 +174,24 @@ class Checkpoints:
             for folder in self.named(kind):
                 if int(folder.name[-9:]) > step:
                     shutil.rmtree(folder, ignore_errors=True)
+
+
+def own_part(parts: dict[str, Any], before: int, rank: int, world: int) -> dict[str, Any]:
+    """What a process keeps for itself; nothing if the state is the same in all, and then any number may resume.
+
+    Args:
+        parts: of the checkpoint.
+        before: how many processes wrote it.
+
+    Raises:
+        UsageError: another number of processes cannot share out what those kept.
+    """
+    if before == world:
+        return parts[f"rank{rank}"]
+    if own := [name for name, value in parts["rank0"].items() if value is not None]:
+        what = f"{before} process{'es' * (before > 1)} trained this run, and each kept {', '.join(own)} of its own"
+        raise UsageError(f"{what}: resume it with {before}")
+    return parts["rank0"]
 
 
 def sweep(folder: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deepcanon.engine import checkpoint, processes, state
+from deepcanon.engine.agreement import Agreement, Told, told_here
 from deepcanon.engine.checkpoint import Checkpoints
 from deepcanon.engine.contract import Recipe, modules_of
 from deepcanon.engine.drawing import Drawing
@@ -21,13 +22,11 @@ from deepcanon.engine.metrics import Averages, MetricsFile, Unread, plain, read_
 from deepcanon.engine.progress import Progress
 from deepcanon.engine.run import Run
 from deepcanon.engine.signals import handled
-from deepcanon.errors import Abandoned, CheckpointError, DeepcanonError, Interrupted, NonFiniteError, UsageError
+from deepcanon.errors import Abandoned, CheckpointError, DeepcanonError, Interrupted, NonFiniteError
 
 __all__ = ["Loop", "Say"]
 
-CHECKPOINT_SHARE = 50  # a checkpoint may take 1/50 of the time
 TOLD = 1.0  # seconds after which an evaluation tells `status.json` again, and free memory is given back
-OVERRUN = 1.25  # a run of --minutes M ends when it has taken so many M, however many steps are left
 
 Say = Callable[[str], None]
 
@@ -61,6 +60,7 @@ class Loop:
         self.began = self.saved = self.told = time.monotonic()
         self.save_cost = 0.0
         self.drawing = Drawing(self.folder, say)
+        self.agreement = Agreement()
 
     # The loop
 
@@ -79,29 +79,26 @@ class Loop:
                     self.recipe.begin()
                     self.cpu_seconds += time.process_time() - began
                 while self.done < run.steps and not self.stop_reason:
-                    self._step()
+                    evaluated = self._step()
                     if not self.kept.is_there():
                         what = f"{self.folder} was removed during training: stopped after step {self.done}"
                         raise DeepcanonError(f"{what}; nothing more is written there")
-                    if processes.any_process(self.signal):
+                    mine = told_here(settings, self.signal, self._elapsed(), self.saved, self.save_cost)
+                    told = self.agreement.reached(self.done, mine, now=evaluated or settings.checkpoint_every == 0)
+                    if told.left:
+                        raise self._left(told.signal)
+                    if told.signal:
                         self._save()
-                        raise Interrupted(
-                            processes.any_process(self.signal), f"stopped at step {self.done}{self._continues()}"
-                        )
-                    late = settings.minutes is not None and self._elapsed() > OVERRUN * settings.minutes * 60
-                    if settings.minutes is not None and processes.any_process(int(late)) and self.done < run.steps:
+                        raise Interrupted(told.signal, f"stopped at step {self.done}{self._continues()}")
+                    if told.late and self.done < run.steps:
                         run.stop(f"time ran out at step {self.done} of {run.steps}")
-                    # Every process must agree, so only one process goes by the clock.
-                    wait = max(settings.checkpoint_every, CHECKPOINT_SHARE * self.save_cost)
-                    due = settings.checkpoint_every == 0 or time.monotonic() - self.saved > wait
-                    if processes.any_process(int(due and run.rank == 0)):
+                    if told.due:
                         self._save()
                 self._save()
             except Abandoned:  # within an evaluation: its step is taken again on resume
-                number = processes.any_process(self.signal)
-                what = f"stopped in the evaluation after step {self.done}{self._continues()}"
-                self._finish("interrupted", what)
-                raise Interrupted(number, what) from None
+                told = self.agreement.reached(self.done, Told(self.signal, left=True), now=True)
+                self._finish("interrupted", str(stopped := self._left(told.signal)))
+                raise stopped from None
             except Interrupted as error:
                 self._finish("interrupted", str(error))
                 raise
@@ -109,13 +106,22 @@ class Loop:
                 self._finish("failed", str(error))
                 raise
             except Exception as error:
+                if processes.lost(error):
+                    what = f"another process of {run.world} is gone or no longer answers: ended in step {self.done}"
+                    again = f"`deepcanon resume {self.folder}`, started like this run, continues"
+                    self._finish("failed", gone := f"{what}; {self.kept.good()}, and {again}")
+                    raise DeepcanonError(gone) from error
                 self._finish("failed", f"{type(error).__name__}: {error}")
                 raise
             finally:
                 run.heard = lambda: 0  # or what the run holds would wait for the collector of cycles
             return self._finish("done", self.stop_reason)
 
-    def _step(self) -> None:
+    def _left(self, number: int) -> Interrupted:
+        return Interrupted(number, f"stopped in the evaluation after step {self.done}{self._continues()}")
+
+    def _step(self) -> bool:
+        """One step, and what is due after it; whether it was evaluated."""
         run, settings = self.run, self.run.settings
         run.step = self.done
         seed_generators(run.seed, self.done, "step/0")  # alike in every process
@@ -149,6 +155,7 @@ class Loop:
                 if self.events:
                     self.events.scalars(self.done, row, time.time())
         self.progress.advance(self.done)
+        return evaluates
 
     def _read(self) -> None:
         """Takes in the metrics of the steps since the last reading; raises NonFiniteError at the first that is NaN."""
@@ -249,9 +256,9 @@ class Loop:
         step, parts = found or (0, {})
         if parts:
             kept = parts["run"]
-            if kept["world"] != self.run.world:
-                raise UsageError(f"the run was trained by {kept['world']} processes: resume it with the same number")
-            saved = {**parts["shared"], **parts[f"rank{self.run.rank}"]}
+            saved = {**parts["shared"], **checkpoint.own_part(parts, kept["world"], self.run.rank, self.run.world)}
+            if (before := kept["world"]) != self.run.world:
+                self.say(f"trained by {before} process{'es' * (before > 1)} so far, now by {self.run.world}")
             for name in self.recipe.state:
                 state.restore(self.recipe, name, saved[name])
             self.done = self.run.step = step

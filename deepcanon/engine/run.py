@@ -19,6 +19,7 @@ from deepcanon.data.drawn import DrawnSplit, Substreams
 from deepcanon.data.seeds import stream_seed
 from deepcanon.engine import borrowed, devices, processes
 from deepcanon.engine.checkpoint import sweep
+from deepcanon.engine.gradients import backward_together
 from deepcanon.engine.precision import has_bf16
 from deepcanon.errors import Abandoned, UsageError
 from deepcanon.settings import Settings
@@ -216,29 +217,16 @@ class Run:
         if self.world == 1:
             loss.backward()
             return loss.detach()
-        share = torch.tensor(1.0 if count is None else float(count), dtype=torch.float64)
-        # It stays on the CPU: a kernel takes it as a number.
-        weight = (share / processes.sum_over_processes(share)).to(loss.dtype)
         parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
-        before = [p.grad for p in parameters]
-        for parameter in parameters:
-            parameter.grad = None
-        weighted = loss * weight
-        weighted.backward()
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        for dtype in {gradient.dtype for gradient in gradients}:
-            some = [gradient for gradient in gradients if gradient.dtype == dtype]
-            flat = processes.sum_over_processes(torch.cat([gradient.flatten() for gradient in some]))
-            for gradient, part in zip(some, flat.split([g.numel() for g in some]), strict=True):
-                gradient.copy_(part.view(gradient.shape))
-        for parameter, earlier in zip(parameters, before, strict=True):
-            if earlier is not None:
-                parameter.grad = earlier if parameter.grad is None else parameter.grad.add_(earlier)
-        return processes.sum_over_processes(weighted)
+        return backward_together(loss, parameters, count)
 
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum over all processes."""
         return processes.sum_over_processes(tensor)
+
+    def sums(self, *tensors: Tensor) -> list[Tensor]:
+        """The sums of several tensors over all processes, which need one exchange together."""
+        return processes.sums_over_processes(tensors)
 
     def gather(self, value: Any) -> list[Any]:
         """A JSON value of every process, in the order of their ranks."""

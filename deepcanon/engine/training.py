@@ -86,9 +86,9 @@ def train(
             except DeepcanonError:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
-        processes.barrier()
         training: Loop | None = None
         try:
+            processes.see_together(folder)
             with as_usage():
                 training = Loop(recipe_class, config, facts, run, say, quiet, plain)
                 if note := without_best(training.recipe):

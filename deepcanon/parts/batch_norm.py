@@ -11,9 +11,9 @@ m: number of values per channel in the batch of ALL processes (batch times heigh
     running <- (1 - momentum) * running + momentum * batch value, with var * m / (m - 1): unbiased   (5)
 
 In evaluation the running values replace (1) and (2), so that a row depends on itself only. With one process
-this is torch's own kernel, and the state-dict keys are those of torch's layers of these names. With several, the two
-sums are reduced over processes by a differentiable collective: the gradient passes through the global mean and
-variance. Processes must give batches together; they may differ in size.
+this is torch's own kernel, and the state-dict keys are those of torch's layers of these names. Several processes
+exchange their counts, means and sums of squares once, and on the way back, once, the two sums through which the
+gradient passes the global mean and variance. They must give batches together, which may differ in size.
 
     >>> import torch
     >>> from deepcanon.parts.batch_norm import BatchNorm2d
@@ -28,48 +28,71 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 __all__ = ["BatchNorm", "BatchNorm1d", "BatchNorm2d", "batch_norm_global"]
 
 ONE_VALUE = "batch normalisation needs more than one value per channel in training: give larger batches"
 
 
-class _Sum(torch.autograd.Function):
-    """The sum over processes. What one process's result does to the losses of all is summed on the way back."""
+class _Global(torch.autograd.Function):
+    """Equations (1) to (4) and their derivatives, with one exchange between processes in each direction."""
 
     @staticmethod
-    def forward(ctx, values: Tensor) -> Tensor:
-        values = values.clone()
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, eps: float):
+        axes = [axis for axis in range(x.ndim) if axis != 1]
+        variance, mean = torch.var_mean(x, axes, correction=0)
+        here = x.numel() / x.shape[1]
+        counts, means, squares = gathered(torch.cat([mean.new_tensor([here]), mean, variance * here])).split(
+            [1, len(mean), len(mean)], 1
+        )
+        # Deviations about each process's own mean are added up, with the means' own about the common one: a difference
+        # of moments would lose digits in fp32.
+        m = counts.sum()
+        mean = (counts * means).sum(0) / m  # (1)
+        variance = (squares + counts * (means - mean).square()).sum(0) / m  # (2)
+        ctx.save_for_backward(x, mean, torch.rsqrt(variance + eps), weight, m)
+        outputs = F.batch_norm(x, mean, variance, weight, bias, False, 0.0, eps)  # (3), (4)
+        ctx.mark_non_differentiable(mean, variance, m)
+        return outputs, mean, variance, m
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, slope: Tensor, *_):
+        x, mean, inverse, weight, m = ctx.saved_tensors
+        axes, shape = [axis for axis in range(x.ndim) if axis != 1], (1, -1) + (1,) * (x.ndim - 2)
+        normal = (x - mean.view(shape)) * inverse.view(shape)
+        of_bias, of_weight = slope.sum(axes), (slope * normal).sum(axes)
+        # What this process's rows do to the statistics changes the losses of all.
+        all_bias, all_weight = summed(torch.stack([of_bias, of_weight])) / m
+        back = slope - all_bias.view(shape) - normal * all_weight.view(shape)
+        return back * (inverse * weight).view(shape), of_weight, of_bias, None
+
+
+def gathered(row: Tensor) -> Tensor:
+    """The rows of all processes, one below the other."""
+    if world_size() == 1:
+        return row[None]
+    rows = row.new_empty(world_size(), len(row))
+    torch.distributed.all_gather(list(rows), row)
+    return rows
+
+
+def summed(values: Tensor) -> Tensor:
+    if world_size() > 1:
         torch.distributed.all_reduce(values)
-        return values
-
-    @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:
-        grad = grad.clone(memory_format=torch.contiguous_format)
-        torch.distributed.all_reduce(grad)
-        return grad
+    return values
 
 
 def batch_norm_global(
-    inputs: Float[Tensor, "batch channels ..."], weight: Tensor, bias: Tensor, eps: float, total=_Sum.apply
+    inputs: Float[Tensor, "batch channels ..."], weight: Tensor, bias: Tensor, eps: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Normalise by the statistics of every process's rows: outputs, mean, biased variance, m.
 
-    `total` sums a tensor over processes and must be differentiable.
+    The outputs can be differentiated once.
     """
-    channels, shape = inputs.shape[1], (1, -1) + (1,) * (inputs.ndim - 2)
-    axes = [axis for axis in range(inputs.ndim) if axis != 1]
-    x = inputs.to(weight.dtype)
-    here = torch.full((1,), x.numel() / channels, dtype=x.dtype, device=x.device)
-    sums = total(torch.cat([x.sum(axes), here]))
-    m = sums[-1].detach()
-    mean = sums[:-1] / m  # (1)
-    centred = x - mean.reshape(shape)
-    # A second pass costs one more collective; the difference of moments would lose digits in fp32.
-    variance = total(centred.square().sum(axes)) / m  # (2)
-    normal = centred * torch.rsqrt(variance + eps).reshape(shape)  # (3)
-    outputs = normal * weight.reshape(shape) + bias.reshape(shape)  # (4)
-    return outputs.to(inputs.dtype), mean.detach(), variance.detach(), m
+    outputs, mean, variance, m = _Global.apply(inputs.to(weight.dtype), weight, bias, eps)
+    return outputs.to(inputs.dtype), mean, variance, m
 
 
 class BatchNorm(nn.Module):

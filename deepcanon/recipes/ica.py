@@ -124,7 +124,7 @@ class Recipe(engine.Recipe[Config], Encoding):
             model.begin(pooled_moments(moments(x), run.sum))
         white = model.whitened(x)
         sums = fixed_point_sums(model.rotation_, white, self.config.function)
-        change = model.update(type(sums)(*(run.sum(part) for part in sums)))
+        change = model.update(type(sums)(*run.sums(*sums)))
         if change <= self.config.tolerance:
             run.stop(f"converged: no direction moves by more than {self.config.tolerance:g}")
         if run.stop_reason or step + 1 == run.steps:

@@ -171,9 +171,11 @@ class Recipe(Classifies, engine.Recipe[Config], Encodes):
             loss, cache = cross_entropy_forward(logits.to(wide), labels)
             slopes = cross_entropy_backward(cache).to(logits.dtype)
             _, gradients = backward_cached(layers, caches, slopes)
-        for parameter, gradient in gradients.items():
-            parameter.grad = run.sum(gradient.to(parameter.dtype)) / run.world
-        return run.sum(loss) / run.world
+        typed = [gradient.to(parameter.dtype) for parameter, gradient in gradients.items()]
+        loss, *sums = run.sums(loss, *typed)
+        for parameter, total in zip(gradients, sums, strict=True):
+            parameter.grad = total / run.world
+        return loss / run.world
 
     def figures(self):
         shown = self.classifier.figures(self.classifier.look(10_000))

@@ -129,8 +129,8 @@ class Recipe(engine.Recipe[Config], engine.Predicts, Encoding, engine.Generates)
             chain = model.chain(start, config.gibbs, random, **options)
             hidden = chain.hidden if cd else model(data)
             slopes = model.slope(data, chain.visible, hidden)
-        for parameter, slope in zip(model.parameters(), slopes, strict=True):
-            parameter.grad = slope if run.world == 1 else run.sum(slope) / run.world
+        for parameter, total in zip(model.parameters(), run.sums(*slopes), strict=True):
+            parameter.grad = total if run.world == 1 else total / run.world
         set_rate(self.optimizer, self.rate * (1 - step / max(run.steps, step + 1)))
         self.optimizer.step()
         self.chains = self.chains if cd else chain.visible

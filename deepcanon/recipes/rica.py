@@ -123,8 +123,8 @@ class Recipe(engine.Recipe[Config], Encoding):
     def backward(self, x, share):
         """Objective and gradient, in closed form; `share` is this process's of all rows."""
         objective, gradient = self.both(x)
-        self.model.weight.grad = self.run.sum(gradient * share)
-        return self.run.sum(objective * share)
+        self.model.weight.grad, objective = self.run.sums(gradient * share, objective * share)
+        return objective
 
     def both(self, x):
         config, weight = self.config, self.model.weight.detach()

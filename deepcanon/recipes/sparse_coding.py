@@ -125,13 +125,10 @@ class Recipe(engine.Recipe[Config], Encoding):
         x = self.preprocess(run.batch(train, self.config.batch).x)
         codes, _, steps = model.infer(x)
         losses = sparse_coding_objective(codes, model.dictionary_, x, model.penalty, model.eps)
-        model.absorb(run.sum(codes.mT @ codes), run.sum(codes.mT @ x))
-        rows = run.world * len(x)
-        return {
-            "loss": run.sum(losses.sum()) / rows,
-            "active": run.sum(self.used(codes).double().mean(1).sum()) / rows,
-            "iterations": run.sum(steps.sum().double()) / rows,
-        }
+        model.absorb(*run.sums(codes.mT @ codes, codes.mT @ x))
+        rows, active = run.world * len(x), self.used(codes).double().mean(1)
+        sums = run.sums(losses.sum(), active.sum(), steps.sum().double())
+        return dict(zip(("loss", "active", "iterations"), (s / rows for s in sums), strict=True))
 
     def infer(self, x):
         return self.model.infer(x).codes

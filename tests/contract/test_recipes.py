@@ -164,6 +164,7 @@ def deepcanon(*arguments, timeout=240):
 BROKEN = ("LocalBatchNorm", "LocalGradients", "LocalNoise", "LocalDropout")
 
 
+@pytest.mark.timeout(1200)  # all recipes, one after the other
 def test_two_processes_equal_one(tmp_path):
     """In float64, the same global batch, 20 steps of the recipe's optimizer, with dropout; planted bugs must differ."""
     parallel = [stem for stem in STEMS if class_of(stem).parallel in ("gradients", "statistics")]
