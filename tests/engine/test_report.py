@@ -110,7 +110,7 @@ def check_self_contained(page, text):
             ), value[:60]
     assert "url(" not in text and "@import" not in text and "javascript:" not in text
     policy = dict((k, v) for t, k, v in page.attributes if t == "meta" and k == "content" and "default-src" in v)
-    assert policy["content"].startswith("default-src 'none'")
+    assert policy["content"].startswith("default-src 'none'") and "media-src data:" in policy["content"], "sounds play"
 
 
 def test_one_run_tells_everything_once(tmp_path):
