@@ -131,6 +131,23 @@ class Draws(Generates, Exports):
             return samples
         return [{"text": " ".join(f"{v:.4f}" for v in row), "point": row} for row in samples.tolist()]
 
+    def walk(self, first: int, last: int, count: int) -> Tensor:
+        """The samples [count, ...] on the way from one seed's noise to another's.
+
+        The way is an arc: noise of many dimensions lies near a sphere, and a straight line would cut through its
+        middle, where the generator was never trained. Seeds whose noises are opposite have no single arc.
+
+        Args:
+            count: of samples, with both ends; at least 2.
+        """
+        a, b = (torch.randn(self.config.noise, generator=torch.Generator().manual_seed(s)) for s in (first, last))
+        share = torch.linspace(0, 1, count)[:, None]
+        angle = torch.arccos((a @ b / (a.norm() * b.norm())).clamp(-1, 1))
+        if angle.sin() < 1e-4:
+            return self.drawn(torch.lerp(a, b, share)).cpu()
+        arc = (((1 - share) * angle).sin() * a / a.norm() + (share * angle).sin() * b / b.norm()) / angle.sin()
+        return self.drawn(arc * torch.lerp(a.norm(), b.norm(), share)).cpu()
+
     def export(self) -> Export:
         shape, size = self.shape, self.config.noise
         about = {"task": "generate", "noise": f"standard normal, length {size}", "shape": list(shape)}

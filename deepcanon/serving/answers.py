@@ -32,6 +32,8 @@ LIKELIEST = 12
 """Classes, or words, that an answer names."""
 SHOWN = 50
 """Inputs of one question that are answered on the page."""
+FRAMES = 41
+"""Pictures of a walk."""
 TOKENS, OTHERS = 600, 8
 """Tokens of a text that are explained, and alternatives of each."""
 COVERED = 14
@@ -61,6 +63,8 @@ def answer(trained: Trained, asked: Mapping[str, Any], tell: Tell) -> dict[str, 
                 return _predict(trained, asked, Path(folder))
             if verb == "generate":
                 return _generate(trained, asked, Path(folder), tell)
+            if verb == "walk":
+                return _walk(trained, dict(asked.get("options") or {}))
             if verb == "play":
                 return _play(trained, asked, Path(folder))
         except Exception as error:
@@ -173,12 +177,26 @@ def _generate(trained: Trained, asked: Mapping[str, Any], folder: Path, tell: Te
         sound = Sound(samples.cpu().numpy(), trained.recipe.facts["reader"]["rate"])
         return {"html": "".join(audio_tag(sound, number) for number in range(len(samples)))}
     if isinstance(samples, torch.Tensor):
-        content = io.BytesIO()
-        tiles(samples.cpu().numpy()).save(content, "PNG")
-        return {"html": f"<div class='canvas'>{image_tag('png', content.getvalue(), 'samples')}</div>"}
+        return {"html": f"<div class='canvas'>{_picture(samples, 'samples')}</div>"}
     if streams:
         return {"html": "", "tokens": _tokens(trained, samples[0]["text"])}
     return {"html": "".join(_sample(sample) for sample in samples)}
+
+
+def _walk(trained: Trained, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Pictures on the way from one sample of a generator to another, for a slider."""
+    ends = [options.get(name, place) for place, name in enumerate(("first seed", "last seed"))]
+    if any(type(seed) is not int or not 0 <= seed < 1 << 63 for seed in ends):
+        raise UsageError("a seed is a whole number from 0")
+    with torch.no_grad():
+        found = trained.recipe.walk(*ends, FRAMES)
+    return {"html": "", "frames": [_picture(one[None], "a sample on the way") for one in found]}
+
+
+def _picture(samples: torch.Tensor, alt: str) -> str:
+    content = io.BytesIO()
+    tiles(samples.cpu().numpy()).save(content, "PNG")
+    return image_tag("png", content.getvalue(), alt)
 
 
 def _sample(sample: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from deepcanon.data import PATHS
 from deepcanon.engine.contract import Generates, Plays, Predicts
+from deepcanon.engine.generator import Draws
 from deepcanon.engine.language import Speaks
 from deepcanon.engine.word_vectors import HoldsWords
 from deepcanon.heads import Option, fields_of
@@ -32,7 +33,7 @@ WRITTEN = {
 """Kinds of data that are typed, with how they look."""
 FIRST = ("prompt", "temperature", "beam", "length", "count")
 """Options of `generate` that are at hand; others are folded away."""
-SEED = {"name": "seed", "kind": "int", "default": 0, "help": "Of what is drawn; the page counts it up."}
+SEED = {"name": "seed", "kind": "int", "default": 0, "help": "Of what is drawn; another one draws another."}
 
 
 def panels_of(trained: Trained) -> list[dict[str, Any]]:
@@ -45,6 +46,9 @@ def panels_of(trained: Trained) -> list[dict[str, Any]]:
         fields = [_field(trained, option) for option in _options(recipe.asked)]
         fields.sort(key=lambda field: FIRST.index(field["name"]) if field["name"] in FIRST else len(FIRST))
         panels.append({"verb": "generate", "title": "Generate", "fields": [*fields, SEED]})
+    if isinstance(recipe, Draws) and len(recipe.shape) == 3:
+        ends = [{**SEED, "name": f"{end} seed", "default": place} for place, end in enumerate(("first", "last"))]
+        panels.append({"verb": "walk", "title": "Walk from one sample to another", "fields": ends})
     if isinstance(recipe, Plays):
         panels.append({"verb": "play", "title": "Watch an episode", "fields": [SEED]})
     return panels[::-1] if draws_text(trained) else panels  # to write is what one looks for first

@@ -216,9 +216,19 @@ function tokens(list) {
   return make("div", {}, text, others, make("p", { className: "note", textContent: said }));
 }
 
+/** Pictures on a way, one of which a slider shows. */
+function frames(list) {
+  const shown = make("div"), most = list.length - 1;
+  const slider = make("input", { type: "range", min: 0, max: most, value: 0, ariaLabel: "place on the way" });
+  const show = () => { shown.innerHTML = list[slider.valueAsNumber]; };
+  slider.addEventListener("input", show);
+  show();
+  return make("div", { className: "frames" }, slider, shown);
+}
+
 function panel({ verb, title, input, fields }) {
   const given = input ? INPUTS[input.form](input) : options(fields);
-  const go = make("button", { className: "main", textContent: { predict: "Predict", play: "Play" }[verb] || "Generate" });
+  const go = make("button", { className: "main", textContent: { predict: "Predict", play: "Play", walk: "Walk" }[verb] || "Generate" });
   const stop = make("button", { type: "button", textContent: "Stop", hidden: true });
   const said = make("span", { className: "note", role: "status" });
   const answer = make("div", { className: "answers" });
@@ -252,6 +262,7 @@ function panel({ verb, title, input, fields }) {
           const html = make("div", { innerHTML: line.done.html });
           const list = line.done.tokens || [];
           if (list.length && text) text.remove(); // the same, with more to see
+          if (line.done.frames) answer.append(frames(line.done.frames));
           answer.append(html, ...(list.length ? [tokens(list)] : []));
         }
       }, control.signal);

@@ -92,3 +92,15 @@ def test_the_export_gives_raw_values():
     assert isinstance(export.module, RawGenerator) and export.output_names == ("pixels",)
     assert export.about["channel_order"] == "RGB" and export.about["shape"] == [3, 2, 2]
     torch.testing.assert_close(export.module(torch.zeros(1, 2)), torch.full((1, 3, 2, 2), 127.5))
+
+
+def test_a_walk_leads_on_an_arc_from_one_seed_to_another():
+    of, _ = made("tables", torch.randn(50, 2))
+    of.preprocess = Standardize(torch.zeros(2), torch.ones(2))  # the toy's samples are the noise itself
+    ends = [torch.randn(2, generator=torch.Generator().manual_seed(seed)) for seed in (3, 5)]
+    walk = of.walk(3, 5, 7)
+    torch.testing.assert_close(walk[[0, -1]], torch.stack(ends))
+    turns = torch.nn.functional.cosine_similarity(walk[1:], walk[:-1]).arccos()
+    torch.testing.assert_close(turns, turns.mean().expand(6), atol=1e-3, rtol=0)
+    torch.testing.assert_close(walk.norm(dim=1), torch.linspace(float(ends[0].norm()), float(ends[1].norm()), 7))
+    torch.testing.assert_close(of.walk(3, 3, 4), ends[0].expand(4, 2))

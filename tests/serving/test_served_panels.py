@@ -12,10 +12,12 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from serving.conftest import MARKUP
 
 import deepcanon
+from deepcanon.engine.generator import Draws
 from deepcanon.errors import UsageError
 from deepcanon.serving.answers import answer
 from deepcanon.serving.panels import panels_of
@@ -116,6 +118,22 @@ def test_a_prompt_that_is_a_file_is_uploaded_and_no_path_is_opened():
     assert "prompt" not in given and given["length"] == 3
     told(run, verb="generate", file={"name": "a.csv", "base64": base64.b64encode(b"a,b").decode()})
     assert given["text"] == "a,b" and given["prompt"].endswith("input.csv") and not Path(given["prompt"]).exists()
+
+
+def test_a_walk_is_offered_of_generators_of_pictures():
+    class Toy(Draws):
+        facts = {"reader": {"kind": "images"}, "shape": [1, 4, 4]}
+        inputs = ""
+
+        def walk(self, first, last, count):
+            return torch.linspace(first, last, count)[:, None, None, None].expand(count, 1, 4, 4)
+
+    run = SimpleNamespace(recipe=Toy())
+    assert [panel["verb"] for panel in panels_of(run)] == ["generate", "walk"]
+    found, _ = told(run, verb="walk", options={"last seed": 9})
+    assert len(found["frames"]) == 41 and all(frame.startswith("<img src='data:image/png") for frame in found["frames"])
+    with pytest.raises(UsageError, match="whole number"):
+        told(run, verb="walk", options={"first seed": "1"})
 
 
 class Line:
