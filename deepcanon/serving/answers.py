@@ -12,7 +12,7 @@ import torch
 
 from deepcanon.data import Inputs
 from deepcanon.data.errors import one_line
-from deepcanon.engine.figures import Bars, Figure, Heat
+from deepcanon.engine.figures import Bars, Figure, Heat, Line, Plot
 from deepcanon.engine.forecasts import Forecast
 from deepcanon.engine.pairs import alignment_figure
 from deepcanon.engine.pictures import tiles
@@ -81,7 +81,9 @@ def _predict(trained: Trained, asked: Mapping[str, Any], folder: Path) -> dict[s
         pictures = trained.draw(given, records, folder / "drawn")
         html += "".join(image_tag("jpeg", place.read_bytes(), "the boxes that were found") for place in pictures)
         html += "" if any(record.get("boxes") for record in records) else "<p class='answer'>no box</p>"
-    for record in records[:SHOWN]:
+    for place, record in enumerate(records[:SHOWN]):
+        if input_kind(trained) == "point_sets" and isinstance(record.get("value"), list):
+            html += _drawn(_joined(given.values[place], record["value"]))
         if len(records) > 1:
             html += f"<h3>{escape(str(record['input']).removeprefix(f'{folder}/').replace('text.txt:', 'line '))}</h3>"
         html += _record(record)
@@ -160,6 +162,15 @@ def _looks(trained: Trained, given: Inputs, record: Mapping[str, Any]) -> Heat:
     less = [record["probabilities"][label] - one["probabilities"][label] for one in answers]
     values = torch.tensor(less).reshape(-(-height // size), -1)
     return Heat(values, "columns", "rows", f"what speaks for {label}", unit="loss of probability", caption=LOOKS)
+
+
+def _joined(points: torch.Tensor, places: list[Any]) -> Plot:
+    """Points [P, 2], and the figure that is named by their places: one polygon, or a list of several."""
+    lines = [Line(points[:, 1], points[:, 0], "points", style="o", colour=-1)]
+    for number, way in enumerate(places if not places or isinstance(places[0], list) else [places]):
+        closed = points[[*way, *way[:1]]]
+        lines.append(Line(closed[:, 1], closed[:, 0], "" if number else "answer", colour=0))
+    return Plot(lines, "x", "y", equal=True)
 
 
 def _generate(trained: Trained, asked: Mapping[str, Any], folder: Path, tell: Tell) -> dict[str, Any]:

@@ -27,6 +27,8 @@ from deepcanon.serving.training import Trainings
 __all__ = ["application"]
 
 SCRIPTS = ("page.js", "train.js", "try.js")
+KEPT = 20
+"""Runs whose curves are kept as they were drawn last: several pages may follow one."""
 MOST = 50
 """Runs that are compared at once."""
 
@@ -75,7 +77,11 @@ class Pages:
             return Response(status_code=204)
         known = self._live.get(row.id)
         if known is None or known["stamp"] != stamp:
-            known = self._live[row.id] = await run_in_threadpool(live, row)
+            known = await run_in_threadpool(live, row)
+            self._live.pop(row.id, None)
+            self._live[row.id] = known
+            for name in list(self._live)[:-KEPT]:
+                del self._live[name]
         return JSONResponse({**known, "mine": self.trainings is not None and self.trainings.mine(row)})
 
     async def figure(self, request: Request) -> Response:

@@ -85,6 +85,8 @@ def _input(trained: Trained) -> dict[str, Any] | None:
             return {**found, "form": "row", "columns": columns}
     if isinstance(trained.recipe, HoldsWords):
         return {**found, "form": "text", "hint": "a word in each line; an analogy is: man king woman ?"}
+    if kind == "point_sets":
+        return {**found, "form": "points"}
     if kind in WRITTEN:
         return {**found, "form": "text", "hint": WRITTEN[kind]}
     return {**found, "form": "file"}

@@ -133,6 +133,40 @@ function upload(kind) {
   };
 }
 
+/** Points of a plane, set by clicks. */
+function points() {
+  const canvas = make("canvas", { width: 280, height: 280, className: "draw" });
+  const list = [], pen = canvas.getContext("2d"), file = upload("points");
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", "click to set points; a file can be chosen instead");
+  const show = () => {
+    pen.clearRect(0, 0, 280, 280);
+    pen.fillStyle = getComputedStyle(document.body).getPropertyValue("--accent");
+    for (const [x, y] of list) {
+      pen.beginPath();
+      pen.arc(280 * x, 280 * (1 - y), 4, 0, 7);
+      pen.fill();
+    }
+  };
+  canvas.addEventListener("click", (event) => {
+    const box = canvas.getBoundingClientRect();
+    list.push([(event.clientX - box.left) / box.width, 1 - (event.clientY - box.top) / box.height]);
+    show();
+  });
+  const erase = make("button", { type: "button", textContent: "Clear" });
+  erase.addEventListener("click", () => { list.length = 0; show(); });
+  const element = make("div", { className: "drawing" }, canvas, make("div", { className: "tools" },
+    make("small", { textContent: "click to set points" }), erase, file.element));
+  return {
+    element,
+    async read() {
+      if (!list.length) return file.read();
+      const rows = list.map(([x, y]) => `${x.toFixed(4)},${y.toFixed(4)}`);
+      return { file: { name: "points.csv", base64: btoa(`x,y\n${rows.join("\n")}\n`) } };
+    },
+  };
+}
+
 function written({ hint, kind }) {
   const area = make("textarea", { rows: 5, placeholder: hint, ariaLabel: `input: ${kind}` });
   return { element: area, read: async () => ({ text: area.value }) };
@@ -149,7 +183,7 @@ function row({ columns }) {
   return { element, read: async () => ({ row: Object.fromEntries(cells.map(([name, input]) => [name, input.value])) }) };
 }
 
-const INPUTS = { picture, row, text: written, file: ({ kind }) => upload(kind) };
+const INPUTS = { picture, points, row, text: written, file: ({ kind }) => upload(kind) };
 
 /** The options of a verb; what was left as it is is not sent. */
 function options(fields) {

@@ -17,6 +17,7 @@ from PIL import Image
 from serving.conftest import MARKUP
 
 import deepcanon
+from deepcanon.data import Inputs
 from deepcanon.engine.generator import Draws
 from deepcanon.errors import UsageError
 from deepcanon.serving.answers import answer
@@ -134,6 +135,17 @@ def test_a_walk_is_offered_of_generators_of_pictures():
     assert len(found["frames"]) == 41 and all(frame.startswith("<img src='data:image/png") for frame in found["frames"])
     with pytest.raises(UsageError, match="whole number"):
         told(run, verb="walk", options={"first seed": "1"})
+
+
+def test_points_are_joined_as_answered():
+    given = Inputs(["a"], [torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.2, 0.2]])])
+    recipe = SimpleNamespace(inputs="point_sets", facts={"reader": {}})
+    for value, lines in (([0, 1, 2], 2), ([[0, 1, 3], [1, 2, 3]], 3), ([], 0)):  # with that of the legend
+        run = SimpleNamespace(
+            recipe=recipe, read=lambda path: given, answer=lambda given, value=value: [{"value": value}]
+        )
+        found, _ = told(run, verb="predict", text="x")
+        assert found["html"].count('class="line') == lines
 
 
 class Line:
