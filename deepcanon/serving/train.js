@@ -43,7 +43,7 @@ export function trainForm() {
   });
 }
 
-/** The buttons of a run's page; gives a function that is told the state of the run and whether this server trains it. */
+/** The buttons of a run's page; gives a function that takes the run's state and whether this server trains it. */
 export function trainButtons() {
   const resume = get("resume"), stop = get("stop"), said = get("told");
   if (!resume) return () => {};

@@ -1,5 +1,5 @@
-// Panels that ask a trained run. What they take comes from the run (`describe`); answers come as lines of JSON: HTML that
-// the server wrote and escaped, tokens, or pieces of a text, which are put in as text.
+// Panels that ask a trained run. What they take comes from the run (`describe`); answers come as lines of JSON: HTML
+// that the server wrote and escaped, tokens, or pieces of a text, which are put in as text.
 
 const { up, run } = document.body.dataset;
 const state = document.getElementById("state");
@@ -43,7 +43,8 @@ const base64 = (blob) => new Promise((resolve, reject) => {
 function picture({ kind, size, channels }) {
   const [height, width] = size;
   const scale = 280 / Math.max(height, width);
-  const canvas = make("canvas", { width: Math.round(width * scale), height: Math.round(height * scale), className: "draw" });
+  const sides = { width: Math.round(width * scale), height: Math.round(height * scale) };
+  const canvas = make("canvas", { ...sides, className: "draw" });
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", "a picture to draw; a file can be chosen instead");
   const pen = canvas.getContext("2d");
@@ -59,7 +60,8 @@ function picture({ kind, size, channels }) {
   };
   const at = (event) => {
     const box = canvas.getBoundingClientRect();
-    return [(event.clientX - box.left) * canvas.width / box.width, (event.clientY - box.top) * canvas.height / box.height];
+    const [across, down] = [canvas.width / box.width, canvas.height / box.height];
+    return [(event.clientX - box.left) * across, (event.clientY - box.top) * down];
   };
   const line = (event) => {
     const [x, y] = at(event);
@@ -74,7 +76,11 @@ function picture({ kind, size, channels }) {
     drawn = true;
     file = null;
   };
-  canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); last = null; line(event); });
+  canvas.addEventListener("pointerdown", (event) => {
+    canvas.setPointerCapture(event.pointerId);
+    last = null;
+    line(event);
+  });
   canvas.addEventListener("pointermove", (event) => { if (event.buttons) line(event); });
   const take = async (given) => {
     clear();
@@ -180,7 +186,8 @@ function row({ columns }) {
     return [name, input];
   });
   const element = make("div", { className: "cells" }, ...cells.map(([name, input]) => make("label", {}, name, input)));
-  return { element, read: async () => ({ row: Object.fromEntries(cells.map(([name, input]) => [name, input.value])) }) };
+  const read = async () => ({ row: Object.fromEntries(cells.map(([name, input]) => [name, input.value])) });
+  return { element, read };
 }
 
 const INPUTS = { picture, points, row, text: written, file: ({ kind }) => upload(kind) };
@@ -192,8 +199,8 @@ function options(fields) {
     if (kind === "file") return [field, upload("the series to continue")];
     let input;
     if (kind === "choice") {
-      const all = [make("option", { value: "", textContent: "any" })];
-      input = make("select", {}, ...all, ...field.choices.map((word) => make("option", { textContent: word, value: word })));
+      const all = field.choices.map((word) => make("option", { textContent: word, value: word }));
+      input = make("select", {}, make("option", { value: "", textContent: "any" }), ...all);
     } else if (kind === "lines" || name === "prompt") input = make("textarea", { rows: name === "prompt" ? 3 : 2 });
     else if (kind === "bool") input = make("input", { type: "checkbox", checked: field.default });
     else if (kind === "text") input = make("input", { type: "text", value: field.default });
@@ -202,9 +209,11 @@ function options(fields) {
   });
   const shown = known.map(([{ name, help }, input]) => make("label", { title: help, className: `of-${name}` },
     `${name.replaceAll("_", " ")} `, input.element || input));
-  const folded = make("details", {}, make("summary", { textContent: "more options" }), make("div", { className: "cells" },
-    ...shown.slice(5)));
-  const element = make("div", {}, make("div", { className: "cells" }, ...shown.slice(0, 5)), ...(shown.length > 5 ? [folded] : []));
+  const element = make("div", {}, make("div", { className: "cells" }, ...shown.slice(0, 5)));
+  if (shown.length > 5) {
+    const folded = make("div", { className: "cells" }, ...shown.slice(5));
+    element.append(make("details", {}, make("summary", { textContent: "more options" }), folded));
+  }
   return {
     element,
     /** Other numbers are drawn the next time. */
@@ -246,7 +255,7 @@ function tokens(list) {
     });
     text.append(button, apart ? " " : "");
   }
-  const said = "The stronger the colour, the less likely was the token. Choose one to see what else might have stood there.";
+  const said = "The stronger the colour, the less likely was the token. Choose one to see what else might stand there.";
   return make("div", {}, text, others, make("p", { className: "note", textContent: said }));
 }
 
@@ -262,7 +271,8 @@ function frames(list) {
 
 function panel({ verb, title, input, fields }) {
   const given = input ? INPUTS[input.form](input) : options(fields);
-  const go = make("button", { className: "main", textContent: { predict: "Predict", play: "Play", walk: "Walk" }[verb] || "Generate" });
+  const name = { predict: "Predict", play: "Play", walk: "Walk" }[verb] || "Generate";
+  const go = make("button", { className: "main", textContent: name });
   const stop = make("button", { type: "button", textContent: "Stop", hidden: true });
   const said = make("span", { className: "note", role: "status" });
   const answer = make("div", { className: "answers" });
