@@ -45,18 +45,22 @@ def _array(values: Any, place: str) -> np.ndarray:
 
 
 def _rows(values: np.ndarray) -> np.ndarray:
-    """float64 [N, F]; what is not a finite number is named by its place."""
+    """float64 [N, F], the caller's own where they are that already; what is not a finite number is named by its place.
+
+    Nothing writes into the rows of a split.
+    """
     texts = values.dtype.kind in "SUT" or (values.dtype.kind == "O" and any(isinstance(v, str) for v in values.flat))
     if texts:
         raise _wrong("x", "holds what is not a number (text)", "give one number for each column")
     try:
-        wide = values.astype(np.float64)
+        wide = np.require(values, np.float64, ["C", "W"])  # torch takes no array that may not be written
     except (TypeError, ValueError) as error:
         raise _wrong(
             "x", f"holds what is not a number ({one_line(error, 80)})", "give one number for each column"
         ) from None
-    bad = np.argwhere(~(np.abs(wide) <= tables.LARGEST))
-    if len(bad):
+    low, high = map(float, torch.aminmax(torch.from_numpy(wide))) if wide.size else (0.0, 0.0)
+    if not -tables.LARGEST <= low <= high <= tables.LARGEST:  # NaN is in no range
+        bad = np.argwhere(~(np.abs(wide) <= tables.LARGEST))
         row, column = bad[0]
         what = f"is {wide[row, column]:g}, not finite or too large"
         raise _wrong(f"x[{row}, {column}]", what + (f", and {len(bad) - 1} more" if len(bad) > 1 else ""), "correct it")
@@ -136,7 +140,7 @@ class Held:
         told = "" if y is None else f"{len(classes)} classes" if classes else "a number"
         x = _rows(self.x)
         return tables.finish(
-            {split: x[rows] for split, rows in drawn.items()},
+            {split: x if len(rows) == len(x) else x[rows] for split, rows in drawn.items()},
             None if y is None else {split: y[rows] for split, rows in drawn.items()},
             facts, problems, [IN_MEMORY], [], said=said, seed=seed, target_note=told,
         )  # fmt: skip

@@ -30,9 +30,7 @@ Departures
   the draws.
 - Everything is computed in float64, float32 some rows at a time. Where probabilities are 0 and smoothing is 0, log p is
   a large negative number, not minus infinity.
-- The square of (2) is multiplied out where that loses no digits (`gaussian_log`), so that it is two matrix products;
-  so is (3), whose form in x is x log(theta / (1 - theta)) + log(1 - theta).
-- (3) and (4) take sparse counts, matrices of SciPy or of torch, without making them dense.
+- The square of (2) is multiplied out where that loses no digits (`gaussian_log`). (3) and (4) take sparse counts.
 
     >>> import torch
     >>> from deepcanon.foundations import NaiveBayes
@@ -175,7 +173,7 @@ class NaiveBayes(Estimator):
             slots = sums.sum(1, keepdim=True) if kind == "multinomial" else each
             room = sums.shape[1] if kind == "multinomial" else 2
             theta = (sums + smoothing) / (slots + room * smoothing)  # (3), (4)
-            if not bool(torch.isfinite(theta).all()):
+            if not bool(theta.isfinite().all()):
                 raise ValueError("a class has no counts at all: give a smoothing above 0")
             variance = theta * (1 - theta)
         self.log_prior_, self.theta_, self.variance_ = (count / total).log(), theta, variance
@@ -187,19 +185,20 @@ class NaiveBayes(Estimator):
 
         A sparse CSR tensor keeps its places; what it leaves out is 0.
         """
-        values, threshold = inputs.values() if is_csr(inputs) else inputs, self.threshold
-        if self.distribution == "bernoulli" and threshold is not None and threshold < 0 and values is not inputs:
+        values = inputs.values() if is_csr(inputs) else inputs
+        threshold = self.threshold if self.distribution == "bernoulli" else None
+        if threshold is not None and threshold < 0 and values is not inputs:
             raise ValueError(f"with the threshold {threshold:g} zeros of a sparse matrix would count as 1")
         if self.distribution == "gaussian" or not values.numel():
             return inputs
         low = float(values.min())  # NaN if there is one; infinity is seen in sums and answers
         if math.isnan(low) or (threshold is not None and math.isinf(float(values.max()))):
             raise ValueError(BAD)
-        if self.distribution == "multinomial" and low < 0:
+        if low < 0 and self.distribution == "multinomial":
             raise ValueError("Negative values in data passed to NaiveBayes (multinomial): features are counts")
-        if self.distribution == "bernoulli" and threshold is None and not (low >= 0 and values.max() <= 1):
+        if self.distribution == "bernoulli" and threshold is None and not 0 <= low <= float(values.max()) <= 1:
             raise ValueError("Bernoulli features lie in [0, 1]: scale them, or give a threshold")
-        if self.distribution == "multinomial" or threshold is None:
+        if threshold is None:
             return inputs
         ones = (values > threshold).to(values.dtype)
         return ones if values is inputs else with_values(inputs, lambda _: ones)
@@ -233,8 +232,7 @@ class NaiveBayes(Estimator):
         self.check_fitted()
         x = self._rows(X).to(self.theta_.device)
         self.check_fitted(self.n_features_in_, tuple(x.shape))
-        given, many = self._log_given(), ROWS if self.distribution == "gaussian" else 4 * ROWS
-        blocks = [x] if is_csr(x) else row_blocks(x, torch.float64, many)
+        given, blocks = self._log_given(), [x] if is_csr(x) else row_blocks(x, torch.float64)
         joint = torch.cat([given(self.features(rows)) for rows in blocks]).add_(self.log_prior_)
         if not bool(joint.isfinite().all()):
             raise ValueError(BAD)
@@ -248,7 +246,7 @@ class NaiveBayes(Estimator):
 
     def predict_proba(self, X):
         log = self.predict_log_proba(X)
-        return log.exp() if isinstance(log, Tensor) else np.exp(log)
+        return log.exp() if isinstance(X, Tensor) else np.exp(log)
 
     def predict(self, X):
         """The most probable class, by its own number."""
@@ -317,6 +315,8 @@ def gaussian_log(
     means, variances = theta.index_select(1, hard), variance.index_select(1, hard)
 
     def multiplied_out(x: Tensor) -> Tensor:
+        if len(x) > ROWS:
+            return torch.cat([multiplied_out(rows) for rows in x.split(ROWS)])
         z = x - centre
         z = z.index_select(1, flat) if len(hard) else z
         log = constant + z @ tilt + z.square() @ bend

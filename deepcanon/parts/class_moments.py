@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from deepcanon.parts.row_blocks import row_blocks
@@ -45,6 +45,11 @@ class ClassMoments(NamedTuple):
         gap = self.sums / self.examples.clamp_min(1)[:, None] - sums / examples.clamp_min(1)[:, None]
         return ClassMoments(examples, sums, add(self.scatter + self.examples[:, None] * gap.square()))
 
+    def scaled(self, shift: Float[Tensor, "features"], scale: Float[Tensor, "features"]) -> "ClassMoments":
+        """Of (x - shift) / scale instead of x."""
+        scatter = None if self.scatter is None else self.scatter / scale.square()
+        return ClassMoments(self.examples, (self.sums - self.examples[:, None] * shift) / scale, scatter)
+
     def together(self) -> "ClassMoments":
         """Of the same examples as one class, equation (1) over all classes at once."""
         count, sums = self.examples.sum(0, keepdim=True), self.sums.sum(0, keepdim=True)
@@ -56,11 +61,11 @@ class ClassMoments(NamedTuple):
 
 
 def class_moments(
-    inputs: Float[Tensor, "batch features"],
+    inputs: Num[Tensor, "batch ..."],
     labels: Int[Tensor, "batch"],
     classes: int,
     *,
-    prepare: Callable[[Tensor], Tensor] = lambda rows: rows,
+    prepare: Callable[[Tensor], Tensor] | None = None,
     scatter: bool = True,
 ) -> ClassMoments:
     """Of one batch, which may lack classes or be empty, and may be a sparse CSR tensor.
@@ -70,25 +75,30 @@ def class_moments(
             `scatter` it is asked twice.
         scatter: whether S_c is needed, which takes a second pass over the rows; sparse ones have none.
     """
-    if inputs.ndim != 2 or labels.shape != inputs.shape[:1]:
+    if inputs.ndim < 2 or labels.shape != inputs.shape[:1]:
         raise ValueError(f"inputs {tuple(inputs.shape)} and labels {tuple(labels.shape)} do not fit")
     if len(labels) and (int(labels.min()) < 0 or int(labels.max()) >= classes):
         raise ValueError(f"labels lie in 0..{classes - 1}, got {int(labels.min())}..{int(labels.max())}")
+    prepare = prepare or _as_they_are
     examples = torch.bincount(labels, minlength=classes).double()
     if is_csr(inputs):
         if scatter:
             raise ValueError("sparse rows are counted, they have no scatter: make them dense with .toarray()")
         return ClassMoments(examples, class_sums(prepare(inputs), labels, classes), None)
     places = labels.split(ROWS)
-    sums = torch.zeros(classes, inputs.shape[1], dtype=torch.float64, device=inputs.device)
+    sums = torch.zeros(classes, inputs.shape[1:].numel(), dtype=torch.float64, device=inputs.device)
     for x, y in zip(row_blocks(inputs, torch.float64, ROWS), places, strict=True):
-        sums.index_add_(0, y, prepare(x))
+        sums.index_add_(0, y, prepare(x).flatten(1).double())
     if not scatter:
         return ClassMoments(examples, sums, None)
     means, spread = sums / examples.clamp_min(1)[:, None], torch.zeros_like(sums)
     for x, y in zip(row_blocks(inputs, torch.float64, ROWS), places, strict=True):
-        spread.index_add_(0, y, means.index_select(0, y).sub_(prepare(x)).square_())
+        spread.index_add_(0, y, means.index_select(0, y).sub_(prepare(x).flatten(1)).square_())
     return ClassMoments(examples, sums, spread)
+
+
+def _as_they_are(rows: Tensor) -> Tensor:
+    return rows
 
 
 def merge_classes(first: ClassMoments, second: ClassMoments) -> ClassMoments:

@@ -66,6 +66,13 @@ class RawFeatures(nn.Module):
         """Rows of features from raw values; sparse word counts stay sparse."""
         return with_values(raw, self.rows) if is_csr(raw) else self.rows(raw)
 
+    def shift_and_scale(self) -> tuple[Float[Tensor, "features"], Float[Tensor, "features"]]:
+        """Of every feature of images or tables, in float64: `forward` gives (raw - shift) / scale."""
+        scaled = self.rows.get_submodule("0")
+        wide = (value.double().view(-1, *(1,) * (len(self.shape) - 1)) for value in (scaled.shift, scaled.scale))
+        shift, scale = (value.expand(self.shape).flatten() for value in wide)
+        return shift, scale
+
     def counts(self, texts: Sequence[str]) -> Float[Tensor, "batch words"]:
         """Documents as word counts, a sparse CSR tensor."""
         if self.bag is None:

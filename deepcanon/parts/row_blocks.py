@@ -18,8 +18,8 @@ ROWS = 1024
 
 
 def row_blocks(
-    inputs: Num[Tensor, "batch features"], dtype: torch.dtype, rows: int = ROWS
-) -> Iterator[Float[Tensor, "block features"]]:
+    inputs: Num[Tensor, "batch ..."], dtype: torch.dtype, rows: int = ROWS
+) -> Iterator[Float[Tensor, "block ..."]]:
     """Blocks of a number of rows, the last one smaller.
 
     Rows of another type are copied into the same place, block after block: use a block before you take the next.

@@ -112,7 +112,7 @@ def _moments(values: Num[Tensor, "channels count"]) -> tuple[int, Tensor, Tensor
     """How many values a channel has, their mean, and the sum of the squared distances from it, in float64."""
     values = values.double()
     centre = values.mean(1)
-    return values.shape[1], centre, (values - centre[:, None]).square().sum(1)
+    return values.shape[1], centre, (values - centre[:, None]).square_().sum(1)
 
 
 def byte_sums(values: Num[Tensor, "channels count"]) -> Int[Tensor, "channels 2"]:

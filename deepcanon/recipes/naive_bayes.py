@@ -88,8 +88,7 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
     @classmethod
     def learn(cls, config, data):
         train, kind, classes = data["train"], data.kind, data.facts["classes"]
-        lacking = [name for place, name in enumerate(classes) if place not in train.y]
-        if lacking:
+        if lacking := [name for place, name in enumerate(classes) if place not in train.y]:
             raise UsageError(f"no training examples of {', '.join(lacking)}")
         scaled = config.distribution in ("auto", "gaussian")
         return RawFeatures.learn(kind, train.x, words=config.words, standardize=scaled)
@@ -97,10 +96,9 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
     def build(self):
         config, facts, run = self.config, self.facts, self.run
         self.kind, self.classes = facts["reader"]["kind"], facts["reader"]["classes"]
-        usual = functools.partial(bayes.NaiveBayes.usual, self.kind, config.distribution)
-        usual = functools.partial(usual, smoothing=config.smoothing, binarize=config.binarize)
-        self.model = usual(share_variance=config.share_variance).to(run.device)
-        self.alone = usual(share_variance=config.share_variance).to(run.device)  # of one class
+        how = {n: getattr(config, n) for n in ("smoothing", "share_variance", "binarize")}
+        usual = functools.partial(bayes.NaiveBayes.usual, self.kind, config.distribution, **how)
+        self.model, self.alone = usual().to(run.device), usual().to(run.device)  # alone: one class
         self.preprocess = RawFeatures(self.kind, facts, once=config.binarize).to(run.device)
         self.counted = functools.cache(lambda split: self.preprocess.counted(run.data[split]))
         self.rows = max(1, min(10_000, 2**24 // torch.Size(facts["shape"]).numel()))
@@ -111,41 +109,45 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
         return 1
 
     def features(self, raw):
-        return self.model.features(self.preprocess(raw.to(self.run.device)))
+        counts = self.kind == "tables" and self.model.distribution != "gaussian"  # as they are
+        return self.model.features(raw if counts else self.preprocess(raw.to(self.run.device)))
 
-    def chunks(self, data, places):
-        """Features and labels, some rows at a time; those of documents are sparse."""
+    def chunks(self, data, first=0, every=1):
+        """Raw rows and labels, some at a time; those of documents sparse."""
         take = data.sparse if self.kind == "documents" else data.take
-        for some in map(take, places.split(self.rows)):
-            yield self.features(some.x), self.run.to(some.y)
+        taken = map(take, torch.arange(first, len(data), every).split(self.rows))
+        return ((self.run.to(some.x), self.run.to(some.y)) for some in taken)
+
+    def moments(self, x, y):
+        """Of the features of raw rows; those of a gaussian follow from the moments of the rows."""
+        count = functools.partial(bayes.class_moments, labels=y, classes=len(self.classes))
+        if self.model.distribution == "gaussian":
+            return count(x).scaled(*self.preprocess.shift_and_scale())
+        return count(x, prepare=self.features, scatter=False)
 
     def step(self, step):
         """All rows by chunks; each process counts its own."""
-        run, train, classes = self.run, self.counted("train"), len(self.classes)
-        mine = torch.arange(run.rank, len(train), run.world)
-        scatter = self.model.distribution == "gaussian"
-        parts = (
-            bayes.class_moments(x, y, classes, scatter=scatter) for x, y in self.chunks(train, mine)
-        )
-        whole = functools.reduce(bayes.merge_classes, parts).summed(run.sum)
+        run, train = self.run, self.counted("train")
+        chunks = self.chunks(train, run.rank, run.world)
+        if run.world == 1 and self.kind == "tables":  # which lie in memory: nothing is copied
+            chunks = [(run.to(train.x), run.to(train.y))]
+        parts = (self.moments(x, y) for x, y in chunks)
+        seen = functools.reduce(bayes.merge_classes, parts).summed(run.sum)
         try:
-            self.model.fit_moments(whole)
-            self.alone.fit_moments(whole.together())
+            self.model.fit_moments(seen)
+            self.alone.fit_moments(seen.together())
         except ValueError as error:
             raise UsageError(str(error)) from None
         run.stop("fitted in one pass")
-        return {"examples": whole.examples.sum()}
-
-    def joint(self, data, model):
-        return torch.cat([model(x) for x, _ in self.chunks(data, torch.arange(len(data)))]).cpu()
+        return {"examples": seen.examples.sum()}
 
     def evaluate(self, split):
         data = self.counted(split)
-        joint, alone = self.joint(data, self.model), self.joint(data, self.alone)
+        rows, both = functools.partial(self.chunks, data), (self.model, self.alone)
+        joint, alone = (torch.cat([m(self.features(x)) for x, _ in rows()]).cpu() for m in both)
         log = joint.logsumexp(1)
-        found = {**measures(joint, data.y), "nats": -log.mean()}
-        bits = bayes.bits_per_dimension(log, self.model.n_features_in_)
-        found["bits_per_dimension"] = bits.mean()
+        bits = bayes.bits_per_dimension(log, self.model.n_features_in_).mean()
+        found = {**measures(joint, data.y), "nats": -log.mean(), "bits_per_dimension": bits}
         if self.kind == "documents":  # without a known word the class is the likeliest beforehand
             found["empty"] = (data.x.ends.diff(prepend=data.x.ends.new_zeros(1)) == 0).sum()
         draws = 100 if self.model.distribution == "multinomial" else 1
@@ -163,8 +165,9 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
             shown |= {"class-means": means, "samples": samples(self.pixels(drawn))}
         if self.kind == "documents":
             shares = bayes.telling_features(self.model.theta_)
-            words = self.preprocess.largest_words(shares, self.classes)
-            shown["telling-words"] = Text(words, TELLING)
+            shown["telling-words"] = Text(
+                self.preprocess.largest_words(shares, self.classes), TELLING
+            )
         return shown
 
     def pixels(self, features):
@@ -172,10 +175,10 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
         return self.preprocess.pixels(features, features.amax(1, keepdim=True) if counts else 1.0)
 
     def predict(self, inputs):
-        if isinstance(inputs, torch.Tensor):
-            return super().predict(inputs)
-        logits = self.model(self.features(self.preprocess.counts(inputs)))  # of texts
-        return records(logits, self.classes)
+        if not isinstance(inputs, torch.Tensor):  # texts
+            inputs = self.features(self.preprocess.counts(inputs))
+            return records(self.model(inputs), self.classes)
+        return super().predict(inputs)
 
     def generate(self, asked, generator):
         """Samples of the class that the prompt names, or of all in turn."""
@@ -192,5 +195,5 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
             return super().export()
         module = nn.Sequential(self.preprocess, self.model, nn.Softmax(1))
         about = {"task": "classify", "classes": self.classes, "words": self.facts["words"]}
-        example = torch.zeros(2, *self.facts["shape"], device=self.run.device)
-        return Export(module, (example,), ("counts",), ("probabilities",), about)
+        example = (torch.zeros(2, *self.facts["shape"], device=self.run.device),)
+        return Export(module, example, ("counts",), ("probabilities",), about)

@@ -206,3 +206,19 @@ def test_the_best_weights_are_kept_in_memory_too():
     assert 0 < mine.run_.step == best.step < 60
     pairs = zip(mine.run_.module.parameters(), best.module.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_the_caller_s_rows_are_read_where_they_lie_and_stay_as_they_are():
+    x, y = X[:200].copy(), Y[:200]
+    for name, options in [("naive-bayes", {}), ("softmax-regression", {"steps": 3}), ("rbm", {"steps": 3})]:
+        found = Estimator(name, **options).fit(x, y).run_
+        assert found.recipe.run.data["train"].x.data_ptr() == x.ctypes.data
+        np.testing.assert_array_equal(x, X[:200])
+        kept = np.asfortranarray(x)[::-1][::-1]
+        kept.flags.writeable = False
+        other = Estimator(name, **options).fit(kept, y).run_.learned().state["model"]
+        assert all(torch.equal(value, other[key]) for key, value in found.learned().state["model"].items())
+    x[3, 4] = np.inf
+    with pytest.raises(DataError, match=r"x\[3, 4\]: is inf, not finite or too large, and 1 more"):
+        x[9, 1] = np.nan
+        deepcanon.train("pca", data=x, out="run", **QUICK)

@@ -71,3 +71,8 @@ def test_the_moments_of_all_classes_together_are_those_of_one_class():
     for mine, other in zip(whole, one, strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-12, atol=0)
     assert class_moments(x, y, 3, scatter=False).together().scatter is None
+    shift, scale = torch.arange(6.0).double(), torch.arange(1.0, 7).double()
+    for mine, other in zip(
+        class_moments(x, y, 3).scaled(shift, scale), class_moments((x - shift) / scale, y, 3), strict=True
+    ):
+        torch.testing.assert_close(mine, other, rtol=1e-12, atol=1e-12)
