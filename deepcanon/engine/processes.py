@@ -37,7 +37,7 @@ def join() -> None:
     """Enters the process group that torchrun describes; without torchrun nothing happens.
 
     Raises:
-        UsageError: the variable `DEEPCANON_WAIT` is no number of seconds.
+        UsageError: the variable `DEEPCANON_WAIT` is not a number of seconds.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
         dist.init_process_group(devices.backend(), timeout=datetime.timedelta(seconds=patience()))
