@@ -3,18 +3,24 @@
 nltk's KneserNeyInterpolated is the plain form: one discount at the orders above one, none for unigrams, no sentence
 start of its own in an unpadded text. `NgramLM(discounts=0.1, start=False)` is that same model, so that probabilities
 can be compared one by one. The text is a slice of the Penn Treebank where it is there, else of the embedded text.
+
+KenLM, where it is installed, answers for the same model (modified Kneser-Ney on the whole text), which it reads from
+the ARPA file that ours exports. Its Python package has a hash table; what fits a model, and what makes tries, are
+programs of their own that it lacks.
 """
 
 import importlib.metadata
 import math
 import statistics
+import tempfile
+from pathlib import Path
 
 import torch
 from nltk.lm import KneserNeyInterpolated
 from nltk.util import everygrams
 from record import cpu_seconds, interleaved, ratio, record
 
-from deepcanon.data import DataError, open_data
+from deepcanon.data import DataError, arpa, open_data
 from deepcanon.parts.vocabulary import Vocabulary
 from deepcanon.sequence import NgramLM
 
@@ -37,6 +43,41 @@ def material():
     scored = vocabulary.encode(other)
     # nltk gives words that it has not counted probability 0.
     return name, vocabulary, tokens, scored[seen[scored]]
+
+
+def look_ups():
+    """A row of both answering for one model, sentence by sentence there, all positions at once here."""
+    try:
+        import kenlm
+    except ImportError:
+        print("KenLM is not installed: its row is left out")
+        return []
+    data = open_data(("text",), material()[0])
+    vocabulary = Vocabulary.build(data["train"].x, "words")
+    text, sentences = vocabulary.encode(data["valid"].x)[None], data["valid"].x.strip("\n").split("\n")
+    model = NgramLM(len(vocabulary), ORDER, end=vocabulary.end).fit(vocabulary.encode(data["train"].x))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.arpa")
+        path.write_text("".join(arpa.lines_of_arpa(vocabulary, model.ngrams())), encoding="utf-8")
+        other = kenlm.Model(str(path))
+    nats = {
+        "ours": -model(text).mean().item(),
+        "kenlm": -math.log(10) * sum(map(other.score, sentences)) / text.numel(),
+    }
+    quality = f"{text.numel():,} tokens of {material()[0]}, {nats['ours']:.6f} and {nats['kenlm']:.6f} nats"
+    assert math.isclose(*nats.values(), rel_tol=1e-6), quality
+    forms = {"ours": lambda: model(text), "kenlm": lambda: list(map(other.score, sentences))}
+    variants = {name: (lambda form=form: text.numel() / cpu_seconds(form)) for name, form in forms.items()}
+    rates = interleaved(variants, ROUNDS)
+    kept = sum(part.nbytes for part in (model.keys_, model.probability_, model.backoff_))
+    return [
+        {
+            "peer": "KenLM, hash table", "version": importlib.metadata.version("kenlm"), "unit": "tokens/s looked up",
+            "ours": statistics.median(rates["ours"]), "peers": statistics.median(rates["kenlm"]),
+            "ratio": ratio(rates["ours"], rates["kenlm"]), "target": 1.0,
+            "quality": f"{quality}; ours {kept / int(model.sizes_.sum()):.1f} bytes an n-gram",
+        }
+    ]  # fmt: skip
 
 
 def main():
@@ -97,6 +138,7 @@ def main():
                 **shared, "unit": "tokens/s scored", "ours": fast, "peers": slow, "ratio": fast / slow,
                 "target": 10_000.0,
             },
+            *look_ups(),
         ],
     )  # fmt: skip
 
