@@ -2,14 +2,14 @@ import numpy as np
 from contract.cases import Case
 from oracles import tsne as oracle
 
+from deepcanon.parts.neighbourhoods import neighbour_accuracy, squared_distances, trustworthiness
 from deepcanon.representation.tsne import (
     TSNE,
     Descent,
     conditional_probabilities,
     joint_probabilities,
-    neighbour_accuracy,
-    squared_distances,
-    trustworthiness,
+    new_places,
+    sparse_probabilities,
     tsne_cost,
     tsne_gradient,
     tsne_update,
@@ -23,6 +23,12 @@ def fitted():
 
 def affinities(rng, count=12):
     return oracle.joint(rng.normal(size=(count, 3)), 4.0)
+
+
+def newcomers(rng):
+    """Distances from three new points to their 12 nearest of 30, the places of these, and a map in three dimensions."""
+    distances = np.sort(rng.uniform(0.1, 3, size=(3, 12)), axis=1)
+    return distances, np.stack([rng.permutation(30)[:12] for _ in range(3)]), rng.normal(size=(30, 3))
 
 
 CASES = (
@@ -59,6 +65,22 @@ FUNCTIONS = (
         call=lambda x: joint_probabilities(x, 5.0),
         inputs=lambda rng: (rng.normal(size=(15, 4)) + 3,),
         oracle=lambda params, x: oracle.joint(x, 5.0),
+        gradcheck=False,
+    ),
+    Case(
+        name="tsne_sparse",
+        build=None,
+        call=lambda x: sparse_probabilities(x, 4.0, x.dtype).dense(),
+        inputs=lambda rng: (rng.normal(size=(25, 3)) + 3,),
+        oracle=lambda params, x: oracle.sparse_joint(x, 4.0),
+        gradcheck=False,
+    ),
+    Case(
+        name="tsne_new_places",
+        build=None,
+        call=new_places,
+        inputs=newcomers,
+        oracle=lambda params, d, which, y: np.stack([oracle.new_place(a, b, y) for a, b in zip(d, which, strict=True)]),
         gradcheck=False,
     ),
     Case(

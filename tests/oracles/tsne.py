@@ -1,4 +1,7 @@
-"""t-SNE point by point, from van der Maaten and Hinton 2008."""
+"""t-SNE point by point, from van der Maaten and Hinton 2008; sparse affinities from van der Maaten 2014.
+
+New points by the loss of openTSNE's `transform` (Policar et al. 2023): one point, its neighbours, a map that stays.
+"""
 
 import numpy as np
 
@@ -27,6 +30,48 @@ def conditional(distances, own, perplexity):
 def joint(x, perplexity):
     p = conditional(squared_distances(x, x), np.arange(len(x)), perplexity)
     return (p + p.T) / (2 * len(x))
+
+
+def nearest(x, kept):
+    """Places of the nearest other points of each, and the squared distances there; of equal ones the first."""
+    d = squared_distances(x, x)
+    np.fill_diagonal(d, np.inf)
+    which = np.argsort(d, axis=1, kind="stable")[:, :kept]
+    return which, np.take_along_axis(d, which, 1)
+
+
+def sparse_joint(x, perplexity):
+    """P of which each row has 3 u neighbours before it is made symmetric."""
+    p = np.zeros((len(x), len(x)))
+    for i, (places, distances) in enumerate(zip(*nearest(x, int(3 * perplexity)), strict=True)):
+        p[i, places] = conditional_row(np.append(distances, 0.0), len(distances), perplexity)[:-1]
+    return (p + p.T) / (2 * len(x))
+
+
+def potential(y, at):
+    """sum_j 1 / (1 + |y - y_j|^2) at each place."""
+    return (1 / (1 + squared_distances(at, y))).sum(1)
+
+
+def push(y, at):
+    """sum_j (y - y_j) / (1 + |y - y_j|^2)^2 at each place."""
+    return np.array([((a - y) / (1 + ((a - y) ** 2).sum(1, keepdims=True)) ** 2).sum(0) for a in at])
+
+
+def new_place(distances, places, y, perplexity=5.0, steps=250, exaggeration=1.5, rate=0.1, momentum=0.8, longest=0.25):
+    """One new point: descent on KL(p || w / sum w) among all points of the map, from the median of its neighbours."""
+    p = conditional_row(np.append(distances, 0.0), len(distances), perplexity)[:-1]
+    near = y[places]
+    here = np.sort(near, axis=0)[(len(near) - 1) // 2]
+    move = np.zeros_like(here)
+    for _ in range(steps):
+        w = 1 / (1 + ((here - near) ** 2).sum(1))
+        repulsion = push(y, here[None])[0] / potential(y, here[None])[0]
+        slope = 2 * (exaggeration * ((p * w)[:, None] * (here - near)).sum(0) - repulsion)
+        slope = slope * min(1.0, longest / max(np.sqrt((slope**2).sum()), 1e-30))
+        move = momentum * move - rate * slope
+        here = here + move
+    return here
 
 
 def student(y):

@@ -2,14 +2,15 @@ import numpy as np
 import pytest
 import torch
 
+from deepcanon.parts.neighbourhoods import neighbour_accuracy, trustworthiness
 from deepcanon.representation import TSNE
 from deepcanon.representation import tsne as system_file
 from deepcanon.representation.tsne import (
     Descent,
     conditional_probabilities,
+    interpolated_gradient,
     joint_probabilities,
-    neighbour_accuracy,
-    trustworthiness,
+    sparse_probabilities,
     tsne_cost,
     tsne_gradient,
     tsne_update,
@@ -76,6 +77,8 @@ def test_gradient_equals_autograd_of_the_divergence():
     kl = (p[there] * (p[there] / q[there]).log()).sum()
     kl.backward()
     torch.testing.assert_close(tsne_cost(y.detach(), p), kl.detach())
+    near = sparse_probabilities(digits(30)[0], 5.0, torch.float64)  # the other form of the same function
+    assert all(map(torch.equal, tsne_gradient(y.detach(), near), interpolated_gradient(y.detach(), near)))
     torch.testing.assert_close(tsne_gradient(y.detach(), p)[1], y.grad, rtol=1e-9, atol=1e-12)
 
 
@@ -127,6 +130,9 @@ def test_trustworthiness_is_scikit_learns():
     for neighbours in (1, 5, 12):
         assert float(trustworthiness(x, y, neighbours)) == pytest.approx(peer(x, y, n_neighbors=neighbours))
     assert trustworthiness(x, x) == 1
+    halves = [float(trustworthiness(x, y, 5, torch.arange(200)[part::2])) for part in (0, 1)]
+    assert halves[0] != halves[1]  # a sample stands for all, and disjoint ones average to the whole
+    assert sum(halves) / 2 == pytest.approx(float(trustworthiness(x, y, 5)))
 
 
 def test_manners_and_bad_input():
@@ -134,10 +140,10 @@ def test_manners_and_bad_input():
     model = TSNE(perplexity=5.0, max_iter=5)
     with pytest.raises(ValueError, match="not fitted"):
         model()
-    assert model.fit(x) is model and not hasattr(model, "transform")
+    assert model.fit(x) is model
     other = TSNE()
     other.load_state_dict(model.state_dict())
-    assert torch.equal(other(), model.embedding_)
+    assert torch.equal(other(), model.embedding_) and torch.equal(other.transform(x[:3]), model.embedding_[:3])
     assert isinstance(model.fit_transform(x.numpy()), np.ndarray)
     assert model.get_params()["perplexity"] == 5.0
     for bad in (TSNE(perplexity=40.0), TSNE(perplexity=0.5), TSNE(n_components=65, perplexity=5.0)):
@@ -145,6 +151,12 @@ def test_manners_and_bad_input():
             bad.fit(x)
     with pytest.raises(ValueError, match="pca"):
         TSNE(perplexity=5.0).set_params(init="luck").fit(x)
+    with pytest.raises(ValueError, match="or 'interpolated'"):
+        TSNE(perplexity=5.0).set_params(method="fast").fit(x)
+    with pytest.raises(ValueError, match="3 dimensions is not interpolated"):
+        TSNE(3, perplexity=5.0, method="interpolated").fit(x)
+    with pytest.raises(ValueError, match="expecting 64 features"):
+        model.transform(x[:, :5])
     for bad in (x[:2], x[0], torch.full((5, 2), torch.nan)):
         with pytest.raises(ValueError):
             TSNE(perplexity=2.0).fit(bad)
