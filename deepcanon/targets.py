@@ -187,7 +187,10 @@ TRANSLATION = {
     "bleu": metric("BLEU by sacrebleu; of the test by beam search, else of the first 500 pairs, greedily", "", "max"),
     "chrf": metric("chrF by sacrebleu, of the same translations", "", "max"),
     "exact": metric("share of these translations that are the reference, word for word", "share", "max"),
+    "repeated": metric("share of the neighbouring words of these translations that came before", "share", "min"),
     "alignment": metric("share of the words that look most at the word they stand for, if known", "share", "max"),
+    "uneven": metric("mean over the words of the source of (1 - what each was looked at in all)^2", "", "min"),
+    "coverage_loss": metric("mean over the words of what is looked at again", "", "min"),
 }
 """What every translator measures (`engine.pairs`)."""
 

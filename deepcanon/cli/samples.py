@@ -53,8 +53,8 @@ def write_alignments(samples: list[dict[str, Any]], trained: Any, seed: int, to:
     aligned = [sample["alignment"] for sample in samples if "alignment" in sample]
     if not aligned:
         return None
+    from deepcanon.engine.alignments import ALIGNED, alignment_figure
     from deepcanon.engine.figures import Panels
-    from deepcanon.engine.pairs import ALIGNED, alignment_figure
     from deepcanon.engine.svg import draw_file
 
     to = to or trained.folder / "samples" / f"generated-{seed}.svg"

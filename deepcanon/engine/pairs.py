@@ -13,7 +13,7 @@ sacrebleu's, on texts with their punctuation in place; its signature says how.
 
 import functools
 import importlib.util
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -22,23 +22,24 @@ from torch import Tensor
 
 from deepcanon.data import DataError, Problem
 from deepcanon.engine import shown
+from deepcanon.engine.alignments import ALIGNED, Looks, alignment_figure
 from deepcanon.engine.contract import Generates, Metrics, Predicts
-from deepcanon.engine.figures import Heat, Panels
+from deepcanon.engine.figures import Panels
 from deepcanon.engine.run import Run
 from deepcanon.errors import UsageError
 from deepcanon.parts.decoding import beam_search, sample_sequence
 from deepcanon.parts.language_models import perplexity
+from deepcanon.parts.masks import real_positions
+from deepcanon.parts.rouge import repeated
 from deepcanon.parts.tokenization import detokenize, tokenize
 from deepcanon.parts.vocabulary import END, Vocabulary
 from deepcanon.verb_options import Translating
 
-__all__ = ["EncodedPairs", "Padded", "Translates", "alignment_figure", "has_sacrebleu", "portions", "text_scores"]
+__all__ = ["EncodedPairs", "Padded", "Translates", "has_sacrebleu", "portions", "text_scores"]
 
 ROWS = 128  # sentences that are read, or hypotheses that are followed, at a time
 STEP = 8  # sources of up to so many more words are decoded together, and their translations limited alike
-COLUMNS = 60  # words of a source in a picture, at most
 LOOKED_AT = 500  # pairs whose translations are scored while training
-ALIGNED = "The words of the source that each word looked at: a good translator's bright cells follow the words."
 TRANSLATED = "Held-out sentences: what was read, what a person wrote, what the model wrote (greedily)."
 MISSING = "BLEU and chrF are left out: they need sacrebleu, pip install 'deepcanon[text]'"
 
@@ -86,19 +87,6 @@ class EncodedPairs(NamedTuple):
     def lengths(self) -> Tensor:
         """By which pairs are put into batches: the target's length first, where the work is."""
         return torch.tensor([1000 * len(t) + len(s) for s, t in zip(self.sources, self.targets, strict=True)])
-
-
-def alignment_figure(aligned: Mapping[str, Any], title: str = "") -> Heat:
-    """The weights [target, source] of a translation, with its words on the axes: of a long source with those that were
-    looked at most."""
-    weights, source = torch.tensor(aligned["weights"]), aligned["source"]
-    if len(source) > COLUMNS:
-        places = weights.sum(0).topk(COLUMNS).indices.sort().values
-        weights, source = weights[:, places], [source[place] for place in places.tolist()]
-    return Heat(
-        weights, "source", "target", title, x_names=source, y_names=aligned.get("marked", aligned["target"]),
-        limits=(0, 1), unit="weight", caption=ALIGNED,
-    )  # fmt: skip
 
 
 class Translates(Predicts, Generates):
@@ -174,25 +162,23 @@ class Translates(Predicts, Generates):
     # Measures
 
     def evaluate(self, split: str) -> Metrics:
-        pairs, rows, known = self.encoded(split), self.run.data[split], self.run.data.truth.get("alignment")
-        nats = count = 0.0
-        found = looked = 0
+        pairs, rows = self.encoded(split), self.run.data[split]
+        nats, count, looks = 0.0, 0, Looks(self.run.data.truth.get("alignment"))
         for part in portions(pairs.lengths()):
             sources, targets, inputs = self.forced(pairs, part)
-            readout, weights = self.model(*map(self.run.to, (*sources, inputs)))
-            real = torch.arange(targets.tokens.shape[1]) < targets.lengths[:, None]
+            source, lengths, inputs = map(self.run.to, (*sources, inputs))
+            readout, weights = self.model(source, lengths, inputs)
+            real = real_positions(targets.lengths, targets.tokens.shape[1])
             places = self.run.to(real.flatten().nonzero()[:, 0])
             logits = self.model.output(readout.flatten(0, 1).index_select(0, places)).double()
             wanted = self.run.to(targets.tokens).flatten().index_select(0, places)
             nats += float(F.cross_entropy(logits, wanted, reduction="sum"))
             count += len(places)
-            if known is not None and weights is not None:
-                for row, most in zip(part, weights.argmax(2).tolist(), strict=True):
-                    truth = known(rows.x[row].split())
-                    found += sum(a == b for a, b in zip(most, truth, strict=False))
-                    looked += len(truth)
-        measured = {"nll": nats / count, "perplexity": perplexity(nats / count), **self.of_translations(split, rows)}
-        return {**measured, "alignment": found / looked} if looked else measured
+            if weights is not None:
+                looks.add(weights, self.run.to(real), real_positions(lengths, source.shape[1]))
+                looks.compare(weights, [rows.x[row].split() for row in part])
+        measured = {"nll": nats / count, "perplexity": perplexity(nats / count), **looks.measured()}
+        return {**measured, **self.of_translations(split, rows)}
 
     def of_translations(self, split: str, rows: Any) -> dict[str, float]:
         """`bleu`, `chrf` and `exact`: of the test all, by beam search; of other splits the first ones, greedily."""
@@ -213,7 +199,7 @@ class Translates(Predicts, Generates):
 
     def compared(self, written: Sequence[str], sources: Sequence[str], references: Sequence[str]) -> dict[str, float]:
         """What else is measured of these texts."""
-        return {}
+        return {"repeated": repeated(written)}
 
     # Decoding
 

@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["Rouge", "longest_common", "ngrams", "rouge", "words_of"]
+__all__ = ["Rouge", "longest_common", "ngrams", "repeated", "rouge", "words_of"]
 
 WORD = re.compile(r"[^\W_]+")
 
@@ -45,6 +45,13 @@ def words_of(text: str) -> list[str]:
 def ngrams(words: Sequence[str], size: int) -> Counter[tuple[str, ...]]:
     """How often each run of ``size`` words occurs."""
     return Counter(zip(*(words[first:] for first in range(size)), strict=False))
+
+
+def repeated(texts: Sequence[str], size: int = 2) -> float:
+    """The share of the runs of ``size`` words that came before in the same text; 0 if there is none at all."""
+    runs = [ngrams(words_of(text), size) for text in texts]
+    total = sum(of.total() for of in runs)
+    return (total - sum(map(len, runs))) / total if total else 0.0
 
 
 def longest_common(one: Sequence[str], other: Sequence[str]) -> int:

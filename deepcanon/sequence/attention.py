@@ -21,7 +21,9 @@ Luong's form, in which it does not, so that all steps attend by one product:
 (9) p(y_t | y_<t, x) = softmax(W_o r_t + b_o)
 
 W_h h of the attention, E W and F W of the GRUs are computed once, before the loops, and the softmax of all steps is one
-product. `fast` takes the loops of (1), (4) and (6) by hand (`parts.gru_by_hand`), with equal results.
+product. The weights are handed out too: what Xu et al. 2015 (arXiv:1502.03044) and See et al. 2017 (arXiv:1704.04368)
+add to the nats of a sentence is a function of them, eqs. (7) and (5) of `parts.attention`. `fast` takes the loops of
+(1), (4) and (6) by hand (`parts.gru_by_hand`), with equal results.
 
 Departures: the reset gate acts after the recurrent product, as torch's; (5) is a tanh layer of s_t where Bahdanau et
 al. have a maxout layer of s_{t-1}; Luong's decoder begins with (2) and has one layer of GRU, where theirs has four of

@@ -17,15 +17,16 @@ from torch import Tensor
 
 from deepcanon.data.splits import Dataset
 from deepcanon.engine import shown
+from deepcanon.engine.alignments import alignment_figure
 from deepcanon.engine.contract import Facts, Metrics
 from deepcanon.engine.figures import Panels
-from deepcanon.engine.pairs import EncodedPairs, Padded, alignment_figure, portions
+from deepcanon.engine.pairs import EncodedPairs, Padded, portions
 from deepcanon.errors import UsageError
 from deepcanon.model_options import TranslationTraining
 from deepcanon.parts.attention import coverage_loss
 from deepcanon.parts.language_models import perplexity
 from deepcanon.parts.masks import real_positions
-from deepcanon.parts.rouge import ngrams, rouge, words_of
+from deepcanon.parts.rouge import rouge
 from deepcanon.parts.tokenization import detokenize, tokenize
 from deepcanon.parts.vocabulary import END, Vocabulary
 from deepcanon.parts.vocabulary_loss import rows_nll
@@ -186,13 +187,10 @@ class Summarization(Translation[C]):
 
     def compared(self, written: Sequence[str], sources: Sequence[str], references: Sequence[str]) -> dict[str, float]:
         """ROUGE, what is repeated, and the rare words that could only be copied."""
+        found = super().compared(written, sources, references)
         scores = [rouge(text, reference) for text, reference in zip(written, references, strict=True)]
-        found = {
-            f"rouge{name}": 100 * sum(of) / len(of) for name, of in zip("12L", zip(*scores, strict=True), strict=True)
-        }
-        runs = [ngrams(words_of(text), 2) for text in written]
-        total = sum(of.total() for of in runs)
-        found["repeated"] = (total - sum(map(len, runs))) / total if total else 0.0
+        for name, of in zip("12L", zip(*scores, strict=True), strict=True):
+            found[f"rouge{name}"] = 100 * sum(of) / len(of)
         asked = there = 0
         for text, source, reference in zip(written, sources, references, strict=True):
             rare = {w for w in tokenize(source, self.config.lower) if w not in self.words[0].number}

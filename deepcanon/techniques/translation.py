@@ -17,6 +17,7 @@ from deepcanon.engine.contract import Facts, Recipe
 from deepcanon.engine.pairs import MISSING, Padded, Translates, has_sacrebleu
 from deepcanon.model_options import TranslationTraining
 from deepcanon.parts.clipping import clip_in_step
+from deepcanon.parts.masks import real_positions
 from deepcanon.parts.vocabulary_loss import linear_nll
 from deepcanon.techniques.optimizers import optimizer_of, set_rate
 from deepcanon.techniques.schedules import scheduled
@@ -74,18 +75,34 @@ class Translation(Translates, Recipe[C]):
     def step(self, step: int) -> Mapping[str, Tensor]:
         config, run = self.config, self.run
         (sources, targets, inputs), mine = self.taken(step), run.rows(config.batch)
-        real = torch.arange(targets.tokens.shape[1]) < targets.lengths[mine, None]
+        real = real_positions(targets.lengths[mine], targets.tokens.shape[1])
         places = real.flatten().nonzero()[:, 0]
         wanted = targets.tokens[mine].flatten()[places]
         rate = self.rate(step)
         set_rate(self.optimizer, rate)
         self.optimizer.zero_grad()
         source, lengths, inputs = (run.to(value[mine]) for value in (*sources, inputs))
-        readout, _ = self.model(source, lengths, self.shown(source, lengths, inputs))
+        readout, weights = self.model(source, lengths, self.shown(source, lengths, inputs))
         loss = self.word_loss(readout.flatten(0, 1).index_select(0, run.to(places)), run.to(wanted))
+        found = {"nll": loss.detach()}
+        for name, (weight, penalty) in self.penalties(weights, run.to(real), lengths).items():
+            # The papers add it to the nats of a sentence: of words, both are means.
+            found[name] = penalty.detach().sum() / len(wanted)
+            loss = loss + weight * penalty.sum() / len(wanted)
         loss = run.backward(loss, self.model, count=len(wanted))
         norm = clip_in_step(self.optimizer, config.clip)
-        return {"loss": loss, "gradient_norm": norm, "learning_rate": torch.tensor(rate, dtype=torch.float64)}
+        told = found if len(found) > 1 else {}
+        return {"loss": loss, **told, "gradient_norm": norm, "learning_rate": torch.tensor(rate, dtype=torch.float64)}
+
+    def penalties(self, weights: Tensor, steps: Tensor, lengths: Tensor) -> dict[str, tuple[float, Tensor]]:
+        """What a recipe adds to the nats of the sentences for where the model looked: by name a weight and [batch].
+
+        Args:
+            weights: [batch, steps, places], or None if the model does not look.
+            steps: which of them are real [batch, steps].
+            lengths: of the sources [batch].
+        """
+        return {}
 
     def word_loss(self, readout: Tensor, wanted: Tensor) -> Tensor:
         """Nats of each word of a batch: the output layer's product is in bf16 where the run's precision says so."""

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from deepcanon.parts.rouge import longest_common, rouge, words_of
+from deepcanon.parts.rouge import longest_common, repeated, rouge, words_of
 
 
 def test_the_examples_of_the_paper():
@@ -63,3 +63,9 @@ def test_random_texts_by_enumeration():
         precision, recall = common / len(one), common / len(other)
         scores.append(2 * precision * recall / (precision + recall) if common else 0)
         assert rouge(" ".join(one), " ".join(other)) == pytest.approx(scores)
+
+
+def test_what_is_repeated_is_the_share_of_runs_that_came_before():
+    assert repeated(["a b a b", "c d"]) == 1 / 4, "a b, of four pairs of neighbours"
+    assert repeated(["a a", "a a"]) == 0, "each text alone"
+    assert repeated(["x y z x y z"], 3) == 1 / 4 and repeated(["a", ""]) == 0
