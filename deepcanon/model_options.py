@@ -6,7 +6,7 @@ again. Without torch or NumPy.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from deepcanon.options import (
     Batches,
@@ -23,6 +23,7 @@ from deepcanon.options import (
     Pieces,
     Positive,
     Probability,
+    Range,
     Schedule,
     Share,
     Training,
@@ -249,11 +250,14 @@ class TranslationTraining(Pairs, Batches, Optimization, Schedule, Dropout):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnWordsTraining(TranslationTraining):
+class OwnWordsTraining(TranslationTraining, CopiedWeights):
     """What `techniques.own_words` reads."""
+
+    GROUP: ClassVar[str] = ""
 
     network: Literal["attention", "seq2seq"] = "attention"
     """The translator that is trained: of the recipe of this name."""
+    copied_rate: Annotated[float, Range("(0, 1]")] = 1.0
 
 
 TINY_TRANSLATION: dict[str, Any] = {

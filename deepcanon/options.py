@@ -207,7 +207,7 @@ class CopiedWeights(Training):
 
     init_from: str = ""
     """Begin with the weights of this run (a folder), or of this .safetensors file; the layer of the classes starts
-    afresh unless the classes are the same. A language model takes over the vocabulary of the run."""
+    afresh unless the classes are the same. A language model or a translator takes over the vocabulary of the run."""
     copy: tuple[str, ...] = ()
     """Copy only the layers whose names begin with these words (`deepcanon show NAME --layers` lists them). Default:
     all."""

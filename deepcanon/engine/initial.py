@@ -20,7 +20,7 @@ from deepcanon.engine.run import Run
 from deepcanon.errors import UsageError
 from deepcanon.options import CopiedWeights, InitialWeights
 
-__all__ = ["Start", "shapes_of", "source_facts", "source_of"]
+__all__ = ["Source", "Start", "shapes_of", "source_facts", "source_of"]
 
 ALL = "all"
 WRAPPERS = ("module.", "_orig_mod.")
@@ -80,7 +80,7 @@ def source_of(options: CopiedWeights) -> Source | None:
     if not options.init_from:
         groups = [kind for kind in (CopiedWeights, InitialWeights) if isinstance(options, kind)]
         names = [field.name for field in fields(groups[-1])]
-        changed = [name for name in names if getattr(options, name) != getattr(groups[-1], name)]
+        changed = [name for name in names if getattr(options, name) != getattr(type(options), name)]
         if changed:
             raise UsageError(f"--{changed[0].replace('_', '-')} needs --init-from: the weights of another model")
         return None
@@ -203,7 +203,8 @@ class Start:
             state[name] = source.state[name]
         self.model.load_state_dict(state)
         new = [name for name in state if name not in self.copied]
-        rate = f" at {options.copied_rate:g} of the learning rate" if len(self.frozen) < len(self.copied) else ""
+        slower = options.copied_rate < 1 and len(self.frozen) < len(self.copied)
+        rate = f" at {options.copied_rate:g} of the learning rate" if slower else ""
         frozen = f"; frozen: {_layers(self.frozen)}" if self.frozen else ""
         fresh = f"; new: {_layers(new)}" if new else ""
         cast = "".join(f"; {kind}" for kind in sorted(kinds) if kind)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from deepcanon.model_options import TINY_TRANSLATION, OwnWordsTraining
-from deepcanon.options import Count, Positive, Probability, Range, Share
+from deepcanon.options import Count, Positive, Probability, Range
 from deepcanon.targets import TRANSLATION, metric, target
 
 SYSTEM = "sequence.sequence_level_training"
@@ -34,8 +34,9 @@ TARGETS = (
 class Config(OwnWordsTraining):
     method: Literal["mixer", "minimum-risk", "cross-entropy"] = "mixer"
     """What the last part of the training follows."""
-    whole: Share = 0.25
-    """Share of the training, its last part, that learns from whole sentences."""
+    whole: Probability = 0.25
+    """Share of the training, its last part, that learns from whole sentences; 1: all of it, as
+    suits a model that has learned already (--init-from)."""
     whole_rate: Positive = 2e-4
     """Learning rate of the last part, constant."""
     more: Count = 3

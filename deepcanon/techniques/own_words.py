@@ -3,30 +3,44 @@
 A recipe subclasses `OwnWords`, whose Config is `model_options.OwnWordsTraining` with fields of its own. Words are drawn
 by uniform numbers of the global batch, a row for each sentence, so that several processes draw those of one; and
 without dropout, as translations are written.
+
+With `--init-from` such a recipe goes on where another translator stands, as Ranzato et al. 2016 begin with one that was
+trained by cross-entropy: with its words, its weights, and the form of its network.
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from deepcanon.data import DataError, Problem
 from deepcanon.data.splits import Dataset
 from deepcanon.engine.contract import Facts
+from deepcanon.engine.initial import Source, Start, shapes_of, source_of
+from deepcanon.engine.vocabularies import named
+from deepcanon.errors import UsageError
 from deepcanon.model_options import OwnWordsTraining
 from deepcanon.parts.masks import real_positions
 from deepcanon.parts.tokenization import tokenize
+from deepcanon.parts.vocabulary import UNKNOWN, Vocabulary
 from deepcanon.sequence.attention import AttentionSeq2Seq
 from deepcanon.sequence.scheduled_sampling import mixed
 from deepcanon.sequence.seq2seq import Seq2Seq
 from deepcanon.sequence.sequence_level_training import sentence_bleu
+from deepcanon.settings import read_config
+from deepcanon.techniques.optimizers import optimizer_of
 from deepcanon.techniques.translation import Translation
 
 __all__ = ["OwnWords", "Written"]
 
 LONGER = 5
 """Words that a sentence may have more than the longest reference of its batch."""
+
+FORMS = {"attention": ("form", "score"), "seq2seq": ("peeky", "backwards")}
+"""The options that say which of its forms a network has, by the recipe that has them."""
 
 C = TypeVar("C", bound=OwnWordsTraining)
 
@@ -46,17 +60,43 @@ class Written(NamedTuple):
 class OwnWords(Translation[C]):
     """A translator of one of both kinds."""
 
+    start: Start | None = None
+    """The weights that the run begins with, if `build` has made any."""
+
     @classmethod
     def learn(cls, config: C, data: Dataset) -> Facts:
         train: Any = data["train"]
         longest = max(len(tokenize(text, config.lower)) for text in train.targets)
-        return {**super().learn(config, data), "longest_target": longest}
+        source = source_of(config)
+        if source is None or not source.facts:
+            facts = {**super().learn(config, data), **(shapes_of(source, False) if source else {})}
+        else:
+            facts = {**taken_over(config, source), **shapes_of(source, True)}
+            facts["strangers"] = strangers_of(config, facts["words"], train)
+        return {**facts, "longest_target": longest}
 
     def network(self, words: tuple[int, int]) -> nn.Module:
-        c = self.config
+        c, form = self.config, self.facts.get("form", {})
         sizes = {"embedding_size": c.embedding, "dropout": c.dropout, "device": self.run.device}
         kind = Seq2Seq if c.network == "seq2seq" else AttentionSeq2Seq
-        return kind(words[0], words[1], c.hidden, **sizes)
+        return kind(words[0], words[1], c.hidden, **sizes, **form)
+
+    def build(self) -> None:
+        super().build()
+        if initial := self.facts.get("initial"):
+            c = self.config
+            self.start = Start(self.model, c, initial, ("source", "target", "output"))
+            slower = self.start.slower
+            self.optimizer = optimizer_of(c, self.model, betas=(0.9, 0.99), slower=slower, share=c.copied_rate)
+
+    def begin(self) -> None:
+        super().begin()
+        if self.start:
+            self.start.load(self.run)
+        for side, strange in self.facts.get("strangers", {}).items():
+            many = f"of the {side}s {strange['words']:,} of {strange['of']:,} words to train on"
+            which = named(strange["first"], strange["different"])
+            self.run.say(f"{many} are read as {UNKNOWN}, since {self.config.init_from} lacks them: {which}")
 
     def longest_answer(self, words: int) -> int:
         """As of all translators, but never less than the longest target to learn from: some sources are short."""
@@ -95,3 +135,52 @@ class OwnWords(Translation[C]):
         plain = [row[:-1] if row[-1] == self.end else row for row in rows]
         scores = [sentence_bleu(row, reference) for row, reference in zip(plain, references, strict=True)]
         return self.run.to(torch.tensor(scores))
+
+
+def taken_over(config: OwnWordsTraining, source: Source) -> dict[str, Any]:
+    """What a run takes over from the translator with which it begins, apart from its weights: words and form.
+
+    Raises:
+        UsageError: it is no translator, or an option says another thing of it.
+    """
+    of = f"--init-from {config.init_from}"
+    there = read_config(Path(config.init_from))
+    options: Mapping[str, Any] = there["config"]
+    kind = there["name"] if there["name"] in FORMS else options.get("network")
+    if kind not in FORMS or "words" not in source.facts:
+        names = "attention, seq2seq, scheduled-sampling or sequence-level-training"
+        raise UsageError(f"{of}: is a run of {there['name']}, not of {names}")
+    if kind != config.network:
+        raise UsageError(f"{of}: its network is {kind}: give --network {kind}")
+    for name in ("lower", "hidden", "embedding"):
+        if options.get(name) != getattr(config, name):
+            said = f"--{name} {str(options.get(name)).lower()}"
+            raise UsageError(f"{of}: was trained with {said}: give that here too")
+    form = source.facts.get("form") or {name: options[name] for name in FORMS[kind] if name in options}
+    if form.get("score") == "location":
+        form = {**form, "longest": source.state["attention.query.weight"].shape[0]}
+        if config.longest >= form["longest"]:
+            raise UsageError(
+                f"{of}: its score knows {form['longest'] - 1} places: give --longest {form['longest'] - 1}"
+            )
+    return {"words": source.facts["words"], "form": form}
+
+
+def strangers_of(config: OwnWordsTraining, words: Mapping[str, Any], train: Any) -> dict[str, Any]:
+    """By side, the words of the training pairs that a vocabulary lacks: the first ones, how many, and of how many.
+
+    Raises:
+        DataError: most words of a side are unknown.
+    """
+    found = {}
+    for side, texts in (("source", train.x), ("target", train.targets)):
+        known = Vocabulary.from_json(words[side]).number
+        read = [word for text in texts for word in tokenize(text, config.lower)]
+        strange = [word for word in read if word not in known]
+        if 2 * len(strange) > len(read):
+            what = f"{len(strange):,} of {len(read):,} words of the {side}s are unknown to {config.init_from}"
+            raise DataError(Problem("", "", what, "train a new model on them, without --init-from"))
+        if strange:
+            different = list(dict.fromkeys(strange))
+            found[side] = {"first": different[:5], "different": len(different), "words": len(strange), "of": len(read)}
+    return found
