@@ -87,6 +87,7 @@ PRESETS = {
     "verify:covered": (replace(FEW, coverage=1.0), SHORT),
 }
 
+from deepcanon.engine.exported_translators import ExportsTranslations
 from deepcanon.errors import UsageError
 from deepcanon.parts.attention import coverage_loss, doubly_stochastic_loss
 from deepcanon.parts.masks import real_positions
@@ -94,7 +95,7 @@ from deepcanon.sequence.attention import AttentionSeq2Seq
 from deepcanon.techniques.translation import Translation
 
 
-class Recipe(Translation[Config]):
+class Recipe(Translation[Config], ExportsTranslations):
     @classmethod
     def learn(cls, config, data):
         if config.score == "uniform" and (config.doubly_stochastic or config.coverage):

@@ -53,11 +53,12 @@ PRESETS = {
     "verify:peeky": (replace(CAPTIONS, peeky=True), RUN),
 }
 
+from deepcanon.engine.exported_translators import ExportsTranslations
 from deepcanon.sequence.seq2seq import Seq2Seq
 from deepcanon.techniques.translation import Translation
 
 
-class Recipe(Translation[Config]):
+class Recipe(Translation[Config], ExportsTranslations):
     def network(self, words):
         c = self.config
         return Seq2Seq(

@@ -44,6 +44,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from deepcanon.parts.attention import Attention, Score
+from deepcanon.parts.exported_loops import recurrent_states
 from deepcanon.parts.gru_by_hand import GRURule, attentive_gru
 from deepcanon.parts.masks import real_positions, reversed_rows
 from deepcanon.parts.recurrence import kernel_layer
@@ -75,8 +76,11 @@ def gru_cell(
 def gru_layer(
     x: Float[Tensor, "batch time input"], start: Float[Tensor, "batch hidden"], cell: nn.GRUCell, fast: bool = True
 ) -> Float[Tensor, "batch time hidden"]:
-    """The states of a GRU over a sequence; by hand where gradients are wanted, else by torch's kernel."""
+    """The states of a GRU over a sequence; by hand where gradients are wanted, else by torch's kernel. An exported
+    graph has a loop, for sequences of any length."""
     weights: Weights = (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
+    if torch.compiler.is_exporting():
+        return recurrent_states(lambda word, hidden: gru_cell(word, hidden, cell), x, start)
     if not fast:
         return gru_sequence(x, start, *weights)[0]
     if torch.is_grad_enabled() and not torch.compiler.is_compiling():
@@ -98,7 +102,7 @@ def annotations(
     """
     if x.ndim != 3 or not x.shape[1] or lengths.shape != x.shape[:1]:
         raise ValueError(f"x {tuple(x.shape)} is not [batch, time >= 1, input] with lengths {tuple(lengths.shape)}")
-    zero = x.new_zeros(len(x), forward.hidden_size)
+    zero = x.new_zeros(x.shape[0], forward.hidden_size)  # of any number of rows, also when exported
     ahead = gru_layer(x, zero, forward, fast)
     back = reversed_rows(gru_layer(reversed_rows(x, lengths), zero, backward, fast), lengths)
     return torch.cat([ahead, back], 2), back[:, 0]

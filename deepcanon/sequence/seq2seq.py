@@ -97,7 +97,7 @@ class Seq2Seq(nn.Module):
                 f"source {tuple(source.shape)} is not [batch, time >= 1] of {tuple(lengths.shape)} lengths"
             )
         words = self.dropout(self.source(reversed_rows(source, lengths) if self.backwards else source))
-        states = gru_layer(words, words.new_zeros(len(words), self.encoder.hidden_size), self.encoder, self.fast)
+        states = gru_layer(words, words.new_zeros(words.shape[0], self.encoder.hidden_size), self.encoder, self.fast)
         vector = last_real(states, real_positions(lengths, source.shape[1]))
         return Packed(self.start_layer(vector).tanh() if self.peeky else vector, vector)
 
