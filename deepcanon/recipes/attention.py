@@ -4,9 +4,10 @@ Task: sentences to sentences, of own pairs (a .tsv, a .jsonl, two files line by 
 or of generated ones whose alignment is known. Metrics: perplexity per word, BLEU and chrF by
 sacrebleu, and the share of words that look at the right place where that is known. What each word
 looked at is drawn. Bahdanau's form and Luong's are options, and five scores; and two penalties, on
-words that are not looked at once in all (Xu et al. 2015) and on looking again (See et al. 2017).
-Multi30k, German to English, test of 2016: 36.7 BLEU, capitals aside, after nine minutes of one core
-(one seed; public models of words 28.8, of subwords 33.5 and 38.5).
+words that are not looked at once in all (Xu et al. 2015) and on looking again (See et al. 2017):
+what they weigh falls to 1 % and 4 % on new sentences, whose translations stay right (three seeds, a
+minute each). Multi30k, German to English, test of 2016: 36.7 BLEU, capitals aside, after nine
+minutes of one core (one seed; public models of words 28.8, of subwords 33.5 and 38.5).
 
     deepcanon train attention --data my-pairs.tsv
     deepcanon generate last --prompt "ein Hund läuft über die Wiese" --beam 5
@@ -28,16 +29,17 @@ METRICS = {
     ),
     "objective": metric("nll and the weighted penalties, once they count", "nats", "min"),
 }
-HALF = "half of what is there without the penalty"
+HALF = "half of what is there without"
 TARGETS = (
     target("multi30k", "test/bleu >= 25", "P", "10 epochs of a public GRU of 512 units: 28.77"),
     target("multi30k", "worst cpu_minutes <= 12", "P", "twelve minutes of one core"),
     target("aligned", "valid/alignment >= 0.95", "P", "the order is known by construction"),
     target("aligned", "test/alignment >= 0.95", "P", "sentences of up to twice the length"),
     target("plain", "valid/exact >= 0.95", "P", "half the passes of the run aligned"),
-    target("doubly - plain", "valid/uneven <= -0.08", "P", HALF),
+    target("doubly", "valid/uneven <= 0.052", "P", f"{HALF}, three seeds: 0.104"),
+    target("doubly", "test/uneven <= 0.163", "P", f"{HALF}, three seeds: 0.326"),
     target("doubly - plain", "valid/bleu >= -0.3", "P", "what was learned stays"),
-    target("covered - plain", "valid/coverage_loss <= -0.15", "P", HALF),
+    target("covered", "valid/coverage_loss <= 0.115", "P", f"{HALF}, three seeds: 0.230"),
     target("covered - plain", "valid/bleu >= -0.3", "P", "what was learned stays"),
     target("covered - plain", "test/repeated <= 0", "P", "pairs of words that come again"),
     target("uniform", "test/exact <= 0.1", "P", "equal weights cannot say which word is next"),
