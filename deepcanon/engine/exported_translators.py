@@ -4,6 +4,7 @@ The sources may have any number of words, and a batch any number of sources: the
 (`parts.exported_loops`).
 """
 
+from abc import abstractmethod
 from typing import Any
 
 import torch
@@ -69,7 +70,11 @@ class ExportsTranslations(Exports):
     run: Any
     model: Any
     words: tuple[Vocabulary, Vocabulary]
-    end: int
+
+    @property
+    @abstractmethod
+    def end(self) -> int:
+        """The number of the sign at which sentences begin and end."""
 
     def export(self) -> Export:
         source = torch.full((2, 5), self.end, device=self.run.device)

@@ -4,8 +4,8 @@ A recipe subclasses `OwnWords`, whose Config is `model_options.OwnWordsTraining`
 by uniform numbers of the global batch, a row for each sentence, so that several processes draw those of one; and
 without dropout, as translations are written.
 
-With `--init-from` such a recipe goes on where another translator stands, as Ranzato et al. 2016 begin with one that was
-trained by cross-entropy: with its words, its weights, and the form of its network.
+With `--init-from` such a recipe continues where another translator stands, as Ranzato et al. 2016 begin with one that
+was trained by cross-entropy: with its words, its weights, and the form of its network.
 """
 
 import contextlib

@@ -44,7 +44,7 @@ def check(answer, recipe):
         assert words.shape == (len(source), 2 * source.shape[1] + 10)
         for ours, record in zip(words.tolist(), written, strict=True):
             theirs = cut(record["numbers"], recipe.end)
-            # A translation that does not end goes on as far as its width allows.
+            # A translation that does not end continues as far as its width allows.
             assert cut(ours, recipe.end)[: len(theirs)] == theirs[: len(cut(ours, recipe.end))]
         ended = [recipe.end in row for row in words.tolist()]
         assert any(ended)
