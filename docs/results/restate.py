@@ -4,7 +4,8 @@
     python docs/results/restate.py --move FROM TO RUN...  gives some runs of one record to another, then rewrites both
 
 A target is judged again from the recorded values, so that a record never shows another condition or source than the
-recipe. A run whose metrics a target needs and lacks is named, and nothing is written.
+recipe. A run whose metrics a target needs and lacks is named, and nothing is written; of a record that holds some of
+the runs only (`verify --record --run NAME`), the others are named and left out.
 """
 
 import json
@@ -28,7 +29,14 @@ def restated(stem: str, record: dict[str, Any]) -> dict[str, Any]:
     """
     kept = record["verify"]
     head = heads.head(stem)
+    shown = {row["run"] for row in kept["targets"]}
+    # A record may be of some runs only; a run that rows are about must not get lost.
+    partial = {target.run for target in head.targets if not kept["runs"].get(target.run)} - shown
+    for run in sorted(partial):
+        print(f"{stem}: the run {run} was not recorded, and its targets are left out")
     for target in head.targets:
+        if target.run in partial:
+            continue
         if not kept["runs"].get(target.run):
             raise ValueError(f"{stem}: the run {target.run}, which a target is about, was not recorded")
         for run in filter(None, (target.run, target.minus)):

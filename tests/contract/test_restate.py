@@ -49,3 +49,11 @@ def test_a_run_moves_once(record):
     assert other["verify"]["runs"] == {run: kept["verify"]["runs"][run]} and run not in record["verify"]["runs"]
     with pytest.raises(ValueError, match="both records"):
         restate.move(kept, other, [run])
+
+
+def test_a_run_that_no_row_is_about_may_be_missing(record, capsys):
+    run = next(iter(record["verify"]["runs"]))
+    del record["verify"]["runs"][run]
+    record["verify"]["targets"] = []
+    found = restate.restated("momentum", record)
+    assert found["verify"]["targets"] == [] and f"the run {run} was not recorded" in capsys.readouterr().out
