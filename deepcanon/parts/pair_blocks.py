@@ -37,9 +37,11 @@ class Block(NamedTuple):
 
 
 class PairBlocks:
-    """P from neighbours [N, K], none of which is the point itself or named twice, and their weights p_{j|i}.
+    """P from the neighbours of each point. It has the type of the weights, and a map must have it too.
 
-    P has the type of the weights; a map must have it too.
+    Args:
+        neighbours: [N, K], none of which is the point itself or named twice.
+        weights: p_{j|i} of these [N, K].
 
     Attributes:
         order: the point at each place of the new numbering.

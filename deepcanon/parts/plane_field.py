@@ -119,6 +119,9 @@ class GridField:
 
     Points outside the box of the charges are answered as the nearest point of the box.
 
+    Args:
+        charges: their places [N, 2].
+
     Attributes:
         spacing: h.
         coefficients: c of equation (4) [rows, columns].
