@@ -158,13 +158,11 @@ class NaiveBayes(Estimator):
             raise ValueError(f"no examples of class {', '.join(map(str, empty[:10]))}: every class needs at least one")
         each, total = count[:, None], count.sum()
         if kind == "gaussian":
-            if scatter is None:
+            if scatter is None or (whole := seen.together().scatter) is None:
                 raise ValueError("gaussian features have variances: gather moments with scatter=True")
             theta = sums / each
-            gap = theta - sums.sum(0) / total
-            whole = (scatter.sum(0) + (each * gap.square()).sum(0)) / total
             inner = (scatter.sum(0) / total).expand_as(scatter) if self.share_variance else scatter / each
-            variance = inner + smoothing * whole.max()  # (2), (2')
+            variance = inner + smoothing * whole.max() / total  # (2), (2')
             if not bool((variance > 0).all()):
                 row, column = (variance <= 0).nonzero()[0].tolist()
                 what = f"feature {column} is constant in a class of {int(count[row])} sample(s): no variance to fit"

@@ -56,8 +56,8 @@ class ClassMoments(NamedTuple):
         if self.scatter is None:
             return ClassMoments(count, sums, None)
         gap = self.sums / self.examples.clamp_min(1)[:, None] - sums / count.clamp_min(1)
-        scatter = self.scatter + self.examples[:, None] * gap.square()
-        return ClassMoments(count, sums, scatter.sum(0, keepdim=True))
+        scatter = (self.scatter + self.examples[:, None] * gap.square()).sum(0, keepdim=True)
+        return ClassMoments(count, sums, _beyond_rounding(count, sums, scatter))
 
 
 def class_moments(
@@ -94,7 +94,13 @@ def class_moments(
     means, spread = sums / examples.clamp_min(1)[:, None], torch.zeros_like(sums)
     for x, y in zip(row_blocks(inputs, torch.float64, ROWS), places, strict=True):
         spread.index_add_(0, y, means.index_select(0, y).sub_(prepare(x).flatten(1)).square_())
-    return ClassMoments(examples, sums, spread)
+    return ClassMoments(examples, sums, _beyond_rounding(examples[:, None], sums, spread))
+
+
+def _beyond_rounding(count: Tensor, sums: Tensor, scatter: Tensor) -> Tensor:
+    """The scatter, and 0 where the rounding of the sum explains it: equal values are at no distance from their mean."""
+    off = torch.finfo(torch.float64).eps * (8 + count) * (sums / count.clamp_min(1)).abs()
+    return scatter.where(scatter > count * off.square(), 0.0)
 
 
 def _as_they_are(rows: Tensor) -> Tensor:
@@ -109,5 +115,6 @@ def merge_classes(first: ClassMoments, second: ClassMoments) -> ClassMoments:
     if first.scatter is None or second.scatter is None:
         return ClassMoments(count[:, 0], first.sums + second.sums, None)
     gap = first.sums / n1.clamp_min(1) - second.sums / n2.clamp_min(1)
-    scatter = first.scatter + second.scatter + n1 * n2 / count.clamp_min(1) * gap.square()
-    return ClassMoments(count[:, 0], first.sums + second.sums, scatter)  # (1)
+    sums, scatter = first.sums + second.sums, first.scatter + second.scatter
+    scatter = scatter + n1 * n2 / count.clamp_min(1) * gap.square()  # (1)
+    return ClassMoments(count[:, 0], sums, _beyond_rounding(count, sums, scatter))

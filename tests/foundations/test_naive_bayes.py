@@ -400,3 +400,13 @@ def test_telling_words_of_film_reviews(tmp_path):
 def test_independent_pixels_of_mnist_take_205_8_nats(tmp_path):
     run = trained(tmp_path, data="mnist", distribution="bernoulli", valid_share=0.0)
     assert round(run.evaluate("test")["independent_nats"], 1) == 205.8
+
+
+@pytest.mark.parametrize("n", [17, 1001])
+def test_equal_values_have_no_scatter_whatever_their_sum_rounds_to(n):
+    x = torch.full((n, 2), 100 / 255, dtype=torch.float64)
+    x[:, 1] += 1e-9 * torch.arange(n).remainder(2)  # this little counts
+    y = torch.arange(n).remainder(2)
+    halves = [class_moments(x[part], y[part] * 0, 1) for part in (slice(0, n // 3), slice(n // 3, n))]
+    for scatter in (class_moments(x, y * 0, 1).scatter, merge_classes(*halves).scatter):
+        assert scatter[0, 0] == 0 and scatter[0, 1] == pytest.approx(n * 0.25e-18, rel=0.05)
