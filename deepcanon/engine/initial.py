@@ -19,6 +19,7 @@ from deepcanon.engine.checkpoint import Checkpoints, facts_of
 from deepcanon.engine.run import Run
 from deepcanon.errors import UsageError
 from deepcanon.options import CopiedWeights, InitialWeights
+from deepcanon.settings import read_config
 
 __all__ = ["Source", "Start", "shapes_of", "source_facts", "source_of"]
 
@@ -85,6 +86,16 @@ def source_of(options: CopiedWeights) -> Source | None:
             raise UsageError(f"--{changed[0].replace('_', '-')} needs --init-from: the weights of another model")
         return None
     return read(Path(options.init_from))
+
+
+def options_of(init_from: str) -> tuple[str, dict[str, Any]]:
+    """The recipe of the run that another begins with, and its options.
+
+    Raises:
+        UsageError: it is not a run.
+    """
+    content = read_config(Path(init_from))
+    return content["name"], content["config"]
 
 
 def shapes_of(source: Source, same: bool) -> dict[str, Any]:

@@ -10,7 +10,6 @@ was trained by cross-entropy: with its words, its weights, and the form of its n
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from deepcanon.data import DataError, Problem
 from deepcanon.data.splits import Dataset
 from deepcanon.engine.contract import Facts
-from deepcanon.engine.initial import Source, Start, shapes_of, source_of
+from deepcanon.engine.initial import Source, Start, options_of, shapes_of, source_of
 from deepcanon.engine.vocabularies import named
 from deepcanon.errors import UsageError
 from deepcanon.model_options import OwnWordsTraining
@@ -30,7 +29,6 @@ from deepcanon.sequence.attention import AttentionSeq2Seq
 from deepcanon.sequence.scheduled_sampling import mixed
 from deepcanon.sequence.seq2seq import Seq2Seq
 from deepcanon.sequence.sequence_level_training import sentence_bleu
-from deepcanon.settings import read_config
 from deepcanon.techniques.optimizers import optimizer_of
 from deepcanon.techniques.translation import Translation
 
@@ -144,17 +142,16 @@ def taken_over(config: OwnWordsTraining, source: Source) -> dict[str, Any]:
         UsageError: it is no translator, or an option says another thing of it.
     """
     of = f"--init-from {config.init_from}"
-    there = read_config(Path(config.init_from))
-    options: Mapping[str, Any] = there["config"]
-    kind = there["name"] if there["name"] in FORMS else options.get("network")
+    name, options = options_of(config.init_from)
+    kind = name if name in FORMS else options.get("network")
     if kind not in FORMS or "words" not in source.facts:
         names = "attention, seq2seq, scheduled-sampling or sequence-level-training"
-        raise UsageError(f"{of}: is a run of {there['name']}, not of {names}")
+        raise UsageError(f"{of}: is a run of {name}, not of {names}")
     if kind != config.network:
         raise UsageError(f"{of}: its network is {kind}: give --network {kind}")
-    for name in ("lower", "hidden", "embedding"):
-        if options.get(name) != getattr(config, name):
-            said = f"--{name} {str(options.get(name)).lower()}"
+    for option in ("lower", "hidden", "embedding"):
+        if options.get(option) != getattr(config, option):
+            said = f"--{option} {str(options.get(option)).lower()}"
             raise UsageError(f"{of}: was trained with {said}: give that here too")
     form = source.facts.get("form") or {name: options[name] for name in FORMS[kind] if name in options}
     if form.get("score") == "location":
