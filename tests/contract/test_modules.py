@@ -37,6 +37,7 @@ def test_contract(contract, case):
     modules.CHECKS[contract](case)
 
 
+@pytest.mark.timeout(1200)  # all cases, one after the other
 def test_compiled_and_exported_equal_eager(tmp_path):
     """In a process of its own: the run-time check of shapes, on in this one, is not part of the package."""
     script = Path(__file__).with_name("compiled.py")
