@@ -16,6 +16,7 @@ def _process(rank, port, folder, averaged, final_weights):
     torch.distributed.init_process_group("gloo", rank=rank, world_size=2)
     if not averaged:  # the planted bug: each process keeps the gradient of its own rows
         Run.sum = lambda self, value: value * self.world
+        Run.sums = lambda self, *values: [value * self.world for value in values]
     torch.save(final_weights(), f"{folder}/{rank}.pt")
     torch.distributed.destroy_process_group()
 

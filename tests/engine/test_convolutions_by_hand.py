@@ -6,7 +6,7 @@ from contract.gloo import check_two_are_one
 from contract.recipes import check_resume, check_same_seed, check_state, start, trainee
 from contract.trainees import default_dtype, in_float64, steps_of
 
-from deepcanon.engine import by_hand, training
+from deepcanon.engine import by_hand, preparing
 from deepcanon.engine.by_hand import written_out_in_bf16
 from deepcanon.engine.run import Run
 from deepcanon.recipes import convnet
@@ -15,7 +15,7 @@ from deepcanon.settings import Settings
 
 @pytest.fixture
 def bf16(monkeypatch):
-    for module in (by_hand, training):
+    for module in (by_hand, preparing):
         monkeypatch.setattr(module, "has_bf16", lambda device: True)
 
 

@@ -1,5 +1,6 @@
 """Devices: which one a process takes, what comes there without a wait, and metrics that are read at borders only."""
 
+import datetime
 import json
 
 import pytest
@@ -27,10 +28,11 @@ def test_process_group_serves_both_devices(monkeypatch, there, backend):
     """Flags and shares are tensors on the CPU, whatever the device of the run."""
     asked = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
-    monkeypatch.setattr(processes.dist, "init_process_group", asked.append)
+    monkeypatch.setattr(processes.dist, "init_process_group", lambda *args, timeout: asked.append((*args, timeout)))
     monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv(processes.WAIT, "90")
     processes.join()
-    assert asked == [backend]
+    assert asked == [(backend, datetime.timedelta(seconds=90))]
 
 
 def test_each_process_takes_the_gpu_of_its_own_number(monkeypatch):
