@@ -194,14 +194,14 @@ def test_a_process_that_stops_answering_ends_the_run_in_time(tmp_path, small):
         time.sleep(0.1)
     workers = machines.workers()
     os.kill(workers[1], signal.SIGSTOP)
-    began = time.monotonic()
-    while machines.started[0].poll() is None and time.monotonic() - began < 60:
+    until = time.monotonic() + 180  # ten minutes would pass without the variable
+    while machines.started[0].poll() is None and time.monotonic() < until:
         time.sleep(0.1)
-    seconds = time.monotonic() - began
+    ended_by_itself = machines.started[0].poll() is not None
     os.killpg(machines.started[1].pid, signal.SIGKILL)
     os.kill(workers[1], signal.SIGKILL)
     codes, errors = machines.ended()
-    assert codes[0] == 1 and seconds < 40
+    assert codes[0] == 1 and ended_by_itself
     gone = r"another process of 2 is gone or no longer answers: ended in step \d+; the last good checkpoint is \S+, and"
     assert re.search(rf"{gone} `deepcanon resume run`, started like this run, continues", errors[0])
     status = json.loads((tmp_path / "run" / "status.json").read_text())
