@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import typing
+from functools import cache
 
 import pytest
 import torch
@@ -90,6 +91,7 @@ def public(module):
     return found
 
 
+@cache
 def covered():
     names = set()
     for case in all_cases():
