@@ -86,6 +86,7 @@ class Scatter:
         groups: [N] whole numbers, a colour each; `names` are theirs.
         values: [N] numbers that colour the points instead, with a colour scale; `unit` says what they are.
         texts: words next to some points, by row.
+        images: [N, H, W] or [N, C, H, W], uint8: a picture of each point, for the local page; never drawn.
     """
 
     points: Any
@@ -100,6 +101,7 @@ class Scatter:
     values: Any = None
     unit: str = ""
     caption: str = ""
+    images: Any = None
 
 
 @dataclass(frozen=True)

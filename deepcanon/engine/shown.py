@@ -1,5 +1,6 @@
 """Figures that many recipes show, with their captions: filters, reconstructions, samples, maps, weights."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,12 +30,15 @@ __all__ = [
     "separated",
     "table",
     "texts",
+    "thumbnails",
     "unit_weights",
     "usage",
     "variance_kept",
     "weights",
 ]
 
+THUMBNAILS, SEEN = 1 << 20, 8
+"""Bytes of all thumbnails of a map together, and pixels of a side below which one shows nothing."""
 NUMBER = re.compile(r"[-+]?(\d|inf|nan)")
 FILTERS = (
     "What each unit looks for in its input: trained filters show strokes, edges or blobs, untrained ones look like "
@@ -171,13 +175,33 @@ def class_maps(images: Tensor, maps: Tensor, names: Sequence[str], most: int = 1
     return Tiles(tiles.numpy(), versions=versions, scale="Black is 0, white the largest value.", caption=CLASS_MAPS)
 
 
-def embedding(points: Any, axes: tuple[str, str], labels: Any, reader: Mapping[str, Any]) -> Scatter:
-    """A map of examples [N, 2], coloured by class or by the number that the target holds."""
+def embedding(
+    points: Any, axes: tuple[str, str], labels: Any, reader: Mapping[str, Any], images: Tensor | None = None
+) -> Scatter:
+    """A map of examples [N, 2], coloured by class or by the number that the target holds.
+
+    Args:
+        images: uint8 [N, C, H, W], the examples if they are pictures.
+    """
     x, y = axes
-    classes = reader.get("classes")
+    classes, small = reader.get("classes"), None if images is None else thumbnails(images)
     if labels is None or classes:
-        return Scatter(points, x, y, groups=labels, names=classes or (), caption=EMBEDDING)
-    return Scatter(points, x, y, values=labels, unit=reader["target"], caption=EMBEDDING)
+        return Scatter(points, x, y, groups=labels, names=classes or (), caption=EMBEDDING, images=small)
+    return Scatter(points, x, y, values=labels, unit=reader["target"], caption=EMBEDDING, images=small)
+
+
+def thumbnails(images: Tensor) -> Tensor | None:
+    """Pictures uint8 [N, C, H, W] so small that all of them take a megabyte; None if nothing could be seen then."""
+    count, channels, height, width = images.shape
+    shrink = max(1, math.ceil(math.sqrt(images.numel() / THUMBNAILS)))
+    if shrink == 1:
+        return images
+    if min(height, width) // shrink < SEEN or channels not in (1, 3):
+        return None
+    small = torch.empty(count, channels, height // shrink, width // shrink, dtype=torch.uint8)
+    for rows in torch.arange(count).split(1024):
+        small[rows] = F.avg_pool2d(images[rows].float(), shrink).round().to(torch.uint8)
+    return small
 
 
 def map_of_groups(points: Any, axes: tuple[str, str], groups: Any, names: Sequence[str], caption: str) -> Scatter:

@@ -174,8 +174,9 @@ class Recipe(engine.Recipe[Config], Encodes):
     def figures(self):
         y, facts = self.model.embedding_.cpu(), self.facts
         axes = "first axis of the map", "second axis of the map"
-        chart = embedding(y, axes, facts["labels"], facts["reader"])
-        if not (self.config.thumbnails and facts["points"].ndim == 4):
+        pictures = facts["points"] if facts["points"].ndim == 4 else None
+        chart = embedding(y, axes, facts["labels"], facts["reader"], pictures)
+        if not self.config.thumbnails or pictures is None:
             return {"map": chart}
         tiles = scattered_tiles(facts["points"], y, WIDE)
         return {"map": chart, "thumbnails": Tiles(tiles[None], caption=chart.caption)}

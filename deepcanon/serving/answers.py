@@ -32,6 +32,8 @@ LIKELIEST = 12
 """Classes, or words, that an answer names."""
 SHOWN = 50
 """Inputs of one question that are answered on the page."""
+BARS, FOLD = 40, 32
+"""Numbers of a representation that are drawn as bars, and in a row of colours where there are more."""
 FRAMES = 41
 """Pictures of a walk."""
 TOKENS, OTHERS = 600, 8
@@ -61,6 +63,8 @@ def answer(trained: Trained, asked: Mapping[str, Any], tell: Tell) -> dict[str, 
         try:
             if verb == "predict":
                 return _predict(trained, asked, Path(folder))
+            if verb == "encode":
+                return _encode(trained, asked, Path(folder))
             if verb == "generate":
                 return _generate(trained, asked, Path(folder), tell)
             if verb == "walk":
@@ -95,6 +99,22 @@ def _predict(trained: Trained, asked: Mapping[str, Any], folder: Path) -> dict[s
     if draws_text(trained) and len(records) == 1 and isinstance(given.values[0], str):
         found["tokens"] = _tokens(trained, given.values[0])
     return found
+
+
+def _encode(trained: Trained, asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The representation of what was given: bars of one short vector, else a row of colours for each."""
+    codes = trained.encode(str(_file(asked, folder))).float().cpu()
+    count, size = codes.shape
+    said = f"<p class='answer'>{size:,} number{'s' * (size != 1)}</p>"
+    if count == 1 and size <= BARS:
+        bars = {f"unit {unit}": value for unit, value in enumerate(codes[0].tolist(), 1)}
+        return {"html": said + _drawn(Bars(bars, "representation"))}
+    rows = codes if count > 1 else codes[0, : size - size % FOLD].reshape(-1, FOLD) if size > FOLD else codes
+    across, down = ("unit", "input") if count > 1 else (f"{min(size, FOLD)} units in a row", "rows of units")
+    rest = size % FOLD if count == 1 and size > FOLD else 0
+    note = f"<p class='note'>The last {rest} units are not drawn.</p>" if rest else ""
+    note += f"<p class='note'>The first {SHOWN} of {count:,} inputs.</p>" if count > SHOWN else ""
+    return {"html": said + _drawn(Heat(rows[:SHOWN], across, down, "representation")) + note}
 
 
 def _file(asked: Mapping[str, Any], folder: Path) -> Path:

@@ -15,10 +15,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from deepcanon.engine.figures import Scatter
 from deepcanon.engine.report import report_body, report_page
 from deepcanon.engine.report.style import STYLE
 from deepcanon.engine.svg.frame import escape
 from deepcanon.serving.asking import Workers
+from deepcanon.serving.maps import map_of, map_page, numbers_of, sheet_of
 from deepcanon.serving.pages import address, framed, list_page, list_rows
 from deepcanon.serving.run_page import figure_html, live, run_page, stamp_of
 from deepcanon.serving.shelf import Row, Shelf
@@ -26,7 +28,7 @@ from deepcanon.serving.training import Trainings
 
 __all__ = ["application"]
 
-SCRIPTS = ("page.js", "train.js", "try.js")
+SCRIPTS = ("map.js", "page.js", "train.js", "try.js")
 KEPT = 20
 """Runs whose curves are kept as they were drawn last: several pages may follow one."""
 MOST = 50
@@ -85,15 +87,36 @@ class Pages:
         return JSONResponse({**known, "mine": self.trainings is not None and self.trainings.mine(row)})
 
     async def figure(self, request: Request) -> Response:
-        row, query = self._found(request), request.query_params
-        try:
-            step = int(query.get("step", ""))
-        except ValueError:
-            raise HTTPException(400, "step is not a whole number") from None
-        shown = await run_in_threadpool(figure_html, row, query.get("folder", ""), query.get("name", ""), step)
+        row, folder = self._found(request), request.query_params.get("folder", "")
+        shown = await run_in_threadpool(figure_html, row, folder, *_drawn(request))
         if shown is None:
             raise HTTPException(404, "there is no such figure")
         return HTMLResponse(shown)
+
+    async def map(self, request: Request) -> Response:
+        row, figure = await self._map(request)
+        return HTMLResponse(map_page(row, *_drawn(request), figure))
+
+    async def points(self, request: Request) -> Response:
+        _, figure = await self._map(request)
+        return JSONResponse(await run_in_threadpool(numbers_of, figure))
+
+    async def sheet_of_map(self, request: Request) -> Response:
+        _, figure = await self._map(request)
+        content = await run_in_threadpool(sheet_of, figure)
+        if content is None:
+            raise HTTPException(404, "the points of this map have no pictures")
+        return Response(content, media_type="image/png")
+
+    async def _map(self, request: Request) -> tuple[Row, Scatter]:
+        row = self._found(request)
+        try:
+            figure = await run_in_threadpool(map_of, row, *_drawn(request))
+        except ValueError as error:
+            raise HTTPException(409, f"the figure cannot be shown: {error}") from None
+        if figure is None:
+            raise HTTPException(404, "there is no such map")
+        return row, figure
 
     async def report(self, request: Request) -> Response:
         """The report as the files of the run give it now; a `report.html` in the folder is never handed out."""
@@ -193,6 +216,14 @@ async def _asked(request: Request) -> dict[str, Any]:
     return asked
 
 
+def _drawn(request: Request) -> tuple[str, int]:
+    """Name and step of the figure that is asked for."""
+    try:
+        return request.query_params.get("name", ""), int(request.query_params.get("step", ""))
+    except ValueError:
+        raise HTTPException(400, "step is not a whole number") from None
+
+
 async def _gone(receive: Any) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
@@ -231,6 +262,9 @@ def application(folder: Path, allow_train: bool = False) -> Starlette:
             Route("/run/{name:path}", pages.run),
             Route("/live/{name:path}", pages.live),
             Route("/figure/{name:path}", pages.figure),
+            Route("/map/{name:path}", pages.map),
+            Route("/points/{name:path}", pages.points),
+            Route("/sheet/{name:path}", pages.sheet_of_map),
             Route("/report/{name:path}", pages.report),
             Route("/try/{name:path}", pages.attempt),
             Route("/ask/{name:path}", pages.ask, methods=["POST"]),

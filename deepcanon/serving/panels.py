@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from deepcanon.data import PATHS
-from deepcanon.engine.contract import Generates, Plays, Predicts
+from deepcanon.engine.contract import Encodes, Generates, Plays, Predicts
 from deepcanon.engine.generator import Draws
 from deepcanon.engine.language import Speaks
 from deepcanon.engine.word_vectors import HoldsWords
@@ -49,13 +49,17 @@ def panels_of(trained: Trained) -> list[dict[str, Any]]:
     if isinstance(recipe, Draws) and len(recipe.shape) == 3:
         ends = [{**SEED, "name": f"{end} seed", "default": place} for place, end in enumerate(("first", "last"))]
         panels.append({"verb": "walk", "title": "Walk from one sample to another", "fields": ends})
+    if isinstance(recipe, Encodes) and not isinstance(recipe, HoldsWords) and (given := _input(trained)):
+        panels.append({"verb": "encode", "title": "Encode", "input": given})
     if isinstance(recipe, Plays):
         panels.append({"verb": "play", "title": "Watch an episode", "fields": [SEED]})
-    return panels[::-1] if draws_text(trained) else panels  # to write is what one looks for first
+    if draws_text(trained):
+        panels.sort(key=lambda panel: panel["verb"] != "generate")  # to write is what one looks for first
+    return panels
 
 
 def input_kind(trained: Trained) -> str:
-    """The kind of data that `predict` takes."""
+    """The kind of data that `predict` and `encode` take."""
     return trained.recipe.inputs or trained.recipe.facts["reader"]["kind"]
 
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from deepcanon.engine.pictures import read_captions
 from deepcanon.engine.report.curves import curves_of
@@ -10,13 +11,14 @@ from deepcanon.engine.report.figures import VERDICT, drawn_file, figure_files, t
 from deepcanon.engine.report.folder import RunFiles, as_dict, read_run
 from deepcanon.engine.report.one_run import cards_of, option_table
 from deepcanon.engine.svg.frame import escape
+from deepcanon.serving.maps import MAPS, map_of
 from deepcanon.serving.pages import address, framed, row_cells
 from deepcanon.serving.shelf import Row, Shelf
 
 __all__ = ["figure_html", "live", "run_page", "stamp_of"]
 
 FOLDERS = ("figures", "samples")
-TRIED = {"predict", "generate", "play"}
+TRIED = {"predict", "encode", "generate", "play"}
 """Verbs that have a panel."""
 PICTURES, TEXTS = (".npz", ".png"), (".txt",)
 
@@ -110,8 +112,20 @@ def figure_html(row: Row, folder: str, name: str, step: int) -> str | None:
     for suffixes in (PICTURES, TEXTS):
         path = dict(figure_files(run, folder, suffixes).get(name, ())).get(step)
         if path:
-            return _drawn(path, name)
+            return _drawn(path, name) + (_closer(row, name, step) if folder == MAPS else "")
     return None
+
+
+def _closer(row: Row, name: str, step: int) -> str:
+    """A link to the map, if the figure is one."""
+    try:
+        if map_of(row, name, step) is None:
+            return ""
+    except (OSError, ValueError):
+        return ""
+    up = "../" * (row.id.count("/") + 1)
+    asked = urlencode({"name": name, "step": step})
+    return f"<p class='links'><a href='{up}map/{address(row)}?{escape(asked)}'>look closer</a></p>"
 
 
 def _drawn(path: Path, name: str) -> str:

@@ -271,7 +271,7 @@ function frames(list) {
 
 function panel({ verb, title, input, fields }) {
   const given = input ? INPUTS[input.form](input) : options(fields);
-  const name = { predict: "Predict", play: "Play", walk: "Walk" }[verb] || "Generate";
+  const name = { predict: "Predict", encode: "Encode", play: "Play", walk: "Walk" }[verb] || "Generate";
   const go = make("button", { className: "main", textContent: name });
   const stop = make("button", { type: "button", textContent: "Stop", hidden: true });
   const said = make("span", { className: "note", role: "status" });

@@ -20,6 +20,7 @@ import deepcanon
 from deepcanon.data import Inputs
 from deepcanon.engine.generator import Draws
 from deepcanon.errors import UsageError
+from deepcanon.serving import answers
 from deepcanon.serving.answers import answer
 from deepcanon.serving.panels import panels_of
 from deepcanon.techniques.forecasting import Forecasting
@@ -57,13 +58,14 @@ def told(trained, **asked):
 
 def test_panels_follow_verbs_and_kinds_of_input(trained):
     found = {name: panels_of(run) for name, run in trained.items()}
-    (picture,), (row,), (words,) = found["picture"], found["row"], found["words"]
+    (picture, encoder), (row, _), (words,) = found["picture"], found["row"], found["words"]
+    assert encoder["verb"] == "encode" and encoder["input"] == picture["input"]
     assert picture["verb"] == "predict" and picture["input"]["form"] == "picture"
     assert picture["input"]["size"] == [8, 8] and picture["input"]["channels"] == 1
     assert [c["name"] for c in row["input"]["columns"]] == ["size", "colour"]
     assert sorted(row["input"]["columns"][1]["choices"]) == ["blue", "red"]
     assert words["title"] == "Nearest words" and "man king woman ?" in words["input"]["hint"]
-    generate, predict = found["text"]
+    generate, predict = found["text"][:2]
     assert [field["name"] for field in generate["fields"]][:3] == ["prompt", "temperature", "beam"]
     assert predict["input"]["form"] == "text"
     json.dumps(found)
@@ -83,6 +85,16 @@ def test_a_row_is_classified_and_markup_stays_text(trained):
     found, _ = told(trained["row"], verb="predict", row={"size": "3", "colour": MARKUP})
     assert "&lt;script&gt;" in found["html"] and "<script>" not in found["html"]
     assert "class='note'" in found["html"], "a colour that training did not know is told"
+
+
+def test_a_representation_is_drawn_as_bars_or_as_colours(trained, monkeypatch):
+    size = trained["picture"].encode(torch.zeros(1, 1, 8, 8, dtype=torch.uint8)).shape[1]
+    for most, drawn in ((size, "unit 1"), (size - 1, "rows of units")):
+        monkeypatch.setattr(answers, "BARS", most)
+        found, _ = told(trained["picture"], verb="encode", file=png(np.eye(8, dtype=np.uint8) * 255))
+        assert f"{size} numbers" in found["html"] and drawn in found["html"] and found["html"].count("<svg") == 1
+    several, _ = told(trained["text"], verb="encode", text="the cat\nthe mat\n")
+    assert several["html"].count("<svg") == 1
 
 
 def test_words_have_neighbours(trained):
