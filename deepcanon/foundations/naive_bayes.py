@@ -49,17 +49,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from deepcanon.parts.class_gaussians import gaussian_log
 from deepcanon.parts.class_moments import ROWS, ClassMoments, class_moments, merge_classes
 from deepcanon.parts.estimators import Estimator, labels_of, rows_of
 from deepcanon.parts.noise import normal
 from deepcanon.parts.row_blocks import row_blocks
-from deepcanon.parts.sparse_rows import csr_rows, is_csr, is_sparse, with_values
+from deepcanon.parts.sparse_rows import csr_rows, is_csr, is_sparse, rows_times, with_values
 
 __all__ = ["ClassMoments", "NaiveBayes", "bits_per_dimension", "class_moments", "gaussian_log", "merge_classes",
            "sample_z", "telling_features"]  # fmt: skip
 
 BAD = "Input X contains NaN or infinity, or numbers that are too large"
-STEEP = 1e4  # squared distance of class means in variances above which (2) is not multiplied out
 DEFAULT_SMOOTHING = {"gaussian": 1e-9, "bernoulli": 1.0, "multinomial": 1.0}
 
 
@@ -139,7 +139,8 @@ class NaiveBayes(Estimator):
         if not all(isinstance(name, int | float) for name in names):
             raise ValueError(f"labels are whole numbers, not names such as {names[0]!r}: number the classes first")
         places, scatter = places.to(inputs.device), self.distribution == "gaussian"
-        seen = class_moments(inputs, places, len(names), prepare=self.features, scatter=scatter)
+        prepare = None if scatter else self.features  # which leaves those of a gaussian as they are
+        seen = class_moments(inputs, places, len(names), prepare=prepare, scatter=scatter)
         if not bool(seen.sums.isfinite().all()):
             raise ValueError(BAD)
         return self.fit_moments(seen, torch.tensor(names, dtype=torch.int64))
@@ -183,12 +184,23 @@ class NaiveBayes(Estimator):
 
         A sparse CSR tensor keeps its places; what it leaves out is 0.
         """
+        self._check(inputs)
+        return self._counted(inputs)
+
+    def _counted(self, inputs: Tensor) -> Tensor:
+        if self.distribution != "bernoulli" or self.threshold is None:
+            return inputs
+        values = inputs.values() if is_csr(inputs) else inputs
+        ones = (values > self.threshold).to(values.dtype)
+        return ones if values is inputs else with_values(inputs, lambda _: ones)
+
+    def _check(self, inputs: Tensor) -> None:
         values = inputs.values() if is_csr(inputs) else inputs
         threshold = self.threshold if self.distribution == "bernoulli" else None
         if threshold is not None and threshold < 0 and values is not inputs:
             raise ValueError(f"with the threshold {threshold:g} zeros of a sparse matrix would count as 1")
         if self.distribution == "gaussian" or not values.numel():
-            return inputs
+            return
         low = float(values.min())  # NaN if there is one; infinity is seen in sums and answers
         if math.isnan(low) or (threshold is not None and math.isinf(float(values.max()))):
             raise ValueError(BAD)
@@ -196,10 +208,6 @@ class NaiveBayes(Estimator):
             raise ValueError("Negative values in data passed to NaiveBayes (multinomial): features are counts")
         if self.distribution == "bernoulli" and threshold is None and not 0 <= low <= float(values.max()) <= 1:
             raise ValueError("Bernoulli features lie in [0, 1]: scale them, or give a threshold")
-        if threshold is None:
-            return inputs
-        ones = (values > threshold).to(values.dtype)
-        return ones if values is inputs else with_values(inputs, lambda _: ones)
 
     def forward(self, inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch classes"]:
         """log p(x, c), equation (1), of inputs that `features` has checked, or of what it gives."""
@@ -210,13 +218,12 @@ class NaiveBayes(Estimator):
         return self.log_prior_ + given  # (1)
 
     def _log_given(self) -> Callable[[Tensor], Tensor]:
-        """log p(x | c) as a function of rows: what depends on the model alone is computed once."""
+        """log p(x | c) as a function of rows: what depends on the model alone is computed once for a state."""
         if self.distribution == "gaussian":
-            return gaussian_log(self.theta_, self.variance_)  # (2)
+            return self.derived("gaussian", lambda: gaussian_log(self.theta_, self.variance_))  # (2)
         if self.distribution == "bernoulli":
-            return _bernoulli_log(self.theta_)  # (3)
-        weight = _log(self.theta_).T
-        return lambda x: x @ weight  # (4)
+            return self.derived("bernoulli", lambda: _bernoulli_log(self.theta_))  # (3)
+        return self.derived("multinomial", lambda: rows_times(_log(self.theta_)))  # (4)
 
     def _rows(self, X) -> Float[Tensor, "batch features"]:
         """Inputs as a tensor whose values `features` checks: float64, float32 as it is, or sparse counts."""
@@ -226,19 +233,23 @@ class NaiveBayes(Estimator):
             raise TypeError("a gaussian takes dense data; convert a sparse matrix with .toarray() first")
         return csr_rows(X)
 
-    def _joint(self, X) -> Float[Tensor, "batch classes"]:
+    def predict_joint_log_proba(self, X) -> Float[Tensor, "batch classes"]:
+        """log p(x, c), equation (1), of rows that are checked; a tensor."""
         self.check_fitted()
         x = self._rows(X).to(self.theta_.device)
         self.check_fitted(self.n_features_in_, tuple(x.shape))
-        given, blocks = self._log_given(), [x] if is_csr(x) else row_blocks(x, torch.float64)
-        joint = torch.cat([given(self.features(rows)) for rows in blocks]).add_(self.log_prior_)
-        if not bool(joint.isfinite().all()):
+        given, found = self._log_given(), []
+        for rows in [x] if is_csr(x) else row_blocks(x, torch.float64, 2 * ROWS):
+            found.append(given(self._counted(rows)))  # first: a product waits less for memory than a comparison
+            self._check(rows)
+        joint = torch.cat(found).add_(self.log_prior_)
+        if not math.isfinite(float(joint.sum())) and not bool(joint.isfinite().all()):
             raise ValueError(BAD)
         return joint
 
     def predict_log_proba(self, X):
         """log p(c | x), equation (5); an array gives an array, a tensor a tensor."""
-        joint = self._joint(X)
+        joint = self.predict_joint_log_proba(X)
         log = joint - joint.logsumexp(1, keepdim=True)  # (5)
         return log if isinstance(X, Tensor) else log.cpu().numpy()
 
@@ -248,12 +259,12 @@ class NaiveBayes(Estimator):
 
     def predict(self, X):
         """The most probable class, by its own number."""
-        found = self.classes_[self._joint(X).argmax(1)]
+        found = self.classes_[self.predict_joint_log_proba(X).argmax(1)]
         return found if isinstance(X, Tensor) else found.cpu().numpy()
 
     def score_samples(self, X):
         """log p(x) in nats, equation (5): a density for gaussian, a probability otherwise."""
-        log = self._joint(X).logsumexp(1)
+        log = self.predict_joint_log_proba(X).logsumexp(1)
         return log if isinstance(X, Tensor) else log.cpu().numpy()
 
     def sample(
@@ -289,56 +300,17 @@ def sample_z(
     return (gap[error > 0] / error[error > 0]).square().mean().sqrt()  # (9)
 
 
-def gaussian_log(
-    theta: Float[Tensor, "classes features"], variance: Float[Tensor, "classes features"]
-) -> Callable[[Tensor], Tensor]:
-    """log p(x | c) of equation (2), as a function of rows [N, F] that gives [N, K].
-
-    About the mean g of the class means, -(x - mu)^2 / 2v is x^2 (-1 / 2v) + x (mu / v) - mu^2 / 2v: two products with a
-    matrix. What is lost by that is of the size of mu^2 / v in the last digit: a feature with more than `STEEP` of it
-    is taken class by class, as (2) is written, and so is every feature in a graph, which does not branch.
-    """
-    if theta.ndim != 2 or variance.shape != theta.shape:
-        raise ValueError(f"means {tuple(theta.shape)} and variances {tuple(variance.shape)} do not fit")
-    constant = -0.5 * (2 * math.pi * variance).log().sum(1)
-    if torch.compiler.is_compiling():
-        return lambda x: constant + _squares(x, theta, variance)
-    centre = theta.mean(0)
-    gap = theta - centre
-    steep = (gap.square() / variance).amax(0) > STEEP
-    flat, hard = (~steep).nonzero().flatten(), steep.nonzero().flatten()
-    mine, v = gap.index_select(1, flat), variance.index_select(1, flat)
-    tilt, bend = (mine / v).T, (-0.5 / v).T
-    constant = constant + (bend.T * mine.square()).sum(1)
-    means, variances = theta.index_select(1, hard), variance.index_select(1, hard)
-
-    def multiplied_out(x: Tensor) -> Tensor:
-        if len(x) > ROWS:
-            return torch.cat([multiplied_out(rows) for rows in x.split(ROWS)])
-        z = x - centre
-        z = z.index_select(1, flat) if len(hard) else z
-        log = constant + z @ tilt + z.square() @ bend
-        return log + _squares(x.index_select(1, hard), means, variances) if len(hard) else log
-
-    return multiplied_out
-
-
-def _squares(x: Tensor, theta: Tensor, variance: Tensor) -> Tensor:
-    # One class at a time: all at once would take their number times the memory.
-    return torch.stack([-0.5 * ((x - m).square() / v).sum(1) for m, v in zip(theta, variance, strict=True)], 1)
-
-
 def _bernoulli_log(theta: Float[Tensor, "classes features"]) -> Callable[[Tensor], Tensor]:
     """Equation (3) as one product; as two where a probability is 0 or 1, since 0 log 0 is 0."""
-    there, gone = _log(theta).T, _log(1 - theta).T
+    there, gone = _log(theta), _log(1 - theta)
     if not torch.compiler.is_compiling() and bool(((theta > 0) & (theta < 1)).all()):
-        odds, none = there - gone, gone.sum(0)
-        return lambda x: x @ odds + none
+        odds, none = rows_times(there - gone), gone.sum(1)
+        return lambda x: odds(x) + none
 
     def both(x: Tensor) -> Tensor:
         if is_csr(x):
             raise ValueError("sparse counts have no probabilities of 0 or 1 here: give a smoothing above 0")
-        return x @ there + (1 - x) @ gone
+        return x @ there.T + (1 - x) @ gone.T
 
     return both
 

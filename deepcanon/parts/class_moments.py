@@ -24,7 +24,7 @@ from deepcanon.parts.sparse_rows import class_sums, is_csr
 
 __all__ = ["ROWS", "ClassMoments", "class_moments", "merge_classes"]
 
-ROWS = 256  # at a time, so that they stay in the cache until all is done with them
+ROWS = 128  # at a time, so that they stay in the cache until all is done with them
 
 
 class ClassMoments(NamedTuple):
@@ -49,6 +49,13 @@ class ClassMoments(NamedTuple):
         """Of (x - shift) / scale instead of x."""
         scatter = None if self.scatter is None else self.scatter / scale.square()
         return ClassMoments(self.examples, (self.sums - self.examples[:, None] * shift) / scale, scatter)
+
+    def shift_and_scale(self) -> tuple[Float[Tensor, "features"], Float[Tensor, "features"]]:
+        """Mean and standard deviation of every feature, of all classes together."""
+        count, sums, scatter = self.together()
+        if scatter is None:
+            raise ValueError("without scatter there is no standard deviation: gather moments with scatter=True")
+        return (sums / count)[0], (scatter / count).sqrt()[0]
 
     def together(self) -> "ClassMoments":
         """Of the same examples as one class, equation (1) over all classes at once."""
@@ -92,8 +99,12 @@ def class_moments(
     if not scatter:
         return ClassMoments(examples, sums, None)
     means, spread = sums / examples.clamp_min(1)[:, None], torch.zeros_like(sums)
-    for x, y in zip(row_blocks(inputs, torch.float64, ROWS), places, strict=True):
-        spread.index_add_(0, y, means.index_select(0, y).sub_(prepare(x).flatten(1)).square_())
+    room = means.new_empty(min(ROWS, len(labels)), means.shape[1])
+    blocks = inputs.split(ROWS) if prepare is _as_they_are else row_blocks(inputs, torch.float64, ROWS)
+    for x, y in zip(blocks, places, strict=True):
+        place = None if means.requires_grad else room[: len(y)]
+        apart = torch.index_select(means, 0, y, out=place).sub_(prepare(x).flatten(1))
+        spread.index_add_(0, y, apart.square_())
     return ClassMoments(examples, sums, _beyond_rounding(examples[:, None], sums, spread))
 
 

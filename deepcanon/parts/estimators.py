@@ -18,7 +18,8 @@ An estimator keeps its arguments under their own names, lists in `LEARNED` the b
 """
 
 import inspect
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -26,6 +27,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 __all__ = ["Estimator", "NotFitted", "labels_of", "rows_of"]
+
+T = TypeVar("T")
 
 
 class NotFitted(ValueError, AttributeError):
@@ -39,8 +42,12 @@ class Estimator(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self._derived: tuple[Any, ...] = (None, None, None)
         for name in self.LEARNED:
             self.register_buffer(name, None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_derived": (None, None, None)}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The arguments, as they were given."""
@@ -65,6 +72,16 @@ class Estimator(nn.Module):
         if features is not None and (len(given) != 2 or given[1] != features):
             has = f"{given[1]} features" if len(given) == 2 else f"the shape {tuple(given)}"
             raise ValueError(f"X has {has}, but {type(self).__name__} is expecting {features} features as input")
+
+    def derived(self, name: str, make: Callable[[], T]) -> T:
+        """What `make` computes from the buffers: once, and again when one of them was replaced or written into."""
+        held = tuple(getattr(self, buffer) for buffer in self.LEARNED)
+        if torch.compiler.is_compiling() or any(tensor.is_inference() for tensor in held):  # which have no version
+            return make()
+        state = (name, *((id(tensor), tensor._version) for tensor in held))
+        if self._derived[0] != state:
+            self._derived = (state, held, make())  # the buffers are held, so that no other takes their place in memory
+        return self._derived[2]
 
     def extra_repr(self) -> str:
         return ", ".join(f"{name}={value!r}" for name, value in self.get_params().items())

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 from torch import Tensor
 
-__all__ = ["class_sums", "csr_rows", "csr_tensor", "is_csr", "is_sparse", "with_values"]
+__all__ = ["class_sums", "csr_rows", "csr_tensor", "is_csr", "is_sparse", "rows_at", "rows_times", "with_values"]
 
 
 def is_sparse(X: Any) -> bool:
@@ -57,6 +57,26 @@ def csr_rows(X: Any) -> Float[Tensor, "batch features"]:
 def with_values(rows: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
     """The same places of a CSR tensor with other values."""
     return csr_tensor(rows.crow_indices(), rows.col_indices(), change(rows.values()), tuple(rows.shape))
+
+
+def rows_at(rows: Num[Tensor, "batch ..."], indices: Int[Tensor, "some"]) -> Num[Tensor, "some ..."]:
+    """Some rows, by number, of a dense tensor or of a CSR tensor, which stays one."""
+    if not is_csr(rows):
+        return rows.index_select(0, indices)
+    ends, columns, values = rows.crow_indices(), rows.col_indices(), rows.values()
+    starts, lengths = ends[indices].long(), ends.diff()[indices].long()
+    after = lengths.cumsum(0)
+    places = torch.arange(int(lengths.sum()), device=starts.device) + (starts - after + lengths).repeat_interleave(
+        lengths
+    )
+    ends = torch.cat([after.new_zeros(1), after]).to(columns.dtype)
+    return csr_tensor(ends, columns[places], values[places], (len(indices), rows.shape[1]))
+
+
+def rows_times(weight: Float[Tensor, "classes features"]) -> Callable[[Tensor], Tensor]:
+    """x @ weight.T as a function of rows x; sparse ones read a copy where the classes of a feature lie together."""
+    together = weight.T.contiguous()
+    return lambda x: x @ (together if is_csr(x) else weight.T)
 
 
 def class_sums(

@@ -1,5 +1,8 @@
 """Naive Bayes on sparse counts and on float32: the bits of dense counts in float64, and scikit-learn's answers."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -8,7 +11,7 @@ from sklearn.naive_bayes import BernoulliNB, MultinomialNB
 
 from deepcanon.foundations import NaiveBayes
 from deepcanon.foundations.naive_bayes import class_moments
-from deepcanon.parts.sparse_rows import csr_rows
+from deepcanon.parts.sparse_rows import csr_rows, rows_at
 
 
 def drawn(features=6):
@@ -54,6 +57,37 @@ def test_sparse_counts_stay_as_they_are_and_what_has_no_meaning_is_refused():
         NaiveBayes("bernoulli", smoothing=0.0, threshold=0.5).fit(twice, [0, 1]).predict(twice)
     with pytest.raises(ValueError, match="have no scatter"):
         class_moments(csr_rows(twice), torch.tensor([0, 1]), 2)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "multinomial"])
+def test_what_is_derived_from_the_state_is_derived_again_when_it_changes(kind):
+    x, y = drawn()
+    model, other = NaiveBayes(kind, smoothing=0.5).fit(x, y), NaiveBayes(kind, smoothing=0.5).fit(x, (y + 1) % 3)
+    before, wanted = model.predict_proba(x), other.predict_proba(x)
+    assert not np.allclose(before, wanted)
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        copied.load_state_dict(other.state_dict())  # writes into the buffers
+        np.testing.assert_array_equal(copied.predict_proba(x), wanted)
+    model.load_state_dict(other.state_dict())
+    np.testing.assert_array_equal(model.predict_proba(x), wanted)
+    model.theta_ = state["theta_"]  # replaces one
+    assert not np.allclose(model.predict_proba(x), wanted)
+    model.theta_.copy_(other.theta_)
+    np.testing.assert_array_equal(model.predict_proba(x), wanted)
+    with torch.inference_mode():
+        fitted = NaiveBayes(kind, smoothing=0.5).fit(x, y)
+        np.testing.assert_array_equal(fitted.predict_proba(x), before)
+        fitted.load_state_dict(other.state_dict())
+        np.testing.assert_array_equal(fitted.predict_proba(x), wanted)
+
+
+def test_rows_of_a_sparse_matrix_are_taken_by_number():
+    x, _ = drawn()
+    rows, wanted = csr_rows(sp.csr_matrix(x)), torch.tensor([7, 0, 7, 119])
+    np.testing.assert_array_equal(rows_at(rows, wanted).to_dense(), x[wanted])
+    assert rows_at(rows, wanted[:0]).shape == (0, 6)
+    assert torch.equal(rows_at(torch.from_numpy(x), wanted), torch.from_numpy(x)[wanted])
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "multinomial"])
