@@ -8,6 +8,7 @@ score), one that encodes is a transformer (transform), one that wants numbers is
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,10 +22,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from deepcanon import heads
+from deepcanon.data import IN_MEMORY, as_inputs
 from deepcanon.engine.classifier import Classifies
 from deepcanon.engine.contract import Encodes, Predicts, Recipe
 from deepcanon.errors import UsageError
-from deepcanon.resolving import resolve
+from deepcanon.resolving import resolve, settle
 from deepcanon.verbs import Trained, train, train_in_memory
 
 if TYPE_CHECKING:  # scikit-learn's own has no types: every method under it would be Any
@@ -42,6 +44,21 @@ NEEDED = "an estimator needs a recipe that learns from rows of numbers"
 
 def _has(mixin: type) -> Callable[["Estimator"], bool]:
     return lambda self: issubclass(self._recipe()[1], mixin)
+
+
+@functools.lru_cache
+def _takes(name: str, preset: str, options: tuple[tuple[str, Any], ...]) -> tuple[str, ...]:
+    try:
+        config, _ = settle(name, preset, {**dict(options), "data": IN_MEMORY})
+    except UsageError:
+        return ()
+    return resolve(name)[1].Recipe.takes(config)
+
+
+def _reading(takes: tuple[str, ...]) -> dict[str, Any]:
+    """How scikit-learn checks rows; that they are finite is left to the reader, which names the place."""
+    dtype = [np.float64, np.float32] if "float32" in takes else np.float64
+    return {"dtype": dtype, "accept_sparse": "csr" if "sparse" in takes else False, "ensure_all_finite": False}
 
 
 def _is(*kinds: str) -> Callable[["Estimator"], bool]:
@@ -65,6 +82,9 @@ class Estimator(BaseEstimator):
     (`threads=0` measures). Small networks gain nothing from more threads, searches run several fits at once, and on a
     busy machine two threads were 8 to 27 times slower; the number of torch's threads is left as it was. Nothing is
     written unless `out` says where; the weights stay with the estimator, which can be copied and pickled.
+
+    Rows are float64; recipes that say so (`Recipe.takes`) read float32 as it is, and sparse matrices of SciPy of any
+    form, as CSR, without a dense copy: naive Bayes that counts (`distribution="multinomial"` or `"bernoulli"`).
 
     Args:
         name: of a recipe that reads tables, as `deepcanon list` shows it.
@@ -113,9 +133,18 @@ class Estimator(BaseEstimator):
             return "regressor"
         raise ValueError(f"{head.name} compares others: {NEEDED}")
 
+    def _takes(self) -> tuple[str, ...]:
+        """Which rows the recipe takes as they are, by the options; none if those do not fit, which `fit` will say."""
+        asked = self.name, self.preset, tuple(self._options.items())
+        try:
+            return _takes(*asked)
+        except TypeError:  # an option is a list, which is no key of what is remembered
+            return _takes.__wrapped__(*asked)
+
     def __sklearn_tags__(self) -> Tags:
         tags, kind = super().__sklearn_tags__(), self._kind()
         tags.estimator_type = kind
+        tags.input_tags.sparse = "sparse" in self._takes()
         tags.target_tags.required = kind != "transformer"
         tags.classifier_tags = ClassifierTags() if kind == "classifier" else None
         tags.regressor_tags = RegressorTags() if kind == "regressor" else None
@@ -160,7 +189,7 @@ class Estimator(BaseEstimator):
 
     def _checked(self, X: Any, y: Any, kind: str) -> Any:
         """Arrays that `train` understands: targets as places in `classes_`, or as floating point numbers."""
-        how: dict[str, Any] = {"dtype": np.float64, "ensure_min_samples": 2}
+        how = {**_reading(self._takes()), "ensure_min_samples": 2}
         if kind == "transformer":
             return validate_data(self, X, **how)
         X, y = validate_data(self, X, y, y_numeric=kind == "regressor", **how)
@@ -172,9 +201,9 @@ class Estimator(BaseEstimator):
             raise ValueError(f"{self.name} needs at least two classes; y holds one")
         return X, places
 
-    def _rows(self, X: Any) -> np.ndarray:
+    def _rows(self, X: Any) -> Any:
         check_is_fitted(self)
-        return validate_data(self, X, reset=False, dtype=np.float64)
+        return validate_data(self, X, reset=False, **_reading(self.run_.recipe.takes(self.run_.config)))
 
     @available_if(_has(Encodes))
     def transform(self, X: Any) -> np.ndarray:
@@ -189,21 +218,30 @@ class Estimator(BaseEstimator):
     @available_if(_has(Predicts))
     def predict(self, X: Any) -> np.ndarray:
         """Classes, or the number that the recipe predicts of each row."""
-        if self._kind() == "classifier":
-            places = self.predict_proba(X).argmax(1)
-            return self.classes_[places]
         rows = self._rows(X)
+        if self._kind() == "classifier":
+            return self.classes_[self._asked("scores", rows).argmax(1)]
         return np.array([record["value"] for record in self.run_.predict(rows)])
 
     @available_if(_is("classifier"))
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of every class, in the order of `classes_`."""
-        rows = self._rows(X)
-        given = self.run_.read(rows).values
+        return self._asked("probabilities", self._rows(X))
+
+    def _asked(self, what: str, rows: Any) -> np.ndarray:
+        """What the recipe tells of each class [N, K], in the order of `classes_`."""
+        recipe, run = self.run_.offers(Classifies), self.run_
+        facts, takes = run.recipe.facts["reader"], run.recipe.takes(run.config)
+        ask = getattr(recipe, what)
         with torch.no_grad():
-            found = self.run_.offers(Classifies).probabilities(given).numpy()
+            try:
+                read = rows if "unchecked" in takes else as_inputs(facts, rows, takes)
+                found = ask(torch.from_numpy(read) if isinstance(read, np.ndarray) else read).cpu().numpy()
+            except ValueError:
+                as_inputs(facts, rows, takes)  # names the place of what is not finite
+                raise
         # The recipe's classes are the places in `classes_`, as text, and in another order where there are over ten.
-        names = self.run_.recipe.facts["reader"]["classes"]
+        names = facts["classes"]
         return found[:, np.argsort([int(name) for name in names])] if len(names) > 10 else found
 
     @available_if(_is("classifier", "regressor"))

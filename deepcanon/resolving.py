@@ -53,9 +53,12 @@ def opener(
 
     def open_(config: Any, settings: Settings) -> Dataset:
         options = reading_options(config, head.data)
-        if "tables" in options and options["tables"]["target_kind"] == "auto":
-            wants = importlib.import_module(f"deepcanon.recipes.{head.stem}").Recipe.wants
-            options["tables"]["target_kind"] = {"classes": "labels"}.get(wants, wants).replace("anything", "auto")
+        if "tables" in options:
+            recipe = importlib.import_module(f"deepcanon.recipes.{head.stem}").Recipe
+            options["tables"]["takes"] = recipe.takes(config)
+            if options["tables"]["target_kind"] == "auto":
+                wants = recipe.wants
+                options["tables"]["target_kind"] = {"classes": "labels"}.get(wants, wants).replace("anything", "auto")
         known = facts()["reader"] if facts else {}
         if known.get("kind") == "images" and not options["images"]["patch"]:
             options["images"] |= {"size": known["size"][0], "channels": known["channels"], "learned": known}

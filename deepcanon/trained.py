@@ -186,7 +186,8 @@ class Trained:
         facts = self.recipe.facts["reader"]
         if isinstance(inputs, list | tuple) and all(isinstance(i, str | os.PathLike) for i in inputs):
             return read_inputs(self.recipe.inputs or facts["kind"], facts, [str(path) for path in inputs])
-        return Inputs(list(map(str, range(len(inputs)))), as_inputs(facts, inputs))
+        values = as_inputs(facts, inputs, self.recipe.takes(self.config))
+        return Inputs(list(map(str, range(len(values)))), values)
 
     def evaluate(self, split: str | None = None) -> dict[str, Any]:
         """Metrics of a split (test, else valid, else train), named without the split; with `split` among them."""

@@ -243,9 +243,13 @@ def read_inputs(kind: str, describe: dict[str, Any], paths: list[str]) -> Inputs
     return found if isinstance(found, Inputs) else Inputs(*found)
 
 
-def as_inputs(describe: dict[str, Any], values: Any) -> Any:
-    """Raw values for `predict` and `encode`: a tensor as it is, arrays checked against the training data."""
-    return importlib.import_module(".memory", __name__).inputs(describe, values)
+def as_inputs(describe: dict[str, Any], values: Any, takes: Sequence[str] = ()) -> Any:
+    """Raw values for `predict` and `encode`: a tensor as it is, arrays checked against the training data.
+
+    Args:
+        takes: which forms of rows stay as they are (see `Recipe.takes`).
+    """
+    return importlib.import_module(".memory", __name__).inputs(describe, values, takes)
 
 
 @dataclass

@@ -1,15 +1,21 @@
 """Arrays that the caller holds, instead of a name or path: rows [N, F] as a table, pictures [N, H, W] as images.
 
 `data=X` or `data=(X, y)`, of NumPy, torch or pandas. Labels of whole numbers, truth values or text are classes;
-floating point numbers are numbers. The run keeps of them only what a model must know.
+floating point numbers are numbers. The run keeps of them only what a model must know. A recipe may take float32 or
+sparse rows as they are (`Recipe.takes`); otherwise float32 becomes float64, and a sparse matrix is refused.
 """
 
+import functools
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from deepcanon.collecting import without_collection
+from deepcanon.parts.sparse_rows import csr_rows, is_csr, is_sparse, rows_at
 
 from . import IN_MEMORY, Options, arrays, tables
 from .errors import DataError, Problem, Problems, one_line
@@ -23,8 +29,8 @@ def _wrong(place: str, what: str, remedy: str) -> DataError:
 
 
 def _array(values: Any, place: str) -> np.ndarray:
-    if hasattr(values, "toarray"):
-        raise _wrong(place, "is a sparse matrix", "make it dense with .toarray()")
+    if is_sparse(values) or hasattr(values, "toarray"):
+        raise _wrong(place, "is a sparse matrix", f"make it dense with {_dense(values)}")
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise _wrong(place, "has masked values", "fill them with .filled(), or leave such rows out")
     if isinstance(values, Tensor):
@@ -44,27 +50,47 @@ def _array(values: Any, place: str) -> np.ndarray:
     return found
 
 
-def _rows(values: np.ndarray) -> np.ndarray:
-    """float64 [N, F], the caller's own where they are that already; what is not a finite number is named by its place.
+def _dense(values: Any) -> str:
+    return ".to_dense()" if isinstance(values, Tensor) else ".toarray()"
 
-    Nothing writes into the rows of a split.
+
+def _rows(values: Any, takes: Collection[str] = ()) -> Tensor:
+    """Rows [N, F], the caller's own where they need no change; what is not a finite number is named by its place.
+
+    They are float64, and float32 or sparse (CSR) if that is taken and given. Nothing writes into the rows of a split.
     """
-    texts = values.dtype.kind in "SUT" or (values.dtype.kind == "O" and any(isinstance(v, str) for v in values.flat))
+    if is_sparse(values) and "sparse" in takes:
+        if (isinstance(values, Tensor) and values.is_complex()) or values.dtype in (np.complex64, np.complex128):
+            raise _wrong("x", "holds complex numbers", "give real ones")
+        found = csr_rows(values)
+        return _in_range(found, found.values())
+    array = _array(values, "x")
+    texts = array.dtype.kind in "SUT" or (array.dtype.kind == "O" and any(isinstance(v, str) for v in array.flat))
     if texts:
         raise _wrong("x", "holds what is not a number (text)", "give one number for each column")
+    wide = np.float32 if "float32" in takes and array.dtype == np.float32 else np.float64
     try:
-        wide = np.require(values, np.float64, ["C", "W"])  # torch takes no array that may not be written
+        found = torch.from_numpy(np.require(array, wide, ["C", "W"]))  # torch takes no array that may not be written
     except (TypeError, ValueError) as error:
         raise _wrong(
             "x", f"holds what is not a number ({one_line(error, 80)})", "give one number for each column"
         ) from None
-    low, high = map(float, torch.aminmax(torch.from_numpy(wide))) if wide.size else (0.0, 0.0)
-    if not -tables.LARGEST <= low <= high <= tables.LARGEST:  # NaN is in no range
-        bad = np.argwhere(~(np.abs(wide) <= tables.LARGEST))
-        row, column = bad[0]
-        what = f"is {wide[row, column]:g}, not finite or too large"
-        raise _wrong(f"x[{row}, {column}]", what + (f", and {len(bad) - 1} more" if len(bad) > 1 else ""), "correct it")
-    return wide
+    return _in_range(found, found)
+
+
+def _in_range(rows: Tensor, values: Tensor) -> Tensor:
+    """The rows, whose values (of sparse rows those that are stored) were looked at."""
+    low, high = map(float, torch.aminmax(values)) if values.numel() else (0.0, 0.0)
+    if -tables.LARGEST <= low <= high <= tables.LARGEST:  # NaN is in no range
+        return rows
+    bad = (~(values.double().abs() <= tables.LARGEST)).nonzero()
+    first, count = bad[0].tolist(), len(bad)
+    value = f"{float(values[tuple(first)]):g}".replace("nan", "NaN")
+    if is_csr(rows):
+        row = int(torch.searchsorted(rows.crow_indices(), first[0], right=True)) - 1
+        first = [row, int(rows.col_indices()[first[0]])]
+    what = f"is {value}, not finite or too large" + (f", and {count - 1} more" if count > 1 else "")
+    raise _wrong(f"x[{first[0]}, {first[1]}]", what, "correct it")
 
 
 def _targets(values: np.ndarray, kind: str) -> tuple[np.ndarray, list[str] | None]:
@@ -92,19 +118,29 @@ def _targets(values: np.ndarray, kind: str) -> tuple[np.ndarray, list[str] | Non
     return places.astype(np.int64), [str(c) for c in classes.tolist()]
 
 
+@functools.lru_cache(maxsize=2)
+def _numbered(count: int) -> tuple[str, ...]:
+    """Names of columns that have none."""
+    return tuple(f"x{number}" for number in range(count))
+
+
 class Held:
     """Arrays of the caller; the run's settings call them `arrays in memory`."""
 
     def __init__(self, data: Any) -> None:
         x, y = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
         self.names = [str(name) for name in getattr(x, "columns", ())]
-        self.x, self.y = _array(x, "x"), None if y is None else _array(y, "y")
+        self.x: Any = x if is_sparse(x) else _array(x, "x")
+        self.y = None if y is None else _array(y, "y")
         if self.y is not None and self.y.ndim == 2 and self.y.shape[1] == 1:
             self.y = self.y[:, 0]
-        if self.x.ndim < 2 or self.x.size == 0:
-            raise _wrong("x", f"has shape {self.x.shape}", "give rows [N, F], or pictures [N, H, W] or [N, C, H, W]")
-        if self.y is not None and self.y.shape != (len(self.x),):
-            raise _wrong("y", f"has shape {self.y.shape}", f"give one label for each of {len(self.x)} rows")
+        if self.x.ndim < 2 or 0 in self.x.shape:
+            raise _wrong(
+                "x", f"has shape {tuple(self.x.shape)}", "give rows [N, F], or pictures [N, H, W] or [N, C, H, W]"
+            )
+        count = self.x.shape[0]  # a sparse matrix has no len
+        if self.y is not None and self.y.shape != (count,):
+            raise _wrong("y", f"has shape {self.y.shape}", f"give one label for each of {count} rows")
 
     def __str__(self) -> str:
         return IN_MEMORY
@@ -131,29 +167,34 @@ class Held:
             return arrays.from_arrays(held, [Path(IN_MEMORY)], None, seed, mine, wanted, problems)
         chosen = tables.chosen_of(mine)
         tables.refuse_unused(chosen, IN_MEMORY, "have no named columns", ("target_kind",))
-        columns = self.names or [f"x{number}" for number in range(self.x.shape[1])]
         how = (mine or {}).get("target_kind", "auto")
         y, classes = (None, None) if self.y is None else _targets(self.y, how)
-        facts = {"columns": columns, "target": "" if y is None else "y", "classes": classes,
-                 "sources": [{"name": column} for column in columns]}  # fmt: skip
-        drawn, said = tables.drawn_splits(len(self.x), y if classes else None, mine, seed)
+        with without_collection():  # counts of words have ten thousands of columns
+            columns = self.names or list(_numbered(self.x.shape[1]))
+            sources = [{"name": column} for column in columns]
+        facts = {"columns": columns, "target": "" if y is None else "y", "classes": classes, "sources": sources}
+        drawn, said = tables.drawn_splits(self.x.shape[0], y if classes else None, mine, seed)
         told = "" if y is None else f"{len(classes)} classes" if classes else "a number"
-        x = _rows(self.x)
+        x = _rows(self.x, (mine or {}).get("takes", ()))
         return tables.finish(
-            {split: x if len(rows) == len(x) else x[rows] for split, rows in drawn.items()},
+            {split: x if len(rows) == len(x) else rows_at(x, torch.from_numpy(rows)) for split, rows in drawn.items()},
             None if y is None else {split: y[rows] for split, rows in drawn.items()},
             facts, problems, [IN_MEMORY], [], said=said, seed=seed, target_note=told,
         )  # fmt: skip
 
 
-def inputs(describe: dict[str, Any], values: Any) -> Any:
-    """Arrays as a tensor of raw values, checked against the training data; anything else stays as it is."""
+def inputs(describe: dict[str, Any], values: Any, takes: Collection[str] = ()) -> Any:
+    """Arrays as a tensor of raw values, checked against the training data; anything else stays as it is.
+
+    Args:
+        takes: see `Recipe.takes`.
+    """
     if isinstance(values, Tensor) or describe.get("kind") not in ("tables", "images", "boxes"):
         return values
-    x = _array(values, "x")
+    x = values if is_sparse(values) and describe["kind"] == "tables" else _array(values, "x")
     if describe["kind"] != "tables":  # of boxes, what is asked about is the pictures
         return torch.from_numpy(arrays.held(x, None, Path(IN_MEMORY))["train"][0].copy())
     count = len(describe["columns"])
     if x.ndim != 2 or x.shape[1] != count:
-        raise _wrong("x", f"has shape {x.shape}", f"give rows [N, {count}] as in training")
-    return torch.from_numpy(_rows(x))
+        raise _wrong("x", f"has shape {tuple(x.shape)}", f"give rows [N, {count}] as in training")
+    return _rows(x, takes)

@@ -1,14 +1,15 @@
 """A data set in memory: splits of tensors or text, what they are, and how missing splits are drawn."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from deepcanon.parts.sparse_rows import is_csr, rows_at
 from deepcanon.parts.standardize import channel_statistics
 
 from .errors import DataError, Problem
@@ -16,6 +17,8 @@ from .known import Known
 from .large_text import LargeText
 from .seeds import stream_seed
 from .sounds import Sounds
+
+T = TypeVar("T")
 
 __all__ = ["ORDER", "SPLIT_NAMES", "Dataset", "Split", "draw_splits", "shares"]
 
@@ -31,7 +34,7 @@ SPLIT_NAMES = {
 @dataclass
 class Split:
     """Inputs `x` and targets `y` (or None), batched by index; for text `x` is the text itself: a `str`, or a
-    `LargeText`, which is read from disk."""
+    `LargeText`, which is read from disk. Rows of counts may be a sparse CSR tensor."""
 
     x: Any
     y: Tensor | None = None
@@ -39,6 +42,7 @@ class Split:
     """Whether batches follow the order of the examples instead of shuffling them in each epoch."""
     parts: Tensor | None = None
     """The pictures alone [N, P, C, H, W] of which each one is made, where the source knows them."""
+    _found: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -47,14 +51,24 @@ class Split:
         """The examples with these indices, as one batch."""
         if isinstance(self.x, str | LargeText):
             raise TypeError("a text has no examples to take: cut the text itself")
-        x, *others = (None if t is None else t.index_select(0, indices) for t in (self.x, self.y, self.parts))
+        x, *others = (None if t is None else rows_at(t, indices) for t in (self.x, self.y, self.parts))
         return Split(x, others[0], parts=others[1])
+
+    def once(self, name: str, find: Callable[[], T]) -> T:
+        """What is found of all examples: later calls give it again, since nothing changes a split."""
+        if name not in self._found:
+            self._found[name] = find()
+        return self._found[name]
 
     def fingerprint(self) -> str:
         """The SHA-256 of inputs and targets."""
         digest = hashlib.sha256()
         for part in (self.x, self.y):
-            if isinstance(part, Tensor):
+            if isinstance(part, Tensor) and is_csr(part):
+                digest.update(f"sparse {tuple(part.shape)}".encode())
+                for values in (part.crow_indices(), part.col_indices(), part.values()):
+                    digest.update(values.contiguous().view(torch.uint8).numpy())  # type: ignore[arg-type]
+            elif isinstance(part, Tensor):
                 digest.update(f"{part.dtype} {tuple(part.shape)}".encode())
                 digest.update(part.contiguous().reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
             elif isinstance(part, LargeText | Sounds):
@@ -71,7 +85,7 @@ class Split:
     def chunks(self, size: int = 1024) -> Iterator["Split"]:
         """The whole split in order, `size` examples at a time: statistics without holding all of it."""
         for start in range(0, len(self), size):
-            if type(self) is Split and isinstance(self.x, Tensor):  # lies in memory: nothing is copied
+            if type(self) is Split and isinstance(self.x, Tensor) and not is_csr(self.x):  # lies in memory: no copy
                 part = slice(start, start + size)
                 parts = (None if t is None else t[part] for t in (self.y, self.parts))
                 yield Split(self.x[part], next(parts), parts=next(parts))

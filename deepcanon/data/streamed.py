@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deepcanon.parts.sparse_rows import rows_at
 from deepcanon.parts.standardize import statistics_of_sums
 
 from . import pixels
@@ -157,4 +158,4 @@ def part(split: Split, rows: Tensor) -> Split:
     y = None if split.y is None else split.y[rows]
     if isinstance(split.x, StreamedPixels):
         return StreamedSplit(split.x.chosen(rows), y)
-    return Split(split.x.index_select(0, rows), y)
+    return Split(rows_at(split.x, rows), y)

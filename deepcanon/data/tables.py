@@ -1,13 +1,14 @@
 """The table reader: named columns as float64 features, and one of them as the target."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from deepcanon.options import Tables
 
@@ -184,14 +185,18 @@ def _shown(table: Table, row: int) -> str:
 
 
 def finish(
-    x: dict[str, np.ndarray], y: dict[str, np.ndarray] | None, facts: dict[str, Any], problems: Problems,
+    x: Mapping[str, np.ndarray | Tensor], y: dict[str, np.ndarray] | None, facts: dict[str, Any], problems: Problems,
     files: list[str], examples: list[str], *, said: str, seed: int, left_out: int = 0, target_note: str = "",
     notes: Sequence[str] = (),
 ) -> Dataset:  # fmt: skip
-    """Puts the data set together, of features [N, F] of each split; without y, nothing is predicted."""
+    """Puts the data set together, of features [N, F] of each split; without y, nothing is predicted.
+
+    Args:
+        x: arrays, which become float64, or tensors, which stay as they are.
+    """
     splits = {
         split: Split(
-            torch.from_numpy(np.ascontiguousarray(values, dtype=np.float64)),
+            values if isinstance(values, Tensor) else torch.from_numpy(np.ascontiguousarray(values, dtype=np.float64)),
             None if y is None else torch.from_numpy(np.ascontiguousarray(y[split])),
         )
         for split, values in x.items()

@@ -187,9 +187,13 @@ class Classifies(Predicts, Exports):
     def predict(self, inputs: Any) -> list[dict[str, Any]]:
         return self.classifier.predict(inputs)
 
+    def scores(self, inputs: Any) -> Tensor:
+        """What the probabilities of raw inputs are the softmax of, one tensor [N, K]; the largest tells the class."""
+        return self.classifier.logits(inputs)
+
     def probabilities(self, inputs: Any) -> Tensor:
         """Those that `predict` tells of raw inputs, as one tensor [N, K]."""
-        return self.classifier.logits(inputs).double().softmax(1).cpu()
+        return self.scores(inputs).double().softmax(1).cpu()
 
     def export(self) -> Export:
         return self.classifier.export()

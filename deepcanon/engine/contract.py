@@ -115,6 +115,15 @@ class Recipe(ABC, Generic[C]):
         return {}
 
     @classmethod
+    def takes(cls, config: C) -> tuple[Literal["float32", "sparse", "unchecked"], ...]:
+        """Which rows of arrays in memory it takes as they are.
+
+        "float32" is widened to float64 otherwise, and "sparse" refused; "unchecked": `scores` itself refuses what
+        is not finite, which costs a pass over the rows before it otherwise.
+        """
+        return ()
+
+    @classmethod
     def units(cls, config: C) -> Mapping[str, str]:
         """Units of metrics that depend on options, by name: they are shown instead of those in METRICS."""
         return {}

@@ -116,6 +116,8 @@ def held_on(split: Any, device: torch.device) -> Any:
     """A split with its tensors on the device; itself on the CPU, or where it holds no tensors or does not fit."""
     if device.type == "cpu" or type(split) is not Split or not isinstance(split.x, Tensor):
         return split
+    if split.x.layout is not torch.strided:
+        return split
     y, parts = split.y, split.parts
     needed = split.x.nbytes + sum(0 if one is None else one.nbytes for one in (y, parts))
     if not fits(needed, device):

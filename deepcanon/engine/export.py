@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from deepcanon.errors import UsageError
 from deepcanon.writing import replacing
 
-__all__ = ["Export", "TextExport", "classifier_export", "raw_export", "write_export"]
+__all__ = ["Export", "TextExport", "classifier_export", "counts_export", "raw_export", "write_export"]
 
 
 class Export(NamedTuple):
@@ -85,6 +85,18 @@ def classifier_export(
     """
     about = {"task": "classify", "classes": reader["classes"]}
     return raw_export(nn.Sequential(preprocess, model, nn.Softmax(1)), shape, reader, device, ("probabilities",), about)
+
+
+def counts_export(module: nn.Module, words: Sequence[str], reader: dict[str, Any], device: torch.device) -> Export:
+    """The export of a classifier of documents: counts of these words to probabilities.
+
+    Args:
+        module: from counts [N, W] to logits.
+        reader: names the classes.
+    """
+    about = {"task": "classify", "classes": reader["classes"], "words": list(words)}
+    example = torch.zeros(2, len(words), device=device)
+    return Export(nn.Sequential(module, nn.Softmax(1)), (example,), ("counts",), ("probabilities",), about)
 
 
 def write_export(export: Export | TextExport, form: str, to: Path) -> list[Path]:

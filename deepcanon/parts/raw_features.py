@@ -59,7 +59,8 @@ class RawFeatures(nn.Module):
             bag = BagOfWords.build(x, words)
             length = max(1, round(len(bag.pack(x).numbers) / len(x)))
             return {"shape": [len(bag)], "words": list(bag.words), "length": length}
-        shift, scale = input_statistics(x.split(1024), kind == "images", None if standardize else False)
+        batches = (x,) if is_csr(x) else x.split(1024)  # counts are not standardised: their number is looked at
+        shift, scale = input_statistics(batches, kind == "images", None if standardize else False)
         return {"shape": list(x.shape[1:]), "shift": shift, "scale": scale}
 
     def forward(self, raw: Num[Tensor, "batch ..."]) -> Float[Tensor, "batch features"]:

@@ -78,8 +78,9 @@ from torch import nn
 
 from deepcanon import engine
 from deepcanon.data.seeds import stream_seed
-from deepcanon.engine import Classifier, Classifies, Export
+from deepcanon.engine import Classifier, Classifies
 from deepcanon.engine.classifier import Seen, cross_validated
+from deepcanon.engine.export import counts_export
 from deepcanon.engine.figures import Text
 from deepcanon.errors import UsageError
 from deepcanon.parts.bag_of_words import BagOfWords, likelier_words, shuffled, stratified_folds
@@ -171,8 +172,5 @@ class Recipe(Classifies, engine.Recipe[Config]):
         return records(logits, self.facts["reader"]["classes"])
 
     def export(self):
-        module = nn.Sequential(self.model, nn.Softmax(1))
-        about = {"task": "classify", "classes": self.facts["reader"]["classes"]}
-        example = torch.zeros(2, *self.facts["shape"], device=self.run.device)
-        words = {"words": self.facts["words"]}
-        return Export(module, (example,), ("counts",), ("probabilities",), {**about, **words})
+        facts = self.facts
+        return counts_export(self.model, facts["words"], facts["reader"], self.run.device)

@@ -64,8 +64,10 @@ import torch
 from torch import nn
 
 from deepcanon import engine
-from deepcanon.engine import Classifier, Classifies, Export, Generates
+from deepcanon.engine import Classifier, Classifies, Generates
+from deepcanon.engine.class_counts import ClassCounts, raw_moments
 from deepcanon.engine.classifier import asked_classes
+from deepcanon.engine.export import counts_export
 from deepcanon.engine.figures import Text
 from deepcanon.engine.shown import class_means, samples
 from deepcanon.errors import UsageError
@@ -81,6 +83,7 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
     state = ("model", "alone")
     parallel = "statistics"
     deterministic = True
+    computed = ("counts",)
     wants = "classes"
     needs = "naive Bayes needs classes: folders (images, .txt) or a table whose target holds names"
     asked = ClassSampling
@@ -90,8 +93,15 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
         train, kind, classes = data["train"], data.kind, data.facts["classes"]
         if lacking := [name for place, name in enumerate(classes) if place not in train.y]:
             raise UsageError(f"no training examples of {', '.join(lacking)}")
-        scaled = config.distribution in ("auto", "gaussian")
-        return RawFeatures.learn(kind, train.x, words=config.words, standardize=scaled)
+        if kind == "tables" and config.distribution in ("auto", "gaussian"):
+            shift, scale = raw_moments(train, len(classes)).shift_and_scale()
+            return {"shape": [len(shift)], "shift": shift, "scale": scale}
+        return RawFeatures.learn(kind, train.x, words=config.words, standardize=False)
+
+    @classmethod
+    def takes(cls, config):
+        counts = config.distribution in ("bernoulli", "multinomial")
+        return ("float32", "sparse", "unchecked") if counts else ("float32",)
 
     def build(self):
         config, facts, run = self.config, self.facts, self.run
@@ -99,9 +109,9 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
         how = {n: getattr(config, n) for n in ("smoothing", "share_variance", "binarize")}
         usual = functools.partial(bayes.NaiveBayes.usual, self.kind, config.distribution, **how)
         self.model, self.alone = usual().to(run.device), usual().to(run.device)  # alone: one class
+        self.as_given = self.kind == "tables" and self.model.distribution != "gaussian"
         self.preprocess = RawFeatures(self.kind, facts, once=config.binarize).to(run.device)
-        self.counted = functools.cache(lambda split: self.preprocess.counted(run.data[split]))
-        self.rows = max(1, min(10_000, 2**24 // torch.Size(facts["shape"]).numel()))
+        self.counts = ClassCounts(run, self.preprocess, len(self.classes))
         parts = (run, self.model, self.preprocess, facts["shape"], facts["reader"])
         self.classifier = Classifier(*parts, prepare=self.features)
 
@@ -109,30 +119,15 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
         return 1
 
     def features(self, raw):
-        counts = self.kind == "tables" and self.model.distribution != "gaussian"  # as they are
-        return self.model.features(raw if counts else self.preprocess(raw.to(self.run.device)))
-
-    def chunks(self, data, first=0, every=1):
-        """Raw rows and labels, some at a time; those of documents sparse."""
-        take = data.sparse if self.kind == "documents" else data.take
-        taken = map(take, torch.arange(first, len(data), every).split(self.rows))
-        return ((self.run.to(some.x), self.run.to(some.y)) for some in taken)
-
-    def moments(self, x, y):
-        """Of the features of raw rows; those of a gaussian follow from the moments of the rows."""
-        count = functools.partial(bayes.class_moments, labels=y, classes=len(self.classes))
-        if self.model.distribution == "gaussian":
-            return count(x).scaled(*self.preprocess.shift_and_scale())
-        return count(x, prepare=self.features, scatter=False)
+        prepare = torch.nn.Identity() if self.as_given else self.preprocess
+        return self.model.features(prepare(raw.to(self.run.device)))
 
     def step(self, step):
-        """All rows by chunks; each process counts its own."""
-        run, train = self.run, self.counted("train")
-        chunks = self.chunks(train, run.rank, run.world)
-        if run.world == 1 and self.kind == "tables":  # which lie in memory: nothing is copied
-            chunks = [(run.to(train.x), run.to(train.y))]
-        parts = (self.moments(x, y) for x, y in chunks)
-        seen = functools.reduce(bayes.merge_classes, parts).summed(run.sum)
+        """All rows by chunks; each process counts its own; of a gaussian raw rows are counted."""
+        run, gaussian = self.run, self.model.distribution == "gaussian"
+        seen = self.counts.moments("train", None if gaussian else self.features)
+        if gaussian:
+            seen = seen.scaled(*self.preprocess.shift_and_scale())
         try:
             self.model.fit_moments(seen)
             self.alone.fit_moments(seen.together())
@@ -142,9 +137,10 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
         return {"examples": seen.examples.sum()}
 
     def evaluate(self, split):
-        data = self.counted(split)
-        rows, both = functools.partial(self.chunks, data), (self.model, self.alone)
-        joint, alone = (torch.cat([m(self.features(x)) for x, _ in rows()]).cpu() for m in both)
+        data, both = self.counts.split(split), (self.model, self.alone)
+        rows = (self.features(some.x) for some in self.counts.chunks(data))
+        parts = zip(*([model(x) for model in both] for x in rows), strict=True)
+        joint, alone = (torch.cat(part).cpu() for part in parts)
         log = joint.logsumexp(1)
         bits = bayes.bits_per_dimension(log, self.model.n_features_in_).mean()
         found = {**measures(joint, data.y), "nats": -log.mean(), "bits_per_dimension": bits}
@@ -155,7 +151,7 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
         return {**found, "independent_nats": -alone.mean(), "sample_z": z}
 
     def figures(self):
-        data = self.counted(self.run.pictured)
+        data = self.counts.split(self.run.pictured)
         data = data.take(torch.arange(min(10_000, len(data))))
         shown = self.classifier.figures(self.classifier.look(data=data))
         if self.kind == "images":
@@ -180,6 +176,10 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
             return records(self.model(inputs), self.classes)
         return super().predict(inputs)
 
+    def scores(self, inputs):
+        how = self.model.predict_joint_log_proba if self.as_given else super().scores
+        return how(inputs)
+
     def generate(self, asked, generator):
         """Samples of the class that the prompt names, or of all in turn."""
         labels = self.run.to(asked_classes(asked, self.classes))
@@ -193,7 +193,5 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
     def export(self):
         if self.kind != "documents":
             return super().export()
-        module = nn.Sequential(self.preprocess, self.model, nn.Softmax(1))
-        about = {"task": "classify", "classes": self.classes, "words": self.facts["words"]}
-        example = (torch.zeros(2, *self.facts["shape"], device=self.run.device),)
-        return Export(module, example, ("counts",), ("probabilities",), about)
+        module, facts = nn.Sequential(self.preprocess, self.model), self.facts
+        return counts_export(module, facts["words"], facts["reader"], self.run.device)

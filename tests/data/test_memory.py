@@ -86,7 +86,7 @@ class Sparse:
         ((X, np.ones((60, 2))), "y: has shape"),
         (Sparse(), "sparse"),
         (X + 1j, "complex"),
-        (spoiled(np.nan), r"x\[4, 1\]: is nan"),
+        (spoiled(np.nan), r"x\[4, 1\]: is NaN"),
         (spoiled(1e200), r"x\[4, 1\]: is 1e\+200, not finite"),
         (np.array([["a", "b"], ["c", "d"]]), "x: holds what is not a number"),
         ((X, np.where(np.arange(60) == 3, np.nan, 1.0)), "y: holds NaN"),
