@@ -92,7 +92,7 @@ def moved(value: Tensor, device: torch.device) -> Tensor:
     """The tensor on the device; the host does not wait for a GPU."""
     if value.device.type == device.type:
         return value
-    if device.type == "cuda" and value.device.type == "cpu":
+    if device.type == "cuda" and value.device.type == "cpu" and value.layout is torch.strided:
         value = value.pin_memory()  # torch keeps the memory until the copy is done
     # On mps an asynchronous copy may read memory that was freed already, and may be read too early on the host.
     return value.to(device, non_blocking="mps" not in (device.type, value.device.type) and device.type != "cpu")
