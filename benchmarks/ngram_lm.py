@@ -5,13 +5,17 @@ start of its own in an unpadded text. `NgramLM(discounts=0.1, start=False)` is t
 can be compared one by one. The text is a slice of the Penn Treebank where it is there, else of the embedded text.
 
 KenLM, where it is installed, answers for the same model (modified Kneser-Ney on the whole text), which it reads from
-the ARPA file that ours exports. Its Python package has a hash table; what fits a model, and what makes tries, are
-programs of their own that it lacks.
+the ARPA file that ours exports. Its Python package has a hash table. What makes tries (`build_binary`) and what fits a
+model (`lmplz`) are programs that the package lacks and its source distribution has; their rows are measured where they
+are on the PATH. `compile_query_only.sh` of that distribution makes the first; the second needs Boost.
 """
 
 import importlib.metadata
 import math
+import os
+import shutil
 import statistics
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -45,37 +49,100 @@ def material():
     return name, vocabulary, tokens, scored[seen[scored]]
 
 
-def look_ups():
-    """A row of both answering for one model, sentence by sentence there, all positions at once here."""
+def kenlm_rows():
+    """Rows of one model: both answer (sentence by sentence there, all positions at once here), and its bytes."""
     try:
         import kenlm
     except ImportError:
-        print("KenLM is not installed: its row is left out")
+        print("KenLM is not installed: its rows are left out")
         return []
     data = open_data(("text",), material()[0])
     vocabulary = Vocabulary.build(data["train"].x, "words")
     text, sentences = vocabulary.encode(data["valid"].x)[None], data["valid"].x.strip("\n").split("\n")
-    model = NgramLM(len(vocabulary), ORDER, end=vocabulary.end).fit(vocabulary.encode(data["train"].x))
+    train = vocabulary.encode(data["train"].x)
+    model = NgramLM(len(vocabulary), ORDER, end=vocabulary.end).fit(train)
+    grams = sum(model.sizes)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.arpa")
+        path, trie = Path(folder, "model.arpa"), Path(folder, "model.trie")
         path.write_text("".join(arpa.lines_of_arpa(vocabulary, model.ngrams())), encoding="utf-8")
-        other = kenlm.Model(str(path))
-    nats = {
-        "ours": -model(text).mean().item(),
-        "kenlm": -math.log(10) * sum(map(other.score, sentences)) / text.numel(),
-    }
-    quality = f"{text.numel():,} tokens of {material()[0]}, {nats['ours']:.6f} and {nats['kenlm']:.6f} nats"
-    assert math.isclose(*nats.values(), rel_tol=1e-6), quality
-    forms = {"ours": lambda: model(text), "kenlm": lambda: list(map(other.score, sentences))}
-    variants = {name: (lambda form=form: text.numel() / cpu_seconds(form)) for name, form in forms.items()}
-    rates = interleaved(variants, ROUNDS)
-    kept = sum(part.nbytes for part in (model.keys_, model.probability_, model.backoff_))
+        others = {"hash table": kenlm.Model(str(path))}
+        if program("build_binary"):
+            subprocess.run(["build_binary", "trie", path, trie], check=True, capture_output=True)
+            others["trie"] = kenlm.Model(str(trie))
+        kept = trie.stat().st_size / grams if trie.exists() else 0.0
+        fitted = fits(data, vocabulary, train, Path(folder)) if program("lmplz") else []
+    mine = -model(text).mean().item()
+    theirs = {name: -math.log(10) * sum(map(one.score, sentences)) / text.numel() for name, one in others.items()}
+    assert all(math.isclose(mine, nats, rel_tol=1e-6) for nats in theirs.values()), (mine, theirs)
+    forms = {"ours": lambda: model(text)}
+    forms |= {name: (lambda one=one: list(map(one.score, sentences))) for name, one in others.items()}
+    rates = interleaved(
+        {name: (lambda form=form: text.numel() / cpu_seconds(form)) for name, form in forms.items()}, ROUNDS
+    )
+    shared = {"version": importlib.metadata.version("kenlm"), "target": 1.0}
+    rows = [
+        {
+            **shared, "peer": f"KenLM, {name}", "unit": "tokens/s looked up", "ours": statistics.median(rates["ours"]),
+            "peers": statistics.median(rates[name]), "ratio": ratio(rates["ours"], rates[name]),
+            "quality": f"{text.numel():,} tokens of {material()[0]}, {mine:.6f} and {nats:.6f} nats; ours is given"
+            " numbers, KenLM sentences of words",
+        }
+        for name, nats in theirs.items()
+    ]  # fmt: skip
+    if kept:
+        ours = model.kept_bytes / grams
+        quality = f"{grams:,} n-grams of order 1 to {ORDER}, {mine:.6f} and {theirs['trie']:.6f} nats"
+        quality += "; ours keeps float64 to the bit, KenLM float32 and its vocabulary"
+        rows.append(
+            {
+                **shared, "peer": "KenLM, trie", "unit": "bytes an n-gram", "ours": ours, "peers": kept,
+                "ratio": kept / ours, "quality": quality,
+            }
+        )  # fmt: skip
+    return rows + fitted
+
+
+def program(name):
+    """Whether a program of KenLM is on the PATH; a line if it is not."""
+    found = shutil.which(name)
+    if not found:
+        print(f"{name} of KenLM is not on the PATH: its rows are left out")
+    return found
+
+
+def fits(data, vocabulary, train, folder):
+    """A row of both fitting the same text: lmplz with the CPU seconds of all its threads, the ARPA file included."""
+    import kenlm
+
+    path, written = folder / "text", folder / "lmplz.arpa"
+    # To lmplz <unk> is not a word of a text.
+    path.write_text(data["train"].x.replace(vocabulary.symbols[0], "unk"), encoding="utf-8")
+
+    def theirs():
+        began = os.times()
+        command = ["lmplz", "-o", str(ORDER), "--text", path, "--arpa", written, "-S", "1G", "-T", folder]
+        subprocess.run(command, check=True, capture_output=True)
+        ended = os.times()
+        return len(train) / (ended.children_user + ended.children_system - began.children_user - began.children_system)
+
+    made = {}
+
+    def ours():
+        made["model"] = NgramLM(len(vocabulary), ORDER, end=vocabulary.end)
+        return len(train) / cpu_seconds(lambda: made["model"].fit(train))
+
+    rates = interleaved({"ours": ours, "theirs": theirs}, ROUNDS)
+    sentences = data["valid"].x.replace(vocabulary.symbols[0], "unk").strip("\n").split("\n")
+    text, other = vocabulary.encode(data["valid"].x)[None], kenlm.Model(str(written))
+    nats = -made["model"](text).mean().item(), -math.log(10) * sum(map(other.score, sentences)) / text.numel()
+    quality = f"{len(train):,} tokens; held-out text {nats[0]:.5f} and {nats[1]:.5f} nats; lmplz counts one word more, "
+    quality += "reads words and writes its ARPA file"
+    assert math.isclose(*nats, rel_tol=1e-4), quality
     return [
         {
-            "peer": "KenLM, hash table", "version": importlib.metadata.version("kenlm"), "unit": "tokens/s looked up",
-            "ours": statistics.median(rates["ours"]), "peers": statistics.median(rates["kenlm"]),
-            "ratio": ratio(rates["ours"], rates["kenlm"]), "target": 1.0,
-            "quality": f"{quality}; ours {kept / int(model.sizes_.sum()):.1f} bytes an n-gram",
+            "peer": "KenLM, lmplz", "version": importlib.metadata.version("kenlm"), "unit": "tokens/s fit",
+            "ours": statistics.median(rates["ours"]), "peers": statistics.median(rates["theirs"]),
+            "ratio": ratio(rates["ours"], rates["theirs"]), "target": 1.0, "quality": quality,
         }
     ]  # fmt: skip
 
@@ -138,7 +205,7 @@ def main():
                 **shared, "unit": "tokens/s scored", "ours": fast, "peers": slow, "ratio": fast / slow,
                 "target": 10_000.0,
             },
-            *look_ups(),
+            *kenlm_rows(),
         ],
     )  # fmt: skip
 

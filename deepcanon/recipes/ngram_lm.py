@@ -144,15 +144,16 @@ class Recipe(Speaks, engine.Recipe[Config], Exports):
     def step(self, step):
         if self.config.arpa:
             vocabulary, model = read_once(self.config.arpa, self.config.unit)
-            if not model.tables()[1][0][0]:
+            if not model.unigrams()[0]:
                 what = "texts with words it lacks have infinite perplexity"
                 self.run.say(f"the ARPA file has no {vocabulary.symbols[0]}: {what}")
-            self.model.take(*model.to(self.run.device).tables())
+            self.model.adopt(model.to(self.run.device))
             self.run.stop("the n-grams of the ARPA file are taken")
         else:
             self.model.fit(self.run.to(self.tokens("train")[:]))
             self.run.stop("one pass over the text: the counts are exact")
-        return {f"ngrams_{order}": size for order, size in enumerate(self.model.sizes_, 1)}
+        sizes = self.run.to(torch.tensor(self.model.sizes))
+        return {f"ngrams_{order}": size for order, size in enumerate(sizes, 1)}
 
     def nll(self, texts):
         found = [0.0] * len(texts)

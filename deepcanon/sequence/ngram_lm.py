@@ -30,7 +30,8 @@ The sentence end is a word that is predicted; the sentence start occurs only in 
 
 All three have the same form: p(w | h) of each n-gram that was seen, and the weight b(h) of each history, so that
 p(w | h) = b(h) p(w | h') for all other words. It is what ARPA files hold (`ngrams`, `from_ngrams`), and a look-up does
-not depend on the smoothing.
+not depend on the smoothing. Of Kneser-Ney the first summand of (1) is kept in place of p(w | h): it follows from two
+counts, so that few different numbers occur among millions of n-grams, which need a byte or two each.
 
 Departures: the estimates (4) need every n_j; an order in which one is 0 (tiny texts) uses 0.5, 1, 1.5, and
 every D(j) is kept within [0, j]. ``discounts=0.75`` gives the plain form of 1995 (one discount, unigrams not
@@ -46,6 +47,7 @@ where every word follows h nothing is discounted. Add-k: a history that is short
 True
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -53,6 +55,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from deepcanon.parts.backoff import BackoffModel
+from deepcanon.parts.tries import bits_of, scrambled
 
 __all__ = ["NgramLM", "good_turing_discounts", "modified_discounts"]
 
@@ -105,12 +108,12 @@ def _counts_of_counts(counts: Tensor, most: int) -> Float[Tensor, "most"]:
     return torch.bincount(counts.clamp(0, most + 1), minlength=most + 2)[1 : most + 1].double()
 
 
-def _kneser_ney(here: _Counted, lower: Tensor, discounts: Float[Tensor, "3"]) -> tuple[Tensor, Tensor]:
-    """Equations (1) and (2): p(w | h) of the n-grams and gamma of the histories; `lower` is p(w | h')."""
+def _kneser_ney(here: _Counted, discounts: Float[Tensor, "3"]) -> tuple[Tensor, Tensor]:
+    """Equations (1) and (2): the first summand of the n-grams, to which gamma(h) p(w | h') is added, and gamma."""
     taken = torch.cat([discounts.new_zeros(1), discounts])[here.counts.clamp(max=3)]
     total = here.summed(here.counts)
     gamma = torch.where(total > 0, here.summed(taken) / total.clamp(min=1), 1.0)  # (2)
-    return (here.counts - taken) / total.clamp(min=1)[here.history] + gamma[here.history] * lower, gamma  # (1)
+    return (here.counts - taken) / total.clamp(min=1)[here.history], gamma  # (1)
 
 
 def _katz(
@@ -154,8 +157,8 @@ def _add(here: _Counted, whole: Tensor, added: float, vocabulary: int) -> tuple[
 class NgramLM(BackoffModel):
     """n-gram model over token numbers 0 .. vocabulary_size - 1; `fit` counts, `from_ngrams` takes what others counted.
 
-    The n-grams of one order are nodes, numbered by sorting ``node of the history * V + word``: counting is one sort for
-    each order and a look-up is one binary search, for all positions of a text at once.
+    The n-grams of one order are nodes, numbered by sorting (node of the history, word): counting is one sort for each
+    order. `parts/tries.py` keeps them, and finds those of all positions of a text at once.
 
     Args:
         vocabulary_size: V, the words that can be predicted (with sentence end and unknown word, without start).
@@ -200,55 +203,55 @@ class NgramLM(BackoffModel):
         if words.numel() == 0:
             raise ValueError("fit needs at least one token")
         size, lowest = self.vocabulary_size, words.new_full((1,), 1.0 / self.vocabulary_size, dtype=torch.float64)
-        keys, counted = self._counted(words)
-        tables: list[tuple[Tensor, Tensor]] = []
-        seen, free = torch.ones_like(lowest), torch.zeros_like(lowest)  # of (5), for Katz
+        katz, add = self.smoothing == "katz", self.smoothing == "add-k"
+        lower, seen, free = lowest, torch.ones_like(lowest), torch.zeros_like(lowest)  # of (5); the last two for Katz
         below = words.new_zeros(1)  # for each history h of one order the number of h'
-        for order, here in enumerate(counted, 1):
-            lower = (tables[-1][0] if tables else lowest)[here.shorter]
-            if self.smoothing == "kneser-ney":
-                probability, weight = _kneser_ney(here, lower, self._discounts(order, here.counts))
-            elif self.smoothing == "katz":
-                discounts = good_turing_discounts(here.counts)
-                probability, weight, seen, free = _katz(here, lower, discounts, size, seen[below], free[below])
-            else:
+        for order, (keys, here) in enumerate(self._counted(words), 1):
+            if katz:
+                lower, discounts = lower[here.shorter], good_turing_discounts(here.counts)
+                lower, weight, seen, free = _katz(here, lower, discounts, size, seen[below], free[below])
+                value = lower
+            elif add:
                 whole = here.at_start if order < self.order else torch.ones_like(here.at_start)
-                probability, weight = _add(here, whole, self.added, size)
+                value, weight = _add(here, whole, self.added, size)
+            else:
+                value, weight = _kneser_ney(here, self._discounts(order, here.counts))
+                value = value + weight * lowest if order == 1 else value
             if order == 1:
-                probability[size] = 0.0  # the start is not predicted
-            tables.append((probability, weight))
+                value[size] = 0.0  # the start is not predicted
+                self.probability_ = value
+            else:
+                self.levels[order - 2].take(keys, here.histories, value, weight)
             below = here.shorter
-        self.take(keys, [p for p, _ in tables], [w for _, w in tables[1:]])
+        self.interpolated_ = torch.tensor(not (katz or add), device=words.device)
         return self
 
-    def _counted(self, words: Tensor) -> tuple[list[Tensor], list[_Counted]]:
-        """The sorted keys and the counts of the n-grams of each order; of Kneser-Ney below the highest those of (3)."""
-        size = self.vocabulary_size
+    def _counted(self, words: Tensor) -> Iterator[tuple[Tensor, _Counted]]:
+        """Sorted keys and counts of the n-grams of each order; of Kneser-Ney below the highest those of (3)."""
+        size, bits = self.vocabulary_size, bits_of(self.vocabulary_size)
+        u = scrambled(words, size)
         first = self.contexts(words, words) == size if self.start else torch.zeros_like(words, dtype=torch.bool)
         node, keys, fresh = words, torch.arange(size + 1, device=words.device), torch.zeros_like(first)
-        shorter, history = torch.zeros_like(keys), torch.zeros_like(keys)
-        every, counted = [keys], []
+        shorter, history, before = torch.zeros_like(keys), torch.zeros_like(keys), 1
         for order in range(1, self.order + 1):
-            seen, before = node >= 0, len(every[-2]) if order > 1 else 1
+            seen = node >= 0
             at_start = torch.bincount(node[fresh], minlength=len(keys))
             counts = torch.bincount(node[seen], minlength=len(keys))
             if order < self.order:
                 context = self.contexts(words, node, first=order == 1)
                 present = context >= 0
-                unique, inverse = torch.unique(context[present] * size + words[present], return_inverse=True)
+                unique, inverse = torch.unique((context[present] << bits) + u[present], return_inverse=True)
                 longer = torch.full_like(words, -1).masked_scatter_(present, inverse)
                 suffix = node.new_zeros(len(unique)).scatter_(0, inverse, node[present])
                 if self.smoothing == "kneser-ney":
                     # (3): every different (n+1)-gram counts once for the n-gram it ends in
                     different = torch.bincount(suffix, minlength=len(keys))
                     counts = torch.where(at_start > 0, at_start, different)
-            counted.append(_Counted(counts, history, shorter, before, at_start > 0))
+            yield keys, _Counted(counts, history, shorter, before, at_start > 0)
             if order < self.order:
                 fresh = first if order == 1 else torch.cat([fresh.new_zeros(1), fresh[:-1]]) & present
-                node, keys, shorter = longer, unique, suffix
-                history = torch.div(unique, size, rounding_mode="floor")
-                every.append(keys)
-        return every, counted
+                node, before, keys, shorter = longer, len(keys), unique, suffix
+                history = unique >> bits
 
     def _discounts(self, order: int, counts: Tensor) -> Float[Tensor, "3"]:
         """D(1), D(2), D(3+) of one order."""

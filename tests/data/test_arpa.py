@@ -93,7 +93,7 @@ def test_round_trip(vocabulary, name, tmp_path):
     torch.testing.assert_close(read(rows), model(rows), atol=1e-10, rtol=0)
     sums = read.distribution(rows).sum(1)
     torch.testing.assert_close(sums, torch.ones_like(sums), atol=1e-10, rtol=0)
-    taken = NgramLM(7, 4, end=vocabulary.end).take(*read.tables())
+    taken = NgramLM(7, 4, end=vocabulary.end).adopt(read)
     assert torch.equal(taken(rows), read(rows))
 
 

@@ -94,7 +94,7 @@ def test_katz_leaves_something_after_a_history_whose_words_are_all_frequent():
 
 def test_katz_uses_frequencies_and_kneser_ney_histories():
     tokens = torch.tensor([1, 2] * 12 + [0, 3, 4, 3, 5, 3, 0, 4, 5, 0])
-    katz = NgramLM(6, 2, start=False, smoothing="katz").fit(tokens).tables()[1][0]
+    katz = NgramLM(6, 2, start=False, smoothing="katz").fit(tokens).unigrams()
     assert katz[2] > katz[3]
 
 
@@ -120,7 +120,7 @@ def test_a_word_never_seen_has_probability_and_a_new_history_backs_off():
     assert 6 not in text()
     unknown = model.distribution(torch.tensor([[6, 6, 6]]))
     torch.testing.assert_close(unknown, model.distribution(torch.zeros(1, 0, dtype=torch.int64) + 0)[:0].new_tensor(
-        [model.tables()[1][0][:7].tolist()]), atol=0, rtol=0)  # fmt: skip
+        [model.unigrams()[:7].tolist()]), atol=0, rtol=0)  # fmt: skip
     assert float(unknown[0, 6]) > 0
 
 
@@ -128,7 +128,7 @@ def test_continuation_counts_not_frequencies():
     # "francisco" (2) is frequent but follows only "san" (1); 3 is rarer but follows everything.
     tokens = torch.tensor([1, 2] * 12 + [0, 3, 4, 3, 5, 3, 0, 4, 5, 0])
     model = NgramLM(6, 2, start=False).fit(tokens)
-    p = model.tables()[1][0]
+    p = model.unigrams()
     assert tokens.bincount()[2] > 3 * tokens.bincount()[3] and p[3] > p[2]
 
 
@@ -159,6 +159,23 @@ def test_state_dict_round_trip_into_an_unfitted_model():
     other.load_state_dict(model.state_dict())
     rows = torch.randint(0, 7, (5, 9))
     assert torch.equal(model(rows), other(rows))
+
+
+def test_tables_of_version_0_1_are_read():
+    """Sorted numbers ``history * V + word`` of all orders, probabilities and weights: three long tensors."""
+    model, numbers, kept = fitted(), {}, ([], [], [])
+    for tokens, *parts in model.ngrams():
+        grams = [tuple(row) for row in tokens.tolist()]
+        keys = {gram: numbers[gram[:-1]] * 7 + gram[-1] if len(gram) > 1 else gram[0] for gram in grams}
+        order = sorted(range(len(grams)), key=lambda row: keys[grams[row]])
+        numbers = {grams[row]: node for node, row in enumerate(order)}
+        for column, part in zip(kept, (torch.tensor([keys[gram] for gram in grams]), *parts), strict=True):
+            column.append(part[order])
+    state = dict(zip(("keys_", "probability_", "backoff_"), map(torch.cat, kept), strict=True))
+    state |= {"backoff_": torch.cat(kept[2][:-1]), "sizes_": torch.tensor(model.sizes), "discounts_": model.discounts_}
+    other, rows = NgramLM(7, 4, end=2), torch.randint(0, 7, (5, 9))
+    other.load_state_dict(state)
+    torch.testing.assert_close(other(rows), model(rows), atol=1e-13, rtol=0)
 
 
 def test_fit_returns_self_and_forgets_what_was_before():
@@ -200,6 +217,7 @@ def test_penn_treebank_figures():
     model = NgramLM(len(vocabulary), 5, end=vocabulary.end).fit(train)
     assert perplexity(model, test) == pytest.approx(141.17, abs=0.1)
     assert perplexity(model, valid) == pytest.approx(148.03, abs=0.1)
+    assert sum(tensor.nbytes for tensor in model.state_dict().values()) == model.kept_bytes <= 7.5 * sum(model.sizes)
     histories = test[:4000].view(1000, 4)
     assert float((model.distribution(histories).sum(1) - 1).abs().max()) <= 1e-9
     for order, expected in ((1, 639.3), (2, 185.7), (3, 148.3)):
