@@ -74,7 +74,7 @@ def kenlm_rows():
     mine = -model(text).mean().item()
     theirs = {name: -math.log(10) * sum(map(one.score, sentences)) / text.numel() for name, one in others.items()}
     assert all(math.isclose(mine, nats, rel_tol=1e-6) for nats in theirs.values()), (mine, theirs)
-    forms = {"ours": lambda: model(text)}
+    forms = {"ours": lambda: model(text), "words": lambda: model(vocabulary.encode(data["valid"].x)[None])}
     forms |= {name: (lambda one=one: list(map(one.score, sentences))) for name, one in others.items()}
     rates = interleaved(
         {name: (lambda form=form: text.numel() / cpu_seconds(form)) for name, form in forms.items()}, ROUNDS
@@ -89,6 +89,14 @@ def kenlm_rows():
         }
         for name, nats in theirs.items()
     ]  # fmt: skip
+    name = next(reversed(others))
+    rows.append(
+        {
+            **shared, "peer": f"KenLM, {name}", "unit": "tokens/s looked up, words numbered by both", "target": 0.0,
+            "ours": statistics.median(rates["words"]), "peers": statistics.median(rates[name]),
+            "ratio": ratio(rates["words"], rates[name]), "quality": f"{mine:.6f} and {theirs[name]:.6f} nats",
+        }
+    )  # fmt: skip
     if kept:
         ours = model.kept_bytes / grams
         quality = f"{grams:,} n-grams of order 1 to {ORDER}, {mine:.6f} and {theirs['trie']:.6f} nats"
