@@ -240,5 +240,5 @@ def _resized(x: Tensor, size: tuple[int, int], channels: int) -> Tensor:
         return x
     out = torch.empty((len(x), channels, *size), dtype=torch.uint8)
     for row, image in enumerate(x.numpy()):
-        out[row] = torch.from_numpy(pixels.fit(image, size, channels).copy())
+        out[row] = torch.from_numpy(pixels.fit(image, size, channels))
     return out

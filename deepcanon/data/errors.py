@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["DataError", "Problem", "Problems", "one_line"]
+__all__ = ["BadImage", "DataError", "Problem", "Problems", "one_line"]
 
 
 def one_line(text: object, limit: int = 300) -> str:
@@ -77,3 +77,7 @@ class Problems:
         """What was left out, as a line for the notes of a data set; [] if nothing was."""
         names = self.skipped()
         return [f"left out: {len(names)} ({one_line(names[0])}{', ...' if names[1:] else ''})"] if names else []
+
+
+class BadImage(ValueError):
+    """The file is not an image that can be decoded; the text says why."""

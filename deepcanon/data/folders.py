@@ -10,7 +10,7 @@ from . import pixels
 from .class_names import class_order
 from .decoding import decoded, heads_of, levels_of, states_of
 from .errors import DataError, Problems, one_line
-from .image_sets import finish, first_of, image_options, list_folder, walk
+from .image_sets import finish, first_of, image_options, list_folder, names_in, walk
 from .label_files import find_label_file, is_label_file, label_file
 from .pixels import Head
 from .splits import ORDER, SPLIT_NAMES, Dataset, Split
@@ -30,10 +30,10 @@ def is_image_folder(path: Path) -> bool:
         real = place.resolve()
         if real not in seen:
             seen.add(real)
-            folders, files = list_folder(place)
-            if any(pixels.is_image(p) for p in files):
+            folders, files = names_in(place)  # of many files, paths take longer than their names
+            if any(name.lower().endswith(pixels.SUFFIXES) for name in files):
                 return True
-            waiting += folders
+            waiting += [place / name for name in folders]
     return False
 
 

@@ -11,13 +11,13 @@ from .patches import cut_splits, patch_options
 from .splits import ORDER, Dataset, Split, draw_splits, shares
 from .streamed import part
 
-__all__ = ["finish", "first_of", "image_options", "levels_note", "list_folder", "walk"]
+__all__ = ["finish", "first_of", "image_options", "levels_note", "list_folder", "names_in", "walk"]
 
 _IGNORED = ("thumbs.db", "desktop.ini", "__macosx")
 
 
-def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The folders and the files in a folder, sorted, without hidden ones."""
+def names_in(folder: Path) -> tuple[list[str], list[str]]:
+    """The names of the folders and of the files in a folder, sorted, without hidden ones."""
     try:
         with os.scandir(folder) as found:  # it knows what is a folder without another system call
             entries = sorted((entry.name, entry.is_dir()) for entry in found)
@@ -26,7 +26,13 @@ def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
             Problem(str(folder), "", f"cannot be listed ({error.strerror})", "give a readable folder")
         ) from None
     kept = [(name, is_dir) for name, is_dir in entries if name[0] != "." and name.lower() not in _IGNORED]
-    return [folder / name for name, is_dir in kept if is_dir], [folder / name for name, is_dir in kept if not is_dir]
+    return [name for name, is_dir in kept if is_dir], [name for name, is_dir in kept if not is_dir]
+
+
+def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The folders and the files in a folder, sorted, without hidden ones."""
+    folders, files = names_in(folder)
+    return [folder / name for name in folders], [folder / name for name in files]
 
 
 def walk(folder: Path, strange: list[str], seen: set[Path] | None = None, links: list[str] | None = None) -> list[Path]:

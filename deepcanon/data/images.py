@@ -12,9 +12,9 @@ from . import pixels, published
 from .arrays import Arrays, from_arrays, idx_files, idx_folder, npz
 from .decoding import in_order
 from .errors import DataError, Problems
-from .folders import is_image_folder, list_folder, not_read, read_folder, walk
-from .idx import is_idx, read_idx
-from .image_sets import first_of, image_options, levels_note
+from .folders import is_image_folder, not_read, read_folder, walk
+from .idx import IDX_NAMES, is_idx, read_idx
+from .image_sets import first_of, image_options, levels_note, names_in
 from .inputs import Inputs
 from .splits import Dataset, shares
 
@@ -33,8 +33,12 @@ FASHION = (
 def fits(path: Path) -> bool:
     """Whether the path looks like images."""
     if path.is_dir():
-        return any(is_idx(p) for p in list_folder(path)[1]) or is_image_folder(path)
+        return _holds_idx(path) or is_image_folder(path)
     return path.suffix.lower() == ".npz" or is_idx(path)
+
+
+def _holds_idx(folder: Path) -> bool:
+    return any(name.lower().endswith(IDX_NAMES) for name in names_in(folder)[1])
 
 
 def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, problems: Problems | None = None) -> Dataset:
@@ -43,7 +47,7 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     valid, test = shares(options)
     image_options(options)
     if path.is_dir():
-        if any(is_idx(p) for p in list_folder(path)[1]):
+        if _holds_idx(path):
             arrays, files = idx_folder(path)
             return from_arrays(arrays, files, None, seed, options, (valid, test), problems)
         return read_folder(path, seed, options, problems)
@@ -145,7 +149,7 @@ def _read(
         if head.deep and not deep:
             # its grey levels may be of any range, and training says nothing of them
             return "is grey of 16 bits, and the training pictures were not: save it with 8 bits"
-        return torch.from_numpy(pixels.decode(source, size, channels, levels).copy()), head
+        return torch.from_numpy(pixels.decode(source, size, channels, levels)), head
     except pixels.BadImage as error:
         return str(error)
 

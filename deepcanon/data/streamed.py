@@ -108,7 +108,7 @@ class StreamedPixels:
     def _decode(self, row: int) -> Tensor:
         path = self.paths[row]
         try:
-            return torch.from_numpy(pixels.decode(path, self.size, self.channels, self.levels).copy())
+            return torch.from_numpy(pixels.decode(path, self.size, self.channels, self.levels))
         except pixels.BadImage as error:
             raise DataError(Problem(str(path), "", str(error), REMEDY)) from None
 
