@@ -69,6 +69,10 @@ class Recipe(Classifies, engine.Recipe[Config]):
     def learn(cls, config, data):
         return input_facts(data)
 
+    @classmethod
+    def takes(cls, config):
+        return ("float32",)
+
     def build(self):
         config, facts, run = self.config, self.facts, self.run
         features, reader = torch.Size(facts["shape"]).numel(), facts["reader"]
