@@ -167,6 +167,17 @@ class BackoffModel(nn.Module):
         self.interpolated_ = torch.zeros_like(self.interpolated_)
         return self
 
+    def quantize(self, bits: int) -> "BackoffModel":
+        """Keeps at most 2^bits different values and weights of each order above one: a byte each for 8 bits.
+
+        Sums over all words are 1 but for what the groups of weights differ.
+        """
+        if not 2 <= bits <= 16:
+            raise ValueError(f"bits must lie in [2, 16], not {bits}")
+        for level in self._levels():
+            level.quantize(bits, bool(self.interpolated_))
+        return self
+
     def adopt(self, other: "BackoffModel") -> "BackoffModel":
         """Answers from now on with the n-grams of another model of the same vocabulary and order."""
         if (other.vocabulary_size, other.order) != (self.vocabulary_size, self.order):

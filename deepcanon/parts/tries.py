@@ -12,7 +12,10 @@ thousands as in one of ten. All positions of a text are looked up at once, in th
 
 Numbers have the narrowest type that holds them. Starts are 16 bits, counted within blocks of histories. Probabilities
 and weights that follow from small counts have few different values: each is listed once, and a node has its number in
-that list. Where a list would not be shorter the values stand by themselves. Nothing is rounded.
+that list. Where a list would not be shorter the values stand by themselves. Nothing is rounded, unless `quantize` is
+asked for, which leaves the means of groups, found as by Lloyd ("Least squares quantization in PCM", 1982):
+
+(3) each value belongs to the mean that is nearest by its logarithm, and each mean is that of its values, in turn
 
 >>> history, words = torch.tensor([0, 0, 3]), scrambled(torch.tensor([2, 5, 5]), 7)
 >>> keys = (history * 8 + words).sort().values
@@ -31,6 +34,7 @@ __all__ = ["Level", "bits_of", "narrowed", "scrambled", "unscrambled"]
 STRIDE = 2  # 2^STRIDE places share one correction of (2)
 BLOCK = 6  # 2^BLOCK histories share one wide start
 NARROW = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+ROUNDS = 50  # of (3)
 GOLDEN = 0.6180339887498949  # 1 / phi
 
 
@@ -94,6 +98,11 @@ class Level(nn.Module):
     def __len__(self) -> int:
         return len(self.words_)
 
+    @property
+    def histories(self) -> int:
+        """How many n-grams one word shorter there are."""
+        return max(len(self.start_) - 1, 0)
+
     @torch.no_grad()
     def take(
         self,
@@ -118,6 +127,22 @@ class Level(nn.Module):
         self.value_, self.values_ = _listed(values)
         self.weight_, self.weights_ = _listed(weights)
         return self
+
+    @torch.no_grad()
+    def quantize(self, bits: int, interpolated: bool) -> None:
+        """Leaves at most 2^bits different values and as many weights, eq. (3); 0 and 1 among them stay as they are.
+
+        Args:
+            interpolated: weights are set to what the values leave of 1 before they are grouped.
+        """
+        nodes, histories = (torch.arange(count, device=self.words_.device) for count in (len(self), self.histories))
+        values, weights = _grouped(self.value(nodes), 1 << bits), self.weight(histories)
+        if interpolated:
+            history = self.rows()[0]
+            left = torch.maximum(1 - torch.bincount(history, values, len(histories)), weights / 2)
+            weights = torch.where(torch.bincount(history, minlength=len(histories)) > 0, left, weights)
+        self.value_, self.values_ = _listed(values)
+        self.weight_, self.weights_ = _listed(_grouped(weights, 1 << bits))
 
     def starts(self, history: Int[Tensor, "rows"]) -> Int[Tensor, "rows"]:
         """s(h), also for the number after the last history."""
@@ -157,9 +182,8 @@ class Level(nn.Module):
     def rows(self) -> tuple[Int[Tensor, "nodes"], Int[Tensor, "nodes"]]:
         """The history and the last word of every node."""
         every = torch.arange(len(self.start_), device=self.start_.device)
-        length = self.starts(every).to(torch.int64).diff() if len(every) else every
         words = unscrambled(self.words_.to(torch.int64), self.vocabulary_size)
-        return every[: len(length)].repeat_interleave(length), words
+        return every[:-1].repeat_interleave(self.starts(every).to(torch.int64).diff()), words
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
         # Lengths and types depend on the text: take the stored ones before torch compares shapes.
@@ -192,6 +216,26 @@ def _listed(values: Tensor) -> tuple[Tensor, Tensor]:
     if different.nbytes + len(values) * numbers.itemsize >= values.nbytes:
         return torch.empty(0, dtype=torch.uint8, device=values.device), values
     return torch.searchsorted(different, values).to(numbers), different
+
+
+def _grouped(values: Tensor, most: int) -> Tensor:
+    """Each of the values, none below 0, or the mean of its group of `most`, eq. (3)."""
+    different, inverse, counts = values.unique(return_inverse=True, return_counts=True)
+    kept = (different == 0) | (different == 1)
+    logs, weight = different[~kept].log(), counts[~kept].double()
+    groups = most - int(kept.sum())
+    if len(logs) <= groups:
+        return values
+    # Sums over neighbours are differences of these.
+    total, mass = (torch.cat([part.new_zeros(1), part.cumsum(0)]) for part in (logs.exp() * weight, weight))
+    means = logs[torch.linspace(0, len(logs) - 1, groups, device=logs.device).long()]
+    for _ in range(ROUNDS):
+        border = torch.searchsorted(logs, (means[1:] + means[:-1]) / 2)
+        border = torch.cat([border.new_zeros(1), border, border.new_tensor([len(logs)])])
+        inside = mass[border].diff()
+        means = torch.where(inside > 0, (total[border].diff() / inside.clamp(min=1)).log(), means)  # (3)
+    different[~kept] = means.exp().repeat_interleave(border.diff())
+    return different[inverse]
 
 
 def _value(numbers: Tensor, values: Tensor, index: Tensor) -> Tensor:

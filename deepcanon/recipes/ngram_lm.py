@@ -20,6 +20,7 @@ METRICS = {
     **LANGUAGE,
     "valid_perplexity": metric("perplexity of the validation text", "", "min", split="valid"),
     "normalisation_error": metric("largest |sum - 1| after 1,000 histories", better="min"),
+    "quantization_loss": metric("nats per token more after quantising", "", "min", split="valid"),
     "ngrams_*": metric("different n-grams of this order in the training text"),
 }
 RECOMPUTED = "Chen and Goodman 1998 in NumPy (tests/oracles/ngram_lm.py)"
@@ -61,6 +62,9 @@ class Config(LargeTokens, Pieces):
     arpa: str = ""
     """An ARPA file of another tool, perhaps gzipped: its n-grams are taken, the text is not
     counted."""
+    quantize: Literal[0, 4, 6, 8, 10, 12] = 0
+    """At most 2^BITS different probabilities, and weights, of each order; 8 take a byte each, 0
+    rounds nothing. What it costs in nats is told."""
     sample: Count = 60
     """Tokens of the text sample."""
 
@@ -78,9 +82,6 @@ PRESETS = {
     **{f"verify:tinyshakespeare-{n}": (replace(LETTERS, order=n), PLAYS) for n in (3, 5, 7)},
 }
 
-from functools import lru_cache
-from pathlib import Path
-
 import torch
 
 from deepcanon import engine
@@ -88,17 +89,12 @@ from deepcanon.data import arpa
 from deepcanon.engine import Exports, TextExport
 from deepcanon.engine.language import Primed, Speaks
 from deepcanon.engine.vocabularies import text_facts, vocabulary_of
-from deepcanon.errors import UsageError
 from deepcanon.parts.language_models import side_by_side
 from deepcanon.sequence.ngram_lm import NgramLM
+from deepcanon.techniques import counted_ngrams
 from deepcanon.verb_options import TextSampling
 
 HISTORIES, TOGETHER = 1_000, 8_192  # tokens that are looked up at once
-
-
-@lru_cache(maxsize=1)
-def read_once(path, unit):
-    return arpa.read_arpa(Path(path).expanduser(), unit)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,12 +113,7 @@ class Recipe(Speaks, engine.Recipe[Config], Exports):
     @classmethod
     def learn(cls, config, data):
         if config.arpa:
-            for name in ("order", "smoothing", "discount", "added"):
-                if getattr(config, name) not in (getattr(Config, name), getattr(SMALL, name)):
-                    what = "is of counting, and the ARPA file is taken as it is"
-                    raise UsageError(f"--{name} {what}: leave it or --arpa out")
-            vocabulary, model = read_once(config.arpa, config.unit)
-            return {"vocabulary": vocabulary.to_json(), "order": model.order}
+            return counted_ngrams.facts_of_arpa(config, (Config(), SMALL))
         return text_facts(config, data)[0]
 
     def build(self):
@@ -143,17 +134,23 @@ class Recipe(Speaks, engine.Recipe[Config], Exports):
 
     def step(self, step):
         if self.config.arpa:
-            vocabulary, model = read_once(self.config.arpa, self.config.unit)
-            if not model.unigrams()[0]:
-                what = "texts with words it lacks have infinite perplexity"
-                self.run.say(f"the ARPA file has no {vocabulary.symbols[0]}: {what}")
-            self.model.adopt(model.to(self.run.device))
+            counted_ngrams.take_arpa(self.model, self.config.arpa, self.config.unit, self.run)
             self.run.stop("the n-grams of the ARPA file are taken")
         else:
             self.model.fit(self.run.to(self.tokens("train")[:]))
             self.run.stop("one pass over the text: the counts are exact")
         sizes = self.run.to(torch.tensor(self.model.sizes))
-        return {f"ngrams_{order}": size for order, size in enumerate(sizes, 1)}
+        found = {f"ngrams_{order}": size for order, size in enumerate(sizes, 1)}
+        if self.config.quantize:
+            loss = counted_ngrams.quantize(
+                self.model, self.config.quantize, self.held_out, self.run
+            )
+            found |= {name: torch.tensor(value) for name, value in loss.items()}
+        return found
+
+    def held_out(self):
+        """Nats a token of the validation text, if there is one."""
+        return super().evaluate("valid")["nll"] if "valid" in self.run.data else None
 
     def nll(self, texts):
         found = [0.0] * len(texts)

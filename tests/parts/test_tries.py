@@ -47,6 +47,19 @@ def test_values_that_are_few_are_listed_and_others_stand_by_themselves():
     assert level.words_.dtype == torch.uint8 and level.start_.dtype == torch.int16
 
 
+def test_quantised_values_are_few_means_and_weights_what_they_leave():
+    keys, exact = (torch.arange(6_000) // 2 << 4) + torch.arange(6_000) % 2, torch.rand(6_000).double() / 2
+    exact[7], exact[8] = 0.0, 0.9
+    level = Level(9).take(keys, 3_000, exact, torch.rand(3_000).double())
+    level.quantize(6, interpolated=True)
+    value, weight = level.value(torch.arange(6_000)), level.weight(torch.arange(3_000))
+    assert len(value.unique()) <= 64 and len(weight.unique()) <= 64 and float(value[7]) == 0
+    assert float((value / exact)[exact > 0.05].log().abs().max()) < 0.1
+    torch.testing.assert_close(value.mean(), exact.mean())  # a group keeps its sum
+    left = 1 - value.view(-1, 2).sum(1)
+    assert float((weight - left).abs()[left > 0.5].mean()) < 0.02
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 256, 257, 10_001])
 def test_scrambled_words_are_different_and_come_back(size):
     u = scrambled(torch.arange(size), size)

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -220,9 +221,28 @@ def test_penn_treebank_figures():
     assert sum(tensor.nbytes for tensor in model.state_dict().values()) == model.kept_bytes <= 7.5 * sum(model.sizes)
     histories = test[:4000].view(1000, 4)
     assert float((model.distribution(histories).sum(1) - 1).abs().max()) <= 1e-9
+    assert model.quantize(8).kept_bytes <= 6 * sum(model.sizes)
+    assert 141.19 < perplexity(model, test) < 141.3
     for order, expected in ((1, 639.3), (2, 185.7), (3, 148.3)):
         shorter = NgramLM(len(vocabulary), order, end=vocabulary.end).fit(train)
         assert perplexity(shorter, test) == pytest.approx(expected, abs=0.1)
+
+
+def test_a_quantised_run_says_what_it_gains_and_costs(tmp_path, capsys):
+    rows = np.random.default_rng(0).integers(0, 9, (400, 5)).astype(str)
+    (tmp_path / "text.txt").write_text("\n".join(" ".join(row) for row in rows))
+    given = ["--data", str(tmp_path / "text.txt"), "--out", str(tmp_path / "run"), "--quantize", "4"]
+    assert main(["train", "ngram-lm", *given]) == 0
+    told = re.search(
+        r"4 bits .*: ([\d.]+) bytes an n-gram, ([\d.]+) before; .* costs (\S+) nats", capsys.readouterr().out
+    )
+    run = deepcanon.load(tmp_path / "run")
+    model = run.recipe.model
+    assert all(len(part) <= 16 for level in model.levels for part in (level.values_, level.weights_))
+    assert float(told[1]) == pytest.approx(model.kept_bytes / sum(model.sizes), abs=0.006) and told[1] < told[2]
+    exact = NgramLM(model.vocabulary_size, 5, end=model.end).fit(run.recipe.tokens("train")[:])
+    valid = run.recipe.tokens("valid")[:][None]
+    assert float(told[3]) == pytest.approx(float((exact(valid) - model(valid)).mean()), abs=2e-6)
 
 
 @pytest.mark.parametrize("idle", [("--order", "2"), ("--smoothing", "katz"), ("--discount", "0.5"), ("--added", "0.1")])

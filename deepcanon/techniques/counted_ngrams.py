@@ -1,0 +1,68 @@
+"""What the recipe of n-grams does around counting: it takes the tables of an ARPA file, and quantises its own."""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from deepcanon.data import arpa
+from deepcanon.engine.run import Run
+from deepcanon.errors import UsageError
+from deepcanon.parts.backoff import BackoffModel
+from deepcanon.parts.vocabulary import Vocabulary
+
+__all__ = ["facts_of_arpa", "quantize", "take_arpa"]
+
+
+@lru_cache(maxsize=1)
+def read_once(path: str, unit: str) -> tuple[Vocabulary, BackoffModel]:
+    """`arpa.read_arpa`, once for what is learned and for the model."""
+    return arpa.read_arpa(Path(path).expanduser(), unit)
+
+
+def facts_of_arpa(config: Any, defaults: Sequence[Any]) -> dict[str, Any]:
+    """The vocabulary and the order of the file that a Config names.
+
+    Args:
+        defaults: Configs; what differs from all of them was asked for.
+
+    Raises:
+        UsageError: an option of counting is asked for.
+    """
+    for name in ("order", "smoothing", "discount", "added"):
+        if getattr(config, name) not in [getattr(default, name) for default in defaults]:
+            what = "is of counting, and the ARPA file is taken as it is"
+            raise UsageError(f"--{name} {what}: leave it or --arpa out")
+    vocabulary, model = read_once(config.arpa, config.unit)
+    return {"vocabulary": vocabulary.to_json(), "order": model.order}
+
+
+def take_arpa(model: BackoffModel, path: str, unit: str, run: Run) -> None:
+    """The n-grams of the file, and a line if texts with words that it lacks have no probability."""
+    vocabulary, read = read_once(path, unit)
+    if not read.unigrams()[0]:
+        what = "texts with words it lacks have infinite perplexity"
+        run.say(f"the ARPA file has no {vocabulary.symbols[0]}: {what}")
+    model.adopt(read.to(run.device))
+
+
+def quantize(model: BackoffModel, bits: int, nll: Callable[[], float | None], run: Run) -> dict[str, float]:
+    """Quantises the model and says what that gains and costs.
+
+    Args:
+        nll: a function without arguments: nats a token of held-out text, or None where there is none.
+
+    Returns:
+        quantization_loss, nats a token, if there is held-out text.
+    """
+    count = sum(model.sizes)
+    exact, before = nll(), model.kept_bytes / count
+    model.quantize(bits)
+    after = model.kept_bytes / count
+    gained = f"{bits} bits for probabilities and weights: {after:.2f} bytes an n-gram, {before:.2f} before"
+    if exact is None:
+        run.say(gained)
+        return {}
+    loss = (nll() or 0.0) - exact
+    run.say(f"{gained}; the validation text costs {loss:.6f} nats a token more")
+    return {"quantization_loss": loss}
