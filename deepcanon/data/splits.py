@@ -20,7 +20,7 @@ from .sounds import Sounds
 
 T = TypeVar("T")
 
-__all__ = ["ORDER", "SPLIT_NAMES", "Dataset", "Split", "draw_splits", "shares"]
+__all__ = ["ORDER", "SPLIT_NAMES", "Dataset", "Split", "draw_splits", "examples_at", "shares"]
 
 ORDER = ("train", "valid", "test")
 """The splits, in the order in which they are told."""
@@ -51,7 +51,7 @@ class Split:
         """The examples with these indices, as one batch."""
         if isinstance(self.x, str | LargeText):
             raise TypeError("a text has no examples to take: cut the text itself")
-        x, *others = (None if t is None else rows_at(t, indices) for t in (self.x, self.y, self.parts))
+        x, *others = (None if t is None else examples_at(t, indices) for t in (self.x, self.y, self.parts))
         return Split(x, others[0], parts=others[1])
 
     def once(self, name: str, find: Callable[[], T]) -> T:
@@ -95,6 +95,11 @@ class Split:
     def channel_statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of `x` along axis 1 (see `parts.standardize`), a chunk at a time."""
         return channel_statistics(part.x for part in self.chunks())
+
+
+def examples_at(x: Any, indices: Tensor) -> Any:
+    """The examples with these indices, of a tensor, dense or sparse, or of what is indexed like one (sounds, trees)."""
+    return rows_at(x, indices) if isinstance(x, Tensor) else x.index_select(0, indices)
 
 
 def _named(item: Any) -> str:

@@ -10,13 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepcanon.parts.sparse_rows import rows_at
 from deepcanon.parts.standardize import statistics_of_sums
 
 from . import pixels
 from .cache import Damaged, Kept
 from .errors import DataError, Problem
-from .splits import Split
+from .splits import Split, examples_at
 
 __all__ = ["REMEDY", "THREADS", "StreamedPixels", "StreamedSplit", "part"]
 
@@ -158,4 +157,4 @@ def part(split: Split, rows: Tensor) -> Split:
     y = None if split.y is None else split.y[rows]
     if isinstance(split.x, StreamedPixels):
         return StreamedSplit(split.x.chosen(rows), y)
-    return Split(rows_at(split.x, rows), y)
+    return Split(examples_at(split.x, rows), y)
