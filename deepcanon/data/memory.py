@@ -118,10 +118,15 @@ def _targets(values: np.ndarray, kind: str) -> tuple[np.ndarray, list[str] | Non
     return places.astype(np.int64), [str(c) for c in classes.tolist()]
 
 
+def _named(columns: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[dict[str, str], ...]]:
+    """Names of columns, and where each is read from: from the column of its name."""
+    return columns, tuple({"name": column} for column in columns)
+
+
 @functools.lru_cache(maxsize=2)
-def _numbered(count: int) -> tuple[str, ...]:
-    """Names of columns that have none."""
-    return tuple(f"x{number}" for number in range(count))
+def _numbered(count: int) -> tuple[tuple[str, ...], tuple[dict[str, str], ...]]:
+    """The same of columns without names."""
+    return _named(tuple(f"x{number}" for number in range(count)))
 
 
 class Held:
@@ -170,8 +175,7 @@ class Held:
         how = (mine or {}).get("target_kind", "auto")
         y, classes = (None, None) if self.y is None else _targets(self.y, how)
         with without_collection():  # counts of words have ten thousands of columns
-            columns = self.names or list(_numbered(self.x.shape[1]))
-            sources = [{"name": column} for column in columns]
+            columns, sources = map(list, _named(tuple(self.names)) if self.names else _numbered(self.x.shape[1]))
         facts = {"columns": columns, "target": "" if y is None else "y", "classes": classes, "sources": sources}
         drawn, said = tables.drawn_splits(self.x.shape[0], y if classes else None, mine, seed)
         told = "" if y is None else f"{len(classes)} classes" if classes else "a number"

@@ -177,7 +177,13 @@ class NaiveBayes(Estimator):
             variance = theta * (1 - theta)
         self.log_prior_, self.theta_, self.variance_ = (count / total).log(), theta, variance
         self.classes_ = torch.arange(len(count), device=count.device) if classes is None else classes.to(count.device)
+        self._log_given()  # so that the first answer takes as long as others
         return self
+
+    def _load_from_state_dict(self, state_dict, prefix, *rest) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+        if all(name in state_dict for name in (f"{prefix}{buffer}" for buffer in self.LEARNED)):
+            self._log_given()
 
     def features(self, inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch features"]:
         """What is counted: inputs above the threshold as 1 (bernoulli), or inputs as they are, checked.
