@@ -188,12 +188,13 @@ class Held:
 
 
 def inputs(describe: dict[str, Any], values: Any, takes: Collection[str] = ()) -> Any:
-    """Arrays as a tensor of raw values, checked against the training data; anything else stays as it is.
+    """Arrays and sparse rows as a tensor of raw values, checked against the training data; others stay as they are.
 
     Args:
         takes: see `Recipe.takes`.
     """
-    if isinstance(values, Tensor) or describe.get("kind") not in ("tables", "images", "boxes"):
+    dense = isinstance(values, Tensor) and not is_sparse(values)
+    if dense or describe.get("kind") not in ("tables", "images", "boxes"):
         return values
     x = values if is_sparse(values) and describe["kind"] == "tables" else _array(values, "x")
     if describe["kind"] != "tables":  # of boxes, what is asked about is the pictures

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import torch
 from sklearn.utils.estimator_checks import check_estimator_sparse_array, check_estimator_sparse_tag
 
 import deepcanon
@@ -47,7 +48,11 @@ def test_a_run_in_a_folder_knows_its_sparse_rows_again(tmp_path):
     run = deepcanon.train("naive-bayes", data=data, out=tmp_path / "run", distribution="multinomial", **settings)
     again = deepcanon.load(tmp_path / "run", data=data, say=pytest.fail)
     assert again.evaluate("test") == run.evaluate("test")
-    assert again.data == "arrays in memory" and again.predict(sp.csr_matrix(X))[3] == run.predict(X)[3]
+    assert again.data == "arrays in memory"
+    assert again.predict(torch.from_numpy(X).to_sparse()) == again.predict(sp.csr_matrix(X))
+    assert [r["label"] for r in again.predict(sp.csr_matrix(X))] == [r["label"] for r in run.predict(X)]
+    with pytest.raises(DataError, match=r"x: has shape \(90, 11\); give rows \[N, 12\] as in training"):
+        again.predict(sp.csr_matrix(X[:, 1:]))
 
 
 @pytest.mark.parametrize("model", [Estimator("naive-bayes"), Estimator("pca")])
