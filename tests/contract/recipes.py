@@ -253,7 +253,7 @@ def check_overfits(of: Trainee, steps: int = 400, share: float = 0.35) -> None:
 # Several processes
 
 
-def final_state(of: Trainee, steps: int = 20) -> dict[str, Tensor]:
+def final_state(of: Trainee, steps: int = 10) -> dict[str, Tensor]:
     """The modules after some steps in float64, with dropout: what one and two processes must agree on."""
     rates = {f.name: DROPPED for f in dataclasses.fields(of.config) if f.name in ("dropout", "input_dropout")}
     if rates and hasattr(of.config, "layers"):

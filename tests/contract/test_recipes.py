@@ -167,7 +167,7 @@ BROKEN = ("LocalBatchNorm", "LocalGradients", "LocalNoise", "LocalDropout")
 
 @pytest.mark.timeout(1200)  # all recipes, one after the other
 def test_two_processes_equal_one(tmp_path):
-    """In float64, the same global batch, 20 steps of the recipe's optimizer, with dropout; planted bugs must differ."""
+    """In float64, the same global batch, 10 steps of the recipe's optimizer, with dropout; planted bugs must differ."""
     parallel = [stem for stem in STEMS if class_of(stem).parallel in ("gradients", "statistics")]
     names = [*parallel, "toys.Recipe", *(f"toys.{name}" for name in BROKEN)]
     script = ROOT / "tests" / "contract" / "two_processes.py"
