@@ -109,7 +109,7 @@ class BackoffModel(nn.Module):
             word = unscrambled(level.words_[child].to(torch.int64), size)
             p[row, word] = level.value(child) + (p[row, word] if interpolated else 0.0)
             if order < self.order and history.shape[1]:
-                node = self._find(level, self.contexts(history, node, first=order == 2), u)
+                node = self.found(level, self.contexts(history, node, first=order == 2), u)
         return p
 
     def ngrams(self) -> list[Ngrams]:
@@ -208,10 +208,11 @@ class BackoffModel(nn.Module):
         """The node of each row of tokens, -1 if there is none."""
         node, u = tokens[:, 0], scrambled(tokens, self.vocabulary_size)
         for level, column in zip(self.every_level(), u[:, 1:].unbind(1), strict=False):
-            node = self._find(level, node, column)
+            node = self.found(level, node, column)
         return node
 
-    def _find(self, level: Level, history: Tensor, u: Tensor) -> Tensor:
+    def found(self, level: Level, history: Tensor, u: Tensor) -> Tensor:
+        """The node of each n-gram of a level, -1 where there is none or the history is below 0."""
         if not len(level):
             return torch.full_like(u, -1)
         node, found = level.find(history.clamp(min=0).flatten(), u.flatten())

@@ -24,6 +24,8 @@ asked for, which leaves the means of groups, found as by Lloyd ("Least squares q
 [True, True, False]
 """
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Integer
@@ -36,6 +38,8 @@ BLOCK = 6  # 2^BLOCK histories share one wide start
 NARROW = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 ROUNDS = 50  # of (3)
 GOLDEN = 0.6180339887498949  # 1 / phi
+
+Portions = Callable[[], Iterator[Tensor]]
 
 
 def bits_of(vocabulary_size: int) -> int:
@@ -112,18 +116,46 @@ class Level(nn.Module):
         weights: Float[Tensor, "histories"],
     ) -> "Level":
         """Keeps the n-grams whose keys, sorted, are ``history * 2^k + u``."""
-        history, words = keys >> self.bits, keys & (1 << self.bits) - 1
-        length = torch.bincount(history, minlength=histories)
+        self.place(lambda: iter([keys]), len(keys), histories)
+        return self.list_values(lambda: iter([values]), lambda: iter([weights]))
+
+    @torch.no_grad()
+    def place(self, keys: Portions, count: int, histories: int) -> None:
+        """Keeps where n-grams are.
+
+        Args:
+            keys: gives their sorted keys, in portions, each time anew.
+            count: how many n-grams there are.
+        """
+        device = self.words_.device
+        length = torch.zeros(histories, dtype=torch.int64, device=device)
+        for part in keys():
+            history = part >> self.bits
+            low = int(history[0]) if len(part) else 0
+            many = torch.bincount(history - low)
+            length[low : low + len(many)] += many
         start = torch.cat([length.new_zeros(1), length.cumsum(0)])
-        near = start[history] + (words * length[history] >> self.bits)  # (2)
-        places = torch.arange(0, len(keys) + 1, 1 << STRIDE, device=keys.device)
-        first = torch.searchsorted(near, places)
-        self.shift_ = narrowed(first - places)
+        self.words_ = torch.empty(count, dtype=_word_type(self.bits), device=device)
+        first = torch.full((count // (1 << STRIDE) + 1,), count, device=device)
+        node = place = 0
+        for part in keys():
+            if not len(part):
+                continue
+            history, words = part >> self.bits, part & (1 << self.bits) - 1
+            near = start[history] + (words * length[history] >> self.bits)  # (2)
+            stop = (int(near[-1]) >> STRIDE) + 1
+            first[place:stop] = torch.searchsorted(near, torch.arange(place, stop, device=device) << STRIDE) + node
+            self.words_[node : node + len(part)] = words
+            node, place = node + len(part), stop
+        self.shift_ = narrowed(first - (torch.arange(len(first), device=device) << STRIDE))
         # As many words at most stand near a few places, those of rows next to each other included.
-        together = torch.cat([first, first.new_tensor([len(keys)])]).diff().max()
-        self.comparisons_ = torch.tensor(int(together).bit_length(), device=keys.device)
-        self.words_ = words.to(_word_type(self.bits))
+        together = torch.cat([first, first.new_tensor([count])]).diff().max()
+        self.comparisons_ = torch.tensor(int(together).bit_length(), device=device)
         self.first_, self.start_ = _blocked(start)
+
+    @torch.no_grad()
+    def list_values(self, values: Portions, weights: Portions) -> "Level":
+        """Keeps the values of all n-grams and the weights of all histories, given in portions, each time anew."""
         self.value_, self.values_ = _listed(values)
         self.weight_, self.weights_ = _listed(weights)
         return self
@@ -141,8 +173,9 @@ class Level(nn.Module):
             history = self.rows()[0]
             left = torch.maximum(1 - torch.bincount(history, values, len(histories)), weights / 2)
             weights = torch.where(torch.bincount(history, minlength=len(histories)) > 0, left, weights)
-        self.value_, self.values_ = _listed(values)
-        self.weight_, self.weights_ = _listed(_grouped(weights, 1 << bits))
+        self.value_, self.values_ = _listed(lambda: iter([values]))
+        weights = _grouped(weights, 1 << bits)
+        self.weight_, self.weights_ = _listed(lambda: iter([weights]))
 
     def starts(self, history: Int[Tensor, "rows"]) -> Int[Tensor, "rows"]:
         """s(h), also for the number after the last history."""
@@ -208,14 +241,18 @@ def _blocked(start: Tensor) -> tuple[Tensor, Tensor]:
     return (first + (1 << 15)).to(kind), (inside - (1 << 15)).to(torch.int16)
 
 
-def _listed(values: Tensor) -> tuple[Tensor, Tensor]:
+def _listed(portions: Portions) -> tuple[Tensor, Tensor]:
     """The number of each value in the list of different ones, and that list; no numbers where that is not shorter."""
-    # On the CPU NumPy sorts numbers several times faster.
-    different = torch.from_numpy(np.unique(values.numpy())) if values.device.type == "cpu" else values.unique()
+    different, count = torch.zeros(0, dtype=torch.float64), 0
+    for values in portions():
+        # On the CPU NumPy sorts numbers several times faster.
+        fresh = torch.from_numpy(np.unique(values.numpy())) if values.device.type == "cpu" else values.unique()
+        different = torch.cat([different.to(fresh.device), fresh]).unique() if count else fresh
+        count += len(values)
     numbers = narrowed(torch.tensor([max(len(different) - 1, 0)])).dtype
-    if different.nbytes + len(values) * numbers.itemsize >= values.nbytes:
-        return torch.empty(0, dtype=torch.uint8, device=values.device), values
-    return torch.searchsorted(different, values).to(numbers), different
+    if different.nbytes + count * numbers.itemsize >= count * different.itemsize:
+        return torch.empty(0, dtype=torch.uint8, device=different.device), torch.cat(list(portions()))
+    return torch.cat([torch.searchsorted(different, values).to(numbers) for values in portions()]), different
 
 
 def _grouped(values: Tensor, most: int) -> Tensor:

@@ -11,7 +11,7 @@ core. `export --to model.arpa` writes what SRILM and KenLM read.
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from deepcanon.options import Count, LargeTokens, Pieces, Positive, Probability
+from deepcanon.options import Count, LargeTokens, Pieces, Positive, Probability, Whole
 from deepcanon.targets import LANGUAGE, metric, target
 
 SYSTEM = "sequence.ngram_lm"
@@ -62,6 +62,9 @@ class Config(LargeTokens, Pieces):
     arpa: str = ""
     """An ARPA file of another tool, perhaps gzipped: its n-grams are taken, the text is not
     counted."""
+    memory: Whole = 0
+    """Megabytes for sorting n-grams, beside the model; what is more goes to disk. 0: all in
+    memory."""
     quantize: Literal[0, 4, 6, 8, 10, 12] = 0
     """At most 2^BITS different probabilities, and weights, of each order; 8 take a byte each, 0
     rounds nothing. What it costs in nats is told."""
@@ -114,6 +117,7 @@ class Recipe(Speaks, engine.Recipe[Config], Exports):
     def learn(cls, config, data):
         if config.arpa:
             return counted_ngrams.facts_of_arpa(config, (Config(), SMALL))
+        counted_ngrams.refuse(config)
         return text_facts(config, data)[0]
 
     def build(self):
@@ -137,7 +141,8 @@ class Recipe(Speaks, engine.Recipe[Config], Exports):
             counted_ngrams.take_arpa(self.model, self.config.arpa, self.config.unit, self.run)
             self.run.stop("the n-grams of the ARPA file are taken")
         else:
-            self.model.fit(self.run.to(self.tokens("train")[:]))
+            tokens, memory = self.tokens("train"), self.config.memory
+            counted_ngrams.count(self.model, tokens, memory, self.run)
             self.run.stop("one pass over the text: the counts are exact")
         sizes = self.run.to(torch.tensor(self.model.sizes))
         found = {f"ngrams_{order}": size for order, size in enumerate(sizes, 1)}

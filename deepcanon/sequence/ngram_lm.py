@@ -48,37 +48,31 @@ True
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from deepcanon.parts.backoff import BackoffModel
+from deepcanon.parts.ngram_counts import Counted, CountedOnDisk
+from deepcanon.parts.spilled_counts import Column
 from deepcanon.parts.tries import bits_of, scrambled
 
 __all__ = ["NgramLM", "good_turing_discounts", "modified_discounts"]
 
 LARGEST = 5  # k of (7)
-
-
-class _Counted(NamedTuple):
-    """The n-grams hw of one order, with the numbers of h and of h'w among those one word shorter."""
-
-    counts: Int[Tensor, "ngrams"]
-    history: Int[Tensor, "ngrams"]
-    shorter: Int[Tensor, "ngrams"]
-    histories: int
-    at_start: Bool[Tensor, "ngrams"]
-
-    def summed(self, values: Tensor) -> Float[Tensor, "histories"]:
-        """The sum over all w, for each h."""
-        return torch.bincount(self.history, values.double(), self.histories)
+LISTED = 1 << 20  # values that are listed at once
 
 
 def modified_discounts(counts: Int[Tensor, "ngrams"]) -> Float[Tensor, "3"]:
     """D(1), D(2), D(3+) from the counts of counts, eq. (4); 0.5, 1, 1.5 where some n_j is 0."""
-    n = _counts_of_counts(counts, 4)
+    return _modified(_counts_of_counts(counts, 4))
+
+
+def _modified(n: Float[Tensor, "4"]) -> Float[Tensor, "3"]:
     if bool((n == 0).any()):
         return n.new_tensor([0.5, 1.0, 1.5])
     share = n[0] / (n[0] + 2 * n[1])
@@ -108,7 +102,7 @@ def _counts_of_counts(counts: Tensor, most: int) -> Float[Tensor, "most"]:
     return torch.bincount(counts.clamp(0, most + 1), minlength=most + 2)[1 : most + 1].double()
 
 
-def _kneser_ney(here: _Counted, discounts: Float[Tensor, "3"]) -> tuple[Tensor, Tensor]:
+def _kneser_ney(here: Counted, discounts: Float[Tensor, "3"]) -> tuple[Tensor, Tensor]:
     """Equations (1) and (2): the first summand of the n-grams, to which gamma(h) p(w | h') is added, and gamma."""
     taken = torch.cat([discounts.new_zeros(1), discounts])[here.counts.clamp(max=3)]
     total = here.summed(here.counts)
@@ -117,7 +111,7 @@ def _kneser_ney(here: _Counted, discounts: Float[Tensor, "3"]) -> tuple[Tensor, 
 
 
 def _katz(
-    here: _Counted,
+    here: Counted,
     lower: Tensor,
     discounts: Float[Tensor, "5"],
     vocabulary: int,
@@ -147,7 +141,7 @@ def _katz(
     return p, alpha, here.summed(torch.where(seen, p, 0.0)), torch.where(words > 0, free, 1.0)
 
 
-def _add(here: _Counted, whole: Tensor, added: float, vocabulary: int) -> tuple[Tensor, Tensor]:
+def _add(here: Counted, whole: Tensor, added: float, vocabulary: int) -> tuple[Tensor, Tensor]:
     """Equation (9) after histories of full length, which `whole` marks; 1 / V after others."""
     total, told = here.summed(here.counts) + added * vocabulary, here.summed(whole) > 0
     p = torch.where(whole, (here.counts.double() + added) / total[here.history], 1.0 / vocabulary)  # (9)
@@ -203,30 +197,68 @@ class NgramLM(BackoffModel):
         if words.numel() == 0:
             raise ValueError("fit needs at least one token")
         size, lowest = self.vocabulary_size, words.new_full((1,), 1.0 / self.vocabulary_size, dtype=torch.float64)
-        katz, add = self.smoothing == "katz", self.smoothing == "add-k"
         lower, seen, free = lowest, torch.ones_like(lowest), torch.zeros_like(lowest)  # of (5); the last two for Katz
         below = words.new_zeros(1)  # for each history h of one order the number of h'
         for order, (keys, here) in enumerate(self._counted(words), 1):
-            if katz:
+            if self.smoothing == "katz":
                 lower, discounts = lower[here.shorter], good_turing_discounts(here.counts)
                 lower, weight, seen, free = _katz(here, lower, discounts, size, seen[below], free[below])
                 value = lower
-            elif add:
-                whole = here.at_start if order < self.order else torch.ones_like(here.at_start)
-                value, weight = _add(here, whole, self.added, size)
             else:
-                value, weight = _kneser_ney(here, self._discounts(order, here.counts))
-                value = value + weight * lowest if order == 1 else value
+                value, weight = self._smoothed(order, here, self._discounts(order, _counts_of_counts(here.counts, 4)))
             if order == 1:
-                value[size] = 0.0  # the start is not predicted
-                self.probability_ = value
+                self._take_words(value)
             else:
-                self.levels[order - 2].take(keys, here.histories, value, weight)
+                self.every_level()[order - 2].take(keys, here.histories, value, weight)
             below = here.shorter
-        self.interpolated_ = torch.tensor(not (katz or add), device=words.device)
         return self
 
-    def _counted(self, words: Tensor) -> Iterator[tuple[Tensor, _Counted]]:
+    @torch.no_grad()
+    def fit_on_disk(self, tokens: Any, memory: int, folder: Path | None = None) -> "NgramLM":
+        """`fit`, with the same bits, of a text whose n-grams would take more memory to sort than there is.
+
+        Args:
+            tokens: a vector of numbers, perhaps on disk, that is read in stretches.
+            memory: bytes that sorting may take, beside the model and a few numbers for each n-gram of one order.
+            folder: for temporary files without names, some 80 bytes a token; None: the system's.
+
+        Raises:
+            ValueError: the smoothing is Katz's, which needs the probabilities of all shorter n-grams at once.
+        """
+        if self.smoothing == "katz":
+            raise ValueError("Katz's back-off is counted in memory: fit it, or take kneser-ney or add-k")
+        if not len(tokens):
+            raise ValueError("fit needs at least one token")
+        device = self.probability_.device
+        self.cpu()
+        counted = CountedOnDisk(self, tokens, memory, folder, continued=self.smoothing == "kneser-ney")
+        for order in counted:
+            n = torch.stack([_counts_of_counts(part.counts, 4) for part in counted.portions()]).sum(0)
+            discounts, tables = self._discounts(order, n), [Column(np.float64, folder) for _ in range(2)]
+            for here in counted.portions():
+                for table, part in zip(tables, self._smoothed(order, here, discounts), strict=True):
+                    table.append(part.numpy())
+            values, weights = ((lambda table=table: map(torch.from_numpy, table.blocks(LISTED))) for table in tables)
+            if order == 1:
+                self._take_words(next(values()))
+            else:
+                self.every_level()[order - 2].list_values(values, weights)
+        return self.to(device)
+
+    def _smoothed(self, order: int, here: Counted, discounts: Tensor) -> tuple[Tensor, Tensor]:
+        """What is kept of n-grams and of histories, of Kneser-Ney or add-k."""
+        if self.smoothing == "add-k":
+            whole = here.at_start if order < self.order else torch.ones_like(here.at_start)
+            return _add(here, whole, self.added, self.vocabulary_size)
+        value, weight = _kneser_ney(here, discounts)
+        return (value + weight / self.vocabulary_size if order == 1 else value), weight
+
+    def _take_words(self, probability: Tensor) -> None:
+        probability[self.vocabulary_size] = 0.0  # the start is not predicted
+        self.probability_ = probability
+        self.interpolated_ = torch.tensor(self.smoothing == "kneser-ney", device=probability.device)
+
+    def _counted(self, words: Tensor) -> Iterator[tuple[Tensor, Counted]]:
         """Sorted keys and counts of the n-grams of each order; of Kneser-Ney below the highest those of (3)."""
         size, bits = self.vocabulary_size, bits_of(self.vocabulary_size)
         u = scrambled(words, size)
@@ -247,16 +279,16 @@ class NgramLM(BackoffModel):
                     # (3): every different (n+1)-gram counts once for the n-gram it ends in
                     different = torch.bincount(suffix, minlength=len(keys))
                     counts = torch.where(at_start > 0, at_start, different)
-            yield keys, _Counted(counts, history, shorter, before, at_start > 0)
+            yield keys, Counted(counts, history, shorter, before, at_start > 0)
             if order < self.order:
                 fresh = first if order == 1 else torch.cat([fresh.new_zeros(1), fresh[:-1]]) & present
                 node, before, keys, shorter = longer, len(keys), unique, suffix
                 history = unique >> bits
 
-    def _discounts(self, order: int, counts: Tensor) -> Float[Tensor, "3"]:
-        """D(1), D(2), D(3+) of one order."""
+    def _discounts(self, order: int, n: Float[Tensor, "4"]) -> Float[Tensor, "3"]:
+        """D(1), D(2), D(3+) of one order, from the counts of its counts."""
         if isinstance(self.discounts, str):
-            self.discounts_[order - 1] = modified_discounts(counts)
+            self.discounts_[order - 1] = _modified(n)
         else:
             self.discounts_[order - 1] = 0.0 if order == 1 else float(self.discounts)
         return self.discounts_[order - 1]

@@ -1,5 +1,6 @@
-"""What the recipe of n-grams does around counting: it takes the tables of an ARPA file, and quantises its own."""
+"""What the recipe of n-grams says and refuses around counting, the tables of ARPA files, and quantising."""
 
+import tempfile
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -10,8 +11,10 @@ from deepcanon.engine.run import Run
 from deepcanon.errors import UsageError
 from deepcanon.parts.backoff import BackoffModel
 from deepcanon.parts.vocabulary import Vocabulary
+from deepcanon.sequence.ngram_lm import NgramLM
+from deepcanon.writing import writing
 
-__all__ = ["facts_of_arpa", "quantize", "take_arpa"]
+__all__ = ["count", "facts_of_arpa", "quantize", "refuse", "take_arpa"]
 
 
 @lru_cache(maxsize=1)
@@ -29,7 +32,7 @@ def facts_of_arpa(config: Any, defaults: Sequence[Any]) -> dict[str, Any]:
     Raises:
         UsageError: an option of counting is asked for.
     """
-    for name in ("order", "smoothing", "discount", "added"):
+    for name in ("order", "smoothing", "discount", "added", "memory"):
         if getattr(config, name) not in [getattr(default, name) for default in defaults]:
             what = "is of counting, and the ARPA file is taken as it is"
             raise UsageError(f"--{name} {what}: leave it or --arpa out")
@@ -44,6 +47,26 @@ def take_arpa(model: BackoffModel, path: str, unit: str, run: Run) -> None:
         what = "texts with words it lacks have infinite perplexity"
         run.say(f"the ARPA file has no {vocabulary.symbols[0]}: {what}")
     model.adopt(read.to(run.device))
+
+
+def refuse(config: Any) -> None:
+    """UsageError if the smoothing that a Config names cannot be counted on disk, and it asks for that."""
+    if config.memory and config.smoothing == "katz":
+        raise UsageError("--memory counts for kneser-ney and add-k on disk, not for katz: leave it or --smoothing out")
+
+
+def count(model: NgramLM, tokens: Any, megabytes: int, run: Run) -> None:
+    """Counts a text in memory, or on disk where `megabytes` are given.
+
+    Raises:
+        DeepcanonError: the disk is full, in one line that names the folder.
+    """
+    if not megabytes:
+        model.fit(run.to(tokens[:]))
+        return
+    with writing(run.folder or Path(tempfile.gettempdir())):
+        model.fit_on_disk(tokens, megabytes * 1_000_000, run.folder)
+    run.say(f"sorted on disk, {megabytes:,} MB at a time")
 
 
 def quantize(model: BackoffModel, bits: int, nll: Callable[[], float | None], run: Run) -> dict[str, float]:

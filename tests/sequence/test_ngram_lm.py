@@ -162,6 +162,36 @@ def test_state_dict_round_trip_into_an_unfitted_model():
     assert torch.equal(model(rows), other(rows))
 
 
+@pytest.mark.parametrize(
+    "options", [{"order": 7}, {"end": None, "start": False}, {"order": 1}, ADDED, {"discounts": 0.5}]
+)
+def test_counting_on_disk_in_the_smallest_portions_has_the_same_bits(options, tmp_path):
+    inside, outside = fitted(**options), NgramLM(7, **({"order": 4, "end": 2} | options))
+    outside.fit_on_disk(torch.from_numpy(text(end=options.get("end", 2))), 1, tmp_path)
+    assert all(
+        a.dtype == b.dtype and torch.equal(a, b) for a, b in zip(inside.buffers(), outside.buffers(), strict=True)
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_counting_on_disk_leaves_nothing_when_it_is_interrupted(tmp_path):
+    class Stopped(torch.Tensor):
+        reads = 0
+
+        def __getitem__(self, places):
+            Stopped.reads += 1
+            if Stopped.reads == 12:
+                raise KeyboardInterrupt
+            return super().__getitem__(places)
+
+    tokens = torch.from_numpy(text(end=2)).as_subclass(Stopped)
+    with pytest.raises(KeyboardInterrupt):
+        NgramLM(7, 4, end=2).fit_on_disk(tokens, 1, tmp_path)
+    assert Stopped.reads == 12 and not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match="in memory"):
+        NgramLM(7, 4, smoothing="katz").fit_on_disk(tokens, 1, tmp_path)
+
+
 def test_tables_of_version_0_1_are_read():
     """Sorted numbers ``history * V + word`` of all orders, probabilities and weights: three long tensors."""
     model, numbers, kept = fitted(), {}, ([], [], [])
@@ -231,11 +261,12 @@ def test_penn_treebank_figures():
 def test_a_quantised_run_says_what_it_gains_and_costs(tmp_path, capsys):
     rows = np.random.default_rng(0).integers(0, 9, (400, 5)).astype(str)
     (tmp_path / "text.txt").write_text("\n".join(" ".join(row) for row in rows))
-    given = ["--data", str(tmp_path / "text.txt"), "--out", str(tmp_path / "run"), "--quantize", "4"]
-    assert main(["train", "ngram-lm", *given]) == 0
-    told = re.search(
-        r"4 bits .*: ([\d.]+) bytes an n-gram, ([\d.]+) before; .* costs (\S+) nats", capsys.readouterr().out
-    )
+    given = ["train", "ngram-lm", "--data", str(tmp_path / "text.txt"), "--out", str(tmp_path / "run"), "--memory", "1"]
+    assert main([*given, "--smoothing", "katz"]) == 2 and "not for katz" in capsys.readouterr().err
+    assert main([*given, "--quantize", "4"]) == 0
+    said = capsys.readouterr().out
+    told = re.search(r"4 bits .*: ([\d.]+) bytes an n-gram, ([\d.]+) before; .* costs (\S+) nats", said)
+    assert "sorted on disk, 1 MB at a time" in said
     run = deepcanon.load(tmp_path / "run")
     model = run.recipe.model
     assert all(len(part) <= 16 for level in model.levels for part in (level.values_, level.weights_))
