@@ -8,11 +8,10 @@ from typing import Any
 
 from deepcanon.data import arpa
 from deepcanon.engine.run import Run
-from deepcanon.errors import UsageError
+from deepcanon.errors import DeepcanonError, UsageError
 from deepcanon.parts.backoff import BackoffModel
 from deepcanon.parts.vocabulary import Vocabulary
 from deepcanon.sequence.ngram_lm import NgramLM
-from deepcanon.writing import writing
 
 __all__ = ["count", "facts_of_arpa", "quantize", "refuse", "take_arpa"]
 
@@ -64,8 +63,12 @@ def count(model: NgramLM, tokens: Any, megabytes: int, run: Run) -> None:
     if not megabytes:
         model.fit(run.to(tokens[:]))
         return
-    with writing(run.folder or Path(tempfile.gettempdir())):
-        model.fit_on_disk(tokens, megabytes * 1_000_000, run.folder)
+    folder = run.folder or Path(tempfile.gettempdir())
+    try:
+        model.fit_on_disk(tokens, megabytes * 1_000_000, folder)
+    except OSError as error:
+        what = f"the n-grams cannot be sorted in {folder}: {error.strerror or error}"
+        raise DeepcanonError(f"{what}; make room there, or leave --memory out") from error
     run.say(f"sorted on disk, {megabytes:,} MB at a time")
 
 

@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,9 +15,11 @@ from oracles import ngram_lm as oracle
 import deepcanon
 from deepcanon.cli import main
 from deepcanon.data import open_data
+from deepcanon.errors import DeepcanonError
 from deepcanon.parts.vocabulary import Vocabulary
 from deepcanon.sequence import NgramLM
 from deepcanon.sequence.ngram_lm import good_turing_discounts, modified_discounts
+from deepcanon.techniques.counted_ngrams import count
 
 
 def fitted(order=4, end=2, **options):
@@ -190,6 +193,12 @@ def test_counting_on_disk_leaves_nothing_when_it_is_interrupted(tmp_path):
     assert Stopped.reads == 12 and not list(tmp_path.iterdir())
     with pytest.raises(ValueError, match="in memory"):
         NgramLM(7, 4, smoothing="katz").fit_on_disk(tokens, 1, tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
+    run = SimpleNamespace(folder=tmp_path / "gone")
+    with pytest.raises(DeepcanonError, match=r"sorted in .*gone: No such file or directory; make room"):
+        count(NgramLM(7, 4, end=2), torch.from_numpy(text(end=2)), 1, run)
 
 
 def test_tables_of_version_0_1_are_read():
