@@ -18,12 +18,14 @@ from .progress import counted
 from .splits import Split
 from .streamed import REMEDY, THREADS, StreamedPixels, StreamedSplit
 
-__all__ = ["MEMORY_LIMIT", "Pictures", "decoded", "heads_of", "in_order", "levels_of", "states_of"]
+__all__ = ["MEMORY_LIMIT", "Ahead", "Pictures", "decoded", "heads_of", "in_order", "levels_of", "states_of"]
 
 MEMORY_LIMIT = 1 << 30
 """Pictures that need more bytes than this are read batch by batch."""
 WORTH, OPENING = 10**8, 10_000
 """Pixels of all files, with so many for the opening of each, from which decoded pictures are kept: a second or two."""
+AHEAD, BITS = 1 << 28, 2
+"""Bytes of pictures that are decoded while headers are read, at most; bits of a file that are taken for a pixel."""
 MANY = 1_000
 """Files from which their headers are kept."""
 BLOCK, SOME = 512, 16
@@ -75,14 +77,54 @@ def states_of(paths: Sequence[Path]) -> dict[Path, State]:
     return found
 
 
+class Ahead:
+    """Decodes the pictures of a small folder while their headers are read, if their size is known by then.
+
+    Attributes:
+        found: by path what `pixels.decode` gave, in the channels of the file if none are asked for, or its refusal.
+    """
+
+    def __init__(self, states: dict[Path, State], size: tuple[int, int], channels: int) -> None:
+        self.size, self.channels = size, channels
+        self.found: dict[Path, np.ndarray | str] = {}
+        # what may be kept on disk, or be there already, is not decoded before that is known
+        work = sum(OPENING + 8 * about[1] // BITS for about in states.values())
+        needed = len(states) * (channels or 3) * size[0] * size[1]
+        self.wanted = size[0] > 0 and len(states) < MANY and work < WORTH and needed <= min(AHEAD, MEMORY_LIMIT)
+
+    def look(self, path: Path) -> Head:
+        """The header of a file, which is read once for it and for its pixels."""
+        if not self.wanted:
+            return pixels.head(path)
+        content = pixels.content_of(path)
+        head = pixels.head(content)
+        if not head.deep:  # whose grey levels depend on the other files
+            try:
+                self.found[path] = pixels.decode(content, self.size, self.channels or (1 if head.grey else 3))
+            except pixels.BadImage as error:
+                self.found[path] = str(error)
+        return head
+
+    def taken(self, path: Path, channels: int) -> np.ndarray | None:
+        """The pixels of a file, once; None if it was not decoded.
+
+        Raises:
+            BadImage: it could not be.
+        """
+        found = self.found.pop(path, None)
+        if isinstance(found, str):
+            raise pixels.BadImage(found)
+        return found if found is None or len(found) == channels else np.repeat(found, channels, 0)
+
+
 def heads_of(
-    states: dict[Path, State], problems: Problems, options: dict[str, Any] | None
-) -> dict[Path, Head]:  # fmt: skip
+    states: dict[Path, State], problems: Problems, options: dict[str, Any] | None, ahead: Ahead | None = None
+) -> dict[Path, Head]:
     """What the headers say; a file that has none is a problem. Of many files they are kept on disk."""
 
     def look(path: Path) -> Head | str:
         try:
-            return pixels.head(path)
+            return ahead.look(path) if ahead else pixels.head(path)
         except pixels.BadImage as error:
             return str(error)
 
@@ -173,7 +215,7 @@ class Pictures:
 
 def decoded(
     states: dict[Path, State], heads: dict[Path, Head], size: tuple[int, int], channels: int, levels: pixels.Levels,
-    options: dict[str, Any] | None, must_know: bool, most: int | None = None,
+    options: dict[str, Any] | None, must_know: bool, most: int | None = None, ahead: Ahead | None = None,
 ) -> Pictures:  # fmt: skip
     """Decodes the files, or finds what was kept of them.
 
@@ -181,6 +223,7 @@ def decoded(
         must_know: whether the files that cannot be decoded must be known now; otherwise, if the pixels are neither kept
         nor held in memory, they are found when they are read.
         most: bytes of pictures that are held in memory, if that is less than `MEMORY_LIMIT`.
+        ahead: what was decoded already.
     """
     paths = list(heads)
     limit = MEMORY_LIMIT if most is None else min(most, MEMORY_LIMIT)
@@ -189,12 +232,15 @@ def decoded(
     work = sum(head.width * head.height + OPENING for head in heads.values())
     if found.streamed or work > WORTH:
         _keep(found, [states[path] for path in paths], paths, options)
+    ahead = ahead or Ahead({}, size, channels)
     if found.store is None and (must_know or not found.streamed):
         held = np.empty((0 if found.streamed else len(paths), channels, *size), np.uint8)
 
         def one(row: int) -> str | None:
             try:
-                image = pixels.decode(paths[row], size, channels, levels)
+                image = ahead.taken(paths[row], channels)
+                if image is None:
+                    image = pixels.decode(paths[row], size, channels, levels)
             except pixels.BadImage as error:
                 return str(error)
             if len(held):

@@ -8,7 +8,7 @@ import torch
 
 from . import pixels
 from .class_names import class_order
-from .decoding import decoded, heads_of, levels_of, states_of
+from .decoding import Ahead, decoded, heads_of, levels_of, states_of
 from .errors import DataError, Problems, one_line
 from .image_sets import finish, first_of, image_options, list_folder, names_in, walk
 from .label_files import find_label_file, is_label_file, label_file
@@ -98,7 +98,8 @@ def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems:
                 problems.add(p, "", f"has no class in {split}, but train has classes", "sort it into class folders")
         listed[split] = [(p, label) for p, label in rows if not names or label in names]
     states = states_of([p for rows in listed.values() for p, _ in rows])
-    heads = heads_of(states, problems, options)
+    ahead = Ahead(states, *_known(options))
+    heads = heads_of(states, problems, options, ahead)
     several = [str(p) for p, head in heads.items() if head.frames > 1]
     deep = [p for p, _ in listed["train"] if p in heads and heads[p].deep]
     for p in [p for p, head in heads.items() if head.deep and not deep]:
@@ -110,7 +111,8 @@ def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems:
         raise DataError(problems.found)
     size, channels, how = _choose(list(heads.values()), options)
     levels = _levels(deep, options)
-    pictures = decoded(states, heads, size, channels, levels, options, problems.skip_bad or problems.keep_going)
+    must_know = problems.skip_bad or problems.keep_going
+    pictures = decoded(states, heads, size, channels, levels, options, must_know, ahead=ahead)
     for p, reason in pictures.bad.items():
         problems.add(p, "", reason, REMEDY)
     problems.settle()
@@ -214,6 +216,14 @@ def not_read(files: list[str]) -> str:
         for ending, count in counts.most_common(5)
     ]
     return ", ".join(words) + (", ..." if len(counts) > 5 else "")
+
+
+def _known(options: dict[str, Any] | None) -> tuple[tuple[int, int], int]:
+    """Height, width and channels as far as they do not depend on the files; 0 where they do."""
+    size, channels = image_options(options)
+    if learned := (options or {}).get("learned"):
+        return (learned["size"][0], learned["size"][1]), learned["channels"]
+    return (size, size), channels
 
 
 def _choose(heads: list[Head], options: dict[str, Any] | None) -> tuple[tuple[int, int], int, str]:

@@ -27,7 +27,8 @@ from .jpeg_heads import frame_of, start_of
 from .png_checks import check_pixels, check_png
 
 __all__ = [
-    "DECODER", "FORMATS", "SUFFIXES", "BadImage", "Head", "Levels", "decode", "fit", "head", "is_image", "levels",
+    "DECODER", "FORMATS", "SUFFIXES", "BadImage", "Head", "Levels", "content_of", "decode", "fit", "head",
+    "is_image", "levels",
 ]  # fmt: skip
 
 KEPT = 2
@@ -75,11 +76,18 @@ def is_image(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
 
 
-def _content(source: Path | bytes) -> Path | bytes:
-    """The bytes of a file, unless it is very large."""
+def content_of(source: Path | bytes) -> Path | bytes:
+    """The bytes of a file, unless it is very large.
+
+    Raises:
+        BadImage: it is not a file, or it cannot be read.
+    """
     if isinstance(source, bytes):
         return source
-    content = start_of(source, AT_ONCE)
+    try:
+        content = start_of(source, AT_ONCE)
+    except OSError as error:
+        raise BadImage(f"is not an image that can be read ({error})") from None
     return content if len(content) < AT_ONCE else source
 
 
@@ -111,7 +119,7 @@ def _guarded(source: Path | bytes, use: Any, whole: bool = False) -> Any:
     try:
         if not whole and isinstance(source, Path) and not source.is_file():  # a pipe would never end
             raise BadImage("is not a file")
-        content = _content(source) if whole else source
+        content = content_of(source) if whole else source
         with _open(content) as image:
             return use(image, content)
     except BadImage:

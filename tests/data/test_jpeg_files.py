@@ -1,12 +1,14 @@
 """JPEG files that are decoded at a part of their size, and headers that are read without a decoder."""
 
 import io
+import os
+from collections import Counter
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from deepcanon.data import jpeg_heads, pixels
+from deepcanon.data import decoding, jpeg_heads, open_data, pixels
 
 HEIGHT, WIDTH = 321, 481
 """Odd, so that no part of the size is a whole number of pixels."""
@@ -85,3 +87,27 @@ def test_a_head_without_a_decoder_is_that_of_the_decoder():
             with Image.open(io.BytesIO(bytes(content)), formats=["JPEG"]) as image:
                 assert (*image.size, len(image.getbands())) == frame
     assert 300 < taken < 600
+
+
+def test_a_small_folder_of_a_known_size_is_read_once_with_the_same_pixels(waves, tmp_path, monkeypatch):
+    """Grey, colour, 16 bits, turned and damaged files, of which nothing but the size is known before they are read."""
+    exif, opened, found = Image.Exif(), Counter(), []
+    exif[0x0112] = 6
+    files = {"a.jpg": jpeg(waves), "b.jpg": jpeg(waves[..., 0]), "c.jpg": jpeg(waves, exif=exif), "e.jpg": b"no"}
+    files["d.jpg"] = files["a.jpg"][:9000]  # the header is whole
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    Image.fromarray(waves[..., 1].astype(np.uint16) * 9).save(tmp_path / "f.png")
+    system = os.open
+    monkeypatch.setattr(
+        os, "open", lambda path, *given: (opened.update([os.path.basename(path)]), system(path, *given))[1]
+    )
+    for most in (decoding.AHEAD, -1):
+        monkeypatch.setattr(decoding, "AHEAD", most)
+        opened.clear()
+        options = {"images": {"size": 40, "valid_share": 0, "test_share": 0}}
+        data = open_data(("images",), str(tmp_path), options=options, skip_bad=True)
+        found.append((data["train"].x.tolist(), data.record["skipped"], data.describe()))
+        assert {min(opened[f"{name}.jpg"], 2) for name in "abcd"} == {1 if most > 0 else 2}
+    assert found[0] == found[1] and found[0][2]["channels"] == 3
+    assert [os.path.basename(name) for name in found[0][1]] == ["e.jpg", "d.jpg"]
