@@ -37,6 +37,10 @@ class Images(Splits):
     levels: tuple[NonNegative, ...] = ()
     """Images: the two grey levels of 16-bit files that become black and white. Default: the range of the training
     images."""
+    draft: Literal[0, 1, 2] = 2
+    """Images: where a JPEG file is shrunk, pixels that its decoder gives for each one that is wanted, in each
+    direction; the rest is resized. 0 decodes all, from which 2 differs by up to 0.9 of 255 on average. 1 differs by up
+    to 2.4 and is up to 1.6 times as fast."""
     cache: Literal["auto", "off"] = "auto"
     """Images: auto keeps the decoded pictures of large folders on disk (in $DEEPCANON_CACHE, by default with the
     downloads), so that each is decoded once."""

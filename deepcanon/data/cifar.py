@@ -12,7 +12,7 @@ import torch
 from . import archives, cache, pixels, published
 from .decoding import wanted
 from .errors import DataError, Problem, Problems
-from .image_sets import finish, image_options
+from .image_sets import draft_of, finish, image_options
 from .splits import Dataset, Split
 
 __all__ = ["CLASSES", "cifar10_jpeg"]
@@ -29,7 +29,7 @@ def cifar10_jpeg(seed: int, options: dict[str, Any] | None = None) -> Dataset:
     size, channels = (side or SIDE, side or SIDE), channels or 3
     (path,) = published.get("cifar10-jpeg").values()
     notes: list[str] = []
-    values = _pixels(path, size, channels, wanted(options), notes)
+    values = _pixels(path, size, channels, draft_of(options), wanted(options), notes)
     splits, start = {}, 0
     for split, each in COUNTS.items():
         count = each * len(CLASSES)
@@ -43,7 +43,7 @@ def cifar10_jpeg(seed: int, options: dict[str, Any] | None = None) -> Dataset:
     return finish(splits, CLASSES, size, channels, seed, options, Problems(), notes, record, examples, shares)
 
 
-def _pixels(path: Path, size: tuple[int, int], channels: int, keep: bool, notes: list[str]) -> np.ndarray:
+def _pixels(path: Path, size: tuple[int, int], channels: int, draft: int, keep: bool, notes: list[str]) -> np.ndarray:
     """All pictures [60000, C, H, W], class by class, the training split first; `notes` takes what is to be said."""
     shape = (channels, *size)
     total = sum(COUNTS.values()) * len(CLASSES)
@@ -58,7 +58,7 @@ def _pixels(path: Path, size: tuple[int, int], channels: int, keep: bool, notes:
             raise DataError(Problem(str(path), "", what, "download it again", skippable=False))
         values = np.empty((total, *shape), np.uint8)
         for row, content in enumerate(contents):
-            values[row] = pixels.decode(content, size, channels)
+            values[row] = pixels.decode(content, size, channels, draft=draft)
         return values
 
     def make(writer: cache.Writer) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -67,7 +67,7 @@ def _pixels(path: Path, size: tuple[int, int], channels: int, keep: bool, notes:
         return {}, {}
 
     if keep:
-        key = cache.key_of("cifar10-jpeg", pixels.DECODER, size, channels)
+        key = cache.key_of("cifar10-jpeg", pixels.DECODER, size, channels, draft)
         try:
             store, made = cache.kept(key, total, shape, np.uint8, make, notes.append)
             values = store.read(range(total))

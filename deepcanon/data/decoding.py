@@ -13,6 +13,7 @@ from torch import Tensor
 
 from . import cache, pixels
 from .errors import Problems
+from .image_sets import draft_of
 from .pixels import Head
 from .progress import counted
 from .splits import Split
@@ -84,8 +85,8 @@ class Ahead:
         found: by path what `pixels.decode` gave, in the channels of the file if none are asked for, or its refusal.
     """
 
-    def __init__(self, states: dict[Path, State], size: tuple[int, int], channels: int) -> None:
-        self.size, self.channels = size, channels
+    def __init__(self, states: dict[Path, State], size: tuple[int, int], channels: int, draft: int) -> None:
+        self.size, self.channels, self.draft = size, channels, draft
         self.found: dict[Path, np.ndarray | str] = {}
         # what may be kept on disk, or be there already, is not decoded before that is known
         work = sum(OPENING + 8 * about[1] // BITS for about in states.values())
@@ -100,7 +101,8 @@ class Ahead:
         head = pixels.head(content)
         if not head.deep:  # whose grey levels depend on the other files
             try:
-                self.found[path] = pixels.decode(content, self.size, self.channels or (1 if head.grey else 3))
+                channels = self.channels or (1 if head.grey else 3)
+                self.found[path] = pixels.decode(content, self.size, channels, draft=self.draft)
             except pixels.BadImage as error:
                 self.found[path] = str(error)
         return head
@@ -189,8 +191,8 @@ class Pictures:
         streamed: whether they are too many for memory.
     """
 
-    def __init__(self, size: tuple[int, int], channels: int, levels: pixels.Levels, streamed: bool) -> None:
-        self.size, self.channels, self.levels, self.streamed = size, channels, levels, streamed
+    def __init__(self, size: tuple[int, int], channels: int, levels: pixels.Levels, draft: int, streamed: bool) -> None:
+        self.size, self.channels, self.levels, self.draft, self.streamed = size, channels, levels, draft, streamed
         self.bad: dict[Path, str] = {}
         self.notes: list[str] = []
         self.store: cache.Kept | None = None
@@ -204,7 +206,12 @@ class Pictures:
         if self.held is not None:
             whole = numbers == list(range(len(self.held)))  # nothing is to be copied
             return Split(self.held if whole else self.held[rows], y)
-        return StreamedSplit(StreamedPixels(paths, self.size, self.channels, self.levels, self.store, rows), y)
+        found = StreamedPixels(paths, self.size, self.channels, self.levels, self.store, rows, self.draft)
+        return StreamedSplit(found, y)
+
+    def decode(self, path: Path) -> np.ndarray:
+        """One of them, from its file."""
+        return pixels.decode(path, self.size, self.channels, self.levels, self.draft)
 
     def settled(self, split: Split) -> Split:
         """A split in memory, unless the pictures are too many."""
@@ -227,12 +234,12 @@ def decoded(
     """
     paths = list(heads)
     limit = MEMORY_LIMIT if most is None else min(most, MEMORY_LIMIT)
-    found = Pictures(size, channels, levels, len(paths) * channels * size[0] * size[1] > limit)
+    found = Pictures(size, channels, levels, draft_of(options), len(paths) * channels * size[0] * size[1] > limit)
     found.rows = {path: row for row, path in enumerate(paths)}
     work = sum(head.width * head.height + OPENING for head in heads.values())
     if found.streamed or work > WORTH:
         _keep(found, [states[path] for path in paths], paths, options)
-    ahead = ahead or Ahead({}, size, channels)
+    ahead = ahead or Ahead({}, size, channels, found.draft)
     if found.store is None and (must_know or not found.streamed):
         held = np.empty((0 if found.streamed else len(paths), channels, *size), np.uint8)
 
@@ -240,7 +247,7 @@ def decoded(
             try:
                 image = ahead.taken(paths[row], channels)
                 if image is None:
-                    image = pixels.decode(paths[row], size, channels, levels)
+                    image = found.decode(paths[row])
             except pixels.BadImage as error:
                 return str(error)
             if len(held):
@@ -261,7 +268,7 @@ def _keep(found: Pictures, states: list[State], paths: list[Path], options: dict
     def make(writer: cache.Writer) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         def one(row: int) -> str | None:
             try:
-                image = pixels.decode(paths[row], found.size, found.channels, found.levels)
+                image = found.decode(paths[row])
             except pixels.BadImage as error:
                 return str(error)
             writer.write(row, image)
@@ -277,14 +284,15 @@ def _keep(found: Pictures, states: list[State], paths: list[Path], options: dict
     try:
         if not wanted(options):
             raise cache.NotKept("--cache off")
-        key = cache.key_of("pixels", pixels.DECODER, found.size, found.channels, found.levels, states)
+        key = cache.key_of("pixels", pixels.DECODER, found.size, found.channels, found.levels, found.draft, states)
         found.store, made = cache.kept(key, len(paths), shape, np.uint8, make, _say)
     except cache.NotKept as error:
         found.notes.append(f"decoded pictures are not kept ({error}){'; each epoch decodes again' if again else ''}")
         return
     found.bad = {paths[int(row)]: reason for row, reason in found.store.about["bad"].items()}
     where = f"{'kept in' if made else 'read from'} {found.store.path}"
+    held = f"{cache.said_size(found.store.nbytes)} of at most {cache.said_size(cache.limit())} for all"
     found.notes.append(
-        f"decoded pictures: {where} ({cache.said_size(found.store.nbytes)} of at most {cache.said_size(cache.limit())} "
-        f"for all){again}; made again if a file, --size, --channels or --levels changes; --cache off keeps none"
+        f"decoded pictures: {where} ({held}){again}; made again if a file, --size, --channels, --levels or --draft "
+        f"changes; --cache off keeps none"
     )

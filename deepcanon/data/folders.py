@@ -10,7 +10,7 @@ from . import pixels
 from .class_names import class_order
 from .decoding import Ahead, decoded, heads_of, levels_of, states_of
 from .errors import DataError, Problems, one_line
-from .image_sets import finish, first_of, image_options, list_folder, names_in, walk
+from .image_sets import draft_of, finish, first_of, image_options, list_folder, names_in, walk
 from .label_files import find_label_file, is_label_file, label_file
 from .pixels import Head
 from .splits import ORDER, SPLIT_NAMES, Dataset, Split
@@ -98,7 +98,7 @@ def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems:
                 problems.add(p, "", f"has no class in {split}, but train has classes", "sort it into class folders")
         listed[split] = [(p, label) for p, label in rows if not names or label in names]
     states = states_of([p for rows in listed.values() for p, _ in rows])
-    ahead = Ahead(states, *_known(options))
+    ahead = Ahead(states, *_known(options), draft_of(options))
     heads = heads_of(states, problems, options, ahead)
     several = [str(p) for p, head in heads.items() if head.frames > 1]
     deep = [p for p, _ in listed["train"] if p in heads and heads[p].deep]

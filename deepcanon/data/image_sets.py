@@ -11,7 +11,17 @@ from .patches import cut_splits, patch_options
 from .splits import ORDER, Dataset, Split, draw_splits, shares
 from .streamed import part
 
-__all__ = ["finish", "first_of", "image_options", "levels_note", "list_folder", "names_in", "walk"]
+__all__ = [
+    "draft_facts",
+    "draft_of",
+    "finish",
+    "first_of",
+    "image_options",
+    "levels_note",
+    "list_folder",
+    "names_in",
+    "walk",
+]
 
 _IGNORED = ("thumbs.db", "desktop.ini", "__macosx")
 
@@ -76,6 +86,21 @@ def image_options(options: dict[str, Any] | None) -> tuple[int, int]:
     return size, channels
 
 
+def draft_of(options: dict[str, Any] | None) -> int:
+    """The option `draft` (see `pixels.decode`), or that of the data which a run has learned from."""
+    learned = (options or {}).get("learned")
+    draft = (options or {}).get("draft", pixels.KEPT) if learned is None else learned.get("draft", pixels.KEPT)
+    if draft not in (0, 1, 2):
+        raise DataError(Problem("", "", f"draft {draft} is not 0, 1 or 2", "2 is as usual", skippable=False))
+    return int(draft)
+
+
+def draft_facts(options: dict[str, Any] | None) -> dict[str, Any]:
+    """What later inputs must be decoded with, where that is not the usual."""
+    draft = draft_of(options)
+    return {"draft": draft} if draft != pixels.KEPT else {}
+
+
 def levels_note(options: dict[str, Any] | None) -> list[str]:
     """The note where `levels` are given and no file has grey levels to scale."""
     return (
@@ -116,6 +141,7 @@ def finish(
         per = Counter(splits["train"].y.tolist())  # type: ignore[union-attr]
         record["classes"] = {name: per[c] for c, name in enumerate(classes)}
     facts: dict[str, Any] = {"size": list(size), "channels": channels, "classes": list(classes)}
+    facts |= draft_facts(options)
     if levels is not None:
         facts["levels"] = list(levels)
     return Dataset("images", splits, facts, notes, record, examples)

@@ -101,6 +101,7 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
     """
     size, channels = tuple(describe["size"]), int(describe["channels"])
     low, high = describe.get("levels", pixels.WHOLE)
+    draft = describe.get("draft", pixels.KEPT)
     found, problems = Inputs([], []), Problems()
     images: list[Tensor] = []
     for given in paths:
@@ -108,7 +109,7 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
         links: list[str] = []
         start = len(images)
         sources = _sources(given, strange, links)
-        read = functools.partial(_read, size, channels, (float(low), float(high)), "levels" in describe)
+        read = functools.partial(_read, size, channels, (float(low), float(high)), "levels" in describe, draft)
         taken = in_order(read, [source for _, source in sources], "pictures decoded")
         for (name, source), picture in zip(sources, taken, strict=True):
             if isinstance(picture, str):
@@ -139,7 +140,7 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
 
 
 def _read(
-    size: tuple[int, int], channels: int, levels: pixels.Levels, deep: bool, source: Path | bytes
+    size: tuple[int, int], channels: int, levels: pixels.Levels, deep: bool, draft: int, source: Path | bytes
 ) -> tuple[Tensor, pixels.Head] | str:
     """The pixels of an input and the head of its file, or why it cannot be taken."""
     try:
@@ -149,7 +150,7 @@ def _read(
         if head.deep and not deep:
             # its grey levels may be of any range, and training says nothing of them
             return "is grey of 16 bits, and the training pictures were not: save it with 8 bits"
-        return torch.from_numpy(pixels.decode(source, size, channels, levels)), head
+        return torch.from_numpy(pixels.decode(source, size, channels, levels, draft)), head
     except pixels.BadImage as error:
         return str(error)
 

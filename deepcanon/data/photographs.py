@@ -7,7 +7,7 @@ import torch
 
 from . import archives, pixels, published
 from .errors import DataError, Problem, Problems
-from .image_sets import finish, image_options
+from .image_sets import draft_of, finish, image_options
 from .splits import Dataset, Split
 from .streamed import REMEDY
 
@@ -28,7 +28,7 @@ def bsds500(seed: int, options: dict[str, Any] | None = None) -> Dataset:
     images = []
     for name, content in archives.pictures(path, FOLDER, LARGEST):
         try:
-            images.append(pixels.decode(content, (size, size), channels))
+            images.append(pixels.decode(content, (size, size), channels, draft=draft_of(options)))
         except pixels.BadImage as error:
             raise DataError(Problem(str(path), name, str(error), REMEDY, skippable=False)) from None
     if not images:

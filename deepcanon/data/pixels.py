@@ -1,12 +1,12 @@
 """One image file to pixels: EXIF rotation, alpha on white, grey or colour, resized and centre-cropped.
 
 A JPEG file that is shrunk four times or more is decoded at 1/2, 1/4 or 1/8 of its size (`Image.draft`: the decoder
-leaves out high frequencies), with `KEPT` times the pixels in each direction that are needed or more; the rest is
+leaves out high frequencies), with twice the pixels in each direction that are needed or more (`draft`); the rest is
 resized as all pictures are. What is decoded may reach a part of a pixel beyond the picture, and is cut where the
 picture ends. Photographs of 481 x 321 to 1924 x 1284 pixels, shrunk to 32 to 320, differ from those resized as a whole
 by 0.2 to 0.9 of 255 on average, and by 1.5 in the worst picture (bicubic and Lanczos filters differ by 1.0 to 1.2); the
-largest become 128 x 128 four times as fast. `KEPT` of 1 would differ by 0.4 to 2.4. `decode` is the only way to pixels:
-training and prediction see the same ones.
+largest become 128 x 128 four times as fast. With a `draft` of 1 they differ by 0.4 to 2.4. `decode` is the only way to
+pixels: training and prediction see the same ones.
 """
 
 import io
@@ -32,7 +32,7 @@ __all__ = [
 ]  # fmt: skip
 
 KEPT = 2
-"""Of a JPEG file that the decoder shrinks: at least so many pixels for each one that is wanted, in each direction."""
+"""What `decode` takes for `draft` where nothing else is said."""
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 OTHER_FORMATS = (
@@ -225,24 +225,29 @@ def levels(source: Path | bytes) -> Levels:
     return _guarded(source, look)
 
 
-def decode(source: Path | bytes, size: tuple[int, int], channels: int, range_: Levels = WHOLE) -> np.ndarray:
+def decode(
+    source: Path | bytes, size: tuple[int, int], channels: int, range_: Levels = WHOLE, draft: int = KEPT
+) -> np.ndarray:
     """The image as uint8 [channels, height, width], the caller's own: scaled to cover `size`, the middle kept.
 
     Args:
         range_: of a deep image, the grey levels that become 0 and 255.
+        draft: of a JPEG file that the decoder shrinks, at least so many pixels for each one that is wanted, in each
+            direction; 0 lets it shrink none.
     """
-    return _guarded(source, lambda image, content: _pixels(image, size, channels, range_, content), whole=True)
+    return _guarded(source, lambda image, content: _pixels(image, size, channels, range_, draft, content), whole=True)
 
 
 def _pixels(
-    image: Image.Image, size: tuple[int, int], channels: int, range_: Levels, source: Path | bytes
+    image: Image.Image, size: tuple[int, int], channels: int, range_: Levels, draft: int, source: Path | bytes
 ) -> np.ndarray:
     chunks = check_png(source) if image.format == "PNG" else None
     turn, seen = 1, None
     if image.format == "JPEG":
         turn = _orientation(image) if _SAYS_TURN & image.info.keys() else 1
         height, width = size[::-1] if turn in _ACROSS else size
-        drafted = image.draft(None, (KEPT * width, KEPT * height))  # type: ignore[arg-type]  # None keeps the colours
+        wanted = (draft * width, draft * height) if draft else image.size
+        drafted = image.draft(None, wanted)  # type: ignore[arg-type]  # None keeps the colours
         seen = drafted[1][2:] if drafted else None
     image.load()
     if chunks:

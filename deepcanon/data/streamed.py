@@ -35,8 +35,9 @@ class StreamedPixels:
 
     def __init__(
         self, paths: list[Path], size: tuple[int, int], channels: int, levels: pixels.Levels = pixels.WHOLE,
-        store: Kept | None = None, rows: Tensor | None = None,
+        store: Kept | None = None, rows: Tensor | None = None, draft: int = pixels.KEPT,
     ) -> None:  # fmt: skip
+        self.draft = draft
         self.paths, self.size, self.channels, self.levels = paths, size, channels, levels
         self.store, self.rows = store, rows if rows is not None else torch.arange(len(paths))
         self.dtype, self.ndim = torch.uint8, 4
@@ -58,7 +59,7 @@ class StreamedPixels:
     def chosen(self, rows: Tensor) -> "StreamedPixels":
         """The pictures with these numbers, in this order, not read yet."""
         paths = [self.paths[i] for i in rows.tolist()]
-        return StreamedPixels(paths, self.size, self.channels, self.levels, self.store, self.rows[rows])
+        return StreamedPixels(paths, self.size, self.channels, self.levels, self.store, self.rows[rows], self.draft)
 
     def split(self, size: int) -> Iterator[Tensor]:
         """The pictures in order, `size` at a time, as `Tensor.split` gives them."""
@@ -107,7 +108,7 @@ class StreamedPixels:
     def _decode(self, row: int) -> Tensor:
         path = self.paths[row]
         try:
-            return torch.from_numpy(pixels.decode(path, self.size, self.channels, self.levels))
+            return torch.from_numpy(pixels.decode(path, self.size, self.channels, self.levels, self.draft))
         except pixels.BadImage as error:
             raise DataError(Problem(str(path), "", str(error), REMEDY)) from None
 

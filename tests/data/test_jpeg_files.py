@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deepcanon.data import decoding, jpeg_heads, open_data, pixels
+from deepcanon.data import DataError, decoding, jpeg_heads, open_data, pixels, read_inputs
 
 HEIGHT, WIDTH = 321, 481
 """Odd, so that no part of the size is a whole number of pixels."""
@@ -32,17 +32,19 @@ def waves():
     return np.uint8(np.clip(found + 128, 0, 255))
 
 
-# side, part of the size that is decoded, first pixels of the middle row in red, mean difference from the whole
+# side, draft, part of the size that is decoded, first pixels of the middle row in red, mean difference from the whole
 GOLDEN = [
-    (128, 1, (156, 139, 133, 128, 109, 150), 0.0),
-    (64, 2, (131, 112, 127, 151, 121, 137), 0.71),
-    (36, 4, (97, 120, 147, 147, 136, 156), 0.74),
-    (19, 8, (116, 114, 145, 192, 107, 115), 1.30),
+    (128, 2, 1, (156, 139, 133, 128, 109, 150), 0.0),
+    (64, 2, 2, (131, 112, 127, 151, 121, 137), 0.71),
+    (36, 2, 4, (97, 120, 147, 147, 136, 156), 0.74),
+    (128, 1, 2, (157, 134, 137, 125, 109, 155), 3.20),
+    (80, 1, 4, (144, 123, 112, 151, 144, 118), 3.55),
+    (19, 2, 8, (116, 114, 145, 192, 107, 115), 1.30),
 ]
 
 
-@pytest.mark.parametrize(("side", "part", "first", "off"), GOLDEN)
-def test_pixels_are_golden_and_lie_where_those_of_the_whole_do(waves, monkeypatch, side, part, first, off):
+@pytest.mark.parametrize(("side", "draft", "part", "first", "off"), GOLDEN)
+def test_pixels_are_golden_and_lie_where_those_of_the_whole_do(waves, monkeypatch, side, draft, part, first, off):
     content, sizes, resize = jpeg(waves), [], Image.Image.resize
 
     def resized(image, *given, **named):
@@ -50,9 +52,8 @@ def test_pixels_are_golden_and_lie_where_those_of_the_whole_do(waves, monkeypatc
         return resize(image, *given, **named)
 
     monkeypatch.setattr(Image.Image, "resize", resized)
-    found = pixels.decode(content, (side, side), 3).astype(int)
-    monkeypatch.setattr(pixels, "KEPT", 10**6)
-    whole = pixels.decode(content, (side, side), 3)
+    found = pixels.decode(content, (side, side), 3, draft=draft).astype(int)
+    whole = pixels.decode(content, (side, side), 3, draft=0)
     assert sizes == [(-(-WIDTH // part), -(-HEIGHT // part)), (WIDTH, HEIGHT)]
     assert np.abs(found[0, side // 2, :6] - first).max() <= 1  # other builds of the decoder may round otherwise
     # up to its last pixel, which is only partly in the picture, it differs by 4 to 12
@@ -111,3 +112,26 @@ def test_a_small_folder_of_a_known_size_is_read_once_with_the_same_pixels(waves,
         assert {min(opened[f"{name}.jpg"], 2) for name in "abcd"} == {1 if most > 0 else 2}
     assert found[0] == found[1] and found[0][2]["channels"] == 3
     assert [os.path.basename(name) for name in found[0][1]] == ["e.jpg", "d.jpg"]
+
+
+@pytest.mark.parametrize("most", [decoding.MEMORY_LIMIT, 10])
+def test_what_is_learned_with_a_draft_is_asked_with_it(waves, tmp_path, monkeypatch, most):
+    monkeypatch.setattr(decoding, "MEMORY_LIMIT", most)
+    monkeypatch.setenv("DEEPCANON_CACHE", str(tmp_path / "rows"))
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "a.jpg").write_bytes(content := jpeg(waves))
+
+    def read(**options):
+        given = {"size": 64, "valid_share": 0, "test_share": 0, **options}
+        return open_data(("images",), str(tmp_path / "set"), options={"images": given})
+
+    usual = read()
+    assert "draft" not in usual.describe() and read(draft=2)["train"].x[:].equal(usual["train"].x[:])
+    for draft in (0, 1):
+        data = read(draft=draft)
+        assert data.describe()["draft"] == draft and not data["train"].x[:].equal(usual["train"].x[:])
+        assert np.array_equal(data["train"].x[0], pixels.decode(content, (64, 64), 3, draft=draft))
+        asked = read_inputs("images", data.describe(), [str(tmp_path / "set")]).values
+        assert asked.equal(data["train"].x[:]) and read(learned=data.describe())["train"].x[:].equal(asked)
+    with pytest.raises(DataError, match="draft 3 is not 0, 1 or 2"):
+        read(draft=3)
