@@ -114,14 +114,13 @@ def _bits(source: Path | bytes) -> int:
         return file.read(25)[24]
 
 
-def _guarded(source: Path | bytes, use: Any, whole: bool = False) -> Any:
-    """What `use` makes of an opened file, which is read as a whole first if that is wanted."""
+def _guarded(source: Path | bytes, use: Any) -> Any:
+    """What `use` makes of an opened file."""
     try:
-        if not whole and isinstance(source, Path) and not source.is_file():  # a pipe would never end
+        if isinstance(source, Path) and not source.is_file():  # a pipe would never end
             raise BadImage("is not a file")
-        content = content_of(source) if whole else source
-        with _open(content) as image:
-            return use(image, content)
+        with _open(source) as image:
+            return use(image)
     except BadImage:
         raise
     except Image.DecompressionBombError:  # of more than twice the limit
@@ -172,7 +171,7 @@ def head(source: Path | bytes) -> Head:
         BadImage: it is not an image that is read.
     """
 
-    def look(image: Any, content: Any) -> Head:
+    def look(image: Any) -> Head:
         width, height = image.size
         grey, deep, frames = image.mode in _GREY, is_deep(image), int(getattr(image, "n_frames", 1))
         # of a PNG without EXIF before its pixels, Pillow decodes all of it to look behind them
@@ -218,7 +217,7 @@ def _orientation(image: Image.Image) -> Any:
 def levels(source: Path | bytes) -> Levels:
     """The smallest and the largest grey level of a deep image."""
 
-    def look(image: Image.Image, content: Any) -> Levels:
+    def look(image: Image.Image) -> Levels:
         values = np.asarray(image)
         return float(values.min()), float(values.max())
 
@@ -235,7 +234,26 @@ def decode(
         draft: of a JPEG file that the decoder shrinks, at least so many pixels for each one that is wanted, in each
             direction; 0 lets it shrink none.
     """
-    return _guarded(source, lambda image, content: _pixels(image, size, channels, range_, draft, content), whole=True)
+    content = content_of(source)
+    if (plain := _plain_pixels(content, size, channels, draft)) is not None:
+        return plain
+    return _guarded(content, lambda image: _pixels(image, size, channels, range_, draft, content))
+
+
+def _plain_pixels(content: Path | bytes, size: tuple[int, int], channels: int, draft: int) -> np.ndarray | None:
+    """Those of a JPEG file in which nothing is unusual, given to the decoder at once, as `_pixels` would have them."""
+    if not isinstance(content, bytes) or (head := _plain_head(content)) is None:
+        return None
+    height, width = size
+    factor = min(head.width // (draft * width), head.height // (draft * height)) if draft else 1
+    part = next((part for part in (8, 4, 2) if factor >= part), 1)
+    mode = "L" if head.grey else "RGB"
+    image = Image.new(mode, (-(-head.width // part), -(-head.height // part)), None)
+    try:
+        image.frombytes(content, "jpeg", (mode, "", part, 0))
+    except (OSError, ValueError):  # which does not say what is wrong
+        return None
+    return _array(_fitted(image, size, channels, (head.width / part, head.height / part)))
 
 
 def _pixels(

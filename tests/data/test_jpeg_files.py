@@ -135,3 +135,28 @@ def test_what_is_learned_with_a_draft_is_asked_with_it(waves, tmp_path, monkeypa
         assert asked.equal(data["train"].x[:]) and read(learned=data.describe())["train"].x[:].equal(asked)
     with pytest.raises(DataError, match="draft 3 is not 0, 1 or 2"):
         read(draft=3)
+
+
+def test_a_decoder_that_is_given_the_file_makes_of_it_what_pillow_does(waves, monkeypatch):
+    """Whole, cut and damaged files in colour and grey: the same pixels, or the same refusal."""
+    files = []
+    for whole in (jpeg(waves[:90, :110]), jpeg(waves[:90, :110, 0], progressive=True)):
+        files += [whole, whole[:-2], whole[: len(whole) // 2], whole[:700]]
+        for number in range(60):
+            draw, content = np.random.default_rng(number), bytearray(whole)
+            content[draw.integers(2, len(whole))] ^= 1 << draw.integers(8)
+            files.append(bytes(content))
+
+    def outcome(content):
+        try:
+            return pixels.decode(content, (20, 20), 3).tolist()
+        except pixels.BadImage as error:
+            return str(error)
+
+    fast = [outcome(content) for content in files]
+    with monkeypatch.context() as patched:
+        patched.setattr(pixels, "_plain_pixels", lambda *given: None)
+        slow = [outcome(content) for content in files]
+    assert fast == slow and len({str(found) for found in fast}) > 20
+    monkeypatch.setattr(pixels, "_open", None)  # of a plain file nothing else is needed
+    assert outcome(files[0]) == fast[0]
