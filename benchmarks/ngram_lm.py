@@ -27,6 +27,7 @@ from record import cpu_seconds, interleaved, ratio, record
 from deepcanon.data import DataError, arpa, open_data
 from deepcanon.parts.vocabulary import Vocabulary
 from deepcanon.sequence import NgramLM
+from deepcanon.techniques.counted_ngrams import log_sum
 
 ORDER, TOKENS, ROUNDS, COMPARED = 5, 111_000, 5, 150
 DISCOUNT = 0.1
@@ -70,6 +71,7 @@ def kenlm_rows():
             subprocess.run(["build_binary", "trie", path, trie], check=True, capture_output=True)
             others["trie"] = kenlm.Model(str(trie))
         kept = trie.stat().st_size / grams if trie.exists() else 0.0
+        rounded = quantised(kenlm, path, model, text, sentences) if trie.exists() else []
         fitted = fits(data, vocabulary, train, Path(folder)) if program("lmplz") else []
     mine = -model(text).mean().item()
     theirs = {name: -math.log(10) * sum(map(one.score, sentences)) / text.numel() for name, one in others.items()}
@@ -107,7 +109,31 @@ def kenlm_rows():
                 "ratio": kept / ours, "quality": quality,
             }
         )  # fmt: skip
-    return rows + fitted
+    return rows + rounded + fitted
+
+
+def quantised(kenlm, path, model, text, sentences):
+    """A row of the bytes of both with 8 bits for probabilities and weights, and the nats that each loses."""
+    small = path.with_suffix(".small")
+    subprocess.run(["build_binary", "-q", "8", "-b", "8", "trie", path, small], check=True, capture_output=True)
+    ours, other = NgramLM(len(model.probability_) - 1, ORDER, end=model.end), kenlm.Model(str(small))
+    ours.load_state_dict(model.state_dict())
+    ours.quantize(8)
+    exact, grams = -model(text).mean().item(), sum(model.sizes)
+    mine = -ours(text).mean().item() - exact
+    theirs = -math.log(10) * sum(map(other.score, sentences)) / text.numel() - exact
+    both = ours.kept_bytes / grams, small.stat().st_size / grams
+    quality = (
+        f"{mine:+.5f} and {theirs:+.5f} nats on held-out text; ours {mine + log_sum(ours, text[0]):+.5f} with what "
+    )
+    quality += "its sums over all words differ from 1, KenLM's not known"
+    return [
+        {
+            "peer": "KenLM, trie", "version": importlib.metadata.version("kenlm"),
+            "unit": "bytes an n-gram with 8 bits",
+            "ours": both[0], "peers": both[1], "ratio": both[1] / both[0], "target": 0.0, "quality": quality,
+        }
+    ]  # fmt: skip
 
 
 def program(name):

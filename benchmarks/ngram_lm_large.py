@@ -28,6 +28,7 @@ from deepcanon.data import open_data
 from deepcanon.parts.tries import scrambled
 from deepcanon.parts.vocabulary import Vocabulary
 from deepcanon.sequence import NgramLM
+from deepcanon.techniques.counted_ngrams import log_sum
 
 TOKENS, SEED, STREAMS, MEGABYTES = 10_000_000, 0, 10_000, 100
 
@@ -167,7 +168,7 @@ def main(count):
     held, grams = model.kept_bytes, sum(model.sizes)
     exact = -model(text[None]).mean().item()
     model.quantize(8)
-    loss = -model(text[None]).mean().item() - exact
+    loss = -model(text[None]).mean().item() + log_sum(model, text) - exact
     quality = (
         f"{count:,} tokens drawn with seed {SEED}, {grams:,} n-grams: the same bits; of the peak {held / 1e6:.0f} MB"
     )

@@ -63,8 +63,8 @@ class Config(LargeTokens, Pieces):
     """An ARPA file of another tool, perhaps gzipped: its n-grams are taken, the text is not
     counted."""
     memory: Whole = 0
-    """Megabytes for sorting n-grams, beside the model; what is more goes to disk. 0: all in
-    memory."""
+    """Megabytes for sorting n-grams; more goes to disk. The model and some 40 bytes for each
+    n-gram of one order come on top. 0: all is sorted in memory."""
     quantize: Literal[0, 4, 6, 8, 10, 12] = 0
     """At most 2^BITS different probabilities, and weights, of each order; 8 take a byte each, 0
     rounds nothing. What it costs in nats is told."""
@@ -147,15 +147,9 @@ class Recipe(Speaks, engine.Recipe[Config], Exports):
         sizes = self.run.to(torch.tensor(self.model.sizes))
         found = {f"ngrams_{order}": size for order, size in enumerate(sizes, 1)}
         if self.config.quantize:
-            loss = counted_ngrams.quantize(
-                self.model, self.config.quantize, self.held_out, self.run
-            )
+            loss = counted_ngrams.quantize(self.model, self.config.quantize, self)
             found |= {name: torch.tensor(value) for name, value in loss.items()}
         return found
-
-    def held_out(self):
-        """Nats a token of the validation text, if there is one."""
-        return super().evaluate("valid")["nll"] if "valid" in self.run.data else None
 
     def nll(self, texts):
         found = [0.0] * len(texts)

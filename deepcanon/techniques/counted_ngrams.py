@@ -1,10 +1,12 @@
 """What the recipe of n-grams says and refuses around counting, the tables of ARPA files, and quantising."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from deepcanon.data import arpa
 from deepcanon.engine.run import Run
@@ -13,7 +15,9 @@ from deepcanon.parts.backoff import BackoffModel
 from deepcanon.parts.vocabulary import Vocabulary
 from deepcanon.sequence.ngram_lm import NgramLM
 
-__all__ = ["count", "facts_of_arpa", "quantize", "refuse", "take_arpa"]
+__all__ = ["count", "facts_of_arpa", "log_sum", "quantize", "refuse", "take_arpa"]
+
+HISTORIES, TOGETHER = 2_000, 250  # of a text; after which all words are asked for at once
 
 
 @lru_cache(maxsize=1)
@@ -72,23 +76,33 @@ def count(model: NgramLM, tokens: Any, megabytes: int, run: Run) -> None:
     run.say(f"sorted on disk, {megabytes:,} MB at a time")
 
 
-def quantize(model: BackoffModel, bits: int, nll: Callable[[], float | None], run: Run) -> dict[str, float]:
+def log_sum(model: BackoffModel, tokens: Any) -> float:
+    """The mean of log sum_w p(w | h) after histories of a text: what nats of a model whose sums are not 1 lack."""
+    reach = max(1, model.order - 1)
+    rows = min(HISTORIES, len(tokens) // reach)
+    text = tokens[: rows * reach].view(rows, reach)
+    return float(torch.cat([model.distribution(part).sum(1) for part in text.split(TOGETHER)]).log().mean())
+
+
+def quantize(model: BackoffModel, bits: int, recipe: Any) -> dict[str, float]:
     """Quantises the model and says what that gains and costs.
 
     Args:
-        nll: a function without arguments: nats a token of held-out text, or None where there is none.
+        recipe: of `engine.language.Speaks`.
 
     Returns:
-        quantization_loss, nats a token, if there is held-out text.
+        quantization_loss, nats a token, if there is a validation text; what sums differ from 1 is counted in.
     """
-    count = sum(model.sizes)
-    exact, before = nll(), model.kept_bytes / count
+    count, run = sum(model.sizes), recipe.run
+    held_out = "valid" in run.data
+    exact = recipe.evaluate("valid")["nll"] if held_out else 0.0
+    before = model.kept_bytes / count
     model.quantize(bits)
     after = model.kept_bytes / count
     gained = f"{bits} bits for probabilities and weights: {after:.2f} bytes an n-gram, {before:.2f} before"
-    if exact is None:
+    if not held_out:
         run.say(gained)
         return {}
-    loss = (nll() or 0.0) - exact
+    loss = recipe.evaluate("valid")["nll"] + log_sum(model, run.to(recipe.tokens("valid"))) - exact
     run.say(f"{gained}; the validation text costs {loss:.6f} nats a token more")
     return {"quantization_loss": loss}
