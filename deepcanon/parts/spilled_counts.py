@@ -110,8 +110,8 @@ class SpilledCounts:
             last = [(at[run] < self.ends[run + 1], held[run]["key"][-1]) for run in range(many) if len(held[run])]
             if not last:
                 return
-            # Of a run that goes on nothing is known beyond its last held key.
-            bound = min((key for goes_on, key in last if goes_on), default=max(key for _, key in last))
+            # Of a run with more to come nothing is known beyond its last held key.
+            bound = min((key for more, key in last if more), default=max(key for _, key in last))
             cut = [int(np.searchsorted(part["key"], bound, "right")) for part in held]
             joined = np.concatenate([part[:stop] for part, stop in zip(held, cut, strict=True)])
             held = [part[stop:] for part, stop in zip(held, cut, strict=True)]

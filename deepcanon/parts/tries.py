@@ -124,7 +124,7 @@ class Level(nn.Module):
         """Keeps where n-grams are.
 
         Args:
-            keys: gives their sorted keys, in portions, each time anew.
+            keys: gives their sorted keys, in portions, from the start at each call.
             count: how many n-grams there are.
         """
         device = self.words_.device
@@ -155,7 +155,7 @@ class Level(nn.Module):
 
     @torch.no_grad()
     def list_values(self, values: Portions, weights: Portions) -> "Level":
-        """Keeps the values of all n-grams and the weights of all histories, given in portions, each time anew."""
+        """Keeps the values of all n-grams and the weights of all histories, given in portions."""
         self.value_, self.values_ = _listed(values)
         self.weight_, self.weights_ = _listed(weights)
         return self
