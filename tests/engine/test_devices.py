@@ -115,7 +115,7 @@ def test_a_split_may_take_a_quarter_of_what_is_free(monkeypatch):
 
 def test_copies_to_a_gpu_are_of_pinned_memory_and_nobody_waits(monkeypatch):
     class Pinned:
-        device = torch.device("cpu")
+        device, layout, pinned = torch.device("cpu"), torch.strided, False
 
         def pin_memory(self):
             self.pinned = True
@@ -126,6 +126,9 @@ def test_copies_to_a_gpu_are_of_pinned_memory_and_nobody_waits(monkeypatch):
 
     gpu = torch.device("cuda", 0)
     assert devices.moved(Pinned(), gpu) == (gpu, True, True)
+    sparse = Pinned()
+    sparse.layout = torch.sparse_csr  # which torch cannot pin
+    assert devices.moved(sparse, gpu) == (gpu, False, True)
     here = torch.zeros(2)
     assert devices.moved(here, torch.device("cpu")) is here
 
