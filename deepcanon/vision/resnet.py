@@ -70,6 +70,18 @@ def zero_padded(
     return F.pad(images[:, :, ::stride, ::stride], (0, 0, 0, 0, 0, channels - images.shape[1]))
 
 
+class _Pointwise(nn.Conv2d):
+    """A 1 x 1 convolution that is given only the pixels that its stride leaves.
+
+    Where channels lie last and are fewer than eight, oneDNN's own form of the stride (`jit_1x1:avx2`, weight gradient)
+    writes outside its memory, and the process is aborted some time later.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        rows, columns = self.stride
+        return F.conv2d(input[:, :, ::rows, ::columns], self.weight, self.bias)
+
+
 class ResidualBlock(nn.Module):
     """Equations (1) to (6).
 
@@ -99,7 +111,7 @@ class ResidualBlock(nn.Module):
         self.stride, self.shortcut, self.channels = stride, shortcut, filters * (EXPANSION if bottleneck else 1)
         if bottleneck:
             first, second = (stride, 1) if stride_at == "1x1" else (1, stride)
-            self.conv1 = nn.Conv2d(inputs, filters, 1, first, bias=False, **made)
+            self.conv1 = _Pointwise(inputs, filters, 1, first, bias=False, **made)
             self.bn1 = BatchNorm2d(filters, **made)
             self.conv2 = nn.Conv2d(filters, filters, 3, second, padding=1, bias=False, **made)
             self.bn2 = BatchNorm2d(filters, **made)
@@ -113,7 +125,7 @@ class ResidualBlock(nn.Module):
         self.bottleneck, self.changes = bottleneck, stride != 1 or inputs != self.channels
         self.downsample: nn.Sequential | None = None
         if shortcut == "B" and self.changes:
-            projection = nn.Conv2d(inputs, self.channels, 1, stride, bias=False, **made)
+            projection = _Pointwise(inputs, self.channels, 1, stride, bias=False, **made)
             self.downsample = nn.Sequential(projection, BatchNorm2d(self.channels, **made))
 
     def residual(self, images: Float[Tensor, "batch inputs height width"]) -> Tensor:

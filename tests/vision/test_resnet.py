@@ -5,6 +5,7 @@ import pytest
 import torch
 from oracles import resnet as oracle
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from deepcanon.vision import ResidualBlock, ResNet, zero_padded
 
@@ -124,6 +125,34 @@ def test_the_last_maps_of_every_size(side, cifar, imagenet):
         x = torch.zeros(1, 1, side, side)
         assert ResNet.cifar(8, 1, width=1).eval().maps(x).shape[2:] == (cifar, cifar)
         assert ResNet.imagenet(18, 1, width=1).eval().maps(x).shape[2:] == (imagenet, imagenet)
+
+
+class Convolutions(TorchDispatchMode):
+    """Kernel and stride of each convolution that torch is asked for, forward and backward."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = str(function)
+        if name.startswith("aten.convolution"):
+            weight, stride = (args[2], args[4]) if "backward" in name else (args[1], args[3])
+            asked.append((tuple(weight.shape[2:]), tuple(stride)))
+        return function(*args, **(kwargs or {}))
+
+
+asked = []
+
+
+@pytest.mark.parametrize("stride_at", ["1x1", "3x3"])
+def test_no_kernel_is_asked_for_1x1_with_a_stride(stride_at):
+    """The one of oneDNN writes outside its memory where channels are few; every other pixel gives the same numbers."""
+    block = ResidualBlock(4, 4, stride=2, bottleneck=True, shortcut="B", stride_at=stride_at)
+    images = torch.randn(2, 4, 8, 8).contiguous(memory_format=torch.channels_last)
+    asked.clear()
+    with Convolutions():
+        block(images).sum().backward()
+    assert len(asked) == 8 and ((1, 1), (2, 2)) not in asked
+    (projection, _), plain = block.downsample, nn.Conv2d(4, 16, 1, 2, bias=False)
+    plain.load_state_dict(projection.state_dict())
+    torch.testing.assert_close(projection(images), plain(images))
 
 
 def test_mistakes_are_named():
