@@ -111,7 +111,7 @@ class ResidualBlock(nn.Module):
         self.stride, self.shortcut, self.channels = stride, shortcut, filters * (EXPANSION if bottleneck else 1)
         if bottleneck:
             first, second = (stride, 1) if stride_at == "1x1" else (1, stride)
-            self.conv1 = _Pointwise(inputs, filters, 1, first, bias=False, **made)
+            self.conv1: nn.Conv2d = _Pointwise(inputs, filters, 1, first, bias=False, **made)
             self.bn1 = BatchNorm2d(filters, **made)
             self.conv2 = nn.Conv2d(filters, filters, 3, second, padding=1, bias=False, **made)
             self.bn2 = BatchNorm2d(filters, **made)
