@@ -1,6 +1,7 @@
 """A map of examples to look at closely: any figure of points in the plane that a run holds."""
 
 import io
+import math
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,8 @@ __all__ = ["MAPS", "map_of", "map_page", "numbers_of", "sheet_of"]
 
 MAPS = "figures"
 """The folder of a run that holds them."""
-DIGITS = 5
-"""Of a place; more cannot be seen."""
+PARTS = 5
+"""Decimal places of the width of a map to which its numbers are told; more cannot be seen."""
 WIDE = 64
 """Pictures side by side in a sheet."""
 
@@ -72,7 +73,14 @@ def numbers_of(figure: Scatter) -> dict[str, Any]:
 
 
 def _rounded(values: np.ndarray) -> list[float | None]:
-    return [float(f"{value:.{DIGITS}g}") if np.isfinite(value) else None for value in values.tolist()]
+    """Rounded by how far they lie apart, not by how large they are: a map may lie far from 0."""
+    finite = values[np.isfinite(values)]
+    span = float(np.ptp(finite)) if len(finite) else 0.0
+    decimals = PARTS - math.floor(math.log10(span)) if 0 < span < math.inf else None
+    return [
+        (value if decimals is None else round(value, decimals)) if math.isfinite(value) else None
+        for value in values.tolist()
+    ]
 
 
 def sheet_of(figure: Scatter) -> bytes | None:

@@ -92,3 +92,11 @@ def test_the_numbers_of_many_points_are_small():
     random = np.random.default_rng(0)
     numbers = json.dumps(numbers_of(Scatter(random.standard_normal((10_000, 2)), groups=np.zeros(10_000))))
     assert len(numbers) < 260_000
+
+
+@pytest.mark.parametrize(("middle", "span"), [(0.0, 1e-9), (123456.0, 0.5), (-3e7, 2e5), (0.0, 4e12)])
+def test_a_map_keeps_its_shape_wherever_it_lies_and_however_wide_it_is(middle, span):
+    points = middle + span * np.random.default_rng(0).random((50, 2))
+    found = numbers_of(Scatter(points))
+    assert np.abs(np.stack([found["x"], found["y"]], 1) - points).max() < 2e-5 * span
+    assert numbers_of(Scatter([[7.25, float("nan")]] * 2))["x"] == [7.25, 7.25]
