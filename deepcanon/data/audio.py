@@ -10,6 +10,7 @@ import torch
 
 from . import published, wav
 from .archives import tar_members
+from .class_names import alike
 from .errors import DataError, Problems, one_line
 from .recordings import (
     Sources,
@@ -96,7 +97,7 @@ def _dataset(
         raise problems.fail(root, "", "has no recording to train on", "give some the split train")
     notes = [
         f"audio: {said_of(sounds)}", *told, f"examples: {lengths_of(splits)}{how}",
-        f"classes: {len(classes)}" if classes else "no labels", *notes,
+        f"classes: {len(classes)}" if classes else "no labels", *alike(classes), *notes,
         *problems.left_out(),
     ]  # fmt: skip
     facts: dict[str, Any] = {

@@ -1,12 +1,15 @@
-"""The order of classes that have names."""
+"""The order of classes that have names, and names that are nearly the same."""
 
 import re
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["class_order"]
+from .errors import one_line
+
+__all__ = ["alike", "class_order"]
 
 DIGITS = re.compile("([0-9]+)")
+BETWEEN = re.compile(r"(?<=[^\W\d])[\s_-]+(?=[^\W\d])")  # letters
 
 
 def _key(name: str) -> tuple[list[str | int], str]:
@@ -24,7 +27,7 @@ def class_order(names: Iterable[str], options: dict[str, Any] | None = None) -> 
             their order.
 
     Returns:
-        the classes, and a note where their order is not that of plain text.
+        the classes, and notes: where their order is not that of plain text, and where two are nearly the same.
     """
     found = set(names)
     known = list(((options or {}).get("learned") or {}).get("classes") or ())
@@ -32,4 +35,17 @@ def class_order(names: Iterable[str], options: dict[str, Any] | None = None) -> 
         return known, []
     ordered = sorted(found, key=_key)
     differs = ordered != sorted(found)
-    return ordered, ["classes: in the order of the numbers in their names, 2 before 10"] if differs else []
+    said = ["classes: in the order of the numbers in their names, 2 before 10"] if differs else []
+    return ordered, said + alike(ordered)
+
+
+def alike(names: Iterable[str]) -> list[str]:
+    """A note where classes differ in case, blanks, hyphens or underscores alone: they may be one, written twice."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(BETWEEN.sub("", name.casefold()), []).append(name)
+    pair = next((group for group in groups.values() if len(group) > 1), None)
+    if pair is None:
+        return []
+    shown = one_line(" and ".join(map(repr, pair)), 100)
+    return [f"classes that are nearly the same, {shown}, stay apart; write them alike if they are one"]

@@ -12,6 +12,7 @@ import numpy as np
 
 from .columns import text_array
 from .errors import DataError, Problems, one_line
+from .looks import Look
 from .table_cells import ArrowCells, Cells, Table, is_large, number
 
 __all__ = ["MOST_COLUMNS", "check_header", "read_csv", "read_large_csv"]
@@ -20,6 +21,7 @@ MOST_COLUMNS = 100_000
 CHUNK = 1_000_000  # cells that are held as Python objects at a time
 BLOCK = 1 << 24  # bytes that pyarrow cuts into cells at a time
 PIECE = 1 << 24  # bytes that are searched at a time
+UNNAMED = "\0"  # begins what a column without a name is called: no cell can hold it
 
 
 def _delimiter(line: str, suffix: str) -> str:
@@ -91,7 +93,10 @@ def read_csv(text: str, file: str, suffix: str, problems: Problems, header: str)
 
 
 def _names(cells: list[str], header: str) -> list[str]:
-    return [f"x{i}" for i in range(1, len(cells) + 1)] if header == "no" else [cell.strip() for cell in cells]
+    """The names of the columns; one that has none is called by its place until its cells are seen."""
+    if header == "no":
+        return [f"x{i}" for i in range(1, len(cells) + 1)]
+    return [cell.strip() or f"{UNNAMED}{place}" for place, cell in enumerate(cells, 1)]
 
 
 def _of_another_length(cells: list[str], names: list[str], delimiter: str) -> tuple[str, str]:
@@ -104,12 +109,29 @@ def _table(
     file: str, columns: dict[str, Cells], lines: np.ndarray, delimiter: str, problems: Problems, header: str,
     notes: list[str],
 ) -> Table:  # fmt: skip
+    columns = _without_unnamed(columns, file, problems, notes)
     names = list(columns)
     if header == "auto":
         _check_that_names_are_names(names, columns, file, problems)
     if header == "no":
         notes.append(f"no header: the columns are called {names[0]} to {names[-1]}")
     return Table(file, columns, lines, "line", delimiter, 0, notes)
+
+
+def _without_unnamed(columns: dict[str, Cells], file: str, problems: Problems, notes: list[str]) -> dict[str, Cells]:
+    """Leaves out columns without a name that say nothing: the row numbers that pandas writes first, and empty ones."""
+    for name in [name for name in columns if name.startswith(UNNAMED)]:
+        place = name.removeprefix(UNNAMED)
+        look = Look(columns[name])
+        values = look.numbers(".", "").values
+        if look.are(("",)).all():
+            notes.append(f"column {place} has neither a name nor cells: left out")
+        elif len(values) > 1 and (np.diff(values) == 1).all() and values[0] in (0, 1):
+            notes.append(f"column {place} has no name and numbers the rows: left out")
+        else:
+            raise problems.fail(file, f"header, column {place}", "has no name", "name every column in the first line")
+        columns = {other: cells for other, cells in columns.items() if other != name}
+    return columns
 
 
 def check_header(names: list[str], file: str, problems: Problems) -> None:

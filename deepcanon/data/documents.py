@@ -12,6 +12,7 @@ from torch import Tensor
 
 from . import published
 from .archives import read_bytes, read_members
+from .class_names import alike
 from .document_folders import EMPTY, has_text_column, holds_texts, read_folder, read_rows
 from .document_rows import LINES, ROWS, Columns, Row, columns_of, paragraphs, rows_of
 from .errors import DataError, Problem, Problems, one_line
@@ -282,10 +283,7 @@ def _dataset(
     if names:
         facts["classes"] = names
         notes.append(f"classes: {len(names)}" + ("" if len(names) > 1 else " (nothing can be learned from one class)"))
-        case = [name for name, n in Counter(name.lower() for name in names).items() if n > 1]
-        if case:
-            alike = ", ".join(name for name in names if name.lower() in case)
-            notes.append(f"classes that differ only in capitals: {one_line(alike, 100)}")
+        notes += alike(names)
     notes += drawn_notes(missing, splits, "documents")
     notes += [*told.lines(), *problems.left_out()]
     counts = {split: len(part) for split, part in splits.items()}

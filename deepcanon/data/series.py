@@ -126,7 +126,7 @@ def _learned(
             why = "most cells are not numbers"
         elif len(set(values[:train].tolist())) == 1:
             why = "it is constant over the training rows"
-        elif numbers.ok.all() and len(values) > 2 and len(set(np.diff(values).tolist())) == 1:
+        elif np.isfinite(numbers.values).all() and len(values) > 2 and len(set(np.diff(values).tolist())) == 1:
             why = "it counts the rows"
         if not why:
             names.append(name)

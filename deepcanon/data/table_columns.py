@@ -12,7 +12,7 @@ import numpy as np
 
 from deepcanon.options import Tables
 
-from .columns import MISSING, SAMPLE, Decimal, Numbers, first, looks_like_dates, thousands_or_decimals
+from .columns import MISSING, PLAIN, SAMPLE, Decimal, Numbers, first, looks_like_dates, thousands_or_decimals
 from .errors import DataError, Problems, one_line
 from .looks import Look
 from .table_cells import Table
@@ -98,9 +98,14 @@ class Reading:
         return self.look(name)
 
     def missing(self, name: str, numeric: bool) -> np.ndarray:
-        """Which cells are missing: those that hold one of the words; of a column of text the empty ones."""
+        """Which cells are missing: those that hold one of the words; of a column of text the empty ones.
+
+        In a column of numbers a word such as -999 means the number, however a cell writes it.
+        """
         words = self.options.missing
-        return self.look(name).are(("", *words) if words else MISSING if numeric else ("",))
+        found = self.look(name).are(("", *words) if words else MISSING if numeric else ("",))
+        marks = [float(word) for word in words if PLAIN.fullmatch(word)] if numeric else []
+        return found | np.isin(self.numbers(name).values, marks) if marks else found
 
     def numbers(self, name: str, decimal: Decimal | None = None) -> Numbers:
         """The numbers of a column, in the notation of `decimal` or of the options."""
@@ -272,7 +277,7 @@ def target_of(reading: Reading, name: str) -> tuple[np.ndarray, list[str] | None
     found = look.distinct(there)
     y = np.maximum(look.places(found), 0)
     otherwise = f" ({decided}; --target-kind number takes them for numbers)" if whole_column_is_numbers else ""
-    return y, found, f"{len(found)} classes{otherwise}"
+    return y, found, f"{len(found)} class{'es' * (len(found) > 1)}{otherwise}"
 
 
 def as_trained(reading: Reading, source: dict[str, Any], notes: dict[int, list[str]]) -> Iterator[np.ndarray]:

@@ -21,6 +21,7 @@ from .splits import SPLIT_NAMES, Dataset, Split, shares
 from .table_cells import joined
 from .table_columns import LARGEST as LARGEST
 from .table_columns import Feature, Reading, as_trained, feature_of, kinds_note, target_of
+from .table_remarks import remarks_on_classes, remarks_on_columns
 from .table_splits import drawn_splits, splits_of
 
 TOGETHER, AT_ONCE = 32, 8192  # columns and rows that are copied at a time: a piece that the processor keeps at hand
@@ -135,6 +136,9 @@ def _dataset(
     if not len(rows):
         raise DataError(problems.found)
     drawn, said = splits_of(reading, given, rows, y if classes else None, seed)
+    numbers = {c.source.name: c.values[rows[~c.missing[rows]]] for c in columns if c.values is not None}
+    remarks = remarks_on_columns(numbers.items() if classes else [*numbers.items(), (target, y[rows])])
+    remarks += remarks_on_classes(classes, {split: y[some] for split, some in drawn.items()}) if classes else []
     for column in columns:
         column.fill_from(drawn["train"], options.impute)
     sources = [column.source for column in columns]
@@ -147,7 +151,7 @@ def _dataset(
     if options.missing or options.decimal != "auto":
         facts |= {"missing": list(options.missing), "decimal": options.decimal}
     told = [f"{table.place(int(row))}: {_shown(table, int(row))}" for row in rows[:3]]
-    notes = [kinds_note(columns), *reading.notes, *(note for column in columns for note in column.notes)]
+    notes = [kinds_note(columns), *reading.notes, *(note for column in columns for note in column.notes), *remarks]
     table.columns.clear()  # all is understood: the text of a large table goes before its numbers are copied
     x = _features(columns, drawn)
     return finish(

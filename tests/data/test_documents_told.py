@@ -99,7 +99,7 @@ def test_what_is_not_clear_is_refused_at_its_place(write, name, content, said):
         ("j.txt", "a\n\n\nb\n", "blank lines, which are not documents: 2"),
         ("k.csv", "text,label\na,p\na,p\na,q\n", "texts of train that occur more than once: 2"),
         ("l.csv", "text,label\na,p\na,q\n", "texts of train with several classes: 1"),
-        ("m.csv", "text,label\na,pos\nb,Pos\n", "classes that differ only in capitals: Pos, pos"),
+        ("m.csv", "text,label\na,pos\nb,Pos\n", "classes that are nearly the same, 'Pos' and 'pos', stay apart"),
         ("n.jsonl", '{"text": "a", "label": 7}\n', "labels that are numbers, read as text (7 is the class 7): 1"),
         ("o.csv", "text,label\na,p\n", "nothing can be learned from one class"),
     ],

@@ -1,0 +1,75 @@
+"""What is worth a word about a table that can be read: nothing here changes what is learned.
+
+A column that numbers the rows gives the order of the file away, and with it the class of a sorted one; a number far
+from all others may stand for a missing cell; a class without rows in a split is not judged there.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from .class_names import alike
+from .columns import name_of_number
+from .errors import one_line
+
+__all__ = ["remarks_on_classes", "remarks_on_columns"]
+
+NUMBERED = 20  # rows from which consecutive whole numbers are no accident
+SPAN = 1.1  # of row numbers, some of whose rows are gone
+FAR = 2.0  # times the range of all other values
+SEVERAL = 3  # different values: of two, one is always far from "all" others
+
+
+def remarks_on_columns(columns: Iterable[tuple[str, np.ndarray]]) -> list[str]:
+    """About columns of numbers, given by name and values [N] without those of missing cells."""
+    constant, far, found = [], dict[float, list[str]](), list[str]()
+    for name, values in columns:
+        shown = one_line(name, 60)
+        least, most = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
+        if least == most and len(values) > 1:
+            constant.append(shown)
+        elif _numbers_the_rows(values, least, most):
+            numbers = f"{name_of_number(least)} to {name_of_number(most)}"
+            found.append(
+                f"column {shown} numbers the rows ({numbers}) and is a feature; --ignore {shown} leaves it out"
+            )
+        elif (mark := _far_from_the_rest(values, least, most)) is not None:
+            far.setdefault(mark, []).append(shown)
+    for mark, names in far.items():
+        number, where = name_of_number(mark), one_line(", ".join(names), 100)
+        found.append(f"{number} is far from all other numbers (in {where}); --missing {number} takes it for a gap")
+    if constant:
+        found.append(f"the same in every row, which tells nothing: {one_line(', '.join(constant), 100)}")
+    return found
+
+
+def _numbers_the_rows(values: np.ndarray, least: float, most: float) -> bool:
+    count = len(values)
+    if count < NUMBERED or not count - 1 <= most - least <= SPAN * count:
+        return False
+    return bool((values == np.rint(values)).all()) and len(np.unique(values)) == count
+
+
+def _far_from_the_rest(values: np.ndarray, least: float, most: float) -> float | None:
+    """The smallest or largest value, if it occurs more than once and lies away from all others."""
+    for mark in (least, most):
+        rest = values[values != mark]
+        if len(rest) and len(values) - len(rest) > 1:
+            low, high = float(rest.min()), float(rest.max())
+            if min(abs(low - mark), abs(high - mark)) > FAR * (high - low) and len(np.unique(rest)) >= SEVERAL:
+                return mark
+    return None
+
+
+def remarks_on_classes(names: Sequence[str], labels: Mapping[str, np.ndarray]) -> list[str]:
+    """About the classes of a target, whose places among the names are given by split."""
+    if len(names) == 1:
+        return [f"every row is {one_line(names[0], 60)}: nothing can be learned from one class"]
+    found = alike(names)
+    for split, places in labels.items():
+        there = np.bincount(places.astype(np.int64), minlength=len(names))
+        gone = [name for name, count in zip(names, there.tolist(), strict=True) if not count]
+        if gone:
+            cost = "cannot be learned" if split == "train" else f"is not judged by {split}"
+            found.append(f"no row of {split} is {one_line(', '.join(gone), 100)}: such a class {cost}")
+    return found
