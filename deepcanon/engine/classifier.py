@@ -7,11 +7,11 @@ of a table: a recipe holds a `Classifier` and passes the verbs on to it.
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from deepcanon.claims import interval
+from deepcanon.engine.confusions import confusion_figure
 from deepcanon.engine.contract import Exports, Metrics, Predicts
 from deepcanon.engine.export import Export, classifier_export
 from deepcanon.engine.figures import Heat, Line, Plot, Tiles
@@ -24,9 +24,6 @@ from deepcanon.verb_options import ClassSampling
 __all__ = ["Classifier", "Classifies", "Seen", "asked_classes", "cross_validated", "require_classes"]
 
 ROC = "Share of the second class found against share of false alarms, for every threshold: good is upper left."
-CONFUSION = (
-    "Rows are true classes, columns predicted ones: a good classifier has a bright diagonal and dark cells elsewhere."
-)
 BY_CLASS = (
     "Precision: how many of the examples given this class are of it. Recall: how many of its examples were found. "
     "Good is near 1 in both columns, for small classes too."
@@ -123,20 +120,11 @@ class Classifier:
         x, y = (data.x, data.y) if count is None else (data.x[:count], data.y[:count])
         return Seen(x, y, self(x).cpu())
 
-    def confusion(self, seen: Seen) -> np.ndarray:
-        """Row = true class, column = guessed class, as shares of the row."""
-        counts = confusion(seen.logits, seen.y).double()
-        return (counts / counts.sum(1, keepdim=True).clamp_min(1)).numpy()
-
     def figures(self, seen: Seen) -> dict[str, Any]:
         """The confusion, and of images the most confident mistakes."""
         names = self.reader["classes"]
-        shown: dict[str, Any] = {
-            "confusion": Heat(
-                self.confusion(seen), "predicted class", "true class", x_names=names, y_names=names,
-                unit="share of the true class", caption=CONFUSION,
-            )
-        }  # fmt: skip
+        columns = self.reader.get("columns") or ()
+        shown: dict[str, Any] = {"confusion": confusion_figure(seen.logits, seen.y, names, x=seen.x, columns=columns)}
         precision, recall = by_class(confusion(seen.logits, seen.y))
         shown["classes"] = Heat(
             torch.stack([precision, recall], 1).numpy(), "measure", "class",

@@ -19,12 +19,14 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from deepcanon.engine.branches import Branches
+from deepcanon.engine.counted import Examples
+from deepcanon.engine.graphs import Edge, Graph
 from deepcanon.engine.passages import Passage
 from deepcanon.engine.sounds import Sound
 
 __all__ = [
-    "Bars", "Dots", "Edge", "Figure", "Framed", "Graph", "Heat", "Histogram", "Line", "Panels", "Plot", "Scatter",
-    "Sound", "Text", "Tiles", "as_pictures", "from_arrays", "plain", "to_arrays",
+    "Bars", "Dots", "Edge", "Examples", "Figure", "Framed", "Graph", "Heat", "Histogram", "Line", "Panels", "Plot",
+    "Scatter", "Sound", "Text", "Tiles", "as_pictures", "from_arrays", "plain", "to_arrays",
 ]  # fmt: skip
 
 
@@ -106,7 +108,11 @@ class Scatter:
 
 @dataclass(frozen=True)
 class Heat:
-    """A matrix [rows, columns] as colours; y runs over the rows."""
+    """A matrix [rows, columns] as colours; y runs over the rows.
+
+    Attributes:
+        examples: some of those that the cells count, for the local page; never drawn.
+    """
 
     values: Any
     x: str
@@ -121,6 +127,7 @@ class Heat:
     limits: Sequence[float] = ()
     """The values of the first and the last colour; those of the matrix if not given."""
     caption: str = ""
+    examples: Examples | None = None
 
 
 @dataclass(frozen=True)
@@ -161,37 +168,6 @@ class Dots:
     title: str = ""
     log: Literal["", "x"] = ""
     marks: Mapping[str, float] = field(default_factory=dict)
-    caption: str = ""
-
-
-@dataclass(frozen=True)
-class Edge:
-    """An arrow between two nodes of a graph, by their numbers, with a text above and one below it in red."""
-
-    tail: int
-    head: int
-    above: str = ""
-    below: str = ""
-
-
-@dataclass(frozen=True)
-class Graph:
-    """Nodes in columns, joined by arrows.
-
-    Attributes:
-        nodes: the text of each.
-        columns: [N] whole numbers from 0, the column of each node.
-        right, below: texts to the right of some nodes, and below some in red, by number.
-        given: numbers of nodes whose frame is pale, such as constants.
-    """
-
-    nodes: Sequence[str]
-    columns: Sequence[int]
-    edges: Sequence[Edge]
-    title: str = ""
-    right: Mapping[int, str] = field(default_factory=dict)
-    below: Mapping[int, str] = field(default_factory=dict)
-    given: Sequence[int] = ()
     caption: str = ""
 
 
@@ -251,7 +227,7 @@ class Panels:
 
 
 Figure = Plot | Scatter | Heat | Histogram | Bars | Dots | Graph | Tiles | Framed | Sound | Passage | Branches | Panels
-KINDS: dict[str, Any] = {one.__name__: one for one in (Line, Edge, *get_args(Figure))}
+KINDS: dict[str, Any] = {one.__name__: one for one in (Line, Edge, Examples, *get_args(Figure))}
 
 
 def plain(values: Any) -> np.ndarray:

@@ -162,8 +162,9 @@ class Recipe(Classifies, engine.Recipe[Config]):
 
     def figures(self):
         split = self.run.pictured
+        data = self.run.data[split]
         logits = self.model(self.present(self.packed(split))).cpu()
-        shown = self.classifier.figures(Seen(None, self.run.data[split].y, logits))
+        shown = self.classifier.figures(Seen(data.x, data.y, logits))
         words = likelier_words(self.model.weight_.T.cpu(), self.facts["words"])
         return {**shown, "weights": Text(words, WEIGHTS)}
 

@@ -21,14 +21,16 @@ from deepcanon.engine.report.style import STYLE
 from deepcanon.engine.svg.frame import escape
 from deepcanon.serving.asking import Workers
 from deepcanon.serving.maps import map_of, map_page, numbers_of, sheet_of
+from deepcanon.serving.matrices import cell_html, matrix_of
 from deepcanon.serving.pages import address, framed, list_page, list_rows
 from deepcanon.serving.run_page import figure_html, live, run_page, stamp_of
 from deepcanon.serving.shelf import Row, Shelf
+from deepcanon.serving.stored import stored
 from deepcanon.serving.training import Trainings
 
 __all__ = ["application"]
 
-SCRIPTS = ("map.js", "page.js", "train.js", "try.js")
+SCRIPTS = ("map.js", "matrix.js", "page.js", "train.js", "try.js")
 KEPT = 20
 """Runs whose curves are kept as they were drawn last: several pages may follow one."""
 MOST = 50
@@ -117,6 +119,19 @@ class Pages:
         if figure is None:
             raise HTTPException(404, "there is no such map")
         return row, figure
+
+    async def cell(self, request: Request) -> Response:
+        """The examples that a cell of a matrix counts."""
+        row, (name, step) = self._found(request), _drawn(request)
+        places = [_whole(request, side) for side in ("row", "column")]
+        try:
+            matrix = matrix_of(await run_in_threadpool(stored, row, name, step))
+            shown = await run_in_threadpool(cell_html, matrix, *places) if matrix else None
+        except ValueError as error:
+            raise HTTPException(409, f"the figure cannot be shown: {error}") from None
+        if shown is None:
+            raise HTTPException(404, "there is no such cell")
+        return HTMLResponse(shown)
 
     async def report(self, request: Request) -> Response:
         """The report as the files of the run give it now; a `report.html` in the folder is never handed out."""
@@ -218,10 +233,14 @@ async def _asked(request: Request) -> dict[str, Any]:
 
 def _drawn(request: Request) -> tuple[str, int]:
     """Name and step of the figure that is asked for."""
+    return request.query_params.get("name", ""), _whole(request, "step")
+
+
+def _whole(request: Request, name: str) -> int:
     try:
-        return request.query_params.get("name", ""), int(request.query_params.get("step", ""))
+        return int(request.query_params.get(name, ""))
     except ValueError:
-        raise HTTPException(400, "step is not a whole number") from None
+        raise HTTPException(400, f"{name} is not a whole number") from None
 
 
 async def _gone(receive: Any) -> None:
@@ -265,6 +284,7 @@ def application(folder: Path, allow_train: bool = False) -> Starlette:
             Route("/map/{name:path}", pages.map),
             Route("/points/{name:path}", pages.points),
             Route("/sheet/{name:path}", pages.sheet_of_map),
+            Route("/cell/{name:path}", pages.cell),
             Route("/report/{name:path}", pages.report),
             Route("/try/{name:path}", pages.attempt),
             Route("/ask/{name:path}", pages.ask, methods=["POST"]),

@@ -7,17 +7,13 @@ from typing import Any
 import numpy as np
 
 from deepcanon.engine.figures import Scatter, plain
-from deepcanon.engine.pictures import read_figure
-from deepcanon.engine.report.figures import figure_files
-from deepcanon.engine.report.folder import RunFiles
 from deepcanon.engine.svg.frame import escape
 from deepcanon.serving.pages import address, framed
 from deepcanon.serving.shelf import Row
+from deepcanon.serving.stored import stored
 
-__all__ = ["MAPS", "map_of", "map_page", "numbers_of", "sheet_of"]
+__all__ = ["map_of", "map_page", "numbers_of", "sheet_of"]
 
-MAPS = "figures"
-"""The folder of a run that holds them."""
 PARTS = 5
 """Decimal places of the width of a map to which its numbers are told; more cannot be seen."""
 WIDE = 64
@@ -30,8 +26,7 @@ def map_of(row: Row, name: str, step: int) -> Scatter | None:
     Raises:
         ValueError: the file is damaged.
     """
-    path = dict(figure_files(RunFiles(row.folder, row.id), MAPS, (".npz",)).get(name, ())).get(step)
-    figure = read_figure(path) if path else None
+    figure = stored(row, name, step)
     return figure if isinstance(figure, Scatter) else None
 
 

@@ -1,5 +1,6 @@
 // What the pages do while they are open. HTML comes from this server alone, which escapes every text in it.
 
+import { cells } from "./matrix.js";
 import { trainForm, trainButtons } from "./train.js";
 
 const { up, page } = document.body.dataset;
@@ -88,7 +89,8 @@ function listPage() {
 /** A figure with a slider over the steps at which it was made; at its right end it follows the training. */
 class Figure {
   constructor(run, folder, name) {
-    this.source = `${up}figure/${run}?folder=${encodeURIComponent(folder)}&name=${encodeURIComponent(name)}&step=`;
+    const named = `name=${encodeURIComponent(name)}&step=`;
+    this.source = `${up}figure/${run}?folder=${encodeURIComponent(folder)}&${named}`;
     this.steps = [];
     this.shown = null;
     this.card = document.createElement("div");
@@ -98,6 +100,7 @@ class Figure {
     this.when = document.createElement("small");
     title.append(this.when);
     this.content = document.createElement("figure");
+    this.cells = cells(this.content, () => `${up}cell/${run}?${named}${this.shown}`);
     this.slider = document.createElement("input");
     this.slider.type = "range";
     this.slider.min = 0;
@@ -127,7 +130,9 @@ class Figure {
     const html = await answer.text();
     if (this.shown !== step) return; // the slider was moved meanwhile
     this.content.innerHTML = html;
-    this.card.classList.toggle("wide-one", this.content.querySelectorAll("svg").length > 1);
+    const wide = this.content.querySelectorAll("svg").length > 1 || this.content.querySelector(".matrix.large");
+    this.card.classList.toggle("wide-one", Boolean(wide));
+    this.cells();
   }
 }
 

@@ -5,15 +5,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from deepcanon.engine.figures import Scatter
 from deepcanon.engine.pictures import read_captions
 from deepcanon.engine.report.curves import curves_of
 from deepcanon.engine.report.figures import VERDICT, drawn_file, figure_files, text_file, texts_of
 from deepcanon.engine.report.folder import RunFiles, as_dict, read_run
 from deepcanon.engine.report.one_run import cards_of, option_table
 from deepcanon.engine.svg.frame import escape
-from deepcanon.serving.maps import MAPS, map_of
+from deepcanon.serving.matrices import matrix_html, matrix_of
 from deepcanon.serving.pages import address, framed, row_cells
 from deepcanon.serving.shelf import Row, Shelf
+from deepcanon.serving.stored import FIGURES, stored
 
 __all__ = ["figure_html", "live", "run_page", "stamp_of"]
 
@@ -112,31 +114,29 @@ def figure_html(row: Row, folder: str, name: str, step: int) -> str | None:
     for suffixes in (PICTURES, TEXTS):
         path = dict(figure_files(run, folder, suffixes).get(name, ())).get(step)
         if path:
-            return _drawn(path, name) + (_closer(row, name, step) if folder == MAPS else "")
+            try:
+                return _drawn(row, path, name, step)
+            except (OSError, ValueError) as error:
+                return f"<p class='warn'>{escape(path.name)} cannot be shown: {escape(error)}</p>"
     return None
 
 
-def _closer(row: Row, name: str, step: int) -> str:
-    """A link to the map, if the figure is one."""
-    try:
-        if map_of(row, name, step) is None:
-            return ""
-    except (OSError, ValueError):
-        return ""
-    up = "../" * (row.id.count("/") + 1)
-    asked = urlencode({"name": name, "step": step})
-    return f"<p class='links'><a href='{up}map/{address(row)}?{escape(asked)}'>look closer</a></p>"
-
-
-def _drawn(path: Path, name: str) -> str:
+def _drawn(row: Row, path: Path, name: str, step: int) -> str:
+    """A figure; a matrix that counts examples as a table that opens them, below a map the way to it."""
     if path.suffix.lower() == ".txt":
         shown, caption = f"<pre>{escape(text_file(path))}</pre>", read_captions(path.parent).get(name, "")
     else:
-        try:
-            shown, caption, _ = drawn_file(path, name)
-        except (OSError, ValueError) as error:
-            return f"<p class='warn'>{escape(path.name)} cannot be shown: {escape(error)}</p>"
-    return f"<div class='canvas'>{shown}</div><figcaption>{escape(caption)}</figcaption>"
+        shown, caption, _ = drawn_file(path, name)
+    html = f"<div class='canvas'>{shown}</div>"
+    more = ""
+    if path.suffix.lower() == ".npz" and path.parent.name == FIGURES:
+        figure = stored(row, name, step)
+        if matrix := matrix_of(figure):
+            html = matrix_html(matrix, html)
+        if isinstance(figure, Scatter):
+            up, asked = "../" * (row.id.count("/") + 1), urlencode({"name": name, "step": step})
+            more = f"<p class='links'><a href='{up}map/{address(row)}?{escape(asked)}'>look closer</a></p>"
+    return f"{html}<figcaption>{escape(caption)}</figcaption>{more}"
 
 
 def _read(row: Row) -> RunFiles:

@@ -307,7 +307,7 @@ class DocumentClassifier(Classifies, Recipe[C]):
     def figures(self) -> dict[str, Any]:
         rows = self.run.data[self.run.pictured]
         logits = self.of_texts(rows.x)
-        shown = self.classifier.figures(Seen(None, rows.y, logits))
+        shown = self.classifier.figures(Seen(rows.x, rows.y, logits))
         tokens: list[str] = []
         values: list[float] = []
         for text, true, guess in zip(rows.x[:SHOWN], rows.y.tolist(), logits.argmax(1).tolist(), strict=False):

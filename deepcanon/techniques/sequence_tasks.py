@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from deepcanon.data.sequences import UNASKED
 from deepcanon.data.splits import Dataset
 from deepcanon.engine import shown
+from deepcanon.engine.confusions import confusion_figure
 from deepcanon.engine.contract import Exports, Facts, Metrics, Recipe
 from deepcanon.engine.export import Export, raw_export
 from deepcanon.engine.figures import Heat, Line, Panels, Plot
 from deepcanon.engine.portions import Portions
 from deepcanon.errors import UsageError
 from deepcanon.options import SequenceTraining
-from deepcanon.parts.classification import confusion
 from deepcanon.parts.clipping import clip_in_step
 from deepcanon.parts.recurrence import last_real
 from deepcanon.parts.standardize import Standardize
@@ -223,14 +223,10 @@ class SequenceTask(Recipe[C]):
             )
             return {"answers": Plot([points, line], "true number", "answered number", equal=True, caption=NUMBERS)}
         if y.ndim == 1:
-            counts = confusion(answers, y).double()
-            shares, names = counts / counts.sum(1, keepdim=True).clamp_min(1), self.classes
-            return {
-                "confusion": Heat(
-                    shares, "answered class", "true class", x_names=names, y_names=names, limits=(0, 1),
-                    unit="share of the true class", caption=CONFUSION,
-                )
-            }  # fmt: skip
+            heat = confusion_figure(
+                answers, y, self.classes, x=x, across="answered class", caption=CONFUSION, limits=(0, 1)
+            )
+            return {"confusion": heat}
         asked, guesses = y != UNASKED, answers.argmax(2)
         times = asked.sum(0)
         right = ((guesses == y) & asked).sum(0) / times  # nothing asked: NaN, which is left out

@@ -21,11 +21,12 @@ from deepcanon.data.splits import Dataset
 from deepcanon.data.tree_lines import Tree, written
 from deepcanon.data.trees import packed
 from deepcanon.engine.branches import Branches
+from deepcanon.engine.confusions import confusion_figure
 from deepcanon.engine.contract import Facts, Metrics, Predicts, Recipe
-from deepcanon.engine.figures import Heat, Panels
+from deepcanon.engine.figures import Panels
 from deepcanon.errors import UsageError
 from deepcanon.model_options import TreeTraining
-from deepcanon.parts.classification import confusion, measures
+from deepcanon.parts.classification import measures
 from deepcanon.parts.trees import NOTHING, Forest, Trees
 from deepcanon.parts.vocabulary import UNKNOWN
 from deepcanon.techniques.optimizers import optimizer_of, set_rate
@@ -242,10 +243,11 @@ class TreeModel(Recipe[C], Predicts):
         data = self.run.data[self.run.pictured]
         logits, labels, roots = self.logits(data.x, data.symbols)
         there = labels[roots] != NOTHING
-        counts = confusion(logits[roots][there], labels[roots][there]).double()
-        shares = counts / counts.sum(1, keepdim=True).clamp_min(1)
-        heat = Heat(shares, "class given", "true class", x_names=self.classes, y_names=self.classes, limits=(0, 1),
-                    unit="share of the true class", caption=CONFUSION)  # fmt: skip
+        read = [text for known, text in zip(there.tolist(), sentences(data), strict=True) if known]
+        heat = confusion_figure(
+            logits[roots][there], labels[roots][there], self.classes, x=read, across="class given", limits=(0, 1),
+            caption=CONFUSION,
+        )  # fmt: skip
         return {"trees": Panels(self._drawn(data), columns=1, caption=DRAWN), "confusion": heat}
 
     def _drawn(self, data: Any) -> list[Branches]:
@@ -276,6 +278,12 @@ class TreeModel(Recipe[C], Predicts):
             [symbols[w] for w in one.words[one.words >= 0].tolist()], children, [marks[k] for k in guesses], values,
             expected, unit=f"{names[1]} (-1: {names[0]})",
         )  # fmt: skip
+
+
+def sentences(data: Any) -> list[str]:
+    """The words of each tree of a split."""
+    parts = data.x.words.split(data.x.starts.diff().tolist())
+    return [" ".join(data.symbols[word] for word in part.tolist() if word >= 0) for part in parts]
 
 
 def _form(word: str, lower: bool) -> str:

@@ -50,8 +50,8 @@ def test_a_look_takes_validation_or_else_training_or_what_is_given():
 
 def test_confusion_is_shares_of_a_row_and_mistakes_are_images():
     it = classifier(data(valid=False))
-    assert it.confusion(it.look()).tolist() == [[2 / 3, 1 / 3], [0.5, 0.5]]
-    assert it.confusion(it.look(1)).tolist() == [[1.0, 0.0], [0.0, 0.0]]
+    assert it.figures(it.look())["confusion"].values.tolist() == [[2 / 3, 1 / 3], [0.5, 0.5]]
+    assert it.figures(it.look(1))["confusion"].values.tolist() == [[1.0, 0.0], [0.0, 0.0]]
     assert set(it.figures(it.look())) == {"confusion", "classes", "roc"}
     images = data(valid=False, x=X.view(5, 1, 1, 2))
     it = classifier(images, shape=(1, 1, 2))

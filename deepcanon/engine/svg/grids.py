@@ -129,7 +129,7 @@ def _cells(values: np.ndarray, pixels: np.ndarray, x: Scale, y: Scale, figure: H
     wide, tall = area.width / columns, area.height / rows
     parts = []
     written = max(rows, columns) <= WRITTEN and wide >= 26 and tall >= 13
-    small = bool((np.abs(np.nan_to_num(values)) <= 1).all())  # shares: .25 says it
+    small = bool((np.abs(np.nan_to_num(values)) <= 1).all())
     for row in range(rows if rows * columns <= TOLD else 0):
         for column in range(columns):
             value = float(values[row, column])
@@ -137,12 +137,17 @@ def _cells(values: np.ndarray, pixels: np.ndarray, x: Scale, y: Scale, figure: H
             box = f'x="{x(column - 0.5):.1f}" y="{y(row - 0.5):.1f}" width="{wide:.1f}" height="{tall:.1f}"'
             if written and math.isfinite(value) and value != 0:
                 bright = pixels[row, column, :3].astype(float) @ (0.3, 0.59, 0.11) > 140
-                short = f"{value:.2f}".replace("0.", ".") if small else f"{value:.3g}"
+                short = in_cell(value, small)
                 ink = f' style="fill:{"#111" if bright else "#fff"};font-size:9.5px"'
                 if short.strip("-.0"):
                     parts.append(text(short, x(column), y(row) + 3.5, "middle", more=ink))
             parts.append(f'<rect class="cell" {box}><title>{escape(at)}</title></rect>')
     return parts
+
+
+def in_cell(value: float, small: bool) -> str:
+    """A number as it is written into a cell; `small` if all are shares: .25 says it."""
+    return f"{value:.2f}".replace("0.", ".") if small else f"{value:.3g}"
 
 
 def _name(names: object, place: int, axis: str) -> str:
