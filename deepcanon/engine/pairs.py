@@ -30,6 +30,7 @@ from deepcanon.errors import UsageError
 from deepcanon.parts.decoding import beam_search, sample_sequence
 from deepcanon.parts.language_models import perplexity
 from deepcanon.parts.masks import real_positions
+from deepcanon.parts.progress import told
 from deepcanon.parts.rouge import repeated
 from deepcanon.parts.tokenization import detokenize, tokenize
 from deepcanon.parts.vocabulary import END, Vocabulary
@@ -219,20 +220,19 @@ class Translates(Predicts, Generates):
             groups.setdefault(-(-len(row) // STEP) * STEP, []).append(place)
         found: list[list[dict[str, Any]]] = [[] for _ in rows]
         size = max(1, ROWS // beam)
-        for width, places in groups.items():
-            for at in range(0, len(places), size):
-                some = places[at : at + size]
-                state = self.model.start(*map(self.run.to, Padded.of([rows[place] for place in some], self.end)))
-                begin = torch.full((len(some),), self.end, device=self.run.device)
-                kept = beam_search(
-                    self.model.step, begin, state, beam=beam, length=self.longest_answer(width), end=self.end,
-                    alpha=alpha, forbidden=(0,), logits=True,
-                )  # fmt: skip
-                for place, tokens, chances in zip(some, kept.tokens.tolist(), kept.log_probs.tolist(), strict=True):
-                    real = [(t, c) for t, c in zip(tokens, chances, strict=True) if c > -torch.inf][:best]
-                    found[place] += [
-                        {"text": self.text(t, texts[place]), "numbers": t, "log_probability": c} for t, c in real
-                    ]
+        batches = [(w, places[at : at + size]) for w, places in groups.items() for at in range(0, len(places), size)]
+        for width, some in told(batches):
+            state = self.model.start(*map(self.run.to, Padded.of([rows[place] for place in some], self.end)))
+            begin = torch.full((len(some),), self.end, device=self.run.device)
+            kept = beam_search(
+                self.model.step, begin, state, beam=beam, length=self.longest_answer(width), end=self.end,
+                alpha=alpha, forbidden=(0,), logits=True,
+            )  # fmt: skip
+            for place, tokens, chances in zip(some, kept.tokens.tolist(), kept.log_probs.tolist(), strict=True):
+                real = [(t, c) for t, c in zip(tokens, chances, strict=True) if c > -torch.inf][:best]
+                found[place] += [
+                    {"text": self.text(t, texts[place]), "numbers": t, "log_probability": c} for t, c in real
+                ]
         return [record for records in found for record in records]
 
     def alignment_of(self, text: str, numbers: Sequence[int]) -> dict[str, Any] | None:

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from deepcanon.parts.progress import told
+
 __all__ = ["Portions", "in_portions", "rows_at_a_time"]
 
 BYTES = 8 << 20
@@ -53,7 +55,8 @@ def in_portions(function: Callable[[Tensor], Tensor], x: Any, rows: int | None =
     Args:
         rows: how many at a time, if that is known.
     """
-    return torch.cat([function(part) for part in x.split(rows or rows_at_a_time(function, x))])
+    parts = x.split(rows or rows_at_a_time(function, x))
+    return torch.cat([function(part) for part in told(parts)])
 
 
 class Portions:

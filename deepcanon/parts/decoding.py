@@ -33,6 +33,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from deepcanon.parts.progress import told
 from deepcanon.parts.recurrence import select_rows
 from deepcanon.parts.sampling import sample
 
@@ -105,7 +106,7 @@ def sample_sequence(
     tokens, out = start, []
     total = torch.zeros(len(start), dtype=torch.float64, device=start.device)
     ended = torch.zeros_like(start, dtype=torch.bool)
-    for _ in range(length):
+    for _ in told(range(length)):
         logits, state = step(tokens, state)
         tokens = sample(logits, generator, temperature, top_k, top_p, forbidden)
         if end is not None:
@@ -164,7 +165,7 @@ def beam_search(
     done_length = torch.zeros(batch, beam + 1, dtype=torch.int64, device=device)
     done_log_prob = torch.full((batch, beam + 1), -torch.inf, dtype=torch.float64, device=device)
     done = torch.zeros(batch, 1, dtype=torch.int64, device=device)
-    for t in range(1, length + 1):
+    for t in told(range(1, length + 1)):
         scores, state = step(tokens, state)
         if scores.ndim != 2 or len(scores) != batch * live.shape[1]:
             raise ValueError(f"step returned {tuple(scores.shape)}, not [{batch * live.shape[1]}, vocabulary]")

@@ -39,6 +39,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from deepcanon.parts.progress import told
 from deepcanon.parts.recurrence import scan
 from deepcanon.parts.recurrence_on_lines import recur_on_lines
 from deepcanon.parts.sampling import sample
@@ -255,7 +256,7 @@ class PixelRNN(nn.Module):
         """
         values = values.clone()
         values[:, :, row:] = 0
-        for i in range(row, values.shape[2]):
+        for i in told(range(row, values.shape[2])):
             # What lies below does not count, nor does what a stack of convolutions cannot reach.
             top = max(0, i - self.reach) if self.reach else 0
             for j in range(values.shape[3]):

@@ -8,6 +8,8 @@ import json
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -17,9 +19,29 @@ from deepcanon.errors import DeepcanonError
 
 __all__ = ["main"]
 
+EVERY = 0.3
+"""Seconds between two shares."""
+
 
 class Stopped(BaseException):
     """Nobody waits for the answer any more."""
+
+
+class Share:
+    """Says from time to time how much of a loop is done; short loops are not told of.
+
+    Args:
+        say: is given {"share": of 1}.
+    """
+
+    def __init__(self, say: Callable[[dict[str, Any]], None]) -> None:
+        self.say, self.last = say, time.monotonic()
+
+    def __call__(self, done: int, of: int) -> None:
+        now = time.monotonic()
+        if now - self.last >= EVERY:
+            self.last = now
+            self.say({"share": done / of})
 
 
 class Worker:
@@ -42,6 +64,7 @@ class Worker:
 
     def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
         """The last line about a request."""
+        from deepcanon.parts.progress import listening
         from deepcanon.serving.answers import answer
         from deepcanon.verbs import load
 
@@ -49,7 +72,8 @@ class Worker:
             self.answering = True
             if self.trained is None:
                 self.trained = load(self.folder, say=lambda line: self._say({"note": line}))
-            found = answer(self.trained, asked, lambda piece: self._say({"piece": piece}))
+            with listening(Share(self._say)):
+                found = answer(self.trained, asked, lambda piece: self._say({"piece": piece}))
             self.answering = False
             return {"done": found}
         except Stopped:

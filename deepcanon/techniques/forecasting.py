@@ -21,6 +21,7 @@ from deepcanon.engine import Generates, Predicts
 from deepcanon.engine.contract import Facts, Metrics
 from deepcanon.engine.forecasts import Forecast
 from deepcanon.errors import UsageError
+from deepcanon.parts.progress import told
 from deepcanon.parts.standardize import Standardize
 from deepcanon.ranges import Count
 from deepcanon.sequence.mixture_density_rnn import (
@@ -194,7 +195,7 @@ class Forecaster(engine.Recipe[C], Predicts, Generates, Generic[C]):
         outputs, state = self.model(self.prepared(before[None]))
         outputs, found = outputs[:, -1].expand(count, -1), []
         state = tuple(part.expand(-1, count, -1).contiguous() for part in state)
-        for _ in range(length):
+        for _ in told(range(length)):
             drawn = mixture_sample(self.model.mixture(outputs), generator)
             found.append(drawn.cpu().double())
             outputs, state = self.model(drawn[:, None], state)
