@@ -3,6 +3,7 @@
 from deepcanon.engine.classifier import Classifier as Classifier
 from deepcanon.engine.classifier import Classifies as Classifies
 from deepcanon.engine.classifier import require_classes as require_classes
+from deepcanon.engine.contract import Decodes as Decodes
 from deepcanon.engine.contract import Encodes as Encodes
 from deepcanon.engine.contract import Exports as Exports
 from deepcanon.engine.contract import Generates as Generates

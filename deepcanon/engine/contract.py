@@ -31,7 +31,18 @@ from deepcanon.engine.forecasts import Forecast
 from deepcanon.engine.run import Run
 from deepcanon.verb_options import Playing, Sampling
 
-__all__ = ["VERBS", "Encodes", "Exports", "Generates", "Plays", "Predicts", "Recipe", "modules_of", "verbs_of"]
+__all__ = [
+    "VERBS",
+    "Decodes",
+    "Encodes",
+    "Exports",
+    "Generates",
+    "Plays",
+    "Predicts",
+    "Recipe",
+    "modules_of",
+    "verbs_of",
+]
 
 C = TypeVar("C")
 S = TypeVar("S", bound=Sampling)
@@ -171,6 +182,14 @@ class Encodes(ABC):
     @abstractmethod
     def encode(self, inputs: Any) -> Tensor:
         """The representations [N, K] of raw inputs."""
+
+
+class Decodes(Encodes):
+    """Gives representations of inputs, and inputs that representations stand for."""
+
+    @abstractmethod
+    def decode(self, codes: Tensor) -> Tensor:
+        """Raw inputs [N, ...] on the CPU from representations [N, K]; pictures [N, C, H, W] are bytes."""
 
 
 class Generates(ABC):

@@ -1,6 +1,6 @@
 """From raw examples to what a model is given: learned from the training split, and part of every export."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from deepcanon.engine.run import Batch, Run
 from deepcanon.parts.patches import patch_rows
 from deepcanon.parts.standardize import Standardize, input_statistics
 
-__all__ = ["Prepared", "input_facts", "input_transform", "pictures_first", "row_facts", "row_transform"]
+__all__ = ["Prepared", "input_facts", "input_transform", "pictures_first", "raw_inputs", "row_facts", "row_transform"]
 
 KEPT = 64_000_000  # bytes of prepared rows that are kept
 
@@ -35,6 +35,17 @@ def input_facts(data: Dataset, standardize: bool | None = None) -> Facts:
 def input_transform(facts: Mapping[str, Any]) -> nn.Sequential:
     """From raw values to the rows [N, D] that `input_facts` describes."""
     return nn.Sequential(Standardize(facts["shift"], facts["scale"]), nn.Flatten())
+
+
+def raw_inputs(transform: nn.Sequential, rows: Tensor, shape: Sequence[int]) -> Tensor:
+    """Raw values [N, ...] on the CPU from rows [N, D] of `input_transform`; pixels are whole numbers.
+
+    Args:
+        shape: of an example, (C, H, W) or (F,).
+    """
+    standardize: Any = transform[0]
+    raw = standardize.inverse(rows.reshape(-1, *shape)).cpu()
+    return raw.round().clamp(0, 255).to(torch.uint8) if len(shape) == 3 else raw
 
 
 def row_facts(data: Dataset, patch: int = 0) -> Facts:

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from deepcanon.data.splits import Split
-from deepcanon.engine.contract import Encodes, Exports, Predicts
+from deepcanon.engine.contract import Decodes, Exports, Predicts
 from deepcanon.engine.export import Export, raw_export
 from deepcanon.engine.figures import Heat, Line, Plot
 from deepcanon.engine.portions import Portions
+from deepcanon.engine.preprocess import raw_inputs
 from deepcanon.engine.run import Run
 from deepcanon.engine.shown import filters, map_of_groups, reconstructions
 from deepcanon.parts.principal_plane import on_a_plane
@@ -75,6 +76,12 @@ class Reconstructor:
     def encode(self, x: Tensor) -> Tensor:
         """The codes [N, K] of raw inputs."""
         return self(x, self.model.encode)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """The raw inputs that codes [N, K] stand for."""
+        weight = next(self.model.parameters())
+        rows = self.portions(lambda part: self.model.decode(part.to(weight)), codes, of="decode")
+        return raw_inputs(self.preprocess, rows, self.shape)
 
     def errors(self, x: Tensor) -> Tensor:
         """The squared error [N] of each raw input's reconstruction, summed over the features."""
@@ -155,7 +162,7 @@ class _Outputs(nn.Module):
         return asked if len(asked) > 1 else asked[0]
 
 
-class Reconstructs(Predicts, Encodes, Exports):
+class Reconstructs(Predicts, Decodes, Exports):
     """The verbs of a recipe that holds a `Reconstructor`."""
 
     reconstructor: Reconstructor
@@ -165,6 +172,9 @@ class Reconstructs(Predicts, Encodes, Exports):
 
     def encode(self, inputs: Any) -> Tensor:
         return self.reconstructor.encode(inputs)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        return self.reconstructor.decode(codes)
 
     def export(self) -> Export:
         return self.reconstructor.export()

@@ -12,7 +12,7 @@ import torch
 from deepcanon.engine import lock, processes, state
 from deepcanon.engine.checkpoint import Checkpoints, facts_of
 from deepcanon.engine.checksums import FILE, differences, write_checked
-from deepcanon.engine.contract import Recipe, modules_of
+from deepcanon.engine.contract import Encodes, Recipe, modules_of
 from deepcanon.engine.devices import settle_device, settle_float64
 from deepcanon.engine.folder import begin, changes_of, environment, refuse_links
 from deepcanon.engine.instances import evaluate, make, seed_generators, splits, without_best
@@ -27,6 +27,7 @@ from deepcanon.engine.preparing import (
     prepared,
     refuse_bf16_where_there_is_none,
 )  # fmt: skip
+from deepcanon.engine.remembered import remember
 from deepcanon.engine.run import Run
 from deepcanon.errors import CheckpointError, DeepcanonError, UsageError
 from deepcanon.settings import Settings, build_config, read_config
@@ -83,6 +84,8 @@ def train(
                 raise _taken(folder)
             try:
                 begin(folder, facts, data, run.settings, content)
+                if issubclass(recipe_class, Encodes) and not plain:
+                    remember(folder, data)
             except DeepcanonError:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise

@@ -69,6 +69,7 @@ from torch import nn
 
 from deepcanon import engine
 from deepcanon.engine.encoder import Encoder, Encoding
+from deepcanon.engine.preprocess import raw_inputs
 from deepcanon.engine.shown import reconstructions, variance_kept
 from deepcanon.errors import UsageError
 from deepcanon.parts.standardize import Standardize, unit_pixels
@@ -78,7 +79,7 @@ DIRECTIONS = "Directions of largest variance, in order: the first are smooth, la
 WHITE = "Inputs after whitening: edges stay."
 
 
-class Recipe(engine.Recipe[Config], Encoding):
+class Recipe(engine.Recipe[Config], Encoding, engine.Decodes):
     state = ("model", "seen")
     parallel = "statistics"
     deterministic = True
@@ -147,3 +148,7 @@ class Recipe(engine.Recipe[Config], Encoding):
             if self.config.whiten == "zca":
                 shown["whitened"] = self.encoder.tiles(codes, caption=WHITE)
         return shown
+
+    def decode(self, codes):
+        rows = self.model.inverse_transform(codes.to(self.model.mean_))
+        return raw_inputs(self.preprocess, rows, self.facts["shape"])

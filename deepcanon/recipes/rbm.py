@@ -91,7 +91,7 @@ from deepcanon.techniques.optimizers import set_rate
 RING = "The density of points: a closed ring is right."
 
 
-class Recipe(engine.Recipe[Config], engine.Predicts, Encoding, engine.Generates):
+class Recipe(engine.Recipe[Config], engine.Predicts, Encoding, engine.Decodes, engine.Generates):
     state = ("model", "optimizer", "chains")
     parallel = "gradients"
     precisions = ("fp32", "bf16")
@@ -170,6 +170,10 @@ class Recipe(engine.Recipe[Config], engine.Predicts, Encoding, engine.Generates)
         """The free energy of each input, low where data are likely."""
         energies = self.model.free_energy(self.encoder.prepare(inputs))
         return [{"value": energy} for energy in energies.tolist()]
+
+    def decode(self, codes):
+        """The mean of the visible units, from probabilities of the hidden ones."""
+        return self.visible.raw(self.model.visible_mean(codes.to(self.model.weight)))
 
     def generate(self, asked, generator):
         start = self.preprocess.independent(asked.count, generator)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from deepcanon.data import Inputs
+from deepcanon.data import DataError, Inputs
 from deepcanon.data.errors import one_line
 from deepcanon.engine.figures import Bars, Figure, Heat, Line, Plot
 from deepcanon.engine.forecasts import Forecast
@@ -22,7 +22,9 @@ from deepcanon.engine.sounds import Sound, audio_tag
 from deepcanon.engine.svg import draw
 from deepcanon.engine.svg.frame import escape
 from deepcanon.errors import UsageError
-from deepcanon.serving.panels import draws_text, input_kind, panels_of
+from deepcanon.serving.matrices import png_of
+from deepcanon.serving.nearest import example, nearest, ranges
+from deepcanon.serving.panels import decodes_pictures, draws_text, input_kind, panels_of
 from deepcanon.trained import Trained
 
 __all__ = ["answer"]
@@ -34,6 +36,8 @@ SHOWN = 50
 """Inputs of one question that are answered on the page."""
 BARS, FOLD = 40, 32
 """Numbers of a representation that are drawn as bars, and in a row of colours where there are more."""
+TURNED = 16
+"""Numbers of a code up to which each can be changed by itself."""
 FRAMES = 41
 """Pictures of a walk."""
 TOKENS, OTHERS = 600, 8
@@ -69,6 +73,12 @@ def answer(trained: Trained, asked: Mapping[str, Any], tell: Tell) -> dict[str, 
                 return _generate(trained, asked, Path(folder), tell)
             if verb == "walk":
                 return _walk(trained, dict(asked.get("options") or {}))
+            if verb == "between":
+                return _between(trained, asked, Path(folder))
+            if verb == "decode":
+                return {"html": _decoded(trained, _code(asked))[0]}
+            if verb == "example":
+                return _example(trained, asked)
             if verb == "play":
                 return _play(trained, asked, Path(folder))
         except Exception as error:
@@ -95,6 +105,8 @@ def _predict(trained: Trained, asked: Mapping[str, Any], folder: Path) -> dict[s
         html += f"<p class='note'>The first {SHOWN} of {len(records):,} answers.</p>"
     if asked.get("looks") and input_kind(trained) == "images" and len(records) == 1 and "probabilities" in records[0]:
         html += _drawn(_looks(trained, given, records[0]))
+    if asked.get("nearest") and len(records) == len(given) == 1:
+        html += nearest(trained, given)
     found: dict[str, Any] = {"html": html}
     if draws_text(trained) and len(records) == 1 and isinstance(given.values[0], str):
         found["tokens"] = _tokens(trained, given.values[0])
@@ -103,18 +115,25 @@ def _predict(trained: Trained, asked: Mapping[str, Any], folder: Path) -> dict[s
 
 def _encode(trained: Trained, asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """The representation of what was given: bars of one short vector, else a row of colours for each."""
-    codes = trained.encode(str(_file(asked, folder))).float().cpu()
+    given = trained.read(str(_file(asked, folder)))
+    if given.refused:
+        raise DataError(given.refused)
+    codes = trained.codes(given).float().cpu()
     count, size = codes.shape
     said = f"<p class='answer'>{size:,} number{'s' * (size != 1)}</p>"
+    near = nearest(trained, given) if asked.get("nearest") and count == 1 else ""
     if count == 1 and size <= BARS:
         bars = {f"unit {unit}": value for unit, value in enumerate(codes[0].tolist(), 1)}
-        return {"html": said + _drawn(Bars(bars, "representation"))}
+        found: dict[str, Any] = {"html": said + _drawn(Bars(bars, "representation")) + near}
+        if size <= TURNED and decodes_pictures(trained):
+            found["code"] = {"values": codes[0].tolist(), "ranges": ranges(trained, codes[0])}
+        return found
     rows = codes if count > 1 else codes[0, : size - size % FOLD].reshape(-1, FOLD) if size > FOLD else codes
     across, down = ("unit", "input") if count > 1 else (f"{min(size, FOLD)} units in a row", "rows of units")
     rest = size % FOLD if count == 1 and size > FOLD else 0
     note = f"<p class='note'>The last {rest} units are not drawn.</p>" if rest else ""
     note += f"<p class='note'>The first {SHOWN} of {count:,} inputs.</p>" if count > SHOWN else ""
-    return {"html": said + _drawn(Heat(rows[:SHOWN], across, down, "representation")) + note}
+    return {"html": said + _drawn(Heat(rows[:SHOWN], across, down, "representation")) + note + near}
 
 
 def _file(asked: Mapping[str, Any], folder: Path) -> Path:
@@ -222,6 +241,42 @@ def _walk(trained: Trained, options: Mapping[str, Any]) -> dict[str, Any]:
     with torch.no_grad():
         found = trained.recipe.walk(*ends, FRAMES)
     return {"html": "", "frames": [_picture(one[None], "a sample on the way") for one in found]}
+
+
+def _between(trained: Trained, asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Pictures that stand for the codes on the straight way from the code of one picture to that of another."""
+    files, ends = asked.get("files"), []
+    if not isinstance(files, list) or len(files) != 2:
+        raise UsageError("a walk is from one picture to another")
+    for name, file in zip(("first", "second"), files, strict=True):
+        (folder / name).mkdir()
+        ends.append(trained.encode(str(_file({"file": file}, folder / name)))[0].cpu())
+    share = torch.linspace(0, 1, FRAMES, dtype=ends[0].dtype)[:, None]
+    return {"html": "", "frames": _decoded(trained, torch.lerp(ends[0], ends[1], share))}
+
+
+def _code(asked: Mapping[str, Any]) -> torch.Tensor:
+    values = asked.get("code")
+    if not isinstance(values, list) or not 0 < len(values) <= TURNED or not all(map(_is_number, values)):
+        raise UsageError(f"a code is {TURNED} numbers at most")
+    return torch.tensor([values], dtype=torch.float32)
+
+
+def _decoded(trained: Trained, codes: torch.Tensor) -> list[str]:
+    """The pictures of codes [N, K]."""
+    if not decodes_pictures(trained):
+        raise UsageError(f"{trained.name} makes no pictures of codes")
+    with torch.no_grad():
+        return [_picture(one[None], "what the code stands for") for one in trained.recipe.decode(codes)]
+
+
+def _example(trained: Trained, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """A picture that the run kept, as a file that a page may ask about."""
+    number = asked.get("number")
+    if type(number) is not int or number < 0:
+        raise UsageError("the number of an example is a whole number from 0")
+    content = png_of(example(trained, number).numpy())
+    return {"file": {"name": "example.png", "base64": base64.b64encode(content).decode()}}
 
 
 def _picture(samples: torch.Tensor, alt: str) -> str:

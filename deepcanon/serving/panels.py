@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from deepcanon.data import PATHS
-from deepcanon.engine.contract import Encodes, Generates, Plays, Predicts
+from deepcanon.engine.contract import Decodes, Encodes, Generates, Plays, Predicts
 from deepcanon.engine.generator import Draws
 from deepcanon.engine.language import Speaks
 from deepcanon.engine.word_vectors import HoldsWords
 from deepcanon.heads import Option, fields_of
 from deepcanon.ranges import plain_type
+from deepcanon.serving.nearest import has_examples
 from deepcanon.trained import Trained
 from deepcanon.verb_options import ClassSampling
 
-__all__ = ["draws_text", "input_kind", "panels_of"]
+__all__ = ["decodes_pictures", "draws_text", "input_kind", "panels_of"]
 
 PICTURES = ("images", "boxes")
 WRITTEN = {
@@ -33,6 +34,9 @@ WRITTEN = {
 """Kinds of data that are typed, with how they look."""
 FIRST = ("prompt", "temperature", "beam", "length", "count")
 """Options of `generate` that are at hand; others are folded away."""
+LOOKS = {"name": "looks", "words": "where it looks", "ticked": False}
+NEAREST = {"name": "nearest", "words": "nearest examples", "ticked": True}
+"""What may be asked besides."""
 SEED = {"name": "seed", "kind": "int", "default": 0, "help": "Of what is drawn; another one draws another."}
 
 
@@ -40,8 +44,11 @@ def panels_of(trained: Trained) -> list[dict[str, Any]]:
     """JSON that says of each panel its verb and what it takes."""
     recipe = trained.recipe
     panels: list[dict[str, Any]] = []
-    if isinstance(recipe, Predicts) and (given := _input(trained)):
-        panels.append({"verb": "predict", "title": _question(trained), "input": given})
+    given = _input(trained) if isinstance(recipe, Predicts | Encodes) else None
+    near = [NEAREST] if has_examples(trained) else []
+    if isinstance(recipe, Predicts) and given:
+        looks = [LOOKS] if given["kind"] == "images" and trained.recipe.facts["reader"].get("classes") else []
+        panels.append({"verb": "predict", "title": _question(trained), "input": given, "more": [*looks, *near]})
     if isinstance(recipe, Generates):
         fields = [_field(trained, option) for option in _options(recipe.asked)]
         fields.sort(key=lambda field: FIRST.index(field["name"]) if field["name"] in FIRST else len(FIRST))
@@ -49,8 +56,10 @@ def panels_of(trained: Trained) -> list[dict[str, Any]]:
     if isinstance(recipe, Draws) and len(recipe.shape) == 3:
         ends = [{**SEED, "name": f"{end} seed", "default": place} for place, end in enumerate(("first", "last"))]
         panels.append({"verb": "walk", "title": "Walk from one sample to another", "fields": ends})
-    if isinstance(recipe, Encodes) and not isinstance(recipe, HoldsWords) and (given := _input(trained)):
-        panels.append({"verb": "encode", "title": "Encode", "input": given})
+    if isinstance(recipe, Encodes) and not isinstance(recipe, HoldsWords) and given:
+        panels.append({"verb": "encode", "title": "Encode", "input": given, "more": near})
+    if decodes_pictures(trained):
+        panels.append({"verb": "between", "title": "Walk from one picture to another", "inputs": [given, given]})
     if isinstance(recipe, Plays):
         panels.append({"verb": "play", "title": "Watch an episode", "fields": [SEED]})
     if draws_text(trained):
@@ -61,6 +70,11 @@ def panels_of(trained: Trained) -> list[dict[str, Any]]:
 def input_kind(trained: Trained) -> str:
     """The kind of data that `predict` and `encode` take."""
     return trained.recipe.inputs or trained.recipe.facts["reader"]["kind"]
+
+
+def decodes_pictures(trained: Trained) -> bool:
+    """Whether codes stand for pictures that can be shown."""
+    return isinstance(trained.recipe, Decodes) and input_kind(trained) == "images"
 
 
 def draws_text(trained: Trained) -> bool:
@@ -80,7 +94,8 @@ def _input(trained: Trained) -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = {"kind": kind}
     if kind in PICTURES:
-        return {**found, "form": "picture", "size": list(reader["size"]), "channels": int(reader["channels"])}
+        found |= {"form": "picture", "size": list(reader["size"]), "channels": int(reader["channels"])}
+        return {**found, "examples": kind == "images" and has_examples(trained)}
     if kind == "tables" and reader.get("header") != "no":
         columns: list[dict[str, Any]] = [
             {"name": s["name"], "choices": s.get("categories") or []} for s in reader.get("sources", ())

@@ -19,7 +19,8 @@ __all__ = ["Row", "Shelf"]
 FRESH = 0.5
 """Seconds for which what was found counts as true: many requests share one look at the disk."""
 INSIDE = (
-    "config.json", "status.json", "metrics.jsonl", "data.json", "facts", "checkpoints", "figures", "samples", "trials",
+    "config.json", "status.json", "metrics.jsonl", "data.json", "examples.npz", "facts", "checkpoints", "figures",
+    "samples", "trials",
 )  # fmt: skip
 """What is read of a run folder; none of it may be a link that leads out of it."""
 SIGNS = {"config.json", "status.json", "metrics.jsonl", "checkpoints"}

@@ -39,8 +39,13 @@ const base64 = (blob) => new Promise((resolve, reject) => {
   reader.readAsDataURL(blob);
 });
 
+/** What the server sent, as a file that can be sent back. */
+function fileOf({ name, base64: content }) {
+  return new File([Uint8Array.from(atob(content), (sign) => sign.charCodeAt(0))], name, { type: "image/png" });
+}
+
 /** A picture: drawn, dropped or chosen. */
-function picture({ kind, size, channels }) {
+function picture({ kind, size, channels, examples }) {
   const [height, width] = size;
   const scale = 280 / Math.max(height, width);
   const sides = { width: Math.round(width * scale), height: Math.round(height * scale) };
@@ -99,11 +104,19 @@ function picture({ kind, size, channels }) {
   const erase = make("button", { type: "button", textContent: "Clear" });
   erase.addEventListener("click", clear);
   paper.addEventListener("change", clear);
+  let number = 0;
+  const shown = make("button", { type: "button", textContent: "A training example" });
+  shown.addEventListener("click", async () => {
+    number += 1 + Math.floor(Math.random() * 40); // they may lie in the order of their classes
+    await ask({ verb: "example", number }, (line) => {
+      if (line.done) take(fileOf(line.done.file));
+      if (line.error) shown.textContent = line.error;
+    });
+  });
   clear();
-  const looks = make("input", { type: "checkbox" });
   const element = make("div", { className: "drawing" }, canvas, make("div", { className: "tools" },
     make("label", {}, "pen ", thick), make("label", {}, "ink ", ink), make("label", {}, "paper ", paper), erase,
-    make("label", {}, "or a file ", chooser), make("label", {}, looks, " where it looks"),
+    make("label", {}, "or a file ", chooser), ...(examples ? [shown] : []),
     make("small", { textContent: `read as ${width} x ${height} pixels${channels === 1 ? ", grey" : ""}` })));
   dropping(element, take);
   return {
@@ -111,7 +124,23 @@ function picture({ kind, size, channels }) {
     async read() {
       if (!file && !drawn) throw new Error("draw something, or give a picture");
       const blob = file || await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
-      return { file: { name: file ? file.name : "drawn.png", base64: await base64(blob) }, looks: looks.checked };
+      return { file: { name: file ? file.name : "drawn.png", base64: await base64(blob) } };
+    },
+  };
+}
+
+/** Two pictures, the ends of a way. */
+function both(inputs) {
+  const parts = inputs.map((input) => INPUTS[input.form](input));
+  const element = make("div", { className: "both" }, ...parts.map((part, number) => make("fieldset", {},
+    make("legend", { textContent: number ? "to" : "from" }), part.element)));
+  element.addEventListener("done", (event) => event.stopPropagation()); // the other may be missing
+  return {
+    element,
+    async read() {
+      const files = [];
+      for (const part of parts) files.push((await part.read()).file);
+      return { files };
     },
   };
 }
@@ -269,15 +298,50 @@ function frames(list) {
   return make("div", { className: "frames" }, slider, shown);
 }
 
-function panel({ verb, title, input, fields }) {
-  const given = input ? INPUTS[input.form](input) : options(fields);
-  const name = { predict: "Predict", encode: "Encode", play: "Play", walk: "Walk" }[verb] || "Generate";
+/** A slider for each number of a code, and the picture that the code stands for. */
+function units({ values, ranges }) {
+  const shown = make("div"), now = [...values];
+  let busy = false, again = false;
+  const show = async () => {
+    again = true;
+    if (busy) return; // one question at a time: the last one is what counts
+    busy = true;
+    while (again) {
+      again = false;
+      await ask({ verb: "decode", code: now }, (line) => {
+        if (line.done) shown.innerHTML = line.done.html;
+        if (line.error) shown.textContent = line.error;
+      });
+    }
+    busy = false;
+  };
+  const sliders = now.map((value, unit) => {
+    const [min, max] = ranges[unit], name = `unit ${unit + 1}`;
+    const slider = make("input", { type: "range", min, max, step: (max - min) / 200, value, ariaLabel: name });
+    slider.addEventListener("input", () => { now[unit] = slider.valueAsNumber; show(); });
+    return make("label", {}, `${name} `, slider);
+  });
+  show();
+  const head = make("h3", { textContent: "What the code stands for" });
+  return make("div", { className: "frames" }, head, shown, ...sliders);
+}
+
+const NAMES = { predict: "Predict", encode: "Encode", play: "Play", walk: "Walk", between: "Walk" };
+
+function panel({ verb, title, input, inputs, fields, more = [] }) {
+  const given = inputs ? both(inputs) : input ? INPUTS[input.form](input) : options(fields);
+  const name = NAMES[verb] || "Generate";
   const go = make("button", { className: "main", textContent: name });
   const stop = make("button", { type: "button", textContent: "Stop", hidden: true });
   const said = make("span", { className: "note", role: "status" });
+  const share = make("progress", { max: 1, value: 0, hidden: true, ariaLabel: "share that is done" });
   const answer = make("div", { className: "answers" });
+  const ticks = more.map(({ ticked }) => make("input", { type: "checkbox", checked: ticked }));
+  const besides = () => Object.fromEntries(more.map((one, place) => [one.name, ticks[place].checked]));
   const form = make("form", { className: "panel" }, make("h2", { textContent: title }), given.element,
-    make("div", { className: "bar-of" }, go, stop, said), answer);
+    make("div", { className: "bar-of" }, go, stop,
+      ...ticks.map((box, place) => make("label", {}, box, ` ${more[place].words}`)), share, said),
+    answer);
   form.dataset.verb = verb;
   let control = null;
   const once = async () => {
@@ -292,10 +356,16 @@ function panel({ verb, title, input, fields }) {
     let text = null;
     let last = "";
     try {
-      const question = { verb, ...await given.read() };
+      const question = { verb, ...await given.read(), ...besides() };
       answer.replaceChildren();
       await ask(question, (line) => {
         if (line.stage) { stage = line.stage; tell(); }
+        if (line.share !== undefined) {
+          share.hidden = false;
+          share.value = line.share;
+          stage = `${(100 * line.share).toFixed(0)} %,`;
+          tell();
+        }
         if (line.note) answer.prepend(make("p", { className: "note", textContent: line.note }));
         if (line.piece !== undefined) {
           if (!text) { text = make("pre"); answer.append(text); }
@@ -307,6 +377,7 @@ function panel({ verb, title, input, fields }) {
           const list = line.done.tokens || [];
           if (list.length && text) text.remove(); // the same, with more to see
           if (line.done.frames) answer.append(frames(line.done.frames));
+          if (line.done.code) answer.append(units(line.done.code));
           answer.append(html, ...(list.length ? [tokens(list)] : []));
         }
       }, control.signal);
@@ -315,6 +386,7 @@ function panel({ verb, title, input, fields }) {
       if (error.name === "AbortError") stage = "stopped after";
     }
     clearInterval(clock);
+    share.hidden = true;
     if (last) answer.prepend(make("p", { className: "warn", textContent: last }));
     said.textContent = stage === "stopped after" ? `stopped after ${((Date.now() - began) / 1000).toFixed(1)} s`
       : last ? "" : `${((Date.now() - began) / 1000).toFixed(1)} s`;

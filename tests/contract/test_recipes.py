@@ -36,7 +36,7 @@ from contract.trainees import short_trials, small_experiment
 from deepcanon import heads, verbs
 from deepcanon.data import KINDS
 from deepcanon.engine import Experiment, Export
-from deepcanon.engine.contract import VERBS, verbs_of
+from deepcanon.engine.contract import VERBS, Decodes, verbs_of
 from deepcanon.engine.forecasts import Forecast
 from deepcanon.errors import UsageError
 
@@ -319,6 +319,9 @@ def use_every_verb(run, kind, folder):
     if "encode" in there:
         codes = run.encode(material)
         assert codes.shape[0] == len(material) and codes.dim() == 2 and bool(torch.isfinite(codes).all())
+        if isinstance(recipe, Decodes):
+            again = recipe.decode(codes)
+            assert again.shape == material.shape and (again.dtype == torch.uint8) == (again.ndim == 4)
     if "generate" in there:
         there_are = {f.name: f.default for f in dataclasses.fields(recipe.asked)}
         short = {"length": min(64, there_are["length"])} if "length" in there_are else {}

@@ -5,6 +5,7 @@ import http.client
 import io
 import json
 import math
+import re
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ from serving.conftest import MARKUP
 import deepcanon
 from deepcanon.data import Inputs
 from deepcanon.engine.generator import Draws
+from deepcanon.engine.remembered import remember, remembered
 from deepcanon.errors import UsageError
 from deepcanon.serving import answers
 from deepcanon.serving.answers import answer
@@ -43,12 +45,16 @@ def trained(runs, tmp_path_factory):
     (place / "own.txt").write_text("the cat sat on the mat . " * 80)
     how = {"preset": "smoke", "steps": 2, "threads": 1, "precision": "fp32", "quiet": True, "plain": True}
     runs.mkdir(exist_ok=True)
-    return {
+    made = {
         "picture": deepcanon.train("convnet", out=runs / "picture", **how),
+        "code": deepcanon.train("autoencoder", out=runs / "code", **how),
         "row": deepcanon.train("mlp", out=runs / "row", data=str(place / "own.csv"), target="class", **how),
         "text": deepcanon.train("rnn-lm", out=runs / "text", data=str(place / "own.txt"), **how),
         "words": deepcanon.train("word2vec", out=runs / "words", data=str(place / "own.txt"), minimum_count=1, **how),
     }
+    for name in ("picture", "code", "row"):  # as of runs that are not plain
+        remember(made[name].folder, made[name].recipe.run.data)
+    return made
 
 
 def told(trained, **asked):
@@ -59,7 +65,9 @@ def told(trained, **asked):
 def test_panels_follow_verbs_and_kinds_of_input(trained):
     found = {name: panels_of(run) for name, run in trained.items()}
     (picture, encoder), (row, _), (words,) = found["picture"], found["row"], found["words"]
-    assert encoder["verb"] == "encode" and encoder["input"] == picture["input"]
+    assert encoder["verb"] == "encode" and encoder["input"] == picture["input"] and picture["input"]["examples"]
+    besides = [[one["name"] for one in panel["more"]] for panel in (picture, encoder, row, words)]
+    assert besides == [["looks", "nearest"], ["nearest"], ["nearest"], []]
     assert picture["verb"] == "predict" and picture["input"]["form"] == "picture"
     assert picture["input"]["size"] == [8, 8] and picture["input"]["channels"] == 1
     assert [c["name"] for c in row["input"]["columns"]] == ["size", "colour"]
@@ -95,6 +103,21 @@ def test_a_representation_is_drawn_as_bars_or_as_colours(trained, monkeypatch):
         assert f"{size} numbers" in found["html"] and drawn in found["html"] and found["html"].count("<svg") == 1
     several, _ = told(trained["text"], verb="encode", text="the cat\nthe mat\n")
     assert several["html"].count("<svg") == 1
+
+
+def test_the_nearest_examples_of_an_input_are_shown(trained):
+    run = trained["picture"]
+    place = [remembered(run.folder).places[number] + 1 for number in range(2)]
+    for number in range(2):
+        given, _ = told(run, verb="example", number=number)
+        found, _ = told(run, verb="predict", nearest=True, **given)
+        first, *others = re.findall(r"alt='example (\d+)'>.*?distance ([^,<]+), example", found["html"])
+        assert first == (str(place[number]), "0") and len(others) == 7 and "training data" in found["html"]
+    assert "Nearest" not in told(run, verb="predict", **given)[0]["html"]
+    row, _ = told(trained["row"], verb="encode", row={"size": "3", "colour": "red"}, nearest=True)
+    assert "size: 3, " in row["html"] and "distance 0, " in row["html"] and "&lt;script&gt;" in row["html"]
+    with pytest.raises(UsageError, match="kept no pictures"):
+        told(trained["row"], verb="example", number=0)
 
 
 def test_words_have_neighbours(trained):
@@ -149,6 +172,25 @@ def test_a_walk_is_offered_of_generators_of_pictures():
         told(run, verb="walk", options={"first seed": "1"})
 
 
+def test_codes_are_walked_through_and_changed_number_by_number(trained):
+    run, ends = trained["code"], [png(np.eye(8, dtype=np.uint8) * 255), png(np.full((8, 8), 60, np.uint8))]
+    assert [panel["verb"] for panel in panels_of(run)] == ["predict", "encode", "between"]
+    frames = told(run, verb="between", files=ends)[0]["frames"]
+    for end, frame in ((ends[0], frames[0]), (ends[1], frames[-1])):
+        code = told(run, verb="encode", file=end)[0]["code"]
+        assert all(low <= value <= high for value, (low, high) in zip(code["values"], code["ranges"], strict=True))
+        assert told(run, verb="decode", code=code["values"])[0]["html"] == frame
+    assert len(frames) == 41 and len(code["values"]) == 4 and frames[0] != frames[-1]
+    for asked in ({"files": ends[:1]}, {"files": [*ends, ends[0]]}):
+        with pytest.raises(UsageError, match="from one picture to another"):
+            told(run, verb="between", **asked)
+    for code in ([], ["1"], [1.0] * 17, None):
+        with pytest.raises(UsageError, match="16 numbers at most"):
+            told(run, verb="decode", code=code)
+    with pytest.raises(UsageError, match="makes no pictures of codes"):
+        told(trained["picture"], verb="decode", code=[1.0])
+
+
 def test_points_are_joined_as_answered():
     given = Inputs(["a"], [torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.2, 0.2]])])
     recipe = SimpleNamespace(inputs="point_sets", facts={"reader": {}})
@@ -185,6 +227,7 @@ def test_a_run_is_loaded_once_and_long_work_ends_when_nobody_waits(trained, serv
     endless = Line(server, "text", verb="generate", options={"length": 10_000_000})
     pieces = iter(endless)
     assert next(line for line in pieces if "piece" in line)["piece"]
+    assert 0 < next(line for line in pieces if "share" in line)["share"] < 0.1
     second = Line(server, "text", verb="generate", options={"length": 3, "temperature": 0.0})
     lines = iter(second)
     assert next(lines)["stage"] == "waiting for another answer of this run"
