@@ -16,9 +16,7 @@ from deepcanon.parts.sparse_rows import is_csr
 
 __all__ = ["confusion_figure", "kept_of_cells"]
 
-CONFUSION = (
-    "Rows are true classes, columns predicted ones: a good classifier has a bright diagonal and dark cells elsewhere."
-)
+CONFUSION = "Rows are true classes, columns predicted ones: a good classifier has nearly all examples on the diagonal."
 OF_A_CELL, LEAST, MOST = 24, 120, 600
 """Examples that are kept of one cell, and of all cells: the more, the smaller their pictures are."""
 LETTERS, COLUMNS = 300, 100
