@@ -47,6 +47,30 @@ def _has(mixin: type) -> Callable[["Estimator"], bool]:
 
 
 @functools.lru_cache
+def _recipe(name: str) -> tuple[heads.Head, type[Recipe[Any]]]:
+    try:
+        head, module = resolve(name)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+    return head, module.Recipe
+
+
+@functools.lru_cache
+def _kind(name: str) -> str:
+    """What a recipe is for scikit-learn, which asks several times for each fit and prediction."""
+    head, recipe = _recipe(name)
+    if "tables" not in head.data:
+        raise ValueError(f"{head.name} reads {' or '.join(head.data)}: {NEEDED}")
+    if issubclass(recipe, Predicts) and recipe.wants == "classes":
+        return "classifier"
+    if issubclass(recipe, Encodes):
+        return "transformer"
+    if issubclass(recipe, Predicts):
+        return "regressor"
+    raise ValueError(f"{head.name} compares others: {NEEDED}")
+
+
+@functools.lru_cache
 def _takes(name: str, preset: str, options: tuple[tuple[str, Any], ...]) -> tuple[str, ...]:
     try:
         config, _ = settle(name, preset, {**dict(options), "data": IN_MEMORY})
@@ -115,23 +139,10 @@ class Estimator(BaseEstimator):
         return self
 
     def _recipe(self) -> tuple[heads.Head, type[Recipe[Any]]]:
-        try:
-            head, module = resolve(str(self.name))
-        except UsageError as error:
-            raise ValueError(str(error)) from None
-        return head, module.Recipe
+        return _recipe(str(self.name))
 
     def _kind(self) -> str:
-        head, recipe = self._recipe()
-        if "tables" not in head.data:
-            raise ValueError(f"{head.name} reads {' or '.join(head.data)}: {NEEDED}")
-        if issubclass(recipe, Predicts) and recipe.wants == "classes":
-            return "classifier"
-        if issubclass(recipe, Encodes):
-            return "transformer"
-        if issubclass(recipe, Predicts):
-            return "regressor"
-        raise ValueError(f"{head.name} compares others: {NEEDED}")
+        return _kind(str(self.name))
 
     def _takes(self) -> tuple[str, ...]:
         """Which rows the recipe takes as they are, by the options; none if those do not fit, which `fit` will say."""
@@ -195,7 +206,8 @@ class Estimator(BaseEstimator):
         X, y = validate_data(self, X, y, y_numeric=kind == "regressor", **how)
         if kind == "regressor":
             return X, y.astype(np.float64)
-        check_classification_targets(y)
+        if y.dtype.kind not in "biu":  # whole numbers are classes, whatever they are
+            check_classification_targets(y)
         self.classes_, places = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"{self.name} needs at least two classes; y holds one")
@@ -236,7 +248,8 @@ class Estimator(BaseEstimator):
         with torch.no_grad():
             try:
                 read = rows if "unchecked" in takes else as_inputs(facts, rows, takes)
-                found = ask(torch.from_numpy(read) if isinstance(read, np.ndarray) else read).cpu().numpy()
+                given = torch.from_numpy(np.require(read, None, "W")) if isinstance(read, np.ndarray) else read
+                found = ask(given).cpu().numpy()
             except ValueError:
                 as_inputs(facts, rows, takes)  # names the place of what is not finite
                 raise

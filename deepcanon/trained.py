@@ -47,8 +47,8 @@ def load(
     Args:
         checkpoint: "best", "last" or "auto" (best, else last).
         data: another data set to evaluate on: a name, a path, or arrays (X, y).
-        say: is told what is wrong with the run: a damaged checkpoint, a changed file, data that changed; and that an
-            evaluation reads a part of a split.
+        say: is told what is wrong with the run (a damaged checkpoint, changed files or data), and that an evaluation
+            reads a part of a split.
     """
     return Trained(Path(folder), checkpoint, device, data, say)
 
@@ -86,28 +86,28 @@ class Trained:
         self.data = str(data or content["settings"].data)
 
     @classmethod
-    def of(cls, learned: Learned, data: Any = None, say: Callable[[str], None] = warnings.warn) -> "Trained":
+    def of(cls, learned: Learned, recipe: Any = None, *, data: Any = None) -> "Trained":
         """A run that has no folder: it predicts, encodes, generates, exports, and evaluates if it is given data.
 
         Args:
+            recipe: that has learned this and can answer; a new one if none is given.
             data: arrays (X, y).
         """
         run = cls.__new__(cls)
-        run._folder, run.say = None, say
+        run._folder, run.say, run.step, run.config = None, warnings.warn, learned.step, learned.config
         run.head, module = resolve(learned.name)
-        data = None if data is None else in_memory(data)
-        read = None if data is None else opener(run.head, data, lambda: learned.facts)
-        run.recipe, run.step, run.config = recipe_of(learned, module.Recipe, read, load), learned.step, learned.config
+        facts, data = learned.facts, None if data is None else in_memory(data)
+        read = None if data is None else opener(run.head, data, lambda: facts)
+        run.recipe = recipe_of(learned, module.Recipe, read, load) if recipe is None else recipe
         run.content = {"name": learned.name, "config": vars(learned.config), "settings": learned.settings}
         run.data = str(data or learned.settings.data)
         return run
 
     def learned(self) -> Learned:
         """What `of` makes the same run from, without its folder and its data."""
-        recipe = self.recipe
-        parts = {name: getattr(recipe, name) for name in recipe.state}
+        parts = {name: getattr(self.recipe, name) for name in self.recipe.state}
         kept = {name: snapshot(value) for name, value in parts.items() if not isinstance(value, torch.optim.Optimizer)}
-        return Learned(self.name, self.config, self.content["settings"], recipe.facts, self.step, kept)
+        return Learned(self.name, self.config, self.content["settings"], self.recipe.facts, self.step, kept)
 
     @property
     def folder(self) -> Path:

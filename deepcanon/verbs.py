@@ -114,7 +114,7 @@ def train_in_memory(name: str, data: Any, *, preset: str = "default", **options:
     held = in_memory(data)
     chosen, settings = settle(name, preset, {**options, "data": str(held)}, None, OWN)
     reading = opener(head, held)
-    return Trained.of(train_of(module.Recipe, head.name, chosen, settings, reading, load), data=held)
+    return Trained.of(*train_of(module.Recipe, head.name, chosen, settings, reading, load), data=held)
 
 
 def untrained(name: str, data: str | None = None) -> Any:

@@ -164,6 +164,8 @@ def draw_splits(count: int, labels: Tensor | None, wanted: Sequence[tuple[str, f
     Each class gives its share of each split, rounded by largest remainder so that the split has the share of the
     whole, and always keeps one example for training. Indices are in rising order. An empty split is left out.
     """
+    if not any(share for _, share in wanted):
+        return {"train": torch.arange(count)} if count else {}
     groups = [torch.arange(count)]
     if labels is not None:
         groups = list(labels.argsort(stable=True).split(labels.unique(return_counts=True)[1].tolist()))

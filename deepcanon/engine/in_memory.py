@@ -6,9 +6,9 @@ It trains by the same loop, so that its state has the bits of a run in a folder;
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from deepcanon.engine.contract import Recipe
+from deepcanon.engine.contract import Recipe, modules_of
 from deepcanon.engine.devices import settle_device
-from deepcanon.engine.instances import without_best
+from deepcanon.engine.instances import is_model, without_best
 from deepcanon.engine.keeping import InMemory
 from deepcanon.engine.loop import Loop
 from deepcanon.engine.preparing import Lend, Opener, as_usage, prepared
@@ -32,8 +32,12 @@ class Learned(NamedTuple):
 
 def train_in_memory(
     recipe_class: type[Recipe[Any]], name: str, config: Any, settings: Settings, open_data: Opener, lend: Lend
-) -> Learned:
+) -> tuple[Learned, Recipe[Any] | None]:
     """Trains from the beginning, quietly.
+
+    Returns:
+        What was learned; and the recipe itself, in eval mode, if models are all that a step changes and the last ones
+        are kept. Of others a new one answers, without optimizer and prepared rows.
 
     Raises:
         UsageError: the data or an option do not fit.
@@ -41,13 +45,18 @@ def train_in_memory(
     """
     if recipe_class.parallel == "trials":
         raise UsageError(f"{name} trains others: it needs a folder")
-    run, _, facts, _ = prepared(recipe_class, name, config, settings, None, open_data, lambda line: None, lend=lend)
-    kept = InMemory()
+    ready = prepared(recipe_class, name, config, settings, None, open_data, lambda line: None, lend=lend)
+    run, facts, kept = ready.run, ready.facts, InMemory()
     with as_usage():
-        loop = Loop(recipe_class, config, facts, run, lambda line: None, True, True, kept)
-        without_best(loop.recipe)
+        loop = Loop(recipe_class, config, facts, run, lambda line: None, True, True, kept, ready.recipe)
+        without_best(recipe := loop.recipe)
     loop.go()
-    return Learned(name, config, run.settings, facts, kept.step, kept.state)
+    learned = Learned(name, config, run.settings, facts, kept.step, kept.state)
+    if kept.has_best or not all(is_model(getattr(recipe, name)) for name in recipe.state):
+        return learned, None
+    for module in modules_of(recipe):
+        module.eval()
+    return learned, recipe
 
 
 def recipe_of(

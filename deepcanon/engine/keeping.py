@@ -89,13 +89,18 @@ class InMemory:
     def good(self) -> str:
         return "nothing is kept of a run in memory that fails"
 
+    @property
+    def has_best(self) -> bool:
+        """Whether what is kept are the best weights, not the last ones."""
+        return self._best is not None
+
     def best(self, step: int, models: Saved) -> None:
         self._best = step, copied(models)
 
     def last(self, step: int, shared: Saved, own: Saved, progress: Saved) -> None:
-        """Keeps the state after a step; inference takes the best one where there is one, as of a folder."""
-        self.step, models = self._best or (step, {**shared, **own})
-        self.state = models if self._best else copied(models)
+        """Keeps the state after a step, until the next one changes it; inference takes the best one where there is one,
+        as of a folder."""
+        self.step, self.state = self._best or (step, {**shared, **own})
 
     def status(self, content: dict[str, Any]) -> None:
         """There is nobody to read it."""

@@ -36,10 +36,10 @@ class Loop:
 
     def __init__(
         self, recipe_class: type[Recipe[Any]], config: Any, facts: dict[str, Any], run: Run, say: Say, quiet: bool,
-        plain: bool = False, kept: InFolder | InMemory | None = None,
+        plain: bool = False, kept: InFolder | InMemory | None = None, recipe: Recipe[Any] | None = None,
     ) -> None:  # fmt: skip
         self.run, self.say, self.quiet, self.plain = run, say, quiet or run.rank > 0, plain
-        self.recipe = make(recipe_class, config, facts, run)
+        self.recipe = make(recipe_class, config, facts, run) if recipe is None else recipe
         if run.settings.compile:
             for module in modules_of(self.recipe):
                 module.compile()

@@ -28,17 +28,18 @@ MOST_KEPT = 1 << 30
 SHARE = 8  # of the memory there is, at most an eighth is kept
 
 _told = False
+_most = 0  # that was told
 
 
 def keep_freed_memory() -> bool:
     """Tells the allocator, once for the process; False where it is another C library's."""
-    global _told
+    global _told, _most
     if _told:
         return True
     try:
         glibc = _library()
         glibc.gnu_get_libc_version  # noqa: B018  (only glibc has it)
-        most = kept_bytes()
+        most = _most = kept_bytes()
         # Either threshold alone ends the adaptation of both, so the trim threshold comes first.
         _told = bool(glibc.mallopt(_TRIM_THRESHOLD, most)) and bool(
             glibc.mallopt(_MMAP_THRESHOLD, min(LARGEST, most // 2))
@@ -82,12 +83,12 @@ class _Info(ctypes.Structure):  # struct mallinfo2
 def give_back_more() -> None:
     """Returns free memory to the kernel where there is more than `kept_bytes` of it: thresholds ignore it between used
     blocks."""
-    if not _told:
+    if not _told or peak_bytes() <= _most:  # to ask for what is free takes a quarter of a millisecond
         return
     try:
         glibc = _library()
         glibc.mallinfo2.restype = _Info
-        if glibc.mallinfo2().fordblks > kept_bytes():
+        if glibc.mallinfo2().fordblks > _most:
             glibc.malloc_trim(ctypes.c_size_t(0))
     except AttributeError:  # before glibc 2.33
         return

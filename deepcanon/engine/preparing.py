@@ -4,7 +4,7 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -24,13 +24,30 @@ from deepcanon.engine.run import Run
 from deepcanon.errors import UsageError
 from deepcanon.settings import Settings
 
-__all__ = ["Child", "Lend", "Opener", "as_usage", "plain_config", "prepared", "refuse_bf16_where_there_is_none"]
+__all__ = [
+    "Child", "Lend", "Opener", "Ready", "as_usage", "plain_config", "prepared", "refuse_bf16_where_there_is_none",
+]  # fmt: skip
 
 LOGGED_ROWS = 400
 
 Opener = Callable[[Any, Settings], Any]  # (config, settings) -> data set
 Child = Callable[..., dict[str, Any]]
 Lend = Callable[[Path], Any]
+
+
+class Ready(NamedTuple):
+    """A run before its first step.
+
+    Attributes:
+        content: of `config.json`, where there is a folder.
+        recipe: of this run, if one was made already; only where there is no folder.
+    """
+
+    run: Run
+    data: Any
+    facts: dict[str, Any]
+    content: dict[str, Any]
+    recipe: Recipe[Any] | None
 
 
 def refuse_bf16_where_there_is_none(settings: Settings) -> None:
@@ -50,8 +67,8 @@ def prepared(
     about: dict[str, Any] | None = None,
     child: Child | None = None,
     lend: Lend | None = None,
-) -> tuple[Run, Any, dict[str, Any], dict[str, Any]]:
-    """The run before its first step, its data, its facts, and the content of `config.json`."""
+) -> Ready:
+    """What a loop begins with."""
     asked, settings = settings.device, settle_device(settings)
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -69,18 +86,23 @@ def prepared(
         settings, note = settle_float64(settings, asked, recipe_class.float64, facts, data.splits.values())
         if note:
             say(note)
-        settings = _settled(recipe_class, config, facts, settings, data, say, lend)
+        settings, planned = _settled(recipe_class, config, facts, settings, data, say, lend)
     torch.set_num_threads(settings.threads)
-    run = Run(settings, folder, lambda: data, recipe_class.batches_per_step, child, say, lend)
-    content = {
+    recipe = planned if folder is None else None
+    if recipe is None:
+        run = Run(settings, folder, lambda: data, recipe_class.batches_per_step, child, say, lend)
+    else:
+        run = recipe.run
+        run.settle(settings)
+    content = {} if folder is None else {
         "name": name,
         "config": plain_config(config),
         "settings": vars(settings),
         "version": deepcanon.__version__,
         "environment": environment(),
         **(about or {}),
-    }
-    return run, data, facts, content
+    }  # fmt: skip
+    return Ready(run, data, facts, content, recipe)
 
 
 @contextlib.contextmanager
@@ -102,8 +124,9 @@ def _settled(
     data: Any,
     say: Say,
     lend: Lend | None,
-) -> Settings:
-    """Threads, precision, steps and the rhythm of logging and evaluation, by plan or by measuring."""
+) -> tuple[Settings, Recipe[Any] | None]:
+    """Threads, precision, steps and the rhythm of logging and evaluation, by plan or by measuring; and the recipe that
+    was asked for its plan, which has taken no step."""
     batches = recipe_class.batches_per_step
     if recipe_class.parallel == "trials":  # a step is a whole run: too expensive to measure
         if settings.minutes is not None:
@@ -143,7 +166,7 @@ def _settled(
         if note:
             say(note)
         torch.set_num_threads(settings.threads)
-        steps = settings.steps
+        steps, planned = settings.steps, None
         if settings.minutes is not None and steps is None:
             recipe, take_step = build(settings)
 
@@ -155,17 +178,19 @@ def _settled(
             steps = calibrate.steps_in_minutes(recipe, take_step, evaluate_once, often, settings.minutes)
             say(f"{settings.minutes:g} minutes: --steps {steps}")
         elif steps is None:
-            steps = build(settings)[0].plan()
+            planned = build(settings)[0]
+            steps = planned.plan()
     threads, precision, steps = processes.gather([settings.threads, settings.precision, steps])[0]
     if steps < 1:
         raise UsageError(f"--steps {steps}: at least 1")
-    return settings.with_(
+    settled = settings.with_(
         threads=threads,
         precision=precision,
         steps=steps,
         evaluate_every=settings.evaluate_every or max(1, steps // often(steps)),
         log_every=settings.log_every or max(1, steps // LOGGED_ROWS),
     )
+    return settled, planned
 
 
 def plain_config(config: Any) -> dict[str, Any]:

@@ -77,6 +77,10 @@ class Run:
         self._scratch: tempfile.TemporaryDirectory | None = None  # of the trials of a run without a folder
         self.say = say
 
+    def settle(self, settings: Settings) -> None:
+        """Takes over settings whose steps are known: the recipe was made to be asked for them."""
+        self.settings, self.steps = settings, settings.steps or 0
+
     @property
     def data(self) -> Any:
         """The data set, opened on first use."""

@@ -72,9 +72,8 @@ def train(
     taken = folder.exists() and not lock.is_left_over(folder)
     if processes.any_process(int(taken and processes.rank() == 0)):
         raise _taken(folder)
-    run, data, facts, content = prepared(
-        recipe_class, name, config, settings, folder, open_data, say, about, child, lend
-    )
+    ready = prepared(recipe_class, name, config, settings, folder, open_data, say, about, child, lend)
+    run, facts = ready.run, ready.facts
     with contextlib.ExitStack() as held:
         if processes.rank() == 0:
             with writing(folder):
@@ -83,9 +82,9 @@ def train(
             if not lock.is_left_over(folder):
                 raise _taken(folder)
             try:
-                begin(folder, facts, data, run.settings, content)
+                begin(folder, facts, ready.data, run.settings, ready.content)
                 if issubclass(recipe_class, Encodes) and not plain:
-                    remember(folder, data)
+                    remember(folder, ready.data)
             except DeepcanonError:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise

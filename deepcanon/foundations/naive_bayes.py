@@ -145,8 +145,14 @@ class NaiveBayes(Estimator):
             raise ValueError(BAD)
         return self.fit_moments(seen, torch.tensor(names, dtype=torch.int64))
 
-    def fit_moments(self, seen: ClassMoments, classes: Int[Tensor, "classes"] | None = None) -> "NaiveBayes":
-        """Learn from moments of `features`, gathered over batches and processes."""
+    def fit_moments(
+        self, seen: ClassMoments, classes: Int[Tensor, "classes"] | None = None, *, answers: bool = True
+    ) -> "NaiveBayes":
+        """Learn from moments of `features`, gathered over batches and processes.
+
+        Args:
+            answers: whether it will be asked soon: then the first answer takes as long as others.
+        """
         kind, smoothing = self.distribution, self.smoothing
         if kind not in DEFAULT_SMOOTHING:
             raise ValueError(f"distribution is 'gaussian', 'bernoulli' or 'multinomial', not {kind!r}")
@@ -172,12 +178,13 @@ class NaiveBayes(Estimator):
             slots = sums.sum(1, keepdim=True) if kind == "multinomial" else each
             room = sums.shape[1] if kind == "multinomial" else 2
             theta = (sums + smoothing) / (slots + room * smoothing)  # (3), (4)
-            if not bool(theta.isfinite().all()):
+            if not math.isfinite(float(theta.sum())):  # probabilities, whose sum is finite if they are
                 raise ValueError("a class has no counts at all: give a smoothing above 0")
             variance = theta * (1 - theta)
         self.log_prior_, self.theta_, self.variance_ = (count / total).log(), theta, variance
         self.classes_ = torch.arange(len(count), device=count.device) if classes is None else classes.to(count.device)
-        self._log_given()  # so that the first answer takes as long as others
+        if answers:
+            self._log_given()
         return self
 
     def _load_from_state_dict(self, state_dict, prefix, *rest) -> None:

@@ -9,6 +9,7 @@ SciPy's matrices and torch's sparse tensors are both taken. Values that are stor
     ([[1.0, 0.0, 5.0], [0.0, 0.0, 0.0]], [[3.0], [3.0]])
 """
 
+import functools
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -40,8 +41,8 @@ def csr_rows(X: Any) -> Float[Tensor, "batch features"]:
         raise ValueError(f"Expected 2D array [samples, features], got shape {tuple(X.shape)}")
     if isinstance(X, Tensor):
         if X.layout is not torch.sparse_csr:
-            with _quiet():
-                X = X.coalesce().to_sparse_csr() if X.layout is torch.sparse_coo else X.to_sparse_csr()
+            _hear_once()
+            X = X.coalesce().to_sparse_csr() if X.layout is torch.sparse_coo else X.to_sparse_csr()
         return X if X.dtype == torch.float64 else with_values(X, lambda values: values.double())
     if X.dtype.kind == "c":
         raise ValueError("Complex data not supported")
@@ -95,10 +96,12 @@ def class_sums(
 
 def csr_tensor(ends: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Of the places where rows begin and the last one ends, the columns of the values, and the values; not checked."""
-    with _quiet():
-        return torch.sparse_csr_tensor(ends, columns, values, size=shape, check_invariants=False)
+    _hear_once()
+    return torch.sparse_csr_tensor(ends, columns, values, size=shape, check_invariants=False)
 
 
-def _quiet() -> warnings.catch_warnings:
+@functools.cache
+def _hear_once() -> None:
     """torch says once that its CSR tensors are in beta state; of them only products with dense matrices are used."""
-    return warnings.catch_warnings(action="ignore")
+    with warnings.catch_warnings(action="ignore"):
+        torch.sparse_csr_tensor([0], [], [], size=(0, 0), check_invariants=False)

@@ -71,7 +71,8 @@ class Standardize(nn.Module):
         shift, scale = shift if wide else shift.float(), scale.float()
         if shift.shape != scale.shape:
             raise ValueError(f"shift {tuple(shift.shape)} and scale {tuple(scale.shape)} differ in shape")
-        if not bool(torch.isfinite(shift).all()) or not bool(torch.isfinite(scale).all()):
+        # A finite sum means finite values, and costs no second tensor.
+        if not all(bool(value.sum().isfinite()) or bool(value.isfinite().all()) for value in (shift, scale)):
             raise ValueError("shift and scale must be finite")
         self.register_buffer("shift", shift)
         self.register_buffer("scale", torch.where(scale == 0, torch.ones_like(scale), scale))

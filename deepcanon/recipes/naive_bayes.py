@@ -130,7 +130,7 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
             seen = seen.scaled(*self.preprocess.shift_and_scale())
         try:
             self.model.fit_moments(seen)
-            self.alone.fit_moments(seen.together())
+            self.alone.fit_moments(seen.together(), answers=False)
         except ValueError as error:
             raise UsageError(str(error)) from None
         run.stop("fitted in one pass")
