@@ -93,6 +93,10 @@ class Recipe(Classifies, engine.Recipe[Config]):
         facts = {"shape": shape, "shift": shift, "scale": scale}
         return {**facts, "classes": wanted, "places": places, "n": len(x)}
 
+    @classmethod
+    def takes(cls, config):
+        return ("float32", "unchecked")
+
     def build(self):
         config, facts, run, shape = self.config, self.facts, self.run, self.facts["shape"]
         self.decay = config.penalty / facts["n"]
@@ -143,6 +147,12 @@ class Recipe(Classifies, engine.Recipe[Config]):
         penalty = 0.5 * self.decay * self.model.weight.square().sum()
         mistakes = found["error"] * len(data)
         return {**found, "objective": found["nll"] + penalty, "mistakes": mistakes}
+
+    def scores(self, inputs):
+        rows, model = inputs.to(self.run.device), self.model
+        logit = convex.raw_logits(rows, model.weight[None], model.bias[None], self.preprocess)
+        found = super().scores(inputs) if logit is None else nn.functional.pad(logit, (1, 0))
+        return convex.finite(found)
 
     def figures(self):
         data = self.two(self.run.pictured)

@@ -71,7 +71,7 @@ class Recipe(Classifies, engine.Recipe[Config]):
 
     @classmethod
     def takes(cls, config):
-        return ("float32",)
+        return ("float32", "unchecked")
 
     def build(self):
         config, facts, run = self.config, self.facts, self.run
@@ -96,6 +96,11 @@ class Recipe(Classifies, engine.Recipe[Config]):
         found = super().evaluate(split)
         penalty = 0.5 * self.config.decay * self.model.weight.square().sum()
         return {**found, "objective": found["nll"] + penalty}
+
+    def scores(self, inputs):
+        rows, model = inputs.to(self.run.device), self.model
+        found = convex.raw_logits(rows, model.weight, model.bias, self.preprocess)
+        return convex.finite(super().scores(inputs) if found is None else found)
 
     def figures(self):
         seen, shape = self.classifier.look(), self.facts["shape"]

@@ -3,6 +3,7 @@
 Gradients are in closed form and added up over the rows of all processes; so are the factors of normal equations.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from deepcanon.foundations.linear_regression import Triangle, merge_triangles
 from deepcanon.parts import optimizers
 from deepcanon.parts.lbfgs import LBFGS, AffineRows
 from deepcanon.parts.schedules import one_cycle
+from deepcanon.parts.standardize import Standardize
 from deepcanon.techniques.optimizers import set_rate
 
 __all__ = [
@@ -23,8 +25,10 @@ __all__ = [
     "add_triangle",
     "convex_optimizer",
     "descend",
+    "finite",
     "largest_weights",
     "lbfgs",
+    "raw_logits",
     "rows_of_step",
     "steepest",
     "steps_of",
@@ -32,6 +36,7 @@ __all__ = [
 ]
 
 SAMPLE = 1000
+ROUNDING = 1e-5  # nats that a logit may lose where the standardisation of its inputs lies in the weights
 
 Both = Callable[..., tuple[Tensor, Tensor, Tensor]]
 """An objective and its gradients in weight and bias: means over rows, of (weight, bias, inputs, targets, penalty by its
@@ -175,6 +180,40 @@ def descend(run: Any, options: Any, optimizer: Any, model: Any, closure: Any) ->
 def steepest(*parameters: Tensor) -> Tensor:
     """The largest absolute entry of the gradients."""
     return torch.stack([p.grad.abs().max() for p in parameters if p.grad is not None]).max()
+
+
+def raw_logits(rows: Tensor, weight: Tensor, bias: Tensor, preprocess: nn.Module) -> Tensor | None:
+    """The logits [N, K] of raw rows by one product, without a copy of them: the standardisation lies in the weights.
+
+    W (x - s) / c + b = (W / c) x + b - (W / c) s. Of columns that lie far from 0, seen from their spread, the product
+    loses the digits that the difference keeps.
+
+    Args:
+        weight, bias: [K, F] and [K], for standardised rows.
+        preprocess: standardises the rows of a table.
+
+    Returns:
+        None where that would show, and of pictures.
+    """
+    scaled = preprocess.get_submodule("0")
+    if rows.ndim != 2 or not rows.is_floating_point() or not isinstance(scaled, Standardize):
+        return None
+    weight, shift = weight.detach().double() / scaled.scale, scaled.shift.double()
+    if float((weight.abs() @ shift.abs()).max()) * torch.finfo(rows.dtype).eps > ROUNDING:
+        return None
+    bias = (bias.detach().double() - weight @ shift).to(rows.dtype)
+    return torch.addmm(bias[:, None], weight.to(rows.dtype), rows.T).T
+
+
+def finite(logits: Tensor) -> Tensor:
+    """The same.
+
+    Raises:
+        ValueError: one is not finite, since a value of its row is not or is too large.
+    """
+    if not math.isfinite(float(logits.sum())) and not bool(logits.isfinite().all()):
+        raise ValueError("Input X contains NaN or infinity, or numbers that are too large")
+    return logits
 
 
 def largest_weights(

@@ -222,3 +222,19 @@ def test_the_caller_s_rows_are_read_where_they_lie_and_stay_as_they_are():
     with pytest.raises(DataError, match=r"x\[3, 4\]: is inf, not finite or too large, and 1 more"):
         x[9, 1] = np.nan
         deepcanon.train("pca", data=x, out="run", **QUICK)
+
+
+@pytest.mark.parametrize("name", ["softmax-regression", "logistic-regression"])
+def test_linear_classifiers_answer_of_raw_rows_and_name_what_is_not_finite(name):
+    x, y = X[Y < 2], Y[Y < 2]
+    model, far = (Estimator(name, steps=9).fit(x + move, y) for move in (0, 1e7))
+    narrow, frozen = x.astype(np.float32), x.copy()
+    frozen.flags.writeable = False
+    for rows in (x, narrow, frozen):
+        found = model.predict_proba(rows)
+        told = [record["probabilities"] for record in model.run_.predict(rows)]
+        np.testing.assert_allclose(found, [[p["0"], p["1"]] for p in told], atol=1e-5)
+    np.testing.assert_allclose(far.predict_proba(x + 1e7), model.predict_proba(x), atol=1e-4)
+    narrow[3, 4] = np.inf
+    with pytest.raises(ValueError, match=r"x\[3, 4\]: is inf, not finite or too large; correct it"):
+        model.predict(narrow)

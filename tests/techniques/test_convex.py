@@ -9,6 +9,7 @@ import torch
 from deepcanon.data.splits import Split
 from deepcanon.engine.preprocess import Prepared
 from deepcanon.foundations.linear_regression import linear_both, linear_objective, merge_triangles, triangle
+from deepcanon.parts.standardize import Standardize
 from deepcanon.techniques import convex
 
 X, Y = torch.randn(7, 3, dtype=torch.float64), torch.randn(7, 1, dtype=torch.float64)
@@ -177,3 +178,24 @@ def test_largest_weights_have_names():
     assert convex.largest_weights(weight[0], ["a", "b"], count=1) == {"b": -3.0}
     both = convex.largest_weights(weight, ["a", "b"], ["x", "y"], count=3)
     assert list(both.items()) == [("x: b", -3.0), ("y: a", 2.0), ("x: a", 0.5)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_logits_of_raw_rows_are_those_of_standardised_ones(dtype):
+    rows = 3 + 2 * torch.randn(50, 3, dtype=torch.float64)
+    weight, bias = torch.randn(4, 3), torch.randn(4)
+
+    def both(rows):
+        preprocess = torch.nn.Sequential(Standardize(rows.mean(0).to(dtype), rows.std(0)), torch.nn.Flatten())
+        expected = preprocess(rows.to(dtype)).double() @ weight.double().T + bias
+        return convex.raw_logits(rows.to(dtype), weight, bias, preprocess), expected
+
+    found, expected = both(rows)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.double(), expected, atol=2e-5, rtol=0)
+    found, expected = both(rows + 1e5)  # float32 cannot tell these rows apart well enough to multiply them first
+    assert (found is None) == (dtype == torch.float32)
+    assert found is None or (found - expected).abs().max() < 2e-5
+    pictures = torch.zeros(2, 1, 2, 2, dtype=torch.uint8)
+    scaled = torch.nn.Sequential(Standardize([0.0], [255.0]), torch.nn.Flatten())
+    assert convex.raw_logits(pictures, weight, bias, scaled) is None
