@@ -62,8 +62,9 @@ PRESETS = {
 }
 
 from deepcanon.foundations.dropout import max_norm_
+from deepcanon.parts.word_embedding import UNKNOWN_WORD
 from deepcanon.sequence.text_cnn import TextCNN
-from deepcanon.techniques.document_classifiers import DocumentClassifier
+from deepcanon.techniques.document_classifiers import STRETCHES, DocumentClassifier
 
 
 class Recipe(DocumentClassifier[Config]):
@@ -84,3 +85,16 @@ class Recipe(DocumentClassifier[Config]):
     def limit(self):
         if self.config.max_norm:
             max_norm_(self.model.output.weight, self.config.max_norm)
+
+    def left_out(self, read):
+        """Only the windows that a word is in are added up again, where no words share a stretch."""
+        long = [row for row, tokens in enumerate(read) if len(tokens) > STRETCHES]
+        found = dict(
+            zip(long, super().left_out([read[row] for row in long]) if long else (), strict=True)
+        )
+        short = [row for row in range(len(read)) if row not in found]
+        for taken, tokens in self.portions([read[row] for row in short]):
+            each = self.model.without_each(tokens, UNKNOWN_WORD)
+            rows = [short[place] for place in taken]
+            found |= {row: part[: 1 + len(read[row])] for row, part in zip(rows, each, strict=True)}
+        return [found[row] for row in range(len(read))]

@@ -69,30 +69,25 @@ def max_over_time(
     return torch.where(inside[:, None], sums.relu(), 0.0).amax(2)
 
 
-def _sums_of_distinct(
-    vectors: Tensor, places: Tensor, layers: Sequence[nn.Conv1d]
-) -> list[Float[Tensor, "batch filters windows"]]:
-    """The sums of (2) by the products of each distinct word, which are taken once.
+def _products(vectors: Float[Tensor, "words dimensions"], layers: Sequence[nn.Conv1d]) -> list[Tensor]:
+    """Of each distinct word with each place of the filters, [U + 1, h, F] of each width.
 
-    Args:
-        vectors: of the distinct words, [U, D].
-        places: which of them each token is, [B, T].
+    The last row stands for the zeros around a text.
     """
     weights = [layer.weight.permute(1, 2, 0) for layer in layers]  # [D, h, F]
     products = vectors @ torch.cat([weight.flatten(1) for weight in weights], 1)
-    products = F.pad(products, (0, 0, 0, 1))  # the last row stands for zeros around the text
-    found, begin = [], 0
-    for layer, weight in zip(layers, weights, strict=True):
-        width, filters = weight.shape[1:]
-        around = F.pad(places, (width - 1, width - 1), value=len(vectors))
-        count = places.shape[1] + width - 1
-        sums = layer.bias
-        for step in range(width):
-            column = products[:, begin + step * filters : begin + (step + 1) * filters]
-            sums = sums + F.embedding(around[:, step : step + count], column)
-        found.append(sums.transpose(1, 2))
-        begin += width * filters
-    return found
+    parts = F.pad(products, (0, 0, 0, 1)).split([weight[0].numel() for weight in weights], 1)
+    return [part.unflatten(1, weight.shape[1:]) for part, weight in zip(parts, weights, strict=True)]
+
+
+def _sums(products: Tensor, places: Int[Tensor, "batch time"], bias: Tensor) -> Float[Tensor, "batch windows filters"]:
+    """The sums of (2) by the products of distinct words; `places` says which of them each token is."""
+    width = products.shape[1]
+    around = F.pad(places, (width - 1, width - 1), value=len(products) - 1)
+    count, sums = places.shape[1] + width - 1, bias
+    for step in range(width):
+        sums = sums + F.embedding(around[:, step : step + count], products[:, step])
+    return sums
 
 
 class TextCNN(nn.Module):
@@ -161,13 +156,43 @@ class TextCNN(nn.Module):
         real, layers = tokens != PADDING, self.layers
         if self.fast and tokens.device.type == "cpu" and not torch.compiler.is_compiling():
             distinct, places = tokens.unique(return_inverse=True)
-            sums = _sums_of_distinct(self.embedding(distinct), places, layers)
+            products = _products(self.embedding(distinct), layers)
+            each = zip(products, layers, strict=True)
+            sums = [_sums(one, places, cast(Tensor, layer.bias)).transpose(1, 2) for one, layer in each]
         else:
             words = self.embedding(tokens).transpose(1, 2)
             # (1), (2)
             sums = [F.conv1d(words, layer.weight, layer.bias, padding=layer.kernel_size[0] - 1) for layer in layers]
         inside = [windows_of(real, layer.kernel_size[0]) for layer in layers]
         return torch.cat([max_over_time(s, i) for s, i in zip(sums, inside, strict=True)], 1)  # (3)
+
+    def without_each(self, tokens: Int[Tensor, "batch time"], instead: int) -> Float[Tensor, "batch read classes"]:
+        """The logits of each text, and then [B, 1 + T, K] those with each of its words in turn read as another.
+
+        Only the windows that a word is in are added up again: (3) is the largest of them and of those before and after.
+
+        Args:
+            instead: the token that is read. In place of padding nothing else is read.
+        """
+        if tokens.ndim != 2 or not tokens.shape[1]:
+            raise ValueError(f"tokens {tuple(tokens.shape)} are not [batch, time >= 1]")
+        real, time = tokens != PADDING, tokens.shape[1]
+        distinct, found = torch.cat([tokens.new_tensor([instead]), tokens.flatten()]).unique(return_inverse=True)
+        other, places, features = found[0], found[1:].view_as(tokens), []
+        for layer, narrow in zip(self.layers, _products(self.embedding(distinct), self.layers), strict=True):
+            width, products = narrow.shape[1], narrow.to(layer.weight.dtype)
+            sums = _sums(products, places, cast(Tensor, layer.bias))
+            inside = torch.where(windows_of(real, width)[:, :, None], sums.relu(), 0.0)
+            before = F.pad(inside.cummax(1).values, (0, 0, 1, 0))  # the largest of the windows before each
+            after = F.pad(inside.flip(1).cummax(1).values.flip(1), (0, 0, 0, 1))  # and of the others
+            best = torch.maximum(before[:, :time], after[:, width:])
+            for step in range(width):
+                first = width - 1 - step  # the window whose place `step` holds the first word
+                change = products[other, step] - F.embedding(places, products[:, step])
+                best = torch.maximum(best, sums[:, first : first + time] + change)
+            whole = before[:, -1:]
+            features.append(torch.cat([whole, torch.where(real[:, :, None], best, whole)], 1))
+        return self.output(self.drop(torch.cat(features, 2)))  # (4), (5)
 
     def forward(self, tokens: Int[Tensor, "batch time"]) -> Float[Tensor, "batch classes"]:
         """The logits y of (4)."""

@@ -13,14 +13,14 @@ and all others stay,
 
     d_i = log p_c / (1 - p_c) - log q_c / (1 - q_c),   p of the text, q of the text without word i            (1)
 
-computed by reading the text once for each of its words. In texts of more than `STRETCHES` words, neighbours are left
-out together and share the sum evenly.
+computed by reading the text once for each of its words, unless the network can do with less. In texts of more than
+`STRETCHES` words, neighbours are left out together and share the sum evenly.
 """
 
 import functools
 import math
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import torch
@@ -45,7 +45,7 @@ from deepcanon.parts.word_numbers import FIRST_WORD, WordNumbers
 from deepcanon.techniques.optimizers import optimizer_of, set_rate
 from deepcanon.techniques.schedules import scheduled
 
-__all__ = ["DocumentClassifier", "Part", "word_effects"]
+__all__ = ["STRETCHES", "DocumentClassifier", "Part", "word_effects"]
 
 C = TypeVar("C", bound=DocumentTraining)
 TOKENS = 16_384  # of a portion, padding among them
@@ -69,22 +69,24 @@ class Part(NamedTuple):
     test: Tensor
 
 
-def word_effects(logits: Tensor, without: Tensor, length: int) -> Tensor:
-    """Equation (1) for each of the `length` words of a text.
+def word_effects(read: Sequence[Tensor], lengths: Sequence[int]) -> list[list[float]]:
+    """Equation (1) for each word of some texts.
 
     Args:
-        logits: [K] of the text.
-        without: [S, K] without each of its stretches, which are of equal length but for the last ones.
+        read: of each text [1 + S, K]: its logits, and those without each of its S stretches, which are of equal length
+            but for the last ones.
+        lengths: words of each text.
     """
-    chosen = int(logits.argmax())
-
-    def odds(given: Tensor) -> Tensor:
-        others = given.double().index_fill(-1, torch.tensor([chosen]), -math.inf)
-        return given[..., chosen].double() - others.logsumexp(-1)
-
-    fall = odds(logits) - odds(without)
-    stretch = torch.arange(length) * len(without) // max(1, length)
-    return fall[stretch] / stretch.bincount()[stretch]
+    logits, rows, words = torch.cat([*read]).double(), torch.tensor([*map(len, read)]), torch.tensor([*lengths])
+    first = rows.cumsum(0) - rows
+    chosen = logits[first].argmax(1).repeat_interleave(rows)[:, None]
+    others = logits.scatter(1, chosen, -math.inf).logsumexp(1)
+    odds = logits.gather(1, chosen)[:, 0] - others
+    text = torch.arange(len(words)).repeat_interleave(words)
+    place = torch.arange(len(text)) - (words.cumsum(0) - words)[text]
+    stretch = first[text] + 1 + place * (rows - 1)[text] // words[text]
+    shared = (odds[first][text] - odds[stretch]) / stretch.bincount()[stretch]
+    return [part.tolist() for part in shared.split([*lengths])]
 
 
 class DocumentClassifier(Classifies, Recipe[C]):
@@ -249,14 +251,19 @@ class DocumentClassifier(Classifies, Recipe[C]):
 
     # What is asked
 
-    def logits(self, read: Sequence[Tensor]) -> Tensor:
-        """Of documents as numbers, in portions of similar length."""
-        order = sorted(range(len(read)), key=lambda row: (len(read[row]), row))
-        found, places, rest = [], [], order
+    def portions(self, read: Sequence[Tensor]) -> Iterator[tuple[list[int], Tensor]]:
+        """Documents as numbers in portions of similar length: which they are, and their tokens [N, T]."""
+        rest = sorted(range(len(read)), key=lambda row: (len(read[row]), row))
         while rest:
             count = next((n for n in range(len(rest), 0, -1) if n * len(read[rest[n - 1]]) <= TOKENS), 1)
             taken, rest = rest[:count], rest[count:]
-            found.append(self.model(self.run.to(WordNumbers.padded([read[row] for row in taken]))))
+            yield taken, self.run.to(WordNumbers.padded([read[row] for row in taken]))
+
+    def logits(self, read: Sequence[Tensor]) -> Tensor:
+        """Of documents as numbers, in portions of similar length."""
+        found, places = [], []
+        for taken, tokens in self.portions(read):
+            found.append(self.model(tokens))
             places += taken
         logits = torch.cat(found)
         return torch.empty_like(logits).index_copy_(0, self.run.to(torch.tensor(places)), logits)
@@ -281,13 +288,16 @@ class DocumentClassifier(Classifies, Recipe[C]):
         rows, found = [self.numbers.encode(text) for text in texts], []
         for begin in range(0, len(rows), TOGETHER):
             some = rows[begin : begin + TOGETHER]
-            asked = [row for tokens in some for row in (tokens, *self.without(tokens))]
-            parts = iter(self.logits(asked).cpu().split([1 + min(len(tokens), STRETCHES) for tokens in some]))
-            found += [word_effects(part[0], part[1:], len(t)).tolist() for t, part in zip(some, parts, strict=True)]
+            found += word_effects([part.cpu() for part in self.left_out(some)], [*map(len, some)])
         return [
             list(zip(self.numbers.split(text), effects, strict=True))
             for text, effects in zip(texts, found, strict=True)
         ]
+
+    def left_out(self, read: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Of each document as numbers [1 + S, K]: its logits, and those without each of its stretches."""
+        asked = [row for tokens in read for row in (tokens, *self.without(tokens))]
+        return self.logits(asked).split([1 + min(len(tokens), STRETCHES) for tokens in read])
 
     @staticmethod
     def without(tokens: Tensor) -> Tensor:

@@ -58,6 +58,24 @@ def test_a_text_shorter_than_a_filter_is_read():
     torch.testing.assert_close(model.features(TEXTS)[2, 8:], expected)
 
 
+@pytest.mark.parametrize("widths", ((3, 4, 5), (1, 2, 9)))
+def test_a_text_without_a_word_is_read_as_if_it_were_read_again(widths):
+    """Short texts, padding and words that are the other one already among them."""
+    model = made(widths=widths).double()
+    torch.nn.init.normal_(model.embedding.weight)
+    found = model.without_each(TEXTS, instead=7)
+    assert found.shape == (4, 6, 3)
+    torch.testing.assert_close(found[:, 0], model(TEXTS))
+    for row, tokens in enumerate(TEXTS):
+        for place, token in enumerate(tokens.tolist()):
+            read = tokens.clone()
+            read[place] = 7 if token else 0
+            torch.testing.assert_close(found[row, 1 + place], model(read[None])[0])
+    assert torch.equal(found[0, 4], found[0, 0])  # it reads 7 there
+    with pytest.raises((ValueError, jaxtyping.TypeCheckError), match="batch"):
+        model.without_each(TEXTS[0], 7)
+
+
 def test_distinct_words_give_the_gradients_of_the_convolution():
     results = []
     for fast in (True, False):

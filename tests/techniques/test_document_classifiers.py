@@ -73,18 +73,19 @@ def test_effects_are_falls_of_the_log_odds():
     weights = torch.tensor([0.5, -1.0, 2.0])
     logits = torch.tensor([0.0, 1.5])
     without = torch.stack([torch.zeros(3), 1.5 - weights], 1)
-    torch.testing.assert_close(word_effects(logits, without, 3), weights.double())
+    assert word_effects([torch.cat([logits[None], without])], [3]) == [weights.tolist()]
     # Three classes: p / (1 - p) of the chosen one.
     p = torch.tensor([0.2, 0.7, 0.1])
     q = torch.tensor([0.5, 0.3, 0.2])
     expected = math.log(0.7 / 0.3) - math.log(0.3 / 0.7)
-    assert word_effects(p.log(), q.log()[None], 1).item() == pytest.approx(expected)
+    assert word_effects([torch.stack([p, q]).log()], [1]) == [[pytest.approx(expected)]]
 
 
 def test_neighbours_that_are_left_out_together_share_the_effect():
-    logits, without = torch.tensor([0.0, 1.0]), torch.tensor([[0.0, 0.0], [0.0, 0.5]])
-    found = word_effects(logits, without, 5)
-    torch.testing.assert_close(found, torch.tensor([1 / 3, 1 / 3, 1 / 3, 0.25, 0.25]).double())
+    read = torch.tensor([[0.0, 1.0], [0.0, 0.0], [0.0, 0.5]])
+    other = torch.tensor([[2.0, 0.0], [1.0, 0.0]])  # texts of several lengths, among them one without words
+    found = word_effects([read, read[:1], other], [5, 0, 1])
+    assert found == [pytest.approx([1 / 3, 1 / 3, 1 / 3, 0.25, 0.25]), [], [1.0]]
 
 
 def test_predict_marks_the_words_that_decided(tmp_path):
