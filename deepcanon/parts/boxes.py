@@ -25,13 +25,13 @@ and reads the precision at 101 recalls; (3) and (5) are those of VOC.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-__all__ = ["Boxes", "anchor_sizes", "average_precision", "hits", "iou", "mean_average_precision", "suppress"]
+__all__ = ["Boxes", "anchor_sizes", "average_precision", "hits", "iou", "mean_average_precision", "unrivalled"]
 
+PAIRS = 2**18  # of boxes that are compared at once: their overlaps stay in the cache
 COCO = tuple(0.5 + 0.05 * step for step in range(10))
 
 
@@ -55,19 +55,39 @@ def iou(a: Float[Tensor, "*batch n 4"], b: Float[Tensor, "*batch m 4"]) -> Float
     return torch.where(either > 0, both / either.clamp_min(1e-30), torch.zeros_like(both))  # (1)
 
 
-def suppress(
-    boxes: Float[Tensor, "n 4"], scores: Float[Tensor, "n"], classes: Int[Tensor, "n"], threshold: float = 0.5
-) -> Int[Tensor, "kept"]:
-    """Equation (2): places of the boxes that are kept, best first; of equal scores the first counts as better."""
-    order = scores.argsort(descending=True, stable=True)
-    same = classes[order][:, None] == classes[order]
-    rivals = ((iou(boxes[order], boxes[order]) > threshold) & same).cpu().numpy()
-    kept, gone = [], np.zeros(len(rivals), bool)
-    for place, row in enumerate(rivals):
-        if not gone[place]:
-            kept.append(place)
-            gone |= row
-    return order[kept]
+def unrivalled(
+    boxes: Float[Tensor, "n 4"], classes: Int[Tensor, "n"], pictures: Int[Tensor, "n"], threshold: float = 0.5
+) -> Bool[Tensor, "n"]:
+    """Equation (2) in several pictures at once: which boxes are kept.
+
+    Args:
+        pictures: of which picture each box is. Boxes lie picture by picture, those of one best first.
+    """
+    counts = pictures.bincount()
+    rank = torch.arange(len(pictures), device=pictures.device) - (counts.cumsum(0) - counts)[pictures]
+    kept, sizes = torch.zeros_like(pictures, dtype=torch.bool), counts.tolist()
+    rest = sorted((picture for picture, size in enumerate(sizes) if size), key=sizes.__getitem__)
+    while rest:  # pictures of similar numbers of boxes
+        wide = sizes[rest[-1]]
+        some = torch.tensor(rest[-max(1, PAIRS // wide**2) :], device=pictures.device)
+        rest = rest[: -len(some)]
+        row = torch.full_like(counts, -1).index_copy_(0, some, torch.arange(len(some), device=some.device))[pictures]
+        mine = row >= 0
+        where = row[mine], rank[mine]
+        room, labels = boxes.new_zeros(len(some), wide, 4), classes.new_full((len(some), wide), -1)
+        room[where], labels[where] = boxes[mine], classes[mine]
+        kept[mine] = _unrivalled(room, labels, threshold).to(kept.device)[where]
+    return kept
+
+
+def _unrivalled(boxes: Float[Tensor, "batch n 4"], classes: Int[Tensor, "batch n"], threshold: float) -> Tensor:
+    """The same of rows of equal length; what is of a class below 0 fills a row up."""
+    same = classes[:, :, None] == classes[:, None, :]
+    rivals = ((iou(boxes, boxes) > threshold) & same).cpu().numpy()
+    left = (classes >= 0).cpu().numpy()
+    for place in range(left.shape[1]):
+        left[:, place + 1 :] &= ~(rivals[:, place, place + 1 :] & left[:, place, None])
+    return torch.from_numpy(left)
 
 
 def hits(

@@ -37,7 +37,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from deepcanon.parts.boxes import Boxes, iou, suppress
+from deepcanon.parts.boxes import Boxes, iou, unrivalled
 from deepcanon.parts.convolution_unit import ConvolutionUnit
 
 __all__ = [
@@ -138,15 +138,24 @@ def detections(
     most: int = 100,
 ) -> list[Boxes]:  # fmt: skip
     """Boxes of each picture after suppression, best first, cut at the borders of pictures of (height, width)."""
-    answers = []
-    for picture, chances in zip(*boxes_and_scores(found, anchors, size), strict=True):
-        place, label = (chances >= least).nonzero(as_tuple=True)
-        scores = chances[place, label]
-        best = scores.argsort(descending=True, stable=True)[: 4 * most]
-        place, label, scores = place[best], label[best], scores[best]
-        kept = suppress(picture[place], scores, label, threshold)[:most]
-        answers.append(Boxes(picture[place][kept], label[kept], scores[kept]))
-    return answers
+    every, chances = boxes_and_scores(found, anchors, size)
+    picture, place, label = (chances >= least).nonzero(as_tuple=True)
+    scores = chances[picture, place, label]
+    best = scores.argsort(descending=True, stable=True)
+    best = best[picture[best].argsort(stable=True)]  # picture by picture
+    best = best[_rank(picture[best]) < 4 * most]
+    picture, boxes, label, scores = picture[best], every[picture[best], place[best]], label[best], scores[best]
+    kept = unrivalled(boxes, label, picture, threshold).nonzero()[:, 0]
+    kept = kept[_rank(picture[kept]) < most]
+    counts = picture[kept].bincount(minlength=len(every)).tolist()
+    parts = zip(*(one[kept].split(counts) for one in (boxes, label, scores)), strict=True)
+    return [Boxes(*part) for part in parts]
+
+
+def _rank(groups: Int[Tensor, "n"]) -> Int[Tensor, "n"]:
+    """The place of each in its own group, which lie one after the other."""
+    counts = groups.bincount()
+    return torch.arange(len(groups), device=groups.device) - (counts.cumsum(0) - counts)[groups]
 
 
 class OneStageDetector(nn.Module):

@@ -12,7 +12,7 @@ from deepcanon.parts.boxes import (
     hits,
     iou,
     mean_average_precision,
-    suppress,
+    unrivalled,
 )
 from deepcanon.vision import OneStageDetector
 from deepcanon.vision.object_detection import (
@@ -41,15 +41,22 @@ def test_overlap_is_that_of_counted_cells():
     assert iou(empty, empty).item() == 0 and iou(torch.zeros(0, 4), empty).shape == (0, 1)
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_suppression_is_that_of_one_box_at_a_time_within_classes(seed):
-    rng = np.random.default_rng(seed)
-    boxes, classes = drawn(rng, 30), rng.integers(3, size=30)
-    scores = rng.integers(12, size=30) / 12  # with ties
-    kept = suppress(torch.tensor(boxes), torch.tensor(scores), torch.tensor(classes), 0.3)
-    assert kept.tolist() == oracle.suppressed(boxes, scores, classes, 0.3)
-    one_class = suppress(torch.tensor(boxes), torch.tensor(scores), torch.zeros(30).long(), 0.3)
-    assert len(one_class) < len(kept)  # without classes a box of another one would be lost
+@pytest.mark.parametrize("most", (2**18, 1000))  # all pictures together, and one after the other
+def test_suppression_is_that_of_one_box_at_a_time_within_classes_and_pictures(monkeypatch, most):
+    monkeypatch.setattr("deepcanon.parts.boxes.PAIRS", most)
+    rng = np.random.default_rng(0)
+    counts = (30, 0, 25, 1, 30, 28)
+    boxes, classes = drawn(rng, sum(counts)), rng.integers(3, size=sum(counts))
+    pictures = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+    kept = unrivalled(torch.tensor(boxes), torch.tensor(classes), pictures, 0.3)
+    begin = 0
+    for count in counts:
+        mine = slice(begin, begin := begin + count)
+        best_first = -np.arange(count)
+        expected = oracle.suppressed(boxes[mine], best_first, classes[mine], 0.3)
+        assert kept[mine].nonzero()[:, 0].tolist() == expected
+    one_class = unrivalled(torch.tensor(boxes), torch.zeros(sum(counts)).long(), pictures, 0.3)
+    assert one_class.sum() < kept.sum()  # without classes a box of another one would be lost
 
 
 def pictures(rng, count, classes):
