@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array, csr_matrix
 from sklearn.base import BaseEstimator
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import ClassifierTags, RegressorTags, Tags, TransformerTags
@@ -83,6 +84,17 @@ def _reading(takes: tuple[str, ...]) -> dict[str, Any]:
     """How scikit-learn checks rows; that they are finite is left to the reader, which names the place."""
     dtype = [np.float64, np.float32] if "float32" in takes else np.float64
     return {"dtype": dtype, "accept_sparse": "csr" if "sparse" in takes else False, "ensure_all_finite": False}
+
+
+def _plain(X: Any, takes: tuple[str, ...]) -> bool:
+    """Whether scikit-learn's checks would give the rows back as they are.
+
+    Most of these look for data frames, and take as long as the answers of a small model.
+    """
+    sparse = "sparse" in takes and type(X) in (csr_array, csr_matrix)
+    if not (type(X) is np.ndarray or sparse) or X.ndim != 2 or 0 in X.shape:
+        return False
+    return X.dtype == np.float64 or (X.dtype == np.float32 and "float32" in takes)
 
 
 def _is(*kinds: str) -> Callable[["Estimator"], bool]:
@@ -200,10 +212,16 @@ class Estimator(BaseEstimator):
 
     def _checked(self, X: Any, y: Any, kind: str) -> Any:
         """Arrays that `train` understands: targets as places in `classes_`, or as floating point numbers."""
-        how = {**_reading(self._takes()), "ensure_min_samples": 2}
+        takes = self._takes()
+        how = {**_reading(takes), "ensure_min_samples": 2}
         if kind == "transformer":
             return validate_data(self, X, **how)
-        X, y = validate_data(self, X, y, y_numeric=kind == "regressor", **how)
+        whole = type(y) is np.ndarray and y.dtype.kind in "biu" and y.ndim == 1
+        if whole and _plain(X, takes) and len(y) == X.shape[0] > 1:
+            self.n_features_in_ = X.shape[1]
+            self.__dict__.pop("feature_names_in_", None)
+        else:
+            X, y = validate_data(self, X, y, y_numeric=kind == "regressor", **how)
         if kind == "regressor":
             return X, y.astype(np.float64)
         if y.dtype.kind not in "biu":  # whole numbers are classes, whatever they are
@@ -215,7 +233,10 @@ class Estimator(BaseEstimator):
 
     def _rows(self, X: Any) -> Any:
         check_is_fitted(self)
-        return validate_data(self, X, reset=False, **_reading(self.run_.recipe.takes(self.run_.config)))
+        takes = self.run_.recipe.takes(self.run_.config)
+        if _plain(X, takes) and X.shape[1] == self.n_features_in_ and not hasattr(self, "feature_names_in_"):
+            return X
+        return validate_data(self, X, reset=False, **_reading(takes))
 
     @available_if(_has(Encodes))
     def transform(self, X: Any) -> np.ndarray:
