@@ -202,7 +202,7 @@ def raw_logits(rows: Tensor, weight: Tensor, bias: Tensor, preprocess: nn.Module
     if float((weight.abs() @ shift.abs()).max()) * torch.finfo(rows.dtype).eps > ROUNDING:
         return None
     bias = (bias.detach().double() - weight @ shift).to(rows.dtype)
-    return torch.addmm(bias[:, None], weight.to(rows.dtype), rows.T).T
+    return nn.functional.linear(rows, weight.to(rows.dtype), bias)
 
 
 def finite(logits: Tensor) -> Tensor:
