@@ -11,6 +11,7 @@ sys.path[:0] = [str(HERE), str(ROOT)]
 import courses  # noqa: E402
 import front  # noqa: E402
 import pages  # noqa: E402
+import sharing  # noqa: E402
 
 GUIDES = {  # pages that are kept by hand, and where they stand
     **{path.stem: path for path in sorted((ROOT / "docs" / "guides").glob("*.md"))},
@@ -38,6 +39,7 @@ def write(to: Path) -> list[str]:
     (to / "speed.md").write_text(pages.tables().speed().replace("<", r"\<"), encoding="utf-8")
     for name, path in GUIDES.items():
         text = path.read_text(encoding="utf-8").replace("](results/SPEED.md)", "](../speed.md)")
+        text = text.replace("<!-- rates -->", sharing.rates())
         (to / "guides" / f"{name}.md").write_text(text, encoding="utf-8")
     stems = pages.stems()
     (to / "courses.md").write_text(courses.page(stems), encoding="utf-8")
