@@ -41,6 +41,8 @@ class Settings:
     """Memory that a step frees: keep some for the next step, or leave it to the C library."""
     compile: bool = False
     """Compile the modules; slower for small ones."""
+    shard: bool = False
+    """Several processes share out weights, gradients and optimizer state (FSDP2): less memory, more exchange."""
     evaluate_every: Whole = 0
     """Steps between evaluations; 0: 20 in a run, fewer if they would take more than a fifth of its time."""
     checkpoint_every: NonNegative = 30.0

@@ -26,13 +26,14 @@ __all__ = ["OneBlasThread", "averaged", "backward_by_hand", "written_out", "writ
 def written_out(run: Run, flat: FlatPerceptron, asked: str, never: bool = False) -> bool:
     """Whether NumPy computes the steps; the run prints it.
 
-    It can on the CPU, in the parameters' own type, where nothing is compiled.
+    It can on the CPU, in the parameters' own type, where nothing is compiled or in shards.
 
     Args:
         asked: "flat" if it can, "auto" if it is also faster than autograd; any other word is no.
         never: whether something else rules it out (dropout).
     """
-    can = run.device.type == "cpu" and run.settings.precision == "fp32" and not (run.settings.compile or never)
+    can = run.device.type == "cpu" and run.settings.precision == "fp32"
+    can = can and not (run.settings.compile or run.settings.shard or never)
     does = can and (asked == "flat" or (asked == "auto" and flat.size <= FEW))
     way = "written out, on one flat vector" if does else "autograd" if asked in ("flat", "auto") else asked
     run.say(f"backward: {way}; {flat.size:,} weights")
@@ -47,7 +48,7 @@ def written_out_in_bf16(run: Run, known: bool) -> bool:
         known: whether `parts.flat_convnet` has all its layers.
     """
     does = known and run.device.type == "cpu" and run.settings.precision == "bf16" and has_bf16("cpu")
-    does = does and not run.settings.compile
+    does = does and not (run.settings.compile or run.settings.shard)
     run.say(f"backward: {'written out, on one flat vector' if does else 'autograd'}")
     return does
 

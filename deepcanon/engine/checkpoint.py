@@ -19,6 +19,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
+from deepcanon.engine import slices
 from deepcanon.engine.state import pack, unpack
 from deepcanon.errors import CheckpointError, DeepcanonError, UsageError
 from deepcanon.writing import TEMPORARY, replacing, writing
@@ -33,13 +34,20 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_part(folder: Path, part: str, value: Any) -> None:
-    """Writes `PART.json`, and `PART.safetensors` if it has tensors, into a folder that is not in place yet."""
+    """Writes `PART.json`, and `PART.safetensors` if it has whole tensors, into a folder that is not in place yet."""
     tensors: dict[str, Tensor] = {}
     tree = pack(value, tensors)
-    plain = {key: tensor.cpu().contiguous() for key, tensor in tensors.items()}
+    plain = {key: tensor.cpu().contiguous() for key, tensor in tensors.items() if not slices.is_slice(tensor)}
     if plain:
         _write(folder / f"{part}.safetensors", safetensors.torch.save(plain))
     _write(folder / f"{part}.json", json.dumps(tree).encode())
+
+
+def write_slices(folder: Path, value: Any) -> None:
+    """Writes what this process holds of tensors that all share out; `write_part` writes the rest, in one process."""
+    tensors: dict[str, Tensor] = {}
+    pack(value, tensors)
+    slices.write_parts(folder, tensors)
 
 
 def seal(folder: Path, final: Path) -> None:
@@ -102,12 +110,14 @@ def read_folder(folder: Path) -> dict[str, Any]:
             if _digest(contents[name]) != digest:
                 raise CheckpointError(f"{folder / name} was truncated or altered (its SHA-256 differs)")
         parts = {}
-        for name in files:
+        shared_out = {name: contents.pop(name) for name in files if name.startswith(slices.PREFIX)}
+        joined = slices.assembled(shared_out, folder)
+        for name in contents:
             part, kind = name.rsplit(".", 1)
             if kind == "json":
                 raw_tensors = contents.get(f"{part}.safetensors")
                 tensors = safetensors.torch.load(raw_tensors) if raw_tensors is not None else {}
-                parts[part] = unpack(json.loads(contents[name]), tensors)
+                parts[part] = unpack(json.loads(contents[name]), {**joined, **tensors})
         return parts
     except CheckpointError:
         raise

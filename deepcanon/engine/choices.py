@@ -19,7 +19,7 @@ from deepcanon.writing import replacing
 
 __all__ = ["place", "remembered"]
 
-ASKED = ("data", "steps", "minutes", "device", "threads", "precision", "compile", "allocator")
+ASKED = ("data", "steps", "minutes", "device", "threads", "precision", "compile", "shard", "allocator")
 """Settings on which the measurement depends, or which say what may be chosen; the seed is not among them."""
 
 

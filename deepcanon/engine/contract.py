@@ -135,6 +135,12 @@ class Recipe(ABC, Generic[C]):
         return ()
 
     @classmethod
+    def unsharded(cls, config: C) -> str:
+        """Why processes cannot share out its model (`--shard`), where neither its attributes nor its first step show
+        it; empty if they can."""
+        return ""
+
+    @classmethod
     def units(cls, config: C) -> Mapping[str, str]:
         """Units of metrics that depend on options, by name: they are shown instead of those in METRICS."""
         return {}

@@ -58,6 +58,7 @@ class InFolder:
                 checkpoint.write_part(temporary, "run", progress)
             processes.barrier()
             checkpoint.write_part(temporary, f"rank{self.rank}", own)
+            checkpoint.write_slices(temporary, shared)
             processes.barrier()
             if self.rank == 0:
                 checkpoint.seal(temporary, final)

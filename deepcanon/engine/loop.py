@@ -21,7 +21,9 @@ from deepcanon.engine.memory import give_back_more, peak_bytes
 from deepcanon.engine.metrics import Averages, MetricsFile, Unread, plain, read_metrics
 from deepcanon.engine.progress import Progress
 from deepcanon.engine.run import Run
+from deepcanon.engine.sharding import Shards
 from deepcanon.engine.signals import handled
+from deepcanon.engine.slices import whole
 from deepcanon.errors import Abandoned, CheckpointError, DeepcanonError, Interrupted, NonFiniteError
 
 __all__ = ["Loop", "Say"]
@@ -78,6 +80,8 @@ class Loop:
                     began = time.process_time()
                     self.recipe.begin()
                     self.cpu_seconds += time.process_time() - began
+                if settings.shard and run.world > 1:
+                    run.shards = Shards(self.recipe)
                 while self.done < run.steps and not self.stop_reason:
                     evaluated = self._step()
                     if not self.kept.is_there():
@@ -127,7 +131,8 @@ class Loop:
         seed_generators(run.seed, self.done, "step/0")  # alike in every process
         began = time.process_time()
         try:
-            self.unread.add(self.done, self.recipe.step(self.done))
+            taken = run.shards.step(self.recipe, self.done) if run.shards else self.recipe.step(self.done)
+            self.unread.add(self.done, taken)
         except (FloatingPointError, RuntimeError, ValueError) as error:
             self._read()  # an earlier step may be the first that was not finite
             if not isinstance(error, FloatingPointError):
@@ -176,7 +181,8 @@ class Loop:
             NonFiniteError: it holds NaN or infinity. A loss may be finite for a step longer than the weights.
         """
         known = {name: value for name, value in saved.items() if name not in self.recipe.unknown}
-        if bad := state.non_finite(known):
+        # Of a model in shards each process looks at its own, and all must find the same.
+        if bad := next(filter(None, self.run.gather(state.non_finite(known))), ""):
             raise NonFiniteError(f"{bad.lstrip('/')} is not finite after step {self.done}; {self.kept.good()}")
         return saved
 
@@ -184,7 +190,8 @@ class Loop:
         recipe, monitor = self.recipe, self.recipe.monitor
         there = splits(recipe)
         split = monitor[0].split("/")[0] if monitor else "valid"
-        row = evaluate(recipe, split) if split in there else {}
+        with self.run.whole():
+            row = evaluate(recipe, split) if split in there else {}
         if monitor and monitor[0] in row:
             value = float(row[monitor[0]])
             sign = 1 if monitor[1] == "min" else -1
@@ -194,15 +201,16 @@ class Loop:
             if better or (self.best and value == self.best["value"]):
                 self.best = {"metric": monitor[0], "value": value, "step": self.done}
                 models = {n: getattr(recipe, n) for n in recipe.state if is_model(getattr(recipe, n))}
-                saved = self._finite({name: state.snapshot(value) for name, value in models.items()})
+                saved = self._finite({name: whole(state.snapshot(value)) for name, value in models.items()})
                 self.kept.best(self.done, saved)
             self.since_best = 0 if better else self.since_best + 1
             patience = self.run.settings.patience
             if patience and self.since_best >= patience:
                 self.stop_reason = f"no better {monitor[0]} in {patience} evaluations"
         last, late = bool(ends or self.stop_reason), time.monotonic() - self.told > TOLD
-        if self.run.rank == 0 and not self.plain:
-            self.drawing.figures(recipe, self.done, last=last)
+        with self.run.whole():
+            if self.run.rank == 0 and not self.plain:
+                self.drawing.figures(recipe, self.done, last=last)
         if late:
             self.status("running")
             self.told = time.monotonic()

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ import torch
 
 import deepcanon
 from deepcanon.data.errors import DataError
-from deepcanon.engine import calibrate, choices, processes
+from deepcanon.engine import calibrate, choices, processes, sharding
 from deepcanon.engine.classifier import require_classes
 from deepcanon.engine.contract import Recipe
 from deepcanon.engine.devices import settle_device, settle_float64
@@ -69,6 +70,7 @@ def prepared(
     lend: Lend | None = None,
 ) -> Ready:
     """What a loop begins with."""
+    sharding.refuse(recipe_class, name, config, settings)
     asked, settings = settings.device, settle_device(settings)
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -88,6 +90,11 @@ def prepared(
             say(note)
         settings, planned = _settled(recipe_class, config, facts, settings, data, say, lend)
     torch.set_num_threads(settings.threads)
+    if settings.shard:
+        scratch = Run(settings, None, lambda: data, recipe_class.batches_per_step, lend=lend)
+        sharding.take_one_step(make(recipe_class, config, facts, scratch), name)
+        del scratch
+        gc.collect()  # what FSDP2 makes refers to itself, and would stay in memory next to the run's own
     recipe = planned if folder is None else None
     if recipe is None:
         run = Run(settings, folder, lambda: data, recipe_class.batches_per_step, child, say, lend)

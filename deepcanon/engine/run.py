@@ -8,7 +8,7 @@ import contextlib
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ from deepcanon.engine.gradients import backward_together
 from deepcanon.engine.precision import has_bf16
 from deepcanon.errors import Abandoned, UsageError
 from deepcanon.settings import Settings
+
+if TYPE_CHECKING:
+    from deepcanon.engine.sharding import Shards
 
 __all__ = ["Batch", "Run"]
 
@@ -67,6 +70,7 @@ class Run:
         self.device = devices.device_of(settings.device)
         self.rank = processes.rank()
         self.world = processes.world()
+        self.shards: Shards | None = None  # where the processes share out the model
         self.stop_reason: str | None = None
         self._open_data = open_data
         self._data: Any = None
@@ -221,8 +225,14 @@ class Run:
         if self.world == 1:
             loss.backward()
             return loss.detach()
+        if self.shards:
+            return self.shards.backward(loss, modules, count)
         parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
         return backward_together(loss, parameters, count)
+
+    def whole(self) -> contextlib.AbstractContextManager:
+        """Within it the model has whole weights where the processes share them out; for what needs no gradients."""
+        return self.shards.gathered() if self.shards else contextlib.nullcontext()
 
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum over all processes."""

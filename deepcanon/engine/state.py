@@ -14,13 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from deepcanon.engine.slices import is_slice, local
+
 __all__ = ["non_finite", "pack", "restore", "shared_between_processes", "snapshot", "unpack"]
 
 
 def pack(value: Any, tensors: dict[str, Tensor], key: str = "", known: dict[tuple, str] | None = None) -> Any:
     """The JSON tree of `value`; its tensors are added to `tensors` under keys that begin with `key`.
 
-    Tensors that share storage, shape and strides (tied weights) are stored once.
+    Tensors that share storage, shape and strides (tied weights) are stored once, unless processes share them out.
 
     Args:
         known: the keys of the tensors so far, by where they lie.
@@ -37,7 +39,7 @@ def pack(value: Any, tensors: dict[str, Tensor], key: str = "", known: dict[tupl
         return float(value) if math.isfinite(value) else {"$float": repr(float(value))}
     if isinstance(value, Tensor):
         # An alias is found by identity of memory, so that a tied weight is not doubled.
-        name = known.setdefault(_layout(value), key) if value.numel() else key
+        name = known.setdefault(_layout(value), key) if value.numel() and not is_slice(value) else key
         if name == key:
             tensors[key] = value.detach()
         return {"$tensor": name}
@@ -83,6 +85,7 @@ def unpack(tree: Any, tensors: dict[str, Tensor]) -> Any:
 def non_finite(value: Any, key: str = "") -> str:
     """The name of the first tensor in a snapshot that holds NaN or infinity; "" if none does."""
     if isinstance(value, Tensor):
+        value = local(value)
         # A finite sum means finite values, and costs no second tensor.
         fine = not value.is_floating_point() or math.isfinite(float(value.sum())) or bool(value.isfinite().all())
         return "" if fine else key

@@ -159,6 +159,8 @@ def resume(
     batches = recipe_class.batches_per_step
     settings = settle_device(settings)
     refuse_bf16_where_there_is_none(settings)
+    if settings.shard and processes.world() == 1:
+        say("one process has the whole model: it continues without shards")
     run = Run(settings, folder, once, batches, child, say, lend)
     training = Loop(recipe_class, config, facts, run, say, quiet, plain)
     with training.lock():  # before anything is cleared away: the folder may be another process's

@@ -127,6 +127,10 @@ class DocumentClassifier(Classifies, Recipe[C]):
     def network(self, symbols: int, classes: int, dimensions: int) -> nn.Module:
         """The network, on the run's device."""
 
+    @classmethod
+    def unsharded(cls, config: C) -> str:
+        return "each fold begins with new weights in the middle of a run" if config.folds else ""
+
     def build(self) -> None:
         config, run, facts = self.config, self.run, self.facts
         self.numbers = WordNumbers(facts["words"], config.tokens, config.longest)

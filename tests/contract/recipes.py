@@ -39,6 +39,7 @@ from deepcanon.data.splits import Split
 from deepcanon.engine import pictures, training
 from deepcanon.engine.figures import Panels
 from deepcanon.engine.pictures import read_captions, read_figure
+from deepcanon.engine.slices import whole
 from deepcanon.errors import DeepcanonError
 from deepcanon.targets import Metric, metric_of
 
@@ -265,7 +266,9 @@ def final_state(of: Trainee, steps: int = 10) -> dict[str, Tensor]:
             pass
         modules = {name: getattr(recipe, name) for name in recipe.state if isinstance(getattr(recipe, name), nn.Module)}
         held = {
-            f"{name}.{key}": value for name, module in modules.items() for key, value in module.state_dict().items()
+            f"{name}.{key}": value
+            for name, module in modules.items()
+            for key, value in whole(module.state_dict()).items()
         }
         assert held, "no module is named in state"
         return {name: value.clone() for name, value in held.items() if isinstance(value, Tensor)}

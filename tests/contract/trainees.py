@@ -18,6 +18,7 @@ from torch import nn
 from deepcanon import heads, verbs
 from deepcanon.engine import training
 from deepcanon.engine.run import Run
+from deepcanon.engine.sharding import Shards
 from deepcanon.resolving import opener
 from deepcanon.settings import Settings, build_config
 
@@ -75,8 +76,11 @@ def start(of: Trainee, steps: int | None = None, data: Any = None) -> tuple[Any,
     recipe.begin()
 
     def take_step() -> dict[str, float]:
+        if settings.shard and run.world > 1 and run.shards is None:
+            run.shards = Shards(recipe)
         training.seed_generators(run.seed, run.step, "step/0")
-        metrics = {name: float(value) for name, value in recipe.step(run.step).items()}
+        taken = run.shards.step(recipe, run.step) if run.shards else recipe.step(run.step)
+        metrics = {name: float(value) for name, value in taken.items()}
         run.step += 1
         return metrics
 

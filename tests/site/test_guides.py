@@ -105,3 +105,12 @@ def test_the_system_that_is_added_works_as_it_stands(tmp_path):
 def test_the_table_of_what_is_shared_is_that_of_the_recipes():
     text = (GUIDES / "processes.md").read_text(encoding="utf-8")
     assert sharing.table() in text, "python docs/site/sharing.py prints the table for docs/guides/processes.md"
+
+
+def test_the_measured_rates_of_two_processes_are_on_the_page_with_a_word_on_who_is_faster():
+    assert "<!-- rates -->" in (GUIDES / "processes.md").read_text(encoding="utf-8")
+    rows = json.loads((ROOT / "docs" / "results" / "processes.json").read_text(encoding="utf-8"))["benchmark"]
+    table = sharing.rates().splitlines()[2:]
+    assert len(table) == len(rows) > 0
+    for line, row in zip(table, rows, strict=True):
+        assert line.endswith(f"{'two are' if row['ratio'] > 1 else 'one is'} faster |")
