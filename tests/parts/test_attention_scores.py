@@ -1,9 +1,12 @@
 """Masks and attention: pads change nothing, W h is computed once, shapes that do not fit are refused."""
 
+import math
+
 import jaxtyping
 import pytest
 import torch
 
+from deepcanon.parts import attention
 from deepcanon.parts.attention import Attention, attend, coverage_loss, doubly_stochastic_loss
 from deepcanon.parts.masks import masked_softmax, real_positions
 
@@ -84,3 +87,23 @@ def test_what_does_not_fit_is_refused_with_the_shapes():
         attend(torch.zeros(2, 4), torch.zeros(2, 3, 5))
     with pytest.raises(refused, match="query"):
         Attention(3, 4)(torch.zeros(2, 4), torch.zeros(2, 3, 4))
+
+
+@pytest.mark.parametrize("time", [(), (3,)])
+def test_additive_scores_some_rows_at_a_time_are_those_of_tanh(time, monkeypatch):
+    """Values and gradients, with as many rows together as the cache takes: two of five."""
+    monkeypatch.setattr(attention, "CACHE", 2 * math.prod(time) * 4 * 6)
+    drawn = torch.Generator().manual_seed(0)
+    given = [
+        torch.randn(*shape, generator=drawn, dtype=torch.float64, requires_grad=True)
+        for shape in ((5, *time, 6), (5, 4, 6), (6,))
+    ]
+    query, keys, vector = given
+    plain = (query[..., None, :] + (keys[:, None] if time else keys)).tanh() @ vector
+    found = attention.additive_scores(query, keys, vector)
+    torch.testing.assert_close(found, plain)
+    slopes = [torch.autograd.grad(scores.square().sum(), given) for scores in (found, plain)]
+    for ours, theirs in zip(*slopes, strict=True):
+        torch.testing.assert_close(ours, theirs)
+    with torch.no_grad():
+        assert torch.equal(attention.additive_scores(query, keys, vector), found)
