@@ -270,15 +270,23 @@ class Stops:
 
     def __init__(self, vocabulary: Vocabulary, stop: Sequence[str], rows: int) -> None:
         self.vocabulary, self.stop, self.lengths = vocabulary, stop, [0] * rows
+        self.known: dict[tuple[int, ...], bool] = {}
         # A token has a byte or more; of whole characters fewer tokens would do.
         self.longest = max((len(text.encode("utf-8", "surrogatepass")) for text in stop), default=0)
 
     def __call__(self, tokens: Int[Tensor, "rows tokens"]) -> Bool[Tensor, "rows"]:
         """Which rows are complete."""
-        for row, tail in enumerate(tokens[:, -self.longest - 1 :]):
-            if not self.lengths[row] and any(stop in self.vocabulary.decode(tail) for stop in self.stop):
+        for row, tail in enumerate(tokens[:, -self.longest - 1 :].tolist()):
+            if not self.lengths[row] and self._holds(tuple(tail)):
                 self.lengths[row] = tokens.shape[1]
         return torch.tensor([length > 0 for length in self.lengths], device=tokens.device)
+
+    def _holds(self, tail: tuple[int, ...]) -> bool:
+        """Whether one of the texts is in what these tokens say; many rows end in the same few."""
+        if tail not in self.known:
+            text = self.vocabulary.decode(tail)
+            self.known[tail] = any(stop in text for stop in self.stop)
+        return self.known[tail]
 
     def cut(self, text: str) -> str:
         """The text before the first stop."""

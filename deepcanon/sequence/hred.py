@@ -44,10 +44,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from deepcanon.parts.masks import real_positions
 from deepcanon.parts.turns import Turns, turns_of
 from deepcanon.sequence.attention import gru_cell, gru_layer
 
-__all__ = ["HRED", "Context", "StepCell", "Talk"]
+__all__ = ["HRED", "Context", "StepCell", "Talk", "Writing"]
 
 Context = Literal["session", "last", "stream"]
 
@@ -63,6 +64,13 @@ class Talk(NamedTuple):
     turn: Tensor
     session: Tensor
     begun: Tensor
+
+
+class Writing(NamedTuple):
+    """The decoder within a turn, batch first: d_{m,n}, and s_{m-1}, which no word of the turn changes."""
+
+    decoder: Tensor
+    session: Tensor
 
 
 class HRED(nn.Module):
@@ -142,23 +150,32 @@ class HRED(nn.Module):
         readout, state = self._step(self.embedding(tokens), tokens == self.end, state)
         return self.output(readout), state
 
-    def read(self, stream: Int[Tensor, "batch time"], lengths: Int[Tensor, "batch"] | None = None) -> Talk:
-        """The state after all words of streams, or after so many of each.
+    def listen(self, stream: Int[Tensor, "batch time"], lengths: Int[Tensor, "batch"] | None = None) -> Writing:
+        """What the next turn begins with, after complete ones, which are read side by side; its first input is END.
+
+        Args:
+            stream: END w .. END .. END, with the END that closes the last turn.
+            lengths: words of each stream, that END among them; what follows is no part of it.
 
         Raises:
-            ValueError: the shapes do not fit.
+            ValueError: the shapes do not fit, or a stream does not begin with END.
         """
-        if stream.ndim != 2 or (lengths is not None and lengths.shape != stream.shape[:1]):
-            raise ValueError(f"streams {tuple(stream.shape)} are not [batch, time] with a length for each")
-        state = self.begin(len(stream))
-        for place, tokens in enumerate(stream.unbind(1)):
-            _, after = self._step(self.embedding(tokens), tokens == self.end, state)
-            if lengths is not None:
-                on = place < lengths
-                after = Talk(*(torch.where(on.view(-1, *(1,) * (new.ndim - 1)), new, old)
-                               for new, old in zip(after, state, strict=True)))  # fmt: skip
-            state = after
-        return state
+        if lengths is None:
+            lengths = torch.full(stream.shape[:1], stream.shape[1], device=stream.device)
+        turns = turns_of(stream.cpu(), lengths.cpu(), self.end).moved(lambda part: part.to(stream.device))
+        words, zero = self.embedding(stream), self.begin(len(stream)).decoder
+        if self.context == "stream":
+            after, place = gru_layer(words, zero, self.decoder), lengths - 1
+            return Writing(_at(torch.cat([zero[:, None], after], 1), place), zero)
+        ends = (stream == self.end) & real_positions(lengths, stream.shape[1])
+        session = _at(self._remembered(words.flatten(0, 1), len(words), turns), ends.sum(1) - 1)
+        # (3)
+        return Writing(self.start(session).tanh(), session)
+
+    def write(self, tokens: Int[Tensor, "batch"], state: Writing) -> tuple[Float[Tensor, "batch words"], Writing]:
+        """Logits of the next word of a turn after these, and the next state: of the decoder alone."""
+        readout, hidden = self._write(self.embedding(tokens), *state)
+        return self.output(readout), Writing(hidden, state.session)
 
     def _step(self, word: Tensor, closes: Tensor, state: Talk) -> tuple[Tensor, Talk]:
         """r of one word, which may close a turn."""
@@ -171,10 +188,14 @@ class HRED(nn.Module):
             turn = torch.where(closes, torch.zeros_like(turn), turn)
             # (3)
             hidden = torch.where(closes, self.start(session).tanh(), hidden)
+        readout, hidden = self._write(word, hidden, session)
+        return readout, Talk(hidden, turn, session, torch.ones_like(begun))
+
+    def _write(self, word: Tensor, hidden: Tensor, session: Tensor) -> tuple[Tensor, Tensor]:
+        """r after one word, and d."""
         # (4)
         hidden = gru_cell(torch.cat([word, session], 1) if self.every_step else word, hidden, self.decoder)
-        readout = self.dropout(self._read(hidden, word, session))
-        return readout, Talk(hidden, turn, session, torch.ones_like(begun))
+        return self.dropout(self._read(hidden, word, session)), hidden
 
     def _next(self, turn: Tensor, session: Tensor) -> Tensor:
         """s_m of eq. (2)."""
@@ -215,15 +236,8 @@ class HRED(nn.Module):
 
     def _side_by_side(self, words: Tensor, turns: Turns) -> Tensor:
         """r of all places, with all turns read and predicted at once."""
-        flat, batch, most = words.flatten(0, 1), len(words), turns.most
-        vectors = flat.new_zeros(batch * most, self.decoder.hidden_size)
-        for group in turns.read:
-            # (1)
-            zero = vectors.new_zeros(len(group.slots), vectors.shape[1])
-            states = gru_layer(_taken(flat, group.places), zero, self.encoder)
-            last = states.gather(1, (group.lengths - 1)[:, None, None].expand(-1, 1, states.shape[2]))[:, 0]
-            vectors = vectors.index_copy(0, group.slots, last)
-        sessions = self._sessions(vectors.unflatten(0, (batch, most))).flatten(0, 1)
+        flat = words.flatten(0, 1)
+        sessions = self._remembered(flat, len(words), turns).flatten(0, 1)
         # (3)
         starts, found, seen = self.start(sessions).tanh(), [], []
         for group in turns.written:
@@ -238,6 +252,16 @@ class HRED(nn.Module):
         hidden = _taken(torch.cat(found), turns.back)
         session = _taken(torch.cat(seen), turns.back) if self.every_step else hidden
         return self.dropout(self._read(hidden, words, session))
+
+    def _remembered(self, flat: Tensor, batch: int, turns: Turns) -> Tensor:
+        """s_{m-1} of each turn m [batch, turns, H], of the words of all streams [places, D]."""
+        vectors = flat.new_zeros(batch * turns.most, self.decoder.hidden_size)
+        for group in turns.read:
+            # (1)
+            zero = vectors.new_zeros(len(group.slots), vectors.shape[1])
+            states = gru_layer(_taken(flat, group.places), zero, self.encoder)
+            vectors = vectors.index_copy(0, group.slots, _at(states, group.lengths - 1))
+        return self._sessions(vectors.unflatten(0, (batch, turns.most)))
 
     def _sessions(self, vectors: Tensor) -> Tensor:
         """s_{m-1} of each turn m, of the vectors [batch, turns, H] of all turns."""
@@ -267,6 +291,11 @@ class StepCell(nn.Module):
         """Logits [batch, words], and the parts of the next state."""
         logits, after = self.model.step(word, Talk(decoder, turn, session, begun))
         return logits, *after
+
+
+def _at(states: Float[Tensor, "batch time size"], places: Int[Tensor, "batch"]) -> Float[Tensor, "batch size"]:
+    """The state of each row at its place."""
+    return states.gather(1, places[:, None, None].expand(-1, 1, states.shape[2]))[:, 0]
 
 
 def _taken(rows: Float[Tensor, "places size"], places: Int[Tensor, "..."]) -> Tensor:

@@ -25,7 +25,7 @@ from deepcanon.parts.decoding import beam_search
 from deepcanon.parts.language_models import bits_per_character, continuations, perplexity
 from deepcanon.parts.tokenization import detokenize
 from deepcanon.parts.vocabulary import END, Vocabulary
-from deepcanon.sequence.hred import StepCell, Talk
+from deepcanon.sequence.hred import StepCell, Talk, Writing
 from deepcanon.techniques.dialogue_streams import DialogueStreams, Streams
 from deepcanon.verb_options import TextSampling
 
@@ -98,7 +98,8 @@ class Converses(DialogueStreams, Speaks, Encodes, Exports):
     # Answers
 
     def primed(self, tokens: Tensor) -> Primed:
-        return Primed(self.model.step, self.model.read(tokens[None, :-1]) if len(tokens) > 1 else self.model.begin(1))
+        """The model before the first word of a turn, after the complete ones of a stream, which ends in END."""
+        return Primed(self.model.write, self.model.listen(tokens[None]))
 
     def heard(self, turns: Sequence[str]) -> Tensor:
         """The stream of complete turns, on the run's device, with the sign that it begins with."""
@@ -172,16 +173,21 @@ class Converses(DialogueStreams, Speaks, Encodes, Exports):
         end, found = self.model.end, [""] * len(rows)
         size = max(1, BEAMS // self.config.beam)
         for part in (some[at : at + size] for some in self.portions(rows) for at in range(0, len(some), size)):
-            streams = Streams.of([rows[place] for place in part], end)
-            state = self.model.read(self.run.to(streams.inputs), self.run.to(streams.lengths))
+            state = self.listened([rows[place] for place in part])
             start = torch.full((len(part),), end, device=self.run.device)
             kept = beam_search(
-                self.model.step, start, state, beam=self.config.beam, length=LONGEST, end=end,
+                self.model.write, start, state, beam=self.config.beam, length=LONGEST, end=end,
                 forbidden=(self.vocabulary.unknown,), logits=True,
             )  # fmt: skip
             for place, tokens, length in zip(part, kept.tokens[:, 0], kept.lengths[:, 0], strict=True):
                 found[place] = self.written(self.vocabulary.decode(tokens[:length]))
         return found
+
+    def listened(self, rows: Sequence[Tensor]) -> Writing:
+        """The model after streams of complete turns, given without the sign that they begin with."""
+        streams = Streams.of(rows, self.model.end)
+        words = torch.cat([streams.inputs, streams.targets[:, -1:]], 1)  # a stream's last word too
+        return self.model.listen(self.run.to(words), self.run.to(streams.lengths + 1))
 
     def surprises(self, text: Any) -> list[tuple[str, float]]:
         """The words of a dialogue, the end of a turn as "\\n", and -log p of each after all those before it."""
@@ -199,9 +205,9 @@ class Converses(DialogueStreams, Speaks, Encodes, Exports):
         rows = [self.numbers(turns) for turns in inputs]
         found = [torch.zeros(0)] * len(rows)
         for part in self.portions(rows):
-            streams = Streams.of([rows[place] for place in part], self.model.end)
-            words = torch.cat([streams.inputs, streams.targets[:, -1:]], 1)  # a stream's last word too
-            state = self.model.read(self.run.to(words), self.run.to(streams.lengths + 1))
+            state = self.listened([rows[place] for place in part])
+            if self.model.context == "stream":
+                _, state = self.model.write(torch.full((len(part),), self.model.end, device=self.run.device), state)
             codes = state.decoder if self.model.context == "stream" else state.session
             for place, code in zip(part, codes, strict=True):
                 found[place] = code

@@ -59,11 +59,19 @@ def test_steps_equal_the_whole(how):
         for place, tokens in enumerate(TALK.unbind(1)):
             logits, state = model.step(tokens, state)
             torch.testing.assert_close(logits, whole[:, place])
-            read = model.read(TALK[:, : place + 1])
-            assert all(torch.equal(a, b) for a, b in zip(read, state, strict=True))
-        both = model.read(TALK.expand(2, -1), torch.tensor([4, TALK.shape[1]]))
-        for one, short, long in zip(both, model.read(TALK[:, :4]), state, strict=True):
-            torch.testing.assert_close(one, torch.cat([short, long]))
+
+
+@pytest.mark.parametrize("how", [{}, {"every_step": True}, {"context": "last"}, {"context": "stream"}])
+def test_a_turn_is_written_as_the_whole_goes_on(how):
+    """After two complete turns of one stream and none of the other: the third turn, and the first."""
+    model = make(**how)
+    with torch.no_grad():
+        whole = model.output(model(TALK))[0]
+        state = model.listen(TALK.expand(2, -1), torch.tensor([STARTS[2] + 1, 1]))
+        for step in range(2):
+            places = [STARTS[2] + step, step]
+            logits, state = model.write(TALK[0, places], state)
+            torch.testing.assert_close(logits, whole[places])
 
 
 def test_the_first_state_of_a_turn_is_tanh_of_the_state_of_the_dialogue():

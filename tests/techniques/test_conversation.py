@@ -11,6 +11,7 @@ from deepcanon.cli import main
 from deepcanon.data import DataError
 from deepcanon.data.tasks import planted_names
 from deepcanon.errors import UsageError
+from deepcanon.parts.language_models import continuations
 from deepcanon.sequence import Talk
 from deepcanon.techniques.dialogue_streams import Streams
 
@@ -93,6 +94,22 @@ def test_a_turn_is_drawn_searched_and_stopped(run):
     assert "".join(told) == one["text"]
 
 
+def test_turns_are_drawn_as_by_steps_of_the_whole_model(run):
+    """The same words from one seed, though only the decoder is stepped and all turns are read side by side."""
+    live = run.recipe
+    tokens = live.heard(["hello , my name is anna .", "do you like tea ? and who are you ?"])
+    with torch.no_grad():
+        state = live.model.begin(1)
+        for word in tokens[:-1]:
+            _, state = live.model.step(word[None], state)
+        options = {"count": 5, "length": 20, "stop": ("\n",)}
+        seeds = [torch.Generator().manual_seed(7) for _ in range(2)]
+        slow = continuations(live.model.step, tokens, state, live.vocabulary, seeds[0], **options)
+    drawn = live.replies(tokens, live.asked(count=5, length=20), seeds[1])
+    assert [live.written(one["text"]) for one in slow] == [one["text"] for one in drawn]
+    assert [one["score"] for one in slow] == pytest.approx([one["score"] for one in drawn], rel=1e-5)
+
+
 def test_prompts_and_options_that_do_not_fit(run):
     with pytest.raises(DataError, match="nothing in turn 2; remove one '__eou__'"):
         run.generate(prompt="a __eou__ __eou__ b")
@@ -168,6 +185,9 @@ def test_dialogues_of_different_lengths_are_encoded_together_as_each_alone(run):
     live = run.recipe
     together = live.encode(dialogues)
     for code, turns in zip(together, dialogues, strict=True):
-        alone = live.model.read(live.heard(turns)[None]).session[0]
+        state = live.model.begin(1)
+        for word in live.heard(turns):
+            _, state = live.model.step(word[None], state)
+        alone = state.session[0]
         torch.testing.assert_close(code, alone, rtol=1e-5, atol=1e-6)
     assert (together[0] - together[2]).abs().max() > 1e-3
