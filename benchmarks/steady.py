@@ -93,16 +93,21 @@ OTHERS = {
     "sparse-coding": [("default", 6)],
     "word2vec": [("default", 24)],
 }
+PAIRS = ("attention", "pointer-generator", "scheduled-sampling", "seq2seq", "sequence-level-training")
 PTB = {"data": "ptb", "unit": "words", "hidden": 200, "batch": 20, "window": 35}
 SPECIAL = {  # (preset, other options)
     ("naive-bayes", "films"): ("default", {"data": "rt-polarity"}),
     ("rnn-lm", "words"): ("default", PTB),
     **{(name, "bf16"): ("paper", {"precision": "bf16"}) for name in ("convnet", "gan", "mlp")},
+    # All of a set: 1,000 rows are asked.
+    ("poem", "smoke"): ("smoke", {"train_examples": 0, "valid_share": 0.1, "test_share": 0.1}),
+    **{(name, "smoke"): ("smoke", {"pairs": 0}) for name in PAIRS},
 }
 # whose samples take many passes
 BY_DRAWING = (
     "attention",
     "factorized-bigram-lm",
+    "hred",
     "neural-lm",
     "pixel-rnn",
     "poem",

@@ -262,7 +262,7 @@ class OwnWordsTraining(TranslationTraining, CopiedWeights):
 
 TINY_TRANSLATION: dict[str, Any] = {
     "hidden": 16, "embedding": 8, "minimum_count": 1, "batch": 16, "learning_rate": 1e-2, "words": 3, "beam": 2,
-    "dropout": 0.1,
+    "dropout": 0.1, "pairs": 300,
 }  # fmt: skip
 """Of the smallest preset of translators."""
 

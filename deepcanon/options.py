@@ -35,6 +35,7 @@ from deepcanon.reading import Placed as Placed
 from deepcanon.reading import PointSets as PointSets
 from deepcanon.reading import Sequences as Sequences
 from deepcanon.reading import Series as Series
+from deepcanon.reading import SomeExamples as SomeExamples
 from deepcanon.reading import Speech as Speech
 from deepcanon.reading import Splits as Splits
 from deepcanon.reading import Stories as Stories
@@ -51,10 +52,9 @@ __all__ = [
     "InitializationName", "InputDropout", "LargeTokens", "Lbfgs", "Loss", "LossName", "MaxNorm", "Mixtures",
     "NonNegative", "NormalizationName", "Number", "Optimization", "OptimizerName", "Pairs", "Patches", "Perceptron",
     "Pieces", "Placed", "PointSets", "Pooling", "PoolingName", "Positive", "Probability", "Range", "Repeats",
-    "Schedule", "ScheduleName", "SequenceTraining", "Sequences", "Series", "Share", "Some", "Speech", "Splits",
-    "Stories", "Tables", "Text", "Tokens", "Training", "Tuning", "Whole", "group_of", "plain_type", "range_of",
-    "reading_options",
-    "types_of",
+    "Schedule", "ScheduleName", "SequenceTraining", "Sequences", "Series", "Share", "Some", "SomeExamples", "Speech",
+    "Splits", "Stories", "Tables", "Text", "Tokens", "Training", "Tuning", "Whole", "group_of", "plain_type",
+    "range_of", "reading_options", "types_of",
 ]  # fmt: skip
 
 

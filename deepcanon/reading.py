@@ -11,8 +11,8 @@ from deepcanon.ranges import Count, NonNegative, Range, Share, Whole
 
 __all__ = [
     "READERS", "Audio", "Columns", "Dialogues", "Documents", "Examples", "Images", "LargeTokens", "Mixtures", "Pairs",
-    "Patches", "Pieces", "Placed", "PointSets", "Sequences", "Series", "Speech", "Splits", "Stories", "Tables", "Text",
-    "Tokens", "Trees", "reading_options",
+    "Patches", "Pieces", "Placed", "PointSets", "Sequences", "Series", "SomeExamples", "Speech", "Splits", "Stories",
+    "Tables", "Text", "Tokens", "Trees", "reading_options",
 ]  # fmt: skip
 
 
@@ -177,6 +177,9 @@ class Pairs(Splits):
     """Pairs: words and signs of a sentence at most; a longer one is refused with its line."""
     train_examples: Whole = 0
     """Learn from at most this many of the training pairs, drawn by the seed; 0 takes all."""
+    pairs: Whole = 0
+    """reverse-copy, lexical-translation, rare-names, noisy-counter: pairs to learn from, with a tenth as many to
+    validate and to test on; 0: as many as the set has."""
     words: Annotated[int, Range("[3, inf)")] = 10
     """reverse-copy, lexical-translation: words of the longest source to learn from; lexical-translation tests on up to
     twice as many."""
@@ -259,11 +262,17 @@ class LargeTokens(Tokens):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Examples(Splits):
-    """Which training examples are used, for every reader that gives labels."""
+class SomeExamples(Splits):
+    """How many training examples are used, for a recipe that looks at no label."""
 
     train_examples: Whole = 0
     """Learn from at most this many of the training examples, drawn by the seed; 0 takes all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples(SomeExamples):
+    """Which training examples are used, for every reader that gives labels."""
+
     per_class: Whole = 0
     """Learn from at most this many training examples of each class, drawn by the seed; 0 takes all."""
     classes: tuple[str, ...] = ()

@@ -23,6 +23,7 @@ from deepcanon.options import (
     Positive,
     Schedule,
     Share,
+    SomeExamples,
     Whole,
 )
 from deepcanon.targets import LANGUAGE, metric, target
@@ -57,7 +58,7 @@ TARGETS = tuple(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Documents, Batches, Optimization, Schedule, InputDropout):
+class Config(Documents, SomeExamples, Batches, Optimization, Schedule, InputDropout):
     each: Literal["line", "paragraph"] = "paragraph"
     minimum_count: Count = 2
     """Rarer characters of the training poems become the unknown one."""
@@ -94,10 +95,11 @@ SMALL = Config(
     dropout=0.0,
     input_dropout=0.0,
     ngram=2,
-    written=20,
+    written=4,
 )
+FEW = {"train_examples": 300, "valid_share": 0.02, "test_share": 0.02}
 PRESETS = {
-    "smoke": (SMALL, {"data": "rt-polarity", "steps": 20, "threads": 1}),
+    "smoke": (SMALL, {"data": "rt-polarity", "steps": 20, "threads": 1, "options": FEW}),
     "default": (Config(), {"data": "tang5"}),
     "paper": (replace(Config(), hidden=200, embedding=200, tied=False), {"data": "tang5"}),
     "verify:five": (Config(), {"data": "tang5"}),

@@ -116,3 +116,13 @@ def test_a_noisy_counter_counts_and_forgets_its_noise():
     assert nll.floor == pytest.approx(100 / 101 * -sum(math.log(1 / 10) / 10 for _ in range(10)))
     assert drift.floor == pytest.approx(9 / 10) and drift.optimum == 0
     assert opened("noisy-counter", seed=1)["train"].targets != data["train"].targets
+
+
+@pytest.mark.parametrize("name", ["reverse-copy", "lexical-translation", "rare-names", "noisy-counter"])
+def test_as_many_pairs_as_asked(name):
+    """A tenth as many to validate and to test on."""
+    assert {split: len(some.x) for split, some in opened(name, pairs=40).splits.items()} == {
+        "train": 40,
+        "valid": 4,
+        "test": 4,
+    }

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 import deepcanon
-from deepcanon.data.tasks import noisy_counter
 from deepcanon.sequence import AttentionSeq2Seq, Seq2Seq, drawn_words, mixed, true_share
 from deepcanon.sequence.scheduled_sampling import exponential, halved_after, inverse_sigmoid, linear
 
@@ -115,14 +114,11 @@ def test_what_does_not_fit_is_refused(call):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """Of few pairs: each is a hundred numbers."""
-    few = pytest.MonkeyPatch()
-    few.setattr(noisy_counter, "SIZES", {"train": 64, "valid": 24, "test": 8})
     out = tmp_path_factory.mktemp("counter") / "r"
-    options = {"hidden": 8, "embedding": 4, "batch": 4, "half": 0.01, "evaluate_every": 3}
-    yield deepcanon.train(
+    options = {"hidden": 8, "embedding": 4, "batch": 4, "half": 0.01, "evaluate_every": 3, "pairs": 160}
+    return deepcanon.train(
         "scheduled-sampling", data="noisy-counter", out=out, steps=2, threads=1, quiet=True, **options
     )
-    few.undo()
 
 
 def test_drift_is_one_minus_chance_of_an_untrained_model_and_nothing_of_one_that_counts(run):

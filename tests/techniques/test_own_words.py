@@ -12,9 +12,8 @@ from deepcanon.techniques.own_words import LONGER
 def recipe(tmp_path_factory):
     out = tmp_path_factory.mktemp("own") / "r"
     small = {"hidden": 8, "embedding": 6, "minimum_count": 1, "batch": 8, "words": 4, "whole": 0.5, "beam": 1}
-    run = deepcanon.train(
-        "sequence-level-training", data="lexical-translation", out=out, steps=4, threads=1, quiet=True, **small
-    )
+    how = {"pairs": 200, "steps": 4, "threads": 1, "quiet": True}
+    run = deepcanon.train("sequence-level-training", data="lexical-translation", out=out, **how, **small)
     return run.recipe
 
 

@@ -26,6 +26,7 @@ from ..drawn import Streams
 from ..known import Known
 from ..pairs import PairSplit
 from . import Task
+from ._pairs import sizes_of
 
 __all__ = ["ADJECTIVES", "KIND", "NOUNS", "SIZES", "alignment", "dictionary", "draw"]
 
@@ -69,7 +70,7 @@ def draw(seed: int, options: dict[str, Any]) -> Task:
     """Sentences from the seed; the test has longer ones."""
     longest, words = options.get("words", LONGEST), dictionary(seed)
     splits = {}
-    for split, count in SIZES.items():
+    for split, count in sizes_of(options, SIZES).items():
         generator = Streams(seed).generator(f"lexical-translation/{split}")
         low, high = (longest + 1, 2 * longest) if split == "test" else (2, longest)
         lengths = torch.randint(low, high + 1, (count,), generator=generator).tolist()

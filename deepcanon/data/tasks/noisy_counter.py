@@ -25,6 +25,7 @@ from ..drawn import Streams
 from ..known import Known
 from ..pairs import PairSplit
 from . import Task
+from ._pairs import sizes_of
 
 __all__ = ["KIND", "LENGTH", "NOISE", "NUMBERS", "SIZES", "STRIDES", "counted", "draw"]
 
@@ -42,7 +43,7 @@ def counted(source: Sequence[str]) -> list[str]:
 def draw(seed: int, options: dict[str, Any]) -> Task:
     """Pairs from the seed."""
     splits = {}
-    for split, count in SIZES.items():
+    for split, count in sizes_of(options, SIZES).items():
         generator = Streams(seed).generator(f"noisy-counter/{split}")
         starts = torch.randint(NUMBERS, (count,), generator=generator).tolist()
         strides = torch.randint(1, STRIDES + 1, (count,), generator=generator).tolist()

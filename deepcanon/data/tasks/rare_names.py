@@ -23,6 +23,7 @@ from ..drawn import Streams
 from ..known import Known
 from ..pairs import PairSplit
 from . import Task
+from ._pairs import sizes_of
 
 __all__ = ["ENDINGS", "KIND", "SIZES", "TEMPLATES", "draw", "filled"]
 
@@ -74,9 +75,9 @@ def _names(seed: int, count: int) -> list[str]:
 
 def draw(seed: int, options: dict[str, Any]) -> Task:
     """Sentences from the seed."""
-    names = iter(_names(seed, 3 * sum(SIZES.values())))
-    splits = {}
-    for split, count in SIZES.items():
+    splits, sizes = {}, sizes_of(options, SIZES)
+    names = iter(_names(seed, 3 * sum(sizes.values())))
+    for split, count in sizes.items():
         generator = Streams(seed).generator(f"rare-names/{split}")
         which = torch.randint(len(TEMPLATES), (count,), generator=generator).tolist()
         ends = torch.randint(len(ENDINGS), (count,), generator=generator).tolist()

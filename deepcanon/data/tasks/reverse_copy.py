@@ -22,6 +22,7 @@ from ..drawn import Streams
 from ..known import Known
 from ..pairs import PairSplit
 from . import Task
+from ._pairs import sizes_of
 
 __all__ = ["KIND", "SIZES", "WORDS", "alignment", "draw"]
 
@@ -40,7 +41,7 @@ def draw(seed: int, options: dict[str, Any]) -> Task:
     """Sentences from the seed."""
     longest = options.get("words", LONGEST)
     splits = {}
-    for split, count in SIZES.items():
+    for split, count in sizes_of(options, SIZES).items():
         generator = Streams(seed).generator(f"reverse-copy/{split}")
         lengths = torch.randint(1, longest + 1, (count,), generator=generator).tolist()
         drawn = torch.randint(len(WORDS), (count, longest), generator=generator).tolist()
