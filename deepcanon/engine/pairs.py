@@ -228,8 +228,9 @@ class Translates(Predicts, Generates):
                 self.model.step, begin, state, beam=beam, length=self.longest_answer(width), end=self.end,
                 alpha=alpha, forbidden=(0,), logits=True,
             )  # fmt: skip
-            for place, tokens, chances in zip(some, kept.tokens.tolist(), kept.log_probs.tolist(), strict=True):
-                real = [(t, c) for t, c in zip(tokens, chances, strict=True) if c > -torch.inf][:best]
+            first = (part[:, :best].tolist() for part in (kept.tokens, kept.log_probs))
+            for place, tokens, chances in zip(some, *first, strict=True):
+                real = [(t, c) for t, c in zip(tokens, chances, strict=True) if c > -torch.inf]
                 found[place] += [
                     {"text": self.text(t, texts[place]), "numbers": t, "log_probability": c} for t, c in real
                 ]
