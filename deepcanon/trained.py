@@ -175,9 +175,8 @@ class Trained:
         if isinstance(self.recipe, mixin):
             return self.recipe
         verb = next(name for name, known in VERBS.items() if known is mixin)
-        why = self.recipe.withheld.get(verb, "")
         there = "".join(f", {name}" for name in verbs_of(type(self.recipe)))
-        raise UsageError(f"{self.name} has no verb {verb}{why and f' ({why})'}; it has eval, report{there}")
+        raise UsageError(f"{self.name} has no verb {verb}; it has eval, report{there}")
 
     def read(self, inputs: Any) -> Inputs:
         """Names and raw values of inputs, which are paths (files, folders, "-") or raw values themselves."""

@@ -94,8 +94,6 @@ class Recipe(ABC, Generic[C]):
     """Names in `state` that hold NaN for what is not known yet; of all others a checkpoint holds finite numbers."""
     planned: ClassVar[str] = ""
     """The option that holds the default number of steps; `epochs` passes in batches of `batch` if none is named."""
-    withheld: ClassVar[Mapping[str, str]] = {}
-    """Why a verb that one might expect is not offered, by the name of the verb."""
     trains: ClassVar[str] = ""
     """An experiment: the stem of the recipe whose trainings it compares."""
 

@@ -5,7 +5,8 @@ The sources may have any number of words, and a batch any number of sources: the
 """
 
 from abc import abstractmethod
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +18,10 @@ from deepcanon.parts.vocabulary import END, UNKNOWN, Vocabulary
 
 __all__ = ["ExportsTranslations", "GreedyTranslator"]
 
+BOUND = (2, 10)
 HOW = (
-    "Split a text into words and signs; number each by source_words, 0 if it is not there; put the number of the end"
-    " behind; fill the sources of a batch up with it. What is written ends before the first number of the end."
+    "Split a text into words and signs; number each by source_words, {stranger} if it is not there; put the number of"
+    " the end behind; fill the sources of a batch up with it. What is written ends before the first number of the end."
 )
 
 
@@ -28,14 +30,18 @@ class GreedyTranslator(nn.Module):
 
     Args:
         end: the number of the sign at which sentences begin and end.
+        bound: (a, b): a words are written at most for each of the source, its end among them, and b more.
+        moving: the parts of the state that a step changes.
     """
 
-    def __init__(self, model: nn.Module, end: int) -> None:
+    def __init__(
+        self, model: nn.Module, end: int, bound: tuple[int, int] = BOUND, moving: Sequence[str] = ("hidden",)
+    ) -> None:
         super().__init__()
-        self.model, self.end = model, end
+        self.model, self.end, self.bound, self.moving = model, end, bound, tuple(moving)
 
     def forward(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Numbers of the words [batch, 2 * width + 10], the end from the end on, and the log probability [batch].
+        """Numbers of the words [batch, a * width + b], the end from the end on, and the log probability [batch].
 
         Args:
             source: numbers of words, ends among them [batch, width].
@@ -45,21 +51,23 @@ class GreedyTranslator(nn.Module):
         begun, end = model.start(source, lengths), self.end
 
         def body(t: Tensor, values: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            last, ended, total, written, hidden = values
-            logits, state = model.step(last, begun._replace(hidden=hidden))
+            last, ended, total, written, *moved = values
+            logits, state = model.step(last, begun._replace(**dict(zip(self.moving, moved, strict=True))))
             chances = logits.log_softmax(1)
-            unknown = torch.arange(logits.shape[1], device=logits.device) == 0  # is never written
+            # The first word, the unknown one, is never written. (Sums of sizes cannot be saved, so there is no arange.)
+            unknown = torch.ones_like(chances[:1]).cumsum(1) == 1
             best, words = chances.masked_fill(unknown, -torch.inf).max(1)
             words = torch.where(ended, end, words)
             total = total + torch.where(ended, 0.0, best.double())
-            return words, ended | (words == end), total, put(written, t, words), state.hidden
+            moved = [getattr(state, name) for name in self.moving]
+            return words, ended | (words == end), total, put(written, t, words), *moved
 
         first = torch.full_like(lengths, end)
-        count = 2 * source.shape[1] + 10
+        count = self.bound[0] * source.shape[1] + self.bound[1]
         written = torch.full((source.shape[0], count), end, dtype=torch.int64, device=source.device)
         none, zero = first != end, torch.zeros_like(lengths, dtype=torch.float64)
-        values = (first, none, zero, written, begun.hidden)
-        _, _, total, written, _ = looped(body, values, count, lambda values: ~values[1].all())
+        values = (first, none, zero, written, *(getattr(begun, name) for name in self.moving))
+        _, _, total, written, *_ = looped(body, values, count, lambda values: ~values[1].all())
         return written, total
 
 
@@ -70,26 +78,38 @@ class ExportsTranslations(Exports):
     run: Any
     model: Any
     words: tuple[Vocabulary, Vocabulary]
+    moving: ClassVar[tuple[str, ...]] = ("hidden",)
+    """The parts of the model's state that a step changes."""
 
     @property
     @abstractmethod
     def end(self) -> int:
         """The number of the sign at which sentences begin and end."""
 
+    @property
+    def bound(self) -> tuple[int, int]:
+        """(a, b): a words are written at most for each of the source, its end among them, and b more."""
+        return BOUND
+
+    @property
+    def stranger(self) -> str:
+        """How a word is numbered that the vocabulary lacks."""
+        return "0"
+
     def export(self) -> Export:
-        source = torch.full((2, 5), self.end, device=self.run.device)
+        source, (each, more) = torch.full((2, 5), self.end, device=self.run.device), self.bound
         about = {
             "task": "translate",
-            "how": HOW,
+            "how": HOW.format(stranger=self.stranger),
             "lower": self.config.lower,
             "source_words": list(self.words[0].symbols),
             "target_words": list(self.words[1].symbols),
             "end": self.end,
             "marks": {"unknown": UNKNOWN, "end": END},
-            "longest": "2 * width + 10 words",
+            "longest": f"{each} * width + {more} words" if each else f"{more} words",
         }
         return Export(
-            GreedyTranslator(self.model, self.end),
+            GreedyTranslator(self.model, self.end, self.bound, self.moving),
             (source, torch.tensor([5, 3], device=self.run.device)),
             ("source", "lengths"),
             ("words", "log_probability"),

@@ -48,7 +48,8 @@ def looped(
     if torch.compiler.is_exporting():
         from torch._higher_order_ops.while_loop import while_loop  # torch has no other name for it
 
-        return tuple(while_loop(goes_on, once, now))[1:]
+        # The values before and after a step must lie alike in memory.
+        return tuple(while_loop(goes_on, once, tuple(part.contiguous() for part in now)))[1:]
     while bool(goes_on(*now)):
         now = once(*now)
     return now[1:]

@@ -31,7 +31,7 @@ import math
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from deepcanon.parts.trees import Composition, Forest, Weights, evaluate
@@ -70,7 +70,7 @@ def matrix_composition(
         raise ValueError(f"pairs {tuple(pairs.shape)} do not fit {shapes}")
     a, left, b, right = _apart(pairs, size)
     crossed = torch.cat([right @ a, left @ b], 1)[:, :, 0]
-    vector = _bounded(torch.addmm(bias, crossed, weight.T), nonlinearity)  # (1)
+    vector = _bounded(nn.functional.linear(crossed, weight, bias), nonlinearity)  # (1)
     matrix = matrix_weight[:, :size] @ left + matrix_weight[:, size:] @ right  # (2)
     return torch.cat([vector, matrix.flatten(1)], 1)
 
@@ -187,9 +187,15 @@ class MVRNN(nn.Module):
         low = factors[:, 0].unflatten(1, (self.size, self.rank)) @ factors[:, 1].unflatten(1, (self.rank, self.size))
         return low + torch.diag_embed(nn.functional.embedding(words, self.diagonals))
 
+    def leaves(self, words: Int[Tensor, "n"]) -> Float[Tensor, "n state"]:
+        """The states of words: their vectors and their matrices."""
+        return torch.cat([nn.functional.embedding(words, self.vectors), self.word_matrices(words).flatten(1)], 1)
+
+    def composition(self) -> tuple[Composition, Weights]:
+        """Eqs. (1) and (2) and their weights."""
+        return MatrixComposition(self.nonlinearity), (self.weight, self.bias, self.matrix_weight)
+
     def forward(self, forest: Forest) -> Float[Tensor, "nodes size"]:
         """Eqs. (1) to (3) at every node, in the order of the forest; the vectors without the matrices."""
-        vectors = nn.functional.embedding(forest.words, self.vectors)
-        leaves = torch.cat([vectors, self.word_matrices(forest.words).flatten(1)], 1)
-        weights = (self.weight, self.bias, self.matrix_weight)
-        return evaluate(MatrixComposition(self.nonlinearity), leaves, forest, *weights)[:, : self.size]
+        rule, weights = self.composition()
+        return evaluate(rule, self.leaves(forest.words), forest, *weights)[:, : self.size]

@@ -43,6 +43,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from deepcanon.parts.attention import Attention, additive_scores, attend
+from deepcanon.parts.exported_loops import recurrent_states
 from deepcanon.parts.masks import real_positions, reversed_rows
 from deepcanon.parts.recurrence import kernel_layer, last_real
 from deepcanon.parts.recurrence_by_hand import without_autocast
@@ -197,20 +198,17 @@ class PointerGenerator(nn.Module):
         if article.ndim != 2 or not article.shape[1] or lengths.shape != article.shape[:1]:
             raise ValueError(f"articles {tuple(article.shape)} with lengths {tuple(lengths.shape)} do not fit")
         x, size = self.embedded(article), self.hidden_size
-        zero = x.new_zeros(len(x), size)
         # (1)
-        with without_autocast(x.device):  # not every processor has the kernel in bf16
-            ahead, back = (
-                kernel_layer(read, (zero, zero), (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh))[0]
-                for read, cell in ((x, self.forwards), (reversed_rows(x, lengths), self.backwards))
-            )
+        ahead, back = _states(x, self.forwards), _states(reversed_rows(x, lengths), self.backwards)
         back = reversed_rows(back, lengths)
         memory, real = torch.cat([ahead, back], 2), real_positions(lengths, article.shape[1])
         hidden, cell = self.start_layer(torch.cat([last_real(ahead, real), back[:, 0]], 1)).split(size, 1)
+        if torch.compiler.is_exporting():  # as many as there are places: how many it is differs from batch to batch
+            extra = article.shape[1]
         extra = self.beyond(article) if extra < 0 else extra
         return Decoding(
-            hidden.tanh(), cell, memory.new_zeros(len(memory), 2 * size), memory.new_zeros(article.shape), memory,
-            self.attention.keys(memory), real, article, memory.new_zeros(len(memory), extra),
+            hidden.tanh(), cell, memory.new_zeros(article.shape[0], 2 * size), memory.new_zeros(article.shape), memory,
+            self.attention.keys(memory), real, article, memory.new_zeros(article.shape[0], extra),
         )  # fmt: skip
 
     def beyond(self, article: Int[Tensor, "batch places"]) -> int:
@@ -285,3 +283,18 @@ class PointerGenerator(nn.Module):
         if self.switch is None:
             return F.pad(words, (0, extra))
         return extended_distribution(words, written.weights, written.generated, article, extra)
+
+
+def _states(x: Float[Tensor, "batch time input"], cell: nn.LSTMCell) -> Float[Tensor, "batch time hidden"]:
+    """The hidden vectors of an LSTM over a sequence, from zeros; an exported graph has a loop, for any length."""
+    zero = x.new_zeros(x.shape[0], cell.hidden_size)
+    if not torch.compiler.is_exporting():
+        with without_autocast(x.device):  # not every processor has the kernel in bf16
+            return kernel_layer(x, (zero, zero), (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh))[0]
+
+    def step(word: Tensor, last: Tensor) -> Tensor:
+        hidden, memory = last.chunk(2, 1)
+        sums = F.linear(word, cell.weight_ih, cell.bias_ih) + F.linear(hidden, cell.weight_hh, cell.bias_hh)
+        return torch.cat(lstm_cell(sums, memory), 1)
+
+    return recurrent_states(step, x, torch.cat([zero, zero], 1)).chunk(2, 2)[0]

@@ -24,6 +24,7 @@ vectors: the loss on hulls of 5 to 10 points stood at 1.91 after 190,000 sets, w
 """
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +32,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from deepcanon.parts.attention import additive_scores
+from deepcanon.parts.exported_loops import looped, put, recurrent_states
+from deepcanon.sequence.lstm import lstm_cell
 
 __all__ = ["PointerNetwork", "pointer_nll"]
 
@@ -86,7 +89,16 @@ class PointerNetwork(nn.Module):
         """W_1 e of the points and of the end [B, P + 1, H], and the encoder's last state."""
         if points.ndim != 3:
             raise ValueError(f"points {tuple(points.shape)} are not [batch, points, features]")
-        hidden, state = self.encoder(points)
+        if torch.compiler.is_exporting():  # as a loop, for sets of any size
+            zero = points.new_zeros(points.shape[0], 2 * self.encoder.hidden_size)
+            both = recurrent_states(
+                lambda x, last: torch.cat(_stepped(self.encoder, x, *last.chunk(2, 1)), 1), points, zero
+            )
+            hidden, cell = both.chunk(2, 2)
+            state = hidden[:, -1], cell[:, -1]
+        else:
+            hidden, last = self.encoder(points)
+            state = last[0][0], last[1][0]
         return self.memory(torch.cat([hidden, self.end.expand(points.shape[0], 1, -1)], 1)), state
 
     def forward(
@@ -100,10 +112,12 @@ class PointerNetwork(nn.Module):
         Raises:
             ValueError: points that are not [batch, points, features].
         """
-        keys, state = self._read(points)
+        keys, (hidden, cell) = self._read(points)
         places = targets.clamp_min(0)[:, :, None].expand(-1, -1, points.shape[2])
         shown = torch.cat([self.start.expand(points.shape[0], 1, -1), points.gather(1, places)], 1)
-        steps, _ = self.decoder(shown, state)  # (1): all steps at once, since the answers are given
+        steps, _ = self.decoder(
+            shown, (hidden[None], cell[None])
+        )  # (1): all steps at once, since the answers are given
         return additive_scores(self.query(steps), keys, self.vector)
 
     def decode(
@@ -118,22 +132,31 @@ class PointerNetwork(nn.Module):
         Raises:
             ValueError: more distinct places than points, or points that are not [batch, points, features].
         """
-        keys, state = self._read(points)
+        if distinct and most is not None and most > points.shape[1]:
+            raise ValueError(f"there are no {most} distinct places in sets of {points.shape[1]} points")
+        keys, (hidden, cell) = self._read(points)
         batch, size, features = points.shape
-        shown, ended = self.start.expand(batch, 1, features), torch.zeros(batch, dtype=torch.bool, device=points.device)
-        taken, found = torch.zeros(batch, size + 1, dtype=torch.bool, device=points.device), []
-        if distinct:
-            taken[:, size] = True
-        if distinct and most is not None and most > size:
-            raise ValueError(f"there are no {most} distinct places in sets of {size} points")
-        for _ in range(size if most is None else most):
-            step, state = self.decoder(shown, state)
-            scores = additive_scores(self.query(step[:, 0]), keys, self.vector)
-            place = scores.masked_fill(taken, -torch.inf).argmax(1)
-            if distinct:
-                taken = taken.scatter(1, place[:, None], True)
+        here = torch.arange(size + 1, device=points.device)
+
+        def body(t: Tensor, values: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            shown, hidden, cell, ended, found, *taken = values
+            hidden, cell = _stepped(self.decoder, shown, hidden, cell)
+            scores = additive_scores(self.query(hidden), keys, self.vector)
+            place = (scores.masked_fill(taken[0], -torch.inf) if taken else scores).argmax(1)
             ended = ended | (place == size)
-            found.append(torch.where(ended, -1, place))
-            chosen = place.clamp_max(size - 1)[:, None, None].expand(-1, 1, features)
-            shown = points.gather(1, chosen)
-        return torch.stack(found, 1)
+            found = put(found, t, torch.where(ended, -1, place))
+            shown = behind.gather(1, place[:, None, None].expand(-1, 1, features))[:, 0]
+            return shown, hidden, cell, ended, found, *(names | (here == place[:, None]) for names in taken)
+
+        behind = torch.cat([points, points[:, -1:]], 1)  # what is read after the end has no meaning
+        none = here.expand(batch, -1) < 0
+        found = points.new_full((batch, size if most is None else most), -1, dtype=torch.int64)
+        begin = (self.start.expand(batch, -1), hidden, cell, none[:, 0], found)
+        taken = (none | (here == size),) if distinct else ()
+        return looped(body, (*begin, *taken), found.shape[1], lambda values: ~values[3].all())[4]
+
+
+def _stepped(lstm: Any, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    """One step of the layer."""
+    sums = F.linear(x, lstm.weight_ih_l0, lstm.bias_ih_l0) + F.linear(hidden, lstm.weight_hh_l0, lstm.bias_hh_l0)
+    return lstm_cell(sums, cell)

@@ -29,7 +29,7 @@ matrices vanish over twenty heights. The softmax at every node is the caller's.
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from deepcanon.parts.trees import Composition, Forest, Weights, evaluate
@@ -47,7 +47,7 @@ def linear_composition(
     """
     if pairs.ndim != 2 or pairs.shape[1] != weight.shape[1]:
         raise ValueError(f"pairs {tuple(pairs.shape)} and weight {tuple(weight.shape)} do not fit")
-    return torch.addmm(bias, pairs, weight.T).tanh()
+    return nn.functional.linear(pairs, weight, bias).tanh()
 
 
 class LinearComposition(Composition):
@@ -93,7 +93,15 @@ class RecursiveNetwork(nn.Module):
             side.diagonal().add_(1)
         nn.init.zeros_(self.bias)
 
+    def leaves(self, words: Int[Tensor, "n"]) -> Float[Tensor, "n size"]:
+        """The states of words, eq. (2)."""
+        return nn.functional.embedding(words, self.vectors)
+
+    def composition(self) -> tuple[Composition, Weights]:
+        """Eq. (1) and its weights."""
+        return LinearComposition(), (self.weight, self.bias)
+
     def forward(self, forest: Forest) -> Float[Tensor, "nodes size"]:
         """Eqs. (1) and (2) at every node, in the order of the forest."""
-        leaves = nn.functional.embedding(forest.words, self.vectors)
-        return evaluate(LinearComposition(), leaves, forest, self.weight, self.bias)
+        rule, weights = self.composition()
+        return evaluate(rule, self.leaves(forest.words), forest, *weights)

@@ -29,7 +29,7 @@ nothing. The tensor is [d, 2d, 2d], slices first, and the fast path takes V^k + 
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from deepcanon.parts.trees import Composition, Forest, Weights, evaluate
@@ -115,8 +115,16 @@ class RNTN(nn.Module):
         nn.init.uniform_(self.tensor, -0.25 / self.size, 0.25 / self.size)
         nn.init.zeros_(self.bias)
 
+    def leaves(self, words: Int[Tensor, "n"]) -> Float[Tensor, "n size"]:
+        """The states of words, eq. (2)."""
+        return nn.functional.embedding(words, self.vectors)
+
+    def composition(self) -> tuple[Composition, Weights]:
+        """Eq. (1) and its weights."""
+        doubled = (self.tensor + self.tensor.transpose(1, 2)).permute(1, 2, 0).flatten(1)
+        return TensorComposition(), (self.weight, self.bias, doubled)
+
     def forward(self, forest: Forest) -> Float[Tensor, "nodes size"]:
         """Eqs. (1) and (2) at every node, in the order of the forest."""
-        leaves = nn.functional.embedding(forest.words, self.vectors)
-        doubled = (self.tensor + self.tensor.transpose(1, 2)).permute(1, 2, 0).flatten(1)
-        return evaluate(TensorComposition(), leaves, forest, self.weight, self.bias, doubled)
+        rule, weights = self.composition()
+        return evaluate(rule, self.leaves(forest.words), forest, *weights)

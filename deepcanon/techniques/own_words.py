@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from deepcanon.data import DataError, Problem
 from deepcanon.data.splits import Dataset
 from deepcanon.engine.contract import Facts
+from deepcanon.engine.exported_translators import ExportsTranslations
 from deepcanon.engine.initial import Source, Start, options_of, shapes_of, source_of
 from deepcanon.engine.vocabularies import named
 from deepcanon.errors import UsageError
@@ -55,7 +56,7 @@ class Written(NamedTuple):
     states: Tensor
 
 
-class OwnWords(Translation[C]):
+class OwnWords(Translation[C], ExportsTranslations):
     """A translator of one of both kinds."""
 
     start: Start | None = None
@@ -99,6 +100,11 @@ class OwnWords(Translation[C]):
     def longest_answer(self, words: int) -> int:
         """As of all translators, but never less than the longest target to learn from: some sources are short."""
         return max(super().longest_answer(words), self.facts["longest_target"] + 1)
+
+    @property
+    def bound(self) -> tuple[int, int]:
+        each, more = super().bound
+        return each, max(more, self.facts["longest_target"] + 1)
 
     @contextlib.contextmanager
     def drawing(self) -> Iterator[None]:

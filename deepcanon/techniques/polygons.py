@@ -6,12 +6,13 @@ from typing import Any, NamedTuple, TypeVar
 
 import torch
 from numpy import ndarray
-from torch import Tensor
+from torch import Tensor, nn
 
 from deepcanon.data.drawn import DrawnSplit
 from deepcanon.data.point_sets import places_of
 from deepcanon.data.splits import Dataset, Split
-from deepcanon.engine.contract import Facts, Metrics, Recipe
+from deepcanon.engine.contract import Exports, Facts, Metrics, Recipe
+from deepcanon.engine.export import Export
 from deepcanon.engine.figures import Line, Panels, Plot
 from deepcanon.parts.clipping import clip_in_step
 from deepcanon.parts.plane import area, is_simple, length
@@ -24,6 +25,11 @@ __all__ = ["PolygonAnswers", "asked_of", "averaged", "judged", "same_polygon", "
 C = TypeVar("C")
 PART, SHOWN = 200, 6
 BY_SIZE = ("accuracy", "area", "coverage", "length")
+ASKED = {
+    "hull": "the corners of the convex hull in order, from -1 on the end",
+    "tour": "a tour through all points, each once",
+    "delaunay": "the corners of the triangles, three for each, from -1 on the end",
+}
 ANSWERS = "Answers to held-out sets: the solid line covers the dashed one, the exact solution, where it is right."
 
 
@@ -99,7 +105,19 @@ def trails(edges: set[tuple[int, int]]) -> list[list[int]]:
     return found
 
 
-class PolygonAnswers(Recipe[C]):
+class Pointing(nn.Module):
+    """Sets of one size [batch, points, 2] to places [batch, steps], as `PolygonAnswers.decoded` has them."""
+
+    def __init__(self, model: nn.Module, problem: str) -> None:
+        super().__init__()
+        self.model, self.problem = model, problem
+
+    def forward(self, points: Tensor) -> Tensor:
+        model: Any = self.model
+        return model.decode(points, self.problem == "tour", places_of(self.problem, points.shape[1]))
+
+
+class PolygonAnswers(Recipe[C], Exports):
     """A model `(points, answers) -> logits` with `decode(points, distinct)`, as `sequence.pointer_network` has it."""
 
     optimizer: Any
@@ -212,6 +230,15 @@ class PolygonAnswers(Recipe[C]):
         if self.facts["problem"] != "delaunay":
             return [{"value": places} for places in named]
         return [{"value": [list(triangle) for triangle in triangles_of(places)]} for places in named]
+
+    def export(self) -> Export:
+        """Sets of any size, all of a batch of one, to the places of their answers."""
+        problem = self.facts["problem"]
+        points = torch.rand(2, 6, 2, generator=torch.Generator().manual_seed(0)).to(next(self.model.parameters()))
+        about = {"task": "point", "problem": problem, "answer": ASKED[problem], "columns": ["x", "y"],
+                 "trained_on_points_up_to": self.facts["most"]}  # fmt: skip
+        lengths = {"points": "points", "places": "steps"}
+        return Export(Pointing(self.model, problem), (points,), ("points",), ("places",), about, lengths=lengths)
 
 
 def averaged(scores: dict[str, list[float]]) -> dict[str, float]:

@@ -19,6 +19,7 @@ from deepcanon.data.splits import Dataset
 from deepcanon.engine import shown
 from deepcanon.engine.alignments import alignment_figure
 from deepcanon.engine.contract import Facts, Metrics
+from deepcanon.engine.exported_translators import ExportsTranslations
 from deepcanon.engine.figures import Panels
 from deepcanon.engine.pairs import EncodedPairs, Padded, portions
 from deepcanon.errors import UsageError
@@ -62,10 +63,11 @@ class Losses(NamedTuple):
     coverage: Tensor
 
 
-class Summarization(Translation[C]):
+class Summarization(Translation[C], ExportsTranslations):
     """The facts, the measures and the verbs of a recipe that holds such a model."""
 
     config: Any
+    moving = ("hidden", "cell", "context", "coverage")
 
     @classmethod
     def learn(cls, config: Any, data: Dataset) -> Facts:
@@ -132,6 +134,17 @@ class Summarization(Translation[C]):
     def longest_answer(self, words: int) -> int:
         """Half as many words more than the longest summary to learn from has, and the end."""
         return 3 * self.facts["longest_summary"] // 2 + 1
+
+    @property
+    def bound(self) -> tuple[int, int]:
+        return 0, self.longest_answer(0)
+
+    @property
+    def stranger(self) -> str:
+        if not self.config.copy:
+            return super().stranger
+        size = len(self.words[0])
+        return f"{size}, {size + 1}, ... in the order in which the text has such words, the same word the same number,"
 
     # Measures
 

@@ -11,7 +11,7 @@ cross-entropies of all labelled nodes, divided by the number of trees.
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -22,13 +22,15 @@ from deepcanon.data.tree_lines import Tree, written
 from deepcanon.data.trees import packed
 from deepcanon.engine.branches import Branches
 from deepcanon.engine.confusions import confusion_figure
-from deepcanon.engine.contract import Facts, Metrics, Predicts, Recipe
+from deepcanon.engine.contract import Exports, Facts, Metrics, Predicts, Recipe
+from deepcanon.engine.export import Export
 from deepcanon.engine.figures import Panels
 from deepcanon.errors import UsageError
 from deepcanon.model_options import TreeTraining
 from deepcanon.parts.classification import measures
 from deepcanon.parts.trees import NOTHING, Forest, Trees
 from deepcanon.parts.vocabulary import UNKNOWN
+from deepcanon.techniques.exported_trees import HOW, NodeByNode
 from deepcanon.techniques.optimizers import optimizer_of, set_rate
 from deepcanon.techniques.schedules import scheduled
 
@@ -108,17 +110,13 @@ def tree_measures(logits: Tensor, labels: Tensor, roots: Tensor, ordered: bool) 
     return found
 
 
-class TreeModel(Recipe[C], Predicts):
+class TreeModel(Recipe[C], Predicts, Exports):
     """A network on trees and a softmax at every node, trained by gradients through whole trees."""
 
     state = ("model", "optimizer")
     parallel = "gradients"
     monitor = ("valid/accuracy", "max")
     computed = ("tables",)
-    withheld: ClassVar[Mapping[str, str]] = {
-        "export": "which nodes wait for which differs from tree to tree, and an exported graph is fixed; "
-        "deepcanon.load(DIR).module is the network in Python"
-    }
 
     @classmethod
     def learn(cls, config: C, data: Dataset) -> Facts:
@@ -238,6 +236,16 @@ class TreeModel(Recipe[C], Predicts):
                 }
             )
         return answers
+
+    def export(self) -> Export:
+        """Trees as rows of nodes to the probabilities of every node."""
+        example = [[0, 0, -1, 0, -1], [0, 0, 0, 0, 2], [0, 0, 1, 0, 3]]  # ((0, 1), 2), twice
+        inputs = tuple(torch.tensor([row, row], device=self.run.device) for row in example)
+        names = ("words", "left", "right")
+        about = {"task": "classify the nodes of trees", "classes": list(self.classes), "how": HOW,
+                 "lower": self.config.lower, "vocabulary": self.facts["vocabulary"]}  # fmt: skip
+        lengths = dict.fromkeys((*names, "probabilities"), "nodes")
+        return Export(NodeByNode(self.model), inputs, names, ("probabilities",), about, lengths=lengths)
 
     def figures(self) -> Mapping[str, Any]:
         data = self.run.data[self.run.pictured]

@@ -8,11 +8,12 @@ import torch
 from contract.shapes import unchecked
 
 import deepcanon
-from deepcanon.engine.exported_translators import GreedyTranslator
 
 SMALL = {"hidden": 12, "embedding": 8, "steps": 60, "batch": 8, "minimum_count": 1, "learning_rate": 2e-2}
 LINES = ["ein Hund läuft .\ta dog runs .", "zwei Katzen schlafen dort heute .\ttwo cats sleep there ."]
-FORMS = {"attention": {}, "seq2seq": {"peeky": True}}
+FORMS = {
+    "attention": {}, "seq2seq": {"peeky": True}, "pointer-generator": {}, "scheduled-sampling": {"truth": "always"},
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=FORMS)
@@ -25,7 +26,7 @@ def recipe(request, tmp_path_factory):
 
 def batches(recipe):
     """One source alone, and three of unequal lengths, each with what is written of it and how likely that is."""
-    for texts in (["ein Hund ."], ["zwei Katzen schlafen dort heute . " * 3, "ein Hund läuft .", "läuft"]):
+    for texts in (["ein Hund ."], ["zwei Katzen schlafen dort heute . " * 3, "ein Kater , ein Uhu läuft .", "läuft"]):
         rows = [recipe.numbers(text, 0) for text in texts]
         width = max(map(len, rows))
         source = torch.tensor([[*row, *[recipe.end] * (width - len(row))] for row in rows])
@@ -41,7 +42,8 @@ def check(answer, recipe):
     """An answer (source, lengths) -> words and log probabilities is what the recipe decodes greedily."""
     for source, lengths, written in batches(recipe):
         words, chances = answer(source, lengths)
-        assert words.shape == (len(source), 2 * source.shape[1] + 10)
+        each, more = recipe.bound
+        assert words.shape == (len(source), each * source.shape[1] + more)
         for ours, record in zip(words.tolist(), written, strict=True):
             theirs = cut(record["numbers"], recipe.end)
             # A translation that does not end continues as far as its width allows.
@@ -53,12 +55,13 @@ def check(answer, recipe):
 
 
 def test_the_module_alone_is_the_greedy_search(recipe):
-    module = GreedyTranslator(recipe.model.eval(), recipe.end)
+    module = recipe.export().module.eval()
     with torch.no_grad():
         check(module, recipe)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("recipe", [*FORMS][:3], indirect=True)
 def test_onnxruntime_writes_what_generate_writes(recipe, tmp_path):
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")

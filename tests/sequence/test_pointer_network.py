@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from contract.shapes import unchecked
 
 import deepcanon
 from deepcanon.sequence import PointerNetwork, pointer_nll
@@ -176,3 +177,18 @@ def test_triangulations_are_learned_answered_and_drawn(tmp_path):
     assert [line.label for line in lines if line.label] == ["points", "exact", "answer"]
     exact = [line for line in lines if line.style == "--"]
     assert sum(len(line.x) - 1 for line in exact) in (5, 6)  # edges of two or three triangles of four points
+
+
+@pytest.mark.slow
+def test_onnxruntime_points_at_what_predict_points_at(tmp_path):
+    """Sets of two sizes, batches of two sizes, each point once."""
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    run = trained(tmp_path / "run", data="travelling-salesman")
+    with unchecked():
+        run.export("onnx", tmp_path / "net.onnx")
+    session = runtime.InferenceSession(str(tmp_path / "net.onnx"))
+    for count, size in ((3, 5), (1, 8)):
+        points = torch.rand(count, size, 2, generator=torch.Generator().manual_seed(size))
+        (places,) = session.run(None, {"points": points.numpy()})
+        assert places.tolist() == run.recipe.decoded(points).tolist()

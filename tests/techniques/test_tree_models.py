@@ -77,8 +77,6 @@ def test_a_file_of_trees_is_answered_with_a_label_at_every_node(run, tmp_path, c
     assert main(["predict", str(tmp_path / "run"), str(path), "--json"]) == 2
     out, error = capsys.readouterr()
     assert json.loads(out)[0]["tree"] == "(1 (2 Not) (4 good))" and "Traceback" not in error
-    with pytest.raises(deepcanon.errors.UsageError, match=r"has no verb export \(which nodes wait for which differs"):
-        run.export("onnx", tmp_path / "net.onnx")
 
 
 def test_sentences_branch_if_training_said_so(tmp_path):
