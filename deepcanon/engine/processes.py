@@ -17,6 +17,7 @@ from torch import Tensor
 
 from deepcanon.engine import devices
 from deepcanon.errors import UsageError
+from deepcanon.parts.batch_norm import by_itself
 
 __all__ = [
     "alone", "any_process", "barrier", "gather", "join", "largest", "leave", "lost", "rank", "see_together",
@@ -83,7 +84,8 @@ def alone() -> Iterator[None]:
     global _alone
     before, _alone = _alone, True
     try:
-        yield
+        with by_itself():
+            yield
     finally:
         _alone = before
 

@@ -13,7 +13,8 @@ m: number of values per channel in the batch of ALL processes (batch times heigh
 In evaluation the running values replace (1) and (2), so that a row depends on itself only. With one process
 this is torch's own kernel, and the state-dict keys are those of torch's layers of these names. Several processes
 exchange their counts, means and sums of squares once, and on the way back, once, the two sums through which the
-gradient passes the global mean and variance. They must give batches together, which may differ in size.
+gradient passes the global mean and variance. They must give batches together, which may differ in size; within
+`by_itself` a process normalises its own batches, whatever the others do.
 
     >>> import torch
     >>> from deepcanon.parts.batch_norm import BatchNorm2d
@@ -22,6 +23,8 @@ gradient passes the global mean and variance. They must give batches together, w
     True
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import ClassVar
 
 import torch
@@ -30,9 +33,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-__all__ = ["BatchNorm", "BatchNorm1d", "BatchNorm2d", "batch_norm_global"]
+__all__ = ["BatchNorm", "BatchNorm1d", "BatchNorm2d", "batch_norm_global", "by_itself"]
 
 ONE_VALUE = "batch normalisation needs more than one value per channel in training: give larger batches"
+
+_by_itself = False
 
 
 class _Global(torch.autograd.Function):
@@ -184,7 +189,18 @@ class BatchNorm2d(BatchNorm):
     shapes: ClassVar[dict[int, str]] = {4: ", height, width"}
 
 
+@contextlib.contextmanager
+def by_itself() -> Iterator[None]:
+    """Inside this context no statistics are exchanged: the processes train different models."""
+    global _by_itself
+    before, _by_itself = _by_itself, True
+    try:
+        yield
+    finally:
+        _by_itself = before
+
+
 def world_size() -> int:
     """Number of processes that train together; 1 without torchrun."""
     distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
-    return torch.distributed.get_world_size() if distributed else 1
+    return torch.distributed.get_world_size() if distributed and not _by_itself else 1
