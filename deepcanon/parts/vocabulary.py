@@ -13,7 +13,7 @@ Characters are Unicode code points, line ends among them. Symbols that the train
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import repeat
 from typing import Any
 
@@ -22,11 +22,14 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from deepcanon.parts.short_words import ShortWords
+
 __all__ = ["END", "REPLACEMENT", "UNKNOWN", "Vocabulary", "encode_once"]
 
 UNKNOWN, END = "<unk>", "</s>"
 UNITS = ("characters", "words")
 LINE = "\0"  # stands for a line end among words: no text that was read holds this character
+LONG = 100_000  # characters of a piece whose words are looked up side by side
 REPLACEMENT = "\ufffd"  # shown where an unknown character is decoded
 
 
@@ -106,6 +109,10 @@ class Vocabulary:
             return 1
         return self.number[self.closing] if self.closing else None
 
+    @cached_property
+    def _short_words(self) -> ShortWords:
+        return ShortWords(self.number)
+
     def encode(self, text: str, closed: bool = True) -> Int[Tensor, "tokens"]:
         """The numbers of a text's symbols.
 
@@ -125,8 +132,11 @@ class Vocabulary:
             if self.unit == "characters":
                 yield torch.from_numpy(self.table[_code_points(text).clip(max=len(self.table) - 1)])
                 continue
-            words = text.replace("\n", f" {LINE} ").split()
-            found = np.fromiter(map(numbers.get, words, repeat(0)), np.int64, len(words))
+            if len(text) >= LONG and text.isascii() and LINE not in text:
+                found = self._short_words(text)
+            else:
+                words = text.replace("\n", f" {LINE} ").split()
+                found = np.fromiter(map(numbers.get, words, repeat(0)), np.int64, len(words))
             ends = found < 0
             # A line end closes a sentence if there is a word since the one before it.
             blank = ends & np.concatenate([[not open_line], ends[:-1]])[: len(ends)]
