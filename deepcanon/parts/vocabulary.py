@@ -13,7 +13,7 @@ Characters are Unicode code points, line ends among them. Symbols that the train
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import repeat
 from typing import Any
 
@@ -109,10 +109,6 @@ class Vocabulary:
             return 1
         return self.number[self.closing] if self.closing else None
 
-    @cached_property
-    def _short_words(self) -> ShortWords:
-        return ShortWords(self.number)
-
     def encode(self, text: str, closed: bool = True) -> Int[Tensor, "tokens"]:
         """The numbers of a text's symbols.
 
@@ -133,7 +129,7 @@ class Vocabulary:
                 yield torch.from_numpy(self.table[_code_points(text).clip(max=len(self.table) - 1)])
                 continue
             if len(text) >= LONG and text.isascii() and LINE not in text:
-                found = self._short_words(text)
+                found = _short_words(self)(text)
             else:
                 words = text.replace("\n", f" {LINE} ").split()
                 found = np.fromiter(map(numbers.get, words, repeat(0)), np.int64, len(words))
@@ -198,6 +194,12 @@ class Vocabulary:
 
 def _code_points(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+
+
+@lru_cache(maxsize=8)
+def _short_words(vocabulary: Vocabulary) -> ShortWords:
+    """Its words for long texts: made when the first one comes, and no part of it, since a vocabulary never changes."""
+    return ShortWords(vocabulary.number)
 
 
 @lru_cache(maxsize=8)
