@@ -55,8 +55,9 @@ def in_portions(function: Callable[[Tensor], Tensor], x: Any, rows: int | None =
     Args:
         rows: how many at a time, if that is known.
     """
-    parts = x.split(rows or rows_at_a_time(function, x))
-    return torch.cat([function(part) for part in told(parts)])
+    size = rows or rows_at_a_time(function, x)
+    parts = told(x.split(size), -(-len(x) // size))  # those of pictures on disk have no length
+    return torch.cat([function(part) for part in parts])
 
 
 class Portions:

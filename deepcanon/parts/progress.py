@@ -12,8 +12,8 @@ runs as if it were not told of.
 """
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sized
+from typing import TypeVar, cast
 
 __all__ = ["listening", "told"]
 
@@ -41,16 +41,21 @@ def listening(listener: Callable[[int, int], None]) -> Iterator[None]:
         _hearing = before
 
 
-def told(steps: Collection[T]) -> Iterator[T]:
-    """The steps of a loop, each of which is told of when the next one is asked for; a single step is no loop."""
+def told(steps: Iterable[T], count: int | None = None) -> Iterator[T]:
+    """The steps of a loop, each of which is told of when the next one is asked for; a single step is no loop.
+
+    Args:
+        count: how many there are, of steps that have no length.
+    """
     hearing = _hearing
-    if hearing is None or hearing.busy or len(steps) < 2:
+    of = len(cast(Sized, steps)) if count is None else count
+    if hearing is None or hearing.busy or of < 2:
         yield from steps
         return
     hearing.busy = True
     try:
         for done, step in enumerate(steps, 1):
             yield step
-            hearing.listener(done, len(steps))
+            hearing.listener(done, of)
     finally:
         hearing.busy = False

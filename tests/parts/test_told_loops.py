@@ -14,6 +14,13 @@ def test_only_the_outermost_loop_is_told_of_and_a_loop_of_one_step_is_none():
     assert said == [(1, 3), (2, 3), (3, 3)] and list(told(range(2))) == [0, 1] and len(said) == 3
 
 
+def test_steps_without_a_length_are_counted_by_the_caller():
+    said = []
+    with listening(lambda done, of: said.append((done, of))):
+        assert list(told((step for step in "ab"), 2)) == ["a", "b"]
+    assert said == [(1, 2), (2, 2)]
+
+
 def test_a_loop_that_was_stopped_does_not_silence_the_next():
     said = []
     with pytest.raises(KeyError) as kept, listening(lambda *share: said.append(share)):
