@@ -131,6 +131,8 @@ def _without_unnamed(columns: dict[str, Cells], file: str, problems: Problems, n
         else:
             raise problems.fail(file, f"header, column {place}", "has no name", "name every column in the first line")
         columns = {other: cells for other, cells in columns.items() if other != name}
+    if not columns:
+        raise problems.fail(file, "header", "names no column", "name every column in the first line")
     return columns
 
 

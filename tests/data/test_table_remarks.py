@@ -44,6 +44,8 @@ def test_an_empty_column_without_a_name_is_left_out_and_no_other(tmp_path):
     assert "column 3 has neither a name nor cells: left out" in said and data.facts["target"] == "y"
     with pytest.raises(ValueError, match="header, column 1: has no name"):
         notes_of(tmp_path, ["", "x", "y"], [lambda i: 7 * i, noise, label])
+    with pytest.raises(ValueError, match="header: names no column"):
+        notes_of(tmp_path, ["", ""], [lambda i: "", lambda i: ""])
 
 
 @pytest.mark.parametrize("written", ["-999", "-999.0"])
