@@ -10,6 +10,17 @@ from contract.recipes import check_same_model
 from deepcanon.engine.run import Run
 
 
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def in_two(process, *asked):
+    """Runs `process(rank, port, *asked)`, a function of a module, in two processes that may meet at the port."""
+    torch.multiprocessing.spawn(process, (free_port(), *asked), nprocs=2)
+
+
 def _process(rank, port, folder, averaged, final_weights):
     torch.set_num_threads(1)
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
@@ -27,10 +38,7 @@ def check_two_are_one(final_weights, folder, averaged):
     Args:
         final_weights: trains and returns tensors by name; a function of a module, since other processes import it.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    torch.multiprocessing.spawn(_process, (port, str(folder), averaged, final_weights), nprocs=2)
+    in_two(_process, str(folder), averaged, final_weights)
     one = final_weights()
     for rank in range(2):
         two = torch.load(folder / f"{rank}.pt", weights_only=True)

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from contract.gloo import free_port, in_two
 from torch import nn
 
 from deepcanon.engine import gradients, processes
@@ -69,10 +69,7 @@ def process(rank, port, folder):
 def two(tmp_path_factory):
     """What two processes found."""
     folder = tmp_path_factory.mktemp("two")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    torch.multiprocessing.spawn(process, (port, str(folder)), nprocs=2)
+    in_two(process, str(folder))
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 
@@ -132,9 +129,7 @@ class Machines:
     """Two launchers of one process each, which meet on this machine."""
 
     def __init__(self, folders, arguments, wait=60):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         meet = ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"127.0.0.1:{port}", "--rdzv-id", "test"]
         launch = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1", *meet]
         env = {**os.environ, "OMP_NUM_THREADS": "1", "DEEPCANON_SHAPES": "off", processes.WAIT: str(wait)}

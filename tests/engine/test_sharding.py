@@ -4,12 +4,12 @@ written."""
 import importlib
 import os
 import shutil
-import socket
 import types
 
 import pytest
 import torch
 from contract import recipes, trainees
+from contract.gloo import in_two
 from torch import nn
 
 from deepcanon.cli import main
@@ -80,10 +80,7 @@ def process(rank, port, folder):
 def two(tmp_path_factory):
     """The folder in which two processes left what they found."""
     folder = tmp_path_factory.mktemp("two")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    torch.multiprocessing.spawn(process, (port, folder), nprocs=2)
+    in_two(process, folder)
     return folder
 
 

@@ -1,10 +1,10 @@
 """Batch normalisation over several processes equals one process on the whole batch; a local one does not."""
 
 import os
-import socket
 
 import pytest
 import torch
+from contract.gloo import in_two
 from torch import nn
 
 from deepcanon.engine.processes import alone
@@ -50,10 +50,7 @@ def process(rank, port, folder, kind):
 
 
 def run_two(folder, kind):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    torch.multiprocessing.spawn(process, (port, str(folder), kind), nprocs=2)
+    in_two(process, str(folder), kind)
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 
