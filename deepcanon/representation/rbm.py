@@ -44,6 +44,7 @@ from torch import Tensor, nn
 from deepcanon.parts.divergences import gaussian_entropy, gaussian_fit
 from deepcanon.parts.noise import normal, uniform
 from deepcanon.parts.partition import binary_states, mean_weight
+from deepcanon.parts.progress import told
 
 __all__ = [
     "RBM", "Annealed", "Chain", "annealed_log_partition", "free_energy", "log_partition", "nll_estimates",
@@ -285,7 +286,7 @@ class RBM(nn.Module):
             return kind((world * len(visible), units), visible, generator, self.weight.dtype)[rank::world]
 
         first = p = self(visible)
-        for step in range(steps):
+        for step in told(range(steps)):
             p = self(visible) if step else p
             m = self.visible_mean(noise(uniform, p.shape[1]).lt_(p))
             if self.sigma is None:

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import TypeCheckError
 from oracles import rbm as oracle
 
+from deepcanon.parts.progress import listening
 from deepcanon.representation import RBM, annealed_log_partition
 from deepcanon.representation.rbm import free_energy, log_partition, nll_estimates
 
@@ -204,6 +205,10 @@ def test_samples_to_be_looked_at_are_probabilities_or_gaussian_states():
     start = torch.zeros(5, 4)  # of another precision than the weights
     states = gaussian.gibbs(start.double(), 3, generator())
     torch.testing.assert_close(gaussian.samples(start, 3, generator()), states)
+    said = []
+    with listening(lambda done, of: said.append((done, of))):
+        gaussian.samples(start, 3, generator())
+    assert said == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_free_energies_do_not_depend_on_how_many_are_computed_at_a_time():
