@@ -4,7 +4,10 @@ Task: classification by two convolutions with pooling by 2, a hidden layer and n
 kind is tuned on validation, then trained from the same seeds. Data: images. Metric: test
 error, and the paired difference of each kind from maximum pooling with its 95 % interval. The
 papers' gains are for larger networks and longer training (stochastic pooling, CIFAR-10: 15.13 %
-against 19.4 % for maximum pooling, Zeiler and Fergus 2013); this is a table, not a claim. Maxout
+against 19.4 % for maximum pooling, Zeiler and Fergus 2013); this is a table, not a claim. On 5,000
+examples of Fashion-MNIST, four epochs, five seeds, gated and maximum pooling err in 14.4 %,
+stochastic and mixed in 14.7, Lp and overlapping in 14.9, mean in 15.5, maxout in 15.6, the pyramid
+in 16.2, fractional in 19.7 and k-max, which takes no heed of the place in a row, in 26.5. Maxout
 halves the maps and the pyramid keeps 21 numbers of each, so that their networks have half of the
 parameters: 26,474 and 23,466, the others 52,138 to 52,146 (28 x 28 pixels, ten classes).
 
