@@ -26,6 +26,15 @@ function filterGallery() {
   apply();
 }
 
+// A picture that is higher than wide would be a thin strip: its top is shown, as wide as the card.
+function showTops() {
+  for (const image of document.querySelectorAll(".gallery img")) {
+    const look = () => image.classList.toggle("high", image.naturalHeight > 1.2 * image.naturalWidth);
+    if (image.complete) look();
+    image.addEventListener("load", look);
+  }
+}
+
 function sortTable() {
   const table = document.getElementById("results");
   if (!table) return;
@@ -57,5 +66,6 @@ function sortTable() {
 
 document.addEventListener("DOMContentLoaded", () => {
   filterGallery();
+  showTops();
   sortTable();
 });
