@@ -7,9 +7,10 @@ accuracy, of numbers the squared error. Kalchbrenner et al. learn the parity of 
 15-digit addition at more than 99 % with 18 tied layers where stacked LSTMs reach 51 %. The same
 training takes networks without a memory along depth (`--network`) to compare with.
 
-Plain networks of 20 layers stay at chance from the same uniform weights, but for one of six, which
-reaches 59 %; with He's initial weights
-and rectified units, which this recipe does not have, one learned parity too.
+Twenty layers learn the parity of 20 bits from each of three seeds within 6,000 steps. Plain
+networks of 20 layers stay at chance from the same uniform weights, but for one of six, which
+reaches 59 %; with He's initial weights and rectified units, which this recipe does not have, one
+learned parity too.
 
     deepcanon train grid-lstm --data parity --length 20 --dims 1 --layers 20 --projection equal
     deepcanon train grid-lstm --data addition --digits 2 --layers 4
