@@ -40,7 +40,7 @@ __all__ = [
 @dataclass(frozen=True, kw_only=True)
 class ContrastiveDivergence(Batches):
     gibbs: Count = 1
-    """Gibbs steps of an update (k)."""
+    """Gibbs steps per update (k)."""
     learning_rate: Positive = 0.05
     """Initial learning rate; it falls linearly to zero."""
     momentum: Share = 0.5
@@ -48,7 +48,7 @@ class ContrastiveDivergence(Batches):
     decay: NonNegative = 0.0001
     """L2 penalty of the weights."""
     temperatures: Whole = 1000
-    """Steps of AIS on the test split; 0 leaves it out."""
+    """Steps of annealed importance sampling (AIS) on the test split; 0: no AIS."""
 
 
 # Language models
@@ -61,8 +61,8 @@ class RecurrentLanguage(LargeTokens, Pieces, Optimization, Schedule, InputDropou
     GROUP: ClassVar[str] = ""
 
     unit: Literal["characters", "words", "pieces"] = "characters"
-    """Unit of a token; words are separated by blanks, each line is a sentence; pieces are merged from bytes by how
-    often they meet."""
+    """Kind of token: words are separated by spaces and each line is a sentence; pieces come from byte-pair
+    encoding."""
     cache: Literal["auto", "off"] = "auto"
     cell: Literal["lstm", "gru", "rnn"] = "lstm"
     """Kind of recurrent layer."""
@@ -75,12 +75,12 @@ class RecurrentLanguage(LargeTokens, Pieces, Optimization, Schedule, InputDropou
     tied: bool = False
     """Use the embedding as output weights (needs embedding = hidden)."""
     uniform: NonNegative = 0.0
-    """Draw all initial weights and biases within +- this; 0: as each layer draws its own."""
+    """Draw all initial weights and biases uniformly from +- this; 0: each layer's own initialisation."""
     dropout: Share = 0.1
     batch: Count = 32
     """Streams that the text is cut into (fewer on a short text)."""
     window: Count = 64
-    """Tokens that gradients flow back over."""
+    """Tokens through which gradients flow back."""
     epochs: Positive = 15.0
     """Passes over the text if no steps are given."""
     optimizer: OptimizerName = "adamw"
@@ -88,19 +88,20 @@ class RecurrentLanguage(LargeTokens, Pieces, Optimization, Schedule, InputDropou
     warmup: Share = 0.05
     weight_decay: NonNegative = 0.01
     summed: bool = False
-    """Follow the gradient of the sum over a window, not of the mean: what Zaremba et al. 2014 mean by a rate of 1."""
+    """Use the gradient of the sum over a window, not of the mean: this is what a rate of 1 means in Zaremba et al.
+    2014."""
     clip: Positive = 1.0
     """Largest global norm of the gradients."""
     samples: Whole = 0
     """Sampled softmax: tokens drawn by frequency in each step; 0: the full softmax."""
     correction: bool = True
-    """Sampled softmax: correct for how often a word is drawn; else frequent ones come out rare."""
+    """Sampled softmax: correct for how often a word is drawn; otherwise frequent words get too low a probability."""
     frequency_bias: bool = False
     """Start the output biases at the log frequencies; for words this saves an epoch."""
     ngram: Whole = 0
-    """Order of the Kneser-Ney model that is mixed in when the test text is measured; 0: none."""
+    """Order of the Kneser-Ney model that is mixed in on the test text; 0: none."""
     sample: Count = 400
-    """Tokens of the text sample after each evaluation."""
+    """Length in tokens of the text that is sampled after each evaluation."""
 
 
 # Classifiers of documents by their words in order
@@ -113,36 +114,36 @@ class DocumentTraining(Documents, Batches, Optimization, Schedule, Dropout):
     GROUP: ClassVar[str] = ""
 
     tokens: Literal["marks", "letters", "blanks"] = "marks"
-    """A word is a run of letters or of digits, or a punctuation mark; a run of letters only; or whatever stands between
-    blanks (texts that are tokenised)."""
+    """What counts as a word: a run of letters or of digits, or a punctuation mark; a run of letters only; or anything
+    between spaces (for tokenised text)."""
     minimum_count: Count = 1
-    """Rarer words of the training documents are read as unknown."""
+    """Words that occur less often in the training documents become the unknown word."""
     vocabulary: Whole = 0
-    """Number of most frequent words to know; 0: all."""
+    """How many of the most frequent words to keep; 0 keeps all."""
     longest: Count = 400
-    """Words of a document that are read; what follows is left out."""
+    """Maximum number of words read from a document; the rest is left out."""
     dimensions: Count = 128
-    """Size of the vectors of words."""
+    """Size of the word vectors."""
     vectors: str = ""
-    """Begin with these vectors of words: a run of word2vec (a folder), or a text file with a word and its numbers on
-    each line; --dimensions is theirs then. Words without one begin with random vectors."""
+    """Initial word vectors: a run of word2vec (a folder), or a text file with a word and its numbers on each line;
+    --dimensions is then theirs. Words without a vector start with random ones."""
     static: bool = False
-    """Keep the vectors of --vectors as they are, and learn the rest."""
+    """Do not train the word vectors (needs --vectors); train everything else."""
     dropout: Share = 0.5
-    """Share of the text's features that is dropped in training."""
+    """Probability of dropping a feature of the text in training."""
     embedding_dropout: Share = 0.0
-    """Share of the words that are dropped in training, everywhere in a batch."""
+    """Probability of dropping a word in training, at all its places in a batch."""
     batch: Count = 50
     """Documents per step."""
     epochs: Count = 6
-    """Passes over the training set, if no steps are given; more of small sets, at least 400 steps."""
+    """Passes over the training set, if no steps are given; small sets get more, at least 400 steps."""
     optimizer: OptimizerName = "adamw"
     learning_rate: Positive = 1e-3
     clip: Positive = 5.0
     """Largest global norm of the gradients."""
     folds: Whole = 0
-    """Cross-validation: parts of the training documents that are held out in turn, each with the words of its own
-    training documents, a tenth of which chooses the epoch; then a model of all is trained. 0: none."""
+    """Number of folds of cross-validation over the training documents; 0: none. Each fold takes its vocabulary from
+    its own training documents, a tenth of which chooses the epoch; afterwards a model is trained on all documents."""
 
 
 # Generators
@@ -169,7 +170,7 @@ class Adversarial(Generator):
     learning_rate: Positive = 1e-3
     """Step size of Adam for the generator."""
     discriminator_rate: Positive = 1.0
-    """The discriminator's step size as a multiple of it."""
+    """The discriminator's step size as a multiple of the generator's."""
     decay: bool = True
     """Decrease the step size linearly to zero."""
     beta1: Share = 0.5
@@ -184,7 +185,7 @@ class Environments(Training):
     """What `engine.actor` reads."""
 
     environments: Count = 8
-    """Copies of the environment that step at once."""
+    """Copies of the environment that are stepped together."""
     scale: bool = True
     """Divide each observed number by its usual size, if that is known (CartPole, Acrobot)."""
     discount: Probability = 0.99
@@ -229,20 +230,20 @@ class TranslationTraining(Pairs, Batches, Optimization, Schedule, Dropout):
     hidden: Count = 256
     """Units of the recurrent layers."""
     embedding: Count = 256
-    """Size of the vectors of words."""
+    """Size of the word vectors."""
     lower: bool = False
-    """Read and write small letters only."""
+    """Convert all text to lower case."""
     minimum_count: Count = 2
     """Words that occur less often in the training pairs become the unknown word."""
     vocabulary: Whole = 0
     """How many of the most frequent words of each side to keep; 0 keeps all."""
     beam: Count = 5
-    """Width of the beam search of `predict`, and of the test's translations."""
+    """Width of the beam search in `predict` and for the translations of the test split."""
     batch: Count = 64
     """Pairs per step."""
     epochs: Count = 8
     dropout: Share = 0.3
-    """Share of the values of words' vectors and of the readout that is dropped in training."""
+    """Probability of dropping a value of the word vectors or of the readout in training."""
     optimizer: OptimizerName = "adamw"
     learning_rate: Positive = 2e-3
     clip: Positive = 1.0
@@ -256,7 +257,7 @@ class OwnWordsTraining(TranslationTraining, CopiedWeights):
     GROUP: ClassVar[str] = ""
 
     network: Literal["attention", "seq2seq"] = "attention"
-    """The translator that is trained: of the recipe of this name."""
+    """The translator to train, by the name of its recipe."""
     copied_rate: Annotated[float, Range("(0, 1]")] = 1.0
 
 
@@ -277,15 +278,15 @@ class TreeTraining(Trees, Batches, Optimization, Schedule):
     GROUP: ClassVar[str] = ""
 
     hidden: Count = 25
-    """Numbers in the vector of a word or a phrase."""
+    """Size of the vector of a word or a phrase."""
     spread: Positive = 0.1
-    """Word vectors start uniformly between minus and plus this."""
+    """Word vectors are initialised uniformly between minus and plus this."""
     lower: bool = True
     """Take words in lower case."""
     minimum_count: Whole = 2
     """Words that occur less often in the training trees become the unknown word."""
     forget: Whole = 0
-    """adagrad: forget the past gradients every so many passes; 0: never."""
+    """adagrad: forget the past gradients every this many passes; 0: never."""
     batch: Count = 32
     """Trees per step."""
     epochs: Count = 10

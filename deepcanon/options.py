@@ -121,7 +121,7 @@ class Convex(Lbfgs, Batches):
     optimizer: Literal["lbfgs", "sgd"] = "lbfgs"
     """L-BFGS on the whole training set at each step, or SGD with momentum on batches."""
     centre: bool = True
-    """L-BFGS: take steps as for inputs with mean 0; on pictures half as many do."""
+    """L-BFGS: step as if the inputs had mean 0; on pictures this halves the number of steps."""
     history: Count = 10
     tolerance: NonNegative = 1e-6
     """L-BFGS: stop when no entry of the gradient is larger than this."""
@@ -184,7 +184,7 @@ class Augmentation(BoxAugmentation):
     """Random changes to training images, new in every step."""
 
     rotate: Annotated[float, Range("[0, 180]")] = 0.0
-    """Turn each training image by up to this many degrees in either direction."""
+    """Rotate each training image by up to this many degrees in either direction."""
     cutout: Whole = 0
     """Side in pixels of a square that is filled with the image's mean colour; 0: none."""
 
@@ -206,16 +206,15 @@ class CopiedWeights(Training):
     GROUP: ClassVar[str] = "initial weights"
 
     init_from: str = ""
-    """Begin with the weights of this run (a folder), or of this .safetensors file; the layer of the classes starts
-    afresh unless the classes are the same. A language model or a translator takes over the vocabulary of the run."""
+    """Start from the weights of this run (a folder) or of this .safetensors file; the output layer is initialised
+    again unless the classes are the same. A language model or a translator takes over the vocabulary of the run."""
     copy: tuple[str, ...] = ()
-    """Copy only the layers whose names begin with these words (`deepcanon show NAME --layers` lists them). Default:
-    all."""
+    """Copy only the layers whose names begin with these prefixes (`deepcanon show NAME --layers` lists them).
+    Default: all."""
     freeze: tuple[str, ...] = ()
-    """Layers that stay as they were copied, with their batch statistics; `all` stands for everything that is
-    copied."""
+    """Copied layers that are not trained, their batch statistics included; `all` means every copied layer."""
     copied_rate: Annotated[float, Range("(0, 1]")] = 0.1
-    """Learning rate of what was copied, as a share of that of new layers."""
+    """Learning rate of copied layers, as a share of that of new layers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,8 +222,8 @@ class InitialWeights(CopiedWeights):
     """The same of a model of images, and its normalisation."""
 
     mean: tuple[Share, ...] = ()
-    """Mean of each channel, from 0 to 1, that the other model subtracts. Default: that of its run; of a file, that of
-    the new images."""
+    """Mean of each channel, from 0 to 1, that the other model subtracts. Default: the mean stored in its run; for a
+    file, the mean of the new images."""
     std: tuple[Share, ...] = ()
     """Standard deviation of each channel, from 0 to 1, that the other model divides by."""
 
@@ -276,7 +275,7 @@ class HiddenLayers(Activation):
     pieces: Annotated[int, Range("[2, inf)")] = 2
     """maxout: linear pieces of each unit."""
     transform_bias: Number = -2.0
-    """highway: initial bias of the gates that let a layer transform; the deeper, the more negative."""
+    """highway: initial bias of the transform gates; the deeper the network, the more negative."""
     dropout_kind: DropoutName = "standard"
     """standard sets hidden units to 0; alpha, for selu, keeps their mean and variance."""
 
@@ -307,7 +306,7 @@ class Tuning(Repeats):
     learning_rates: tuple[Positive, ...] = (0.01, 0.03, 0.1)
     """Learning rates to try for every arm; each arm takes the best on validation."""
     extend: Whole = 4
-    """Further rates to try beyond the largest or the smallest of those, while that one is best."""
+    """How many further rates to try beyond the largest or smallest one, as long as that one is the best."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,7 +46,8 @@ class SoundSampling(ClassSampling):
 @dataclass(frozen=True, kw_only=True)
 class TextSampling(Sampling):
     prompt: str = ""
-    """Text to continue; of a model of classes the class to draw from, of a series a file of its columns."""
+    """Text to continue; for a class-conditional model the class to draw from, for a series a file with its
+    columns."""
     temperature: NonNegative = 1.0
     """Temperature of the sampling: 1 as trained, lower is more conservative, 0 takes the likeliest."""
     beam: Whole = 0
@@ -58,7 +59,7 @@ class TextSampling(Sampling):
     top_p: Probability = 1.0
     """Draw only from the likeliest symbols with this total probability."""
     rank: Whole = 0
-    """Draw so many texts and keep the likeliest ones, best first; 0: those that are drawn."""
+    """Draw this many texts and keep the likeliest ones, best first; 0: keep every text."""
     length_penalty: NonNegative = 0.0
     """Beam search and --rank: compare log probabilities divided by ((5 + length) / 6) to this power; 0 favours short
     texts."""
@@ -71,9 +72,9 @@ class Translating(Sampling):
     prompt: str = ""
     """Sentence to translate."""
     temperature: NonNegative = 1.0
-    """Temperature of the drawing: 1 as trained, lower is more conservative, 0 takes the likeliest."""
+    """Temperature of the sampling: 1 as trained, lower is more conservative, 0 takes the likeliest."""
     beam: Whole = 0
-    """Width of a beam search for the likeliest translations; 0 draws."""
+    """Width of a beam search for the likeliest translations; 0 samples."""
     length_penalty: NonNegative = 0.0
     """Beam search: compare log probabilities divided by ((5 + length) / 6) to this power; 0 favours short texts."""
 
