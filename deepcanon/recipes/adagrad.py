@@ -1,11 +1,11 @@
 """AdaGrad against momentum on one perceptron: the best of each, and how much the rate matters.
 
-Task: classification by ReLU layers at constant rates, both methods over the same wide range of
-rates and for equal epochs. Data: images or the number columns of a table. Metrics: test error of
+Task: classification by ReLU layers at constant rates; both methods try the same wide range of rates
+for the same number of epochs. Data: images or the number columns of a table. Metrics: test error of
 each at the rate that is best on validation; and the spread, the worst minus the best validation
 error over rates from a tenth of the best to ten times the best (a run that diverges counts as error
-1). No paper gives these; ours on MNIST: errors 2.76 % and 2.46 %, momentum's spread 14 points
-larger. MNIST takes 3 minutes on one core.
+1). No paper gives these; ours on MNIST: 2.76 % with AdaGrad and 2.35 % with momentum, whose spread
+is 9.5 points larger. MNIST takes 3 minutes on one core.
 
     deepcanon train adagrad --data mnist
 """

@@ -1,4 +1,5 @@
-"""Automatic differentiation: what the two modes cost, that they are right, a picture of one graph.
+"""Automatic differentiation: the two modes checked and their costs measured; a picture of one
+graph.
 
 Task: (1) `graphs` random programs of `operations` operations with fan-out, broadcasting, kinks,
 slicing and matrix products; values, tangents (forward) and adjoints (reverse) are compared with

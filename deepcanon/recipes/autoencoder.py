@@ -4,8 +4,9 @@ Task: codes of K numbers that reconstruct the data. Data: images (pixels in [0, 
 columns of a table (standardised). Metric: squared error per example, summed over the features;
 MNIST test with 30 numbers 3.00 (Hinton and Salakhutdinov 2006), ours 3.63 after 2.3 minutes on one
 core in bf16; the embedded letters with 16 numbers 13.6 in half a minute. PCA's error with as many
-components (13.87 and 24.2) is always reported too; a deep autoencoder above it is useless. On the
-test split also how diverse the filters of the first layer are, and what one hidden unit is worth.
+components (13.87 and 24.2) is always reported too; a deep autoencoder with a larger error is
+useless. The test also measures how diverse the filters of the first layer are and how much one
+hidden unit matters.
 
     deepcanon train autoencoder --data mnist
 """

@@ -1,4 +1,4 @@
-"""Capsules with dynamic routing: classes as vectors, and pictures drawn again from them.
+"""Capsules with dynamic routing: classes as vectors, and images reconstructed from them.
 
 Task: which class an image shows, or which two that overlap (`--data multi-digits --base mnist`).
 Data: your folder, digits, letters; grey or colour, from 17 x 17 pixels with kernels of 9. Metric:
@@ -34,7 +34,7 @@ class Config(ImageTraining):
     maps: Count = 32
     """Maps of capsules that the second convolution makes."""
     units: Count = 8
-    """Units of a capsule below."""
+    """Units of a primary capsule."""
     class_units: Count = 16
     """Units of the capsule of a class."""
     kernel: Count = 9
@@ -42,9 +42,9 @@ class Config(ImageTraining):
     iterations: Count = 3
     """Iterations of the routing; 1: every vote counts the same."""
     decoder: tuple[Count, ...] = (512, 1024)
-    """Hidden units of the network that draws the picture."""
+    """Hidden units of the decoder that reconstructs the image."""
     reconstruction: NonNegative = 1.0
-    """Weight of 0.0005 times the summed squared error of the drawn picture; 0: none is learned."""
+    """Weight of the reconstruction loss, 0.0005 times the summed squared error; 0: no decoder."""
     optimizer: OptimizerName = "adamw"
     learning_rate: float = 0.001
 

@@ -1,12 +1,12 @@
-"""What a trained image network sees: best inputs of units, ways back to pictures, linear probes.
+"""What an image network responds to: best inputs of units, explained pictures, linear probes.
 
-Task: with `--of RUN`, look at any trained classifier of images; without, at a convolutional network
-that is trained first. In each step the inputs of some units of every layer climb towards what
-excites them. Then pictures are explained by saliency, guided gradients, deconvolution and
-occlusion, a linear probe reads the classes from every layer (Alain and Bengio 2016), and the
-weights are shuffled: a map that stays as it was says nothing of them (Adebayo et al. 2018).
-Metrics: accuracies of the probes, the smallest rise from one layer to the next, rank correlation
-of saliency with that of shuffled weights. For a module of your own there are functions in
+Task: analyse the trained image classifier `--of RUN`, or else a convolutional network that is
+trained first. Each step takes gradient ascent on the inputs of some units of every layer. Then
+pictures are explained by saliency, guided gradients, deconvolution and occlusion, a linear probe
+predicts the classes from every layer (Alain and Bengio 2016), and the weights are shuffled: a map
+that does not change says nothing about them (Adebayo et al. 2018). Metrics: accuracies of the
+probes, the smallest rise from one layer to the next, rank correlation of saliency with that of
+shuffled weights. For a module of your own there are functions in
 `deepcanon.vision.feature_visualization`.
 
     deepcanon train feature-visualization --of runs/convnet-1 --data mnist
@@ -48,11 +48,11 @@ class Config(Images, Examples):
     decay: NonNegative = 0.0001
     """Penalty on the squares of the pixels."""
     smooth: Whole = 1
-    """How often each gradient is blurred, against patterns of single pixels."""
+    """How many times each gradient is blurred, to suppress single-pixel patterns."""
     pictures: Count = 6
     """Pictures that are explained."""
     probed: Count = 5000
-    """Examples from which probes learn, and on which they are measured, at most."""
+    """Maximum number of examples to train the probes on, and to measure them on."""
 
 
 SETTINGS = {"data": "fashion-mnist", "threads": 1}

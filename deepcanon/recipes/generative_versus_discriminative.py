@@ -1,12 +1,12 @@
 """Learning curves of naive Bayes and of logistic regression on the same features.
 
-Task: small tasks drawn from the data, with ever more examples (Ng and Jordan 2002): naive Bayes
-against softmax regression at the best of some penalties. Data: images, documents or the number
-columns of a table, with classes. Training examples lie in disjoint groups; a task takes those of
-one: some to train, some to choose the penalty, others to judge; other splits are not read.
-Metric: difference of the errors, below 0 with few examples and above 0 with many (Ng and Jordan,
-most of their data sets); ours: MNIST in pairs crosses at 12 to 18 examples, sentences of film
-reviews do not cross up to 1,024. A minute on one core.
+Task: small tasks drawn from the data, with more and more examples (Ng and Jordan 2002): naive Bayes
+against softmax regression with the best of several penalties. Data: images, documents or the number
+columns of a table, with classes. The training examples are divided into disjoint groups; each task
+uses one group: some examples to train, some to choose the penalty, others to test. Other splits are
+not read. Metric: difference of the errors, below 0 with few examples and above 0 with many (Ng and
+Jordan, most of their data sets); ours: for pairs of MNIST digits the curves cross at 12 to 18
+examples, for sentences of film reviews they do not cross up to 1,024. A minute on one core.
 
     deepcanon train generative-versus-discriminative --data digits
 """
@@ -43,8 +43,8 @@ class Config(Images, Documents, Tables):
     """Training examples of a task, one of each class and the others at random, as far as they go;
     none given: from 4 to 240, of documents from 32 to 1,024."""
     penalties: tuple[NonNegative, ...] = (10.0, 1.0, 0.1, 0.01)
-    """L2 penalties (1 / C) of softmax regression; the best one at each size, on examples that do
-    not judge."""
+    """L2 penalties (1 / C) of softmax regression; the best one at each size is chosen on examples
+    that are not used for testing."""
     distribution: Literal["auto", "gaussian", "bernoulli", "multinomial"] = "auto"
     """Of a feature, given the class; auto is multinomial for documents, otherwise gaussian with
     one variance for all classes: the twin of logistic regression."""

@@ -1,11 +1,11 @@
 """Vanishing and exploding gradients: the product of Jacobians over time and depth, untrained.
 
-Task: networks are drawn again in each step; the Jacobian of their state in the first state is
-accumulated exactly. Recurrent: linear and tanh at several spectral radii, a GRU, LSTMs with forget
-bias 1 and 5 (whole state, and the memory alone). Deep: perceptrons of several initialisations.
-Data: none. Metrics: the factor per step, (norm after T steps)^(1/T), as a geometric mean over
-draws; theory 0.7311 and 0.9933 for the memories, rho for linear networks; ours the same. Half a
-minute on one core. For your own module call `deepcanon.foundations.gradient_flow`.
+Task: networks are drawn again in each step; the Jacobian of their state with respect to the first
+state is accumulated exactly. Recurrent: linear and tanh at several spectral radii, a GRU, LSTMs
+with forget bias 1 and 5 (whole state, and the memory alone). Deep: perceptrons of several
+initialisations. Data: none. Metrics: the factor per step, (norm after T steps)^(1/T), as a
+geometric mean over draws; theory 0.7311 and 0.9933 for the memories, rho for linear networks; ours
+the same. Half a minute on one core. For your own module call `deepcanon.foundations.gradient_flow`.
 
     deepcanon train gradient-flow --radii 0.8 1 1.2 --length 200
 """

@@ -2,7 +2,7 @@
 
 Task: classification by very many narrow layers, each arm at its best learning rate. Data: images or
 the number columns of a table. Metrics: cross-entropy on the training examples after some passes,
-also the smallest that plain layers reach at any rate, relative to highway layers; the activity of
+and the smallest that plain layers reach at any rate, relative to highway layers; the activity of
 the gates. The papers show training curves of MNIST, where plain nets of 50 layers stay far above
 highway ones; a convolutional highway net of 10 layers has 0.45 % test error there. Ours of 50
 layers, three seeds: 0.012 with highway layers, 0.33 without; gates that begin half open diverge.

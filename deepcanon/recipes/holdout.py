@@ -1,11 +1,11 @@
-"""The rule of 30 and McNemar's test under two equal models, and what a wrong split gives away.
+"""The rule of 30 and McNemar's test on two equal models, and what a wrong split leaks.
 
 Task: pairs of models that are equally good (or differ by a known gain) are simulated example by
 example on validation sets of several sizes; the rule "a net change of 30 examples is real" and
 McNemar's exact test judge them. Data: none. Metric: rates of false positives, simulated and exact;
 the rule keeps 5 % up to 226 examples on which the models differ, and gives 8.8 % at 300, 35 % at
-1,000. Two leaks are shown too, on purely random labels: features chosen before the split,
-and groups on both of its sides. 20 seconds on one core.
+1,000. Two leaks are shown too, on purely random labels: features selected before the split, and
+groups that lie on both sides of it. 20 seconds on one core.
 
     deepcanon train holdout
 """

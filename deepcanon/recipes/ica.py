@@ -3,8 +3,8 @@
 Task: undo a square mixing of independent sources. Data: patches of photographs, whole images, or
 the number columns of a table, such as `mixed-sources --mixture 4`. Metrics: the Amari index where
 the mixing is known; scikit-learn's FastICA 0.0109 for 4 sources, 0.0063 for 10; ours 0.0092 and
-0.0069. For patches, the share of filters a Gabor function fits with
-R2 >= 0.6; ours 0.93 on BSDS, in half a minute on one core.
+0.0069. For patches, the share of filters that a Gabor function fits with R2 >= 0.6; ours 0.93 on
+BSDS, in half a minute on one core.
 
     deepcanon train ica --data photos --patch 12
 """

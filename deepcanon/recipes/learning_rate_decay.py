@@ -47,7 +47,7 @@ class Config:
     noise: Positive = 1.0
     """s: standard deviation of the gradient's noise."""
     start: Number = 5.0
-    """Where every walker begins; the minimum is at 0."""
+    """Where every walker starts; the minimum is at 0."""
     last: Annotated[float, Range("(0, 1]")] = 0.01
     """Share of the first rate at which the exponential and the cosine end."""
     walkers: Annotated[int, Range("[2, inf)")] = 20_000

@@ -1,4 +1,4 @@
-"""Linear regression of a table's number or classes by normal equations, descent or L-BFGS.
+"""Linear regression on a table by normal equations, gradient descent or L-BFGS.
 
 Task: the linear function of the columns with the least squared error, and the variance of the noise
 about it. Data: a table whose target holds numbers; if it holds classes, one output for each, 1 for

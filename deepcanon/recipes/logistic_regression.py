@@ -1,10 +1,10 @@
 """Logistic regression of two classes of images or of a table, by full-batch L-BFGS or by SGD.
 
 Task: the probability of one of two classes, linear in pixels in [0, 1] (or standardised columns),
-with an L2 penalty in scikit-learn's convention. Data: of sets with more classes, `--classes` picks
-two. Metric: test accuracy; MNIST 0 against 1 with C = 1: 0.99953, one mistake in 2,115 images.
-Without a penalty, data that a plane separates have no best fit: the run detects this, says so and
-stops. Seconds. Embedded letters, E against F: 0.9635.
+with an L2 penalty in scikit-learn's convention. Data: images or a table; if there are more classes,
+`--classes` picks two. Metric: test accuracy; MNIST 0 against 1 with C = 1: 0.99953, one mistake in
+2,115 images. Without a penalty, linearly separable data have no best fit: the run detects this,
+says so and stops. Seconds. Embedded letters, E against F: 0.9635.
 
     deepcanon train logistic-regression --data mnist --classes 0 1
 """

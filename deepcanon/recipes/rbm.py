@@ -45,7 +45,8 @@ class Config(Images, Tables, ContrastiveDivergence):
     visible: Literal["auto", "bernoulli", "gaussian"] = "auto"
     """Visible units; auto takes Gaussian ones for tables, binary ones for all else."""
     method: Literal["pcd", "cd"] = "pcd"
-    """Samples of the model: chains that are kept across updates, or short ones from the data."""
+    """Samples of the model: chains kept across updates (pcd), or short chains from the data
+    (cd)."""
     binarize: Literal["sample", "threshold", "none"] = "sample"
     """Binary units: pixels are drawn in each step, cut at one half, or taken as probabilities."""
     sigma: Positive = 1.0

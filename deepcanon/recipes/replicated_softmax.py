@@ -1,10 +1,10 @@
-"""Topics that multiply: a replicated softmax of the word counts of documents.
+"""Replicated softmax: topics of documents whose word distributions multiply.
 
 Task: a density of bags of words. Data: documents, of which the most frequent words are counted.
 Metric: perplexity per word, exact with up to 16 hidden units, on the test split also by AIS with a
 Z for each length. On `planted-topics` ours is 16.7, that of their source 16.6; on sentences of film
-reviews 370, and 386 of latent Dirichlet allocation with 50 topics (`--baseline-topics 50`). On 20
-Newsgroups, not tried here, 953 against 1091 (Salakhutdinov and Hinton 2009, table 1). A minute.
+reviews 370, against 386 for latent Dirichlet allocation with 50 topics (`--baseline-topics 50`). On
+20 Newsgroups, not tried here, 953 against 1091 (Salakhutdinov and Hinton 2009, table 1). A minute.
 
     deepcanon train replicated-softmax --data rt-polarity
 """
@@ -49,7 +49,7 @@ class Config(Documents, ContrastiveDivergence):
     rising: bool = True
     """k rises by one in each tenth of the training, as better gradients are needed."""
     weighting: Literal["documents", "words"] = "documents"
-    """What counts alike in the gradient: documents, or words (each divided by its length)."""
+    """What has equal weight in the gradient: documents, or words (each divided by its length)."""
     learning_rate: float = 0.3
     """Initial learning rate (of the gradient per word); it falls linearly to zero."""
     momentum: float = 0.9

@@ -1,10 +1,11 @@
 """Overcomplete filters of natural patches, images or tables by reconstruction ICA.
 
-Task: more sparse features than inputs, held apart by a reconstruction penalty alone. Data: patches
+Task: more sparse features than inputs, kept apart by a reconstruction penalty alone. Data: patches
 of photographs, whole images, or the number columns of a table. Metrics: the share of filters that
-are not copies of others (largest cosine below 0.98) and, for patches, the share a Gabor function
-fits with R2 >= 0.6; ours 0.95 and 0.97 for 400 features of 100 white dimensions of BSDS patches, in
-a minute on one core. The 52.9 % on STL-10 of Le et al. 2011 need that data set and were not tried.
+are not copies of others (largest cosine below 0.98) and, for patches, the share that a Gabor
+function fits with R2 >= 0.6; ours 0.95 and 0.97 for 400 features of 100 white dimensions of BSDS
+patches, in a minute on one core. The 52.9 % on STL-10 of Le et al. 2011 need that data set and were
+not tried.
 
     deepcanon train rica --data photos --patch 12
 """

@@ -1,11 +1,11 @@
 """A sparse autoencoder of image patches or whole images, by L-BFGS; also self-taught learning.
 
-Task: hidden units that are rarely on, from which the input can be reconstructed. Data: images, best
-as patches (`--patch 8`): each without its mean, whitened (ZCA) and squashed into [0.1, 0.9].
+Task: hidden units that are rarely active, from which the input can be reconstructed. Data: images,
+best as patches (`--patch 8`): each without its mean, whitened (ZCA) and squashed into [0.1, 0.9].
 Metrics: the objective, and for patches the share of units whose filter a Gabor function explains
 (R2 >= 0.6), oriented edges; ours 0.76 on BSDS. With `--unlabelled` classes the features are learned
-from those alone and judged by a linear classifier of the other classes (Raina et al. 2007): MNIST's
-5 to 9 tell 0 to 4 apart with 98.9 %, raw pixels with 97.6 %. A minute on one core.
+from those alone and tested by a linear classifier of the other classes (Raina et al. 2007):
+features of MNIST's 5 to 9 give 98.9 % on 0 to 4, raw pixels 97.6 %. A minute on one core.
 
     deepcanon train sparse-autoencoder --data photos --patch 8
 """
@@ -50,7 +50,7 @@ class Config(Patches, Lbfgs):
     """Added to the variances before whitening, as a share of their mean; damps high frequencies."""
     iterations: int = 400
     unlabelled: tuple[str, ...] = ()
-    """Classes to learn the features from; a linear classifier of the other classes judges them."""
+    """Classes to learn the features from; they are tested by a linear classifier of the others."""
     channels: Literal[0, 1, 3] = 1
 
 

@@ -44,7 +44,7 @@ class Config(Images, Tables, Batches, Activation):
     """Units of each layer."""
     activation: ActivationName = "sigmoid"
     corruption: Share = 0.25
-    """Share of a layer's inputs that is set to 0 in its training; 0 stacks plain autoencoders."""
+    """Share of a layer's inputs that is set to 0 in its training; 0: plain autoencoders."""
     pretrain: bool = True
     """Train the layers first; otherwise all steps are fine-tuning from random weights."""
     pretrain_share: Share = 0.5

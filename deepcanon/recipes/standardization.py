@@ -4,8 +4,8 @@ Task: classification by one hidden layer after few steps, each arm at its best r
 number columns of a table (raw: as they are), or images (raw: pixels in [0, 1]). Metrics: test error
 after equal steps, and the steps until the validation error falls to a given value; mean and
 deviation of the training pixels, MNIST 0.13066 and 0.30811, Fashion-MNIST 0.28604 and 0.35302. The
-paper gives no error; ours: columns of different size need it (12 % error become 3 % on
-breast-cancer), while MNIST's pixels in [0, 1] train as well as standardised ones. Ten seconds.
+paper gives no error. Ours: columns of different scales need it (on breast-cancer the error falls
+from 12 % to 3 %), while MNIST's pixels in [0, 1] train as well as standardised ones. Ten seconds.
 
     deepcanon train standardization --data breast-cancer
 """
@@ -41,7 +41,7 @@ class Config(Tables, Images, Perceptron, Batches, Tuning):
     learning_rates: tuple[float, ...] = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
     """Constant rates that both arms try; the best on validation is taken."""
     error: Probability = 0.05
-    """Validation error whose first step is reported."""
+    """The first step that reaches this validation error is reported."""
     batch: int = 32
     seeds: Whole = 3
     """Trials of each arm after tuning; 0 trains nothing and reports the statistics."""

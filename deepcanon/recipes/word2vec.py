@@ -40,7 +40,7 @@ TARGETS = (
 @dataclass(frozen=True, kw_only=True)
 class Config(Tokens):
     architecture: Literal["skip-gram", "cbow"] = "skip-gram"
-    """A word predicts those near it, or their mean predicts the word."""
+    """A word predicts its neighbours (skip-gram), or their mean predicts the word (CBOW)."""
     dimensions: Count = 100
     """Size of the vectors."""
     window: Count = 5
