@@ -1,13 +1,14 @@
-"""Translation with attention: each word is written while looking at the words that it stands for.
+"""Translation with attention: each word is written while attending to the words that it translates.
 
-Task: sentences to sentences, of own pairs (a .tsv, a .jsonl, two files line by line), of Multi30k,
-or of generated ones whose alignment is known. Metrics: perplexity per word, BLEU and chrF by
-sacrebleu, and the share of words that look at the right place where that is known. What each word
-looked at is drawn. Bahdanau's form and Luong's are options, and five scores; and two penalties, on
-words that are not looked at once in all (Xu et al. 2015) and on looking again (See et al. 2017):
-what they weigh falls to 1 % and 4 % on new sentences, whose translations stay right (three seeds, a
-minute each). Multi30k, German to English, test of 2016: 36.7 BLEU, capitals aside, after nine
-minutes of one core (one seed; public models of words 28.8, of subwords 33.5 and 38.5).
+Task: translate sentences of your own pairs (a .tsv, a .jsonl, two files line by line), of Multi30k,
+or generated ones whose alignment is known. Metrics: perplexity per word, BLEU and chrF by
+sacrebleu, and, where it is known, the share of words with the right alignment. The report draws
+what each word attended to. Options are Bahdanau's and Luong's form, five scores, and two penalties:
+on words that are not attended to once in total (Xu et al. 2015) and on attending again (See et al.
+2017): what they penalise falls to 1 % and 4 % on new sentences, whose translations stay right
+(three seeds, a minute each). Multi30k, German to English, test of 2016: 36.7 BLEU, ignoring case,
+after nine minutes on one core (one seed; public models: 28.8 with words, 33.5 and 38.5 with
+subwords).
 
     deepcanon train attention --data my-pairs.tsv
     deepcanon generate last --prompt "ein Hund läuft über die Wiese" --beam 5
@@ -51,17 +52,15 @@ class Config(TranslationTraining):
     form: Literal["bahdanau", "luong"] = "bahdanau"
     """Whether the context enters the recurrence, or the readout only, which is faster."""
     score: Literal["additive", "dot", "general", "location", "uniform"] = "additive"
-    """How well a word of the source fits; location knows places alone, uniform gives equal
-    weights."""
+    """How well a source word fits; location uses positions only, uniform gives equal weights."""
     keep_bias: Number = 0.0
-    """Initial bias of the update gates towards keeping; a negative one forgets, so that where to
-    look follows from the words around."""
+    """Initial bias of the update gates towards keeping; a negative one forgets, so that attention
+    depends on the nearby words."""
     doubly_stochastic: NonNegative = 0.0
-    """Weight of the penalty on words of the source that are not looked at once in all (Xu et al.
+    """Weight of the penalty on source words that are not attended to once in total (Xu et al.
     2015); 0: none."""
     coverage: NonNegative = 0.0
-    """Weight of the penalty on looking again at words that were looked at (See et al. 2017); 0:
-    none."""
+    """Weight of the penalty on attending to the same words again (See et al. 2017); 0: none."""
     penalty_from: Share = 0.6
     """The penalties begin after this share of the training: before, they disturb it."""
 

@@ -1,9 +1,9 @@
-"""Bag of words: classify documents by which words they hold, whatever their order.
+"""Bag of words: classify documents by the words that they contain, whatever their order.
 
 Task: the class of a document. Data: folders CLASS/*.txt, or a table with text and label. Metric:
-accuracy, with `--folds 10` by cross-validation, each fold with the words of its own training
-documents. Sentences of film reviews: naive Bayes 77.9 % with words and 79.0 % with pairs, NBSVM
-79.4 % (Wang and Manning 2012); ours 78.0, 78.9 and 78.7 %. Seconds on one core.
+accuracy; with `--folds 10` by cross-validation, where each fold takes its vocabulary from its own
+training documents. Sentences of film reviews: naive Bayes 77.9 % with words and 79.0 % with pairs,
+NBSVM 79.4 % (Wang and Manning 2012); ours 78.0, 78.9 and 78.7 %. Seconds on one core.
 
     deepcanon train bag-of-words --data rt-polarity
 """
@@ -40,20 +40,20 @@ class Config(Documents):
     method: Literal["naive-bayes", "logistic", "nbsvm"] = "nbsvm"
     """Naive Bayes, logistic regression, or a support vector machine on their log-count ratios."""
     tokens: Literal["letters", "blanks"] = "letters"
-    """A word is a run of letters, or whatever stands between blanks (texts that are tokenised)."""
+    """What counts as a word: a run of letters, or anything between spaces (for tokenised text)."""
     order: Count = 2
     """Longest sequence of words that is counted: 1 words, 2 also pairs."""
     words: Whole = 0
     """Number of most frequent words and sequences of all training documents to count, also where
     folds are held out; 0 counts all."""
     smoothing: Positive = 1.0
-    """Added to the number of documents of a class that hold a word."""
+    """Added to the number of documents of a class that contain a word."""
     penalty: Positive = 1.0
     """Logistic regression and NBSVM: L2 penalty, 1 / C, next to the sum of the losses."""
     beta: Probability = 0.25
     """NBSVM: share of the support vector machine; the rest is naive Bayes."""
     folds: Whole = 0
-    """Cross-validation: parts of the training documents that are held out in turn; 0: none."""
+    """Number of folds of cross-validation over the training documents; 0: none."""
 
 
 PAIRS = Config(tokens="blanks", folds=10, valid_share=0.0, test_share=0.0)

@@ -1,11 +1,11 @@
 """Bidirectional recurrent network on sequences whose answers depend on what comes later.
 
-Task: whether a weighted sum of the ten numbers before each step and the twenty from it on is
-positive (`windowed-sums`), or any other generated sequences with an answer at every step. Data:
-sequences. Metrics: cross-entropy and accuracy. No model that reads from left to right only can be
-right at more than 81 % of the steps at a length of 60 (`deepcanon.data.tasks.windowed_sums`); the
-same layers in one direction are an option, to see just that: 81.2 % after 800 steps, and 98.7 % in
-both directions (three seeds, half a minute of one core each).
+Task: say at each step whether a weighted sum of the ten numbers before it and the twenty from it on
+is positive (`windowed-sums`), or any other generated sequences with an answer at every step. Data:
+sequences. Metrics: cross-entropy and accuracy. A model that reads only from left to right can be
+right at no more than 81 % of the steps at a length of 60 (`deepcanon.data.tasks.windowed_sums`).
+`--direction forward` trains the same layers in one direction: 81.2 % after 800 steps, against 98.7
+% in both directions (three seeds, half a minute on one core each).
 
     deepcanon train bidirectional --data windowed-sums --length 60
     deepcanon train bidirectional --data windowed-sums --length 60 --direction forward
@@ -36,7 +36,7 @@ class Config(SequenceTraining):
     direction: Literal["both", "forward"] = "both"
     """Read in both directions, or from left to right only."""
     residual: bool = False
-    """Both directions: add to the outputs of each layer but the first what it has read."""
+    """Both directions: add the inputs of each layer but the first to its outputs."""
 
 
 BOTH = Config(length=60, hidden=32, learning_rate=1e-2, epochs=20)

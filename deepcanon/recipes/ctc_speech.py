@@ -1,12 +1,12 @@
-"""Speech recognition by connectionist temporal classification: transcripts alone teach it.
+"""Speech recognition by connectionist temporal classification, from transcripts without timing.
 
-Task: write down what is said in recordings; nobody has marked when. Data: a folder of WAV files
-with a metadata.csv of file and transcript, or a .txt next to each; `fsdd-strings`, three to five
-spoken digits end to end; `tone-strings`, which needs no files. Metric: test/error, the edits per
-symbol (an edit is a symbol put in, left out or replaced). Graves et al. 2006 have 30.5 % of
-phonemes on TIMIT, which is not free; no figure is published for strings of digits. Ours on those:
-0.9 to 3.0 % of the digits (three seeds) after a minute of one core, all of them right in 89 to 97 %
-of the strings.
+Task: transcribe recordings; the training transcripts do not say when a symbol is spoken. Data: a
+folder of WAV files with a metadata.csv of file and transcript, or a .txt next to each;
+`fsdd-strings`, three to five spoken digits end to end; `tone-strings`, which needs no files.
+Metric: test/error, the edits per symbol (insertions, deletions and substitutions). Graves et al.
+2006 have 30.5 % of phonemes on TIMIT, which is not free; no figure is published for strings of
+digits. Ours on those: 0.9 to 3.0 % of the digits (three seeds) after a minute on one core; 89 to 97
+% of the strings have no error.
 
     deepcanon train ctc-speech --data fsdd-strings
     deepcanon predict runs/ctc-speech my.wav
@@ -47,13 +47,13 @@ TARGETS = (
 @dataclass(frozen=True, kw_only=True)
 class Config(Speech, Optimization, Schedule):
     bands: Annotated[int, Range("[2, 256]")] = 40
-    """Bands of the log mel energies that are read."""
+    """Number of bands of the log mel energies."""
     frame: Positive = 0.025
-    """Seconds of sound of which the energies are taken."""
+    """Length of a frame in seconds."""
     hop: Positive = 0.01
     """Seconds from one frame to the next."""
     joined: Count = 3
-    """Frames that become one step of the network."""
+    """Neighbouring frames that are joined into one step of the network."""
     hidden: Count = 96
     """LSTM units of each direction."""
     layers: Count = 2
@@ -63,8 +63,8 @@ class Config(Speech, Optimization, Schedule):
     epochs: Positive = 12.0
     """Passes over the recordings if no steps are given."""
     beam: Whole = 0
-    """Prefixes that the search keeps where errors are counted; 0 takes the likeliest path. Answers
-    are always searched for, with 8 if it is 0."""
+    """Width of the beam search (prefixes) when errors are counted; 0 takes the likeliest path.
+    Answers always come from a beam search, of width 8 if this is 0."""
     optimizer: OptimizerName = "adamw"
     learning_rate: float = 4e-3
     clip: Positive = 1.0

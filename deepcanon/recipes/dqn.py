@@ -1,7 +1,7 @@
 """Deep Q-learning on a gymnasium environment: 475 of 500 on CartPole-v1, -90 on Acrobot-v1.
 
 Task: act so that the sum of rewards is large. Data: --data takes an environment's id (CartPole-v1,
-Acrobot-v1, any with numbered actions). Metric: mean return; 20 greedy episodes choose the weights,
+Acrobot-v1, any with discrete actions). Metric: mean return; 20 greedy episodes choose the weights,
 100 score them. CleanRL's DQN: 488.7 and -91.5 after 500,000 steps; ours 500 after 40,000, -86 after
 104,000. Without the target network Q grows without bound; without replay Acrobot is never solved.
 

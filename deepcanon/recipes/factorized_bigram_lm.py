@@ -1,9 +1,9 @@
 """Bigram language model as a matrix factorisation: the product of two words' vectors is a logit.
 
-Task: the next word (or character) of a text; own .txt files work. Metric: perplexity per token,
-sentence ends included. Penn Treebank, test text: relative frequencies give pairs never seen
-probability 0, Kneser-Ney's bigrams have 185.7, rank 100 has 180.6, both mixed 173.2 (three seeds,
-five and a half minutes of one core each).
+Task: the next word (or character) of a text; your own .txt files work. Metric: perplexity per
+token, sentence ends included. Penn Treebank, test text: relative frequencies give unseen pairs
+probability 0; Kneser-Ney bigrams have 185.7, rank 100 has 180.6, both mixed 173.2 (three seeds,
+five and a half minutes on one core each).
 
     deepcanon train factorized-bigram-lm --data ptb
 """
@@ -38,14 +38,14 @@ TARGETS = (
 @dataclass(frozen=True, kw_only=True)
 class Config(Pieces, Batches, Optimization, Schedule, CopiedWeights):
     unit: Literal["words", "characters", "pieces"] = "words"
-    """Unit of a token; words are separated by blanks, each line is a sentence; pieces are merged
-    from bytes by how often they meet."""
+    """Kind of token: words are separated by spaces and each line is a sentence; pieces come from
+    byte-pair encoding."""
     rank: Count = 100
     """Size of both vectors of a word."""
     dropout: Share = 0.2
-    """Share dropped of the vector of the word before."""
+    """Probability of dropping a value of the previous word's vector."""
     ngram: Whole = 2
-    """Order of the Kneser-Ney model to compare and to mix with; 0: none."""
+    """Order of the Kneser-Ney model to compare with and to mix in; 0: none."""
     optimizer: OptimizerName = "adamw"
     learning_rate: Positive = 6e-3
     warmup: Share = 0.02
@@ -54,7 +54,7 @@ class Config(Pieces, Batches, Optimization, Schedule, CopiedWeights):
     batch: Count = 500
     epochs: Count = 4
     sample: Count = 60
-    """Tokens of the text sample after each evaluation."""
+    """Length in tokens of the text that is sampled after each evaluation."""
 
 
 SMALL = Config(rank=16, batch=100, sample=20)

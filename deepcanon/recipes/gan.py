@@ -1,11 +1,11 @@
-"""Generative adversarial network on images of any folder, or on the rows of a table.
+"""Generative adversarial network on a folder of images, or on the rows of a table.
 
 Task: samples like the data, without labels. Data: images (grey or colour, of any size that halves,
 such as --size 32) or number columns (standardised). Metrics: on labelled images with --score a
-classifier judges the samples: share of which it is sure, classes among those, Frechet distance in
-its features, next to that of two real sets; on gaussians-25 and gaussians-8, whose centres are
-known, modes, share of good samples, reverse KL.
-Papers give no figures for these; ours are in docs/results. MNIST: 8 minutes on one core, letters 2.
+classifier judges the samples: the share of which it is sure, the classes among those, and the
+Frechet distance in its features, next to that of two real sets; on gaussians-25 and gaussians-8,
+whose centres are known, modes, share of good samples, reverse KL. Papers give no figures for these;
+ours are in docs/results. MNIST: 8 minutes on one core, letters 2.
 
     deepcanon train gan --data mnist
 """

@@ -3,14 +3,13 @@
 Task: the parity of bits that are given all at once (`parity`, one dimension: depth), the sum of two
 numbers digit by digit (`addition`, two dimensions: time and depth), the class of a picture (three:
 rows, columns and depth), or other sequences. Data: sequences, images. Metrics: cross-entropy and
-accuracy, of numbers the squared error. Kalchbrenner et al. learn the parity of up to 250 bits, and
-15-digit addition at more than 99 % with 18 tied layers where stacked LSTMs reach 51 %. The same
-training takes networks without a memory along depth (`--network`) to compare with.
+accuracy, or squared error if the answers are numbers. Kalchbrenner et al. learn the parity of up to
+250 bits, and 15-digit addition at more than 99 % with 18 tied layers where stacked LSTMs reach 51
+%. The same training takes networks without a memory along depth (`--network`) to compare with.
 
-Twenty layers learn the parity of 20 bits from each of three seeds within 6,000 steps. Plain
-networks of 20 layers stay at chance from the same uniform weights, but for one of six, which
-reaches 59 %; with He's initial weights and rectified units, which this recipe does not have, one
-learned parity too.
+Twenty layers learn the parity of 20 bits from each of three seeds within 6,000 steps. Of six plain
+networks of 20 layers from the same uniform weights five stay at chance and one reaches 59 %; with
+He's initial weights and rectified units, which this recipe does not have, one learned parity too.
 
     deepcanon train grid-lstm --data parity --length 20 --dims 1 --layers 20 --projection equal
     deepcanon train grid-lstm --data addition --digits 2 --layers 4

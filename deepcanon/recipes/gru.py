@@ -1,10 +1,10 @@
-"""Gated recurrent unit on tasks that ask for what was read long ago, with its gates drawn.
+"""Gated recurrent unit on tasks with long time lags, with pictures of its gates.
 
 Task: the sum of two marked numbers in a sequence (`adding`), or any other generated sequences.
-Data: sequences. Metrics: mean squared error where a number is asked, with 1/6 for a model that
-always answers 1; cross-entropy and accuracy where classes are. Ours at a length of 200: 0.0007
-after 2,000 steps (three seeds, a minute of one core each). Both conventions for the update gate and
-both places of the reset gate are options.
+Data: sequences. Metrics: mean squared error where the answer is a number (always answering 1 has
+1/6); cross-entropy and accuracy where it is a class. Ours at a length of 200: 0.0007 after 2,000
+steps (three seeds, a minute of one core each). Both conventions for the update gate and both places
+of the reset gate are options.
 
     deepcanon train gru --data adding --length 200 --keep-bias 3
 """
@@ -26,7 +26,8 @@ class Config(SequenceTraining):
     reset: Literal["after", "before"] = "after"
     """Where the reset gate acts: after the recurrent product, as in torch; or before it."""
     update: Literal["keep", "write"] = "keep"
-    """What an open update gate does: keep the state, as Cho et al. and torch; or write the new."""
+    """What an open update gate does: keep the state, as in Cho et al. and torch; or write the new
+    one."""
     keep_bias: Number = 0.0
     """Initial bias of the update gate towards keeping; the longer the lag, the larger."""
 

@@ -1,14 +1,14 @@
-"""Hierarchical encoder-decoder (HRED): a model of dialogues that remembers all turns before.
+"""Hierarchical encoder-decoder (HRED): a model of dialogues that remembers all previous turns.
 
-Task: the next turn of a dialogue, from own dialogues (.txt with `__eou__` between turns, .jsonl of
-`turns`), DailyDialog, or generated ones. Metrics: perplexity per word with and without ends of
-turns, on held-out dialogues that are not in train too; of generated ones the share of the names
-that are remembered over two turns. `--context` has what it is compared with: `stream`, one network
-over all words, and `last`, which knows the last turn only. `generate` writes the next turn.
+Task: the next turn of a dialogue, from your own dialogues (.txt with `__eou__` between turns,
+.jsonl of `turns`), DailyDialog, or generated ones. Metrics: perplexity per word with and without
+ends of turns, on held-out dialogues that do not also occur in train; for generated ones the share
+of the names that are remembered over two turns. `--context` has two baselines: `stream`, one
+network over all words, and `last`, which knows only the last turn. `generate` writes the next turn.
 
 The decoder sees the state of the dialogue at every step, as in the authors' own code; with
-`--every-step false` in its first state alone, as in the papers: a name of two turns ago, which the
-first form learns in 200 steps, was then not learned in 600.
+`--every-step false` only in its first state, as in the papers: then a name from two turns ago,
+which the first form learns in 200 steps, was not learned in 600.
 
     deepcanon train hred --data dailydialog
     deepcanon generate RUN --prompt "hello __eou__ hi , how are you ?"
@@ -63,32 +63,32 @@ TARGETS = (
 @dataclass(frozen=True, kw_only=True)
 class Config(Dialogues, Batches, Optimization, Schedule, Dropout):
     tokens: Literal["marks", "blanks"] = "marks"
-    """Words and punctuation marks apart, or whatever stands between blanks (texts in tokens)."""
+    """Words and punctuation marks, or anything between spaces (for tokenised text)."""
     lower: bool = True
-    """Read and write small letters only."""
+    """Convert all text to lower case."""
     minimum_count: Count = 1
     """Words that occur less often in the training dialogues become the unknown word."""
     vocabulary: Whole = 10_000
     """How many of the most frequent words to keep; 0 keeps all."""
     longest: Count = 1000
-    """Words of a dialogue at most, ends of turns among them; a longer one is refused."""
+    """Maximum number of words of a dialogue, ends of turns included; a longer one is refused."""
     context: Literal["session", "last", "stream"] = "session"
     """What a turn is predicted from: a state of all turns before, the last turn, or the stream of
     all words before, by one network without levels."""
     every_step: bool = True
-    """Show the state of the dialogue to every step of the decoder, not to its first alone; a stream
+    """Give the state of the dialogue to every step of the decoder, not only to the first; a stream
     has no such state."""
     hidden: Count = 192
     """Units of each recurrent network."""
     embedding: Count = 128
-    """Size of the vectors of words, and of what the output layer reads."""
+    """Size of the word vectors, and of what the output layer reads."""
     tied: bool = True
-    """Use the vectors of words as output weights too."""
+    """Use the word vectors as output weights too."""
     dropout: Share = 0.1
-    """Share of the values of words' vectors and of the readout that is dropped in training."""
+    """Probability of dropping a value of the word vectors or of the readout in training."""
     samples: Whole = 500
-    """Words of the vocabulary that the loss of a training step looks at besides the true ones,
-    drawn by frequency (sampled softmax); 0: all."""
+    """Sampled softmax: words drawn by frequency for the loss of a training step, besides the true
+    ones; 0: the full softmax."""
     batch: Count = 8
     """Dialogues per step."""
     epochs: Count = 5
@@ -99,7 +99,7 @@ class Config(Dialogues, Batches, Optimization, Schedule, Dropout):
     clip: Positive = 1.0
     """Largest global norm of the gradients."""
     beam: Count = 5
-    """Width of the beam search for the next turn of `predict`."""
+    """Width of the beam search for the next turn in `predict`."""
 
 
 SMALL: dict[str, Any] = {

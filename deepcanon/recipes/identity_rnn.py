@@ -2,12 +2,12 @@
 
 Task: the sum of two marked numbers in a sequence (`adding`), the digit of a picture that is read
 row by row (`--data mnist`) or pixel by pixel (`--pixels`), or other sequences. Data: sequences,
-images. Metrics: mean squared error where a number is asked, with 1/6 for a model that always
-answers 1; cross-entropy and accuracy where classes are. The same training takes the networks that
-Le et al. compare with: tanh units or rectified ones with usual weights, and an LSTM. They report
-97 % on the pixels of MNIST and 65 % with an LSTM, which takes days on a CPU. Here it reads MNIST
-row by row with 98.6 %. Of the adding problem over 150 steps it has learned nothing after 8,000
-steps of 16 sequences (0.166, three seeds), though the error of another run fell below 0.02.
+images. Metrics: mean squared error where the answer is a number (always answering 1 has 1/6);
+cross-entropy and accuracy where it is a class. `--network` trains the networks that Le et al.
+compare with: tanh or rectified units with usual weights, and an LSTM. They report 97 % on the
+pixels of MNIST and 65 % with an LSTM, which takes days on a CPU. Ours reads MNIST row by row with
+98.6 %. On the adding problem over 150 steps it has learned nothing after 8,000 steps of 16
+sequences (0.166, three seeds), although the error of another run fell below 0.02.
 
     deepcanon train identity-rnn --data adding --length 150
     deepcanon train identity-rnn --data adding --length 150 --network tanh

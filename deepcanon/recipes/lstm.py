@@ -1,11 +1,11 @@
-"""Long short-term memory on tasks that ask for what was read long ago, with its gates drawn.
+"""Long short-term memory on tasks with long time lags, with pictures of its gates.
 
 Task: the sum of two marked numbers in a sequence (`adding`), ten symbols after a delay (`copying`),
-or any other generated sequences. Data: sequences. Metrics: mean squared error where a number is
-asked, with 1/6 for a model that always answers 1; cross-entropy and accuracy where classes are.
-Hochreiter and Schmidhuber 1997 solve lags of 1,000 steps. Ours at a length of 200, with biases for
-such lags (`--lag`): 0.0003 after 5,000 steps (three seeds, a minute of one core each). Copying over
-100 steps has not been learned here yet. Variants of later papers are options.
+or any other generated sequences. Data: sequences. Metrics: mean squared error where the answer is a
+number (always answering 1 has 1/6); cross-entropy and accuracy where it is a class. Hochreiter and
+Schmidhuber 1997 solve lags of 1,000 steps. Ours at a length of 200, with biases for such lags
+(`--lag`): 0.0003 after 5,000 steps (three seeds, a minute of one core each). Copying over 100 steps
+has not been learned here yet. Variants of later papers are options.
 
     deepcanon train lstm --data adding --length 200 --lag 200
 """
@@ -29,7 +29,7 @@ class Config(SequenceTraining):
     forget_bias: Number = 1.0
     """Initial bias of the forget gates; the longer the lag, the larger."""
     lag: Whole = 0
-    """Start the gates' biases for lags of up to this many steps instead; 0: do not."""
+    """Set the gates' initial biases for lags of up to this many steps instead; 0: do not."""
     peepholes: bool = False
     """Let the gates see the memory."""
     coupled: bool = False

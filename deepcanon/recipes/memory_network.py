@@ -2,7 +2,7 @@
 
 Task: stories with questions, bAbI's or your own numbered lines; each task gets a network of its own
 (several restarts, of which the lowest training error counts), or all share one (`--joint`). Metric:
-mean error over the tasks. Data: bAbI with 1,000 questions a task; 13.8 % (joint 12.4 %) in
+mean error over the tasks. Data: bAbI with 1,000 questions per task; 13.8 % (joint 12.4 %) in
 Sukhbaatar et al. 2015, ours 13.4 % in six minutes of one core. The report shows which sentences
 each hop attended to.
 
@@ -49,7 +49,7 @@ class Config(Stories, Batches):
     width: Count = 20
     """Size of the embeddings (the paper: 50 if joint)."""
     memories: Count = 50
-    """Sentences that are read at most, the newest ones."""
+    """Maximum number of sentences that are read, the newest ones."""
     restarts: Count = 5
     """Networks trained side by side from other weights; the lowest training error counts."""
     position: bool = True
@@ -57,13 +57,14 @@ class Config(Stories, Batches):
     temporal: bool = True
     """Let a sentence's vector depend on its age."""
     noise: Share = 0.1
-    """Share of empty memories that come between the sentences in training."""
+    """Share of empty memories inserted between the sentences in training."""
     linear_start: Whole = 20
-    """Passes before the others, without the softmax of the attention, at half the rate."""
+    """First passes, without the softmax of the attention and at half the rate."""
     batch: Count = 32
     epochs: Count = 100
     learning_rate: Positive = 0.01
-    """Of the gradient of the SUM over a batch; halved four times, at equal shares of the steps."""
+    """Learning rate for the gradient of the SUM over a batch; halved four times at equal
+    intervals."""
     clip: Positive = 40.0
     """Largest norm of the gradients of each restart."""
 

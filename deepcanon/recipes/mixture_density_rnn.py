@@ -1,11 +1,11 @@
-"""Mixture density RNN: a series of numbers as densities of what comes next, forecasts with bands.
+"""Mixture density RNN: the density of the next values of a series, and forecasts with bands.
 
 Task: the next values of a series. Data: a CSV whose rows follow each other in time, several columns
 of numbers, with dates or without; or the generated `ar2`, whose exact density is known. Metric:
-test/nll, nats a step in the series' own units, all columns together: of a density, so it may be
-negative and changes with the unit. On `ar2` no model has less than 0.3048 on average; ours has
-0.0004 more (excess; three seeds, 30 CPU seconds each).
-`generate` samples continuations: `--length` steps ahead, a CSV of bands and a picture.
+test/nll, nats per step for all columns together, of a density in the series' own units: so it may
+be negative and depends on the units. On `ar2` no model has less than 0.3048 on average; ours has
+0.0004 more (excess; three seeds, 30 CPU seconds each). `generate` samples continuations: `--length`
+steps ahead, a CSV of bands and a picture.
 
     deepcanon train mixture-density-rnn --data my.csv
 """
@@ -40,7 +40,7 @@ class Config(Series, SequenceTraining):
     difference: bool = False
     """Learn the changes from row to row, for series that drift; forecasts are of the values."""
     window: Count = 100
-    """Rows of a piece of a series at most."""
+    """Maximum number of rows in a piece of a series."""
     hidden: Count = 64
     batch: Count = 32
     epochs: Count = 300

@@ -1,10 +1,11 @@
-"""Matrix-vector recursive network: every word has a matrix that acts on what is next to it.
+"""Matrix-vector recursive network: every word has a matrix that acts on its neighbour.
 
-Task: the label of every node of a binary tree. Data: trees in brackets, one a line, such as the
-Stanford Sentiment Treebank (`sst`), formulas of logic (`logic`), or own files. Metrics: accuracy of
-the roots over all classes and, without neutral ones, over positive and negative ("binary"); of all
-nodes. Published on SST: 44.4 % of five classes, 82.9 % of two. Ours: 43.7 % of five in 32 CPU
-seconds, and 99.5 % of formulas that are deeper than any it has learned from (three seeds).
+Task: the label of every node of a binary tree. Data: trees in brackets, one per line, such as the
+Stanford Sentiment Treebank (`sst`), formulas of logic (`logic`), or your own files. Metrics:
+accuracy at the roots over all classes and, without neutral ones, over positive and negative
+("binary"); accuracy at all nodes. Published on SST: 44.4 % with five classes, 82.9 % with two.
+Ours: 43.7 % with five in 32 CPU seconds, and 99.5 % on formulas that are deeper than any in
+training (three seeds).
 
     deepcanon train mv-rnn --data sst
     deepcanon train mv-rnn --preset verify:logic

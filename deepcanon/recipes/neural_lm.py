@@ -1,9 +1,10 @@
 """Neural n-gram language model: a feed-forward network predicts the next word from the last four.
 
-Task: the next word (or character) of a text; own .txt files work. Metric: perplexity per token,
-sentence ends included, alone and mixed with Kneser-Ney (`--ngram`), the weight chosen on the
-validation text. Penn Treebank, test text: 145.2 alone, 118.9 mixed; Kneser-Ney has 141.2. Brown: a
-ratio of 0.79 to the n-gram; Bengio et al. 2003 have 252 mixed over 312 for the best n-gram, 0.81.
+Task: the next word (or character) of a text; your own .txt files work. Metric: perplexity per
+token, sentence ends included, alone and mixed with Kneser-Ney (`--ngram`), the weight chosen on the
+validation text. Penn Treebank, test text: 145.2 alone, 118.9 mixed; Kneser-Ney has 141.2. Brown:
+0.79 of the n-gram model's perplexity; Bengio et al. 2003 have 252 mixed against 312 for the best
+n-gram, 0.81.
 
     deepcanon train neural-lm --data ptb
 """
@@ -41,20 +42,20 @@ TARGETS = (
 @dataclass(frozen=True, kw_only=True)
 class Config(Pieces, Batches, Optimization, Schedule, CopiedWeights):
     unit: Literal["words", "characters", "pieces"] = "words"
-    """Unit of a token; words are separated by blanks, each line is a sentence; pieces are merged
-    from bytes by how often they meet."""
+    """Kind of token: words are separated by spaces and each line is a sentence; pieces come from
+    byte-pair encoding."""
     order: Count = 5
-    """Words of an n-gram: one is predicted from the others."""
+    """Words of an n-gram: the last one is predicted from the others."""
     embedding: Count = 60
-    """Size of the vectors of the words."""
+    """Size of the word vectors."""
     hidden: Count = 100
     """Hidden units."""
     direct: bool = False
-    """Connect the vectors with the output too."""
+    """Connect the word vectors directly to the output too."""
     dropout: Share = 0.1
-    """Share dropped of the vectors and of the hidden units."""
+    """Probability of dropping a value of the word vectors or a hidden unit."""
     ngram: Whole = 5
-    """Order of the Kneser-Ney model that is mixed in when the test text is measured; 0: none."""
+    """Order of the Kneser-Ney model that is mixed in on the test text; 0: none."""
     optimizer: OptimizerName = "adamw"
     learning_rate: Positive = 6e-3
     warmup: Share = 0.02
@@ -63,7 +64,7 @@ class Config(Pieces, Batches, Optimization, Schedule, CopiedWeights):
     batch: Count = 500
     epochs: Count = 8
     sample: Count = 60
-    """Tokens of the text sample after each evaluation."""
+    """Length in tokens of the text that is sampled after each evaluation."""
 
 
 SMALL = Config(embedding=16, hidden=32, batch=100, ngram=3, sample=20)

@@ -1,12 +1,11 @@
-"""Neural Turing machine: copying, repeating and recalling bits with a memory, beyond the lengths
-of its training.
+"""Neural Turing machine: copying, repeating and recalling bits, beyond the lengths of training.
 
-Task: bits that were shown are asked for again (`bit-copy`, with --task copy, repeat or recall).
-Data: sequences. Metrics: bits of cost per sequence, and wrong bits per sequence of the longest
-length of training, of three and of five times as many vectors. Graves et al. 2014 learn to copy up
-to 20 vectors with a cost of nearly 0, and up to 120 of them are copied with few errors; an LSTM
-(`--network lstm`) fails beyond 20. Ours after 4,000 steps of 16 sequences: at 60 vectors 0, 0 and
-9.6 wrong bits of 480 (three seeds), an LSTM of a hundred times the parameters 45 to 47 %.
+Task: reproduce bits that were shown (`bit-copy`, with --task copy, repeat or recall). Data:
+sequences. Metrics: cost in bits per sequence, and wrong bits per sequence at the longest length of
+training and at three and five times that length. Graves et al. 2014 learn to copy up to 20 vectors
+at a cost of nearly 0, and up to 120 are copied with few errors; an LSTM (`--network lstm`) fails
+beyond 20. Ours after 4,000 steps of 16 sequences: at 60 vectors 0, 0 and 9.6 wrong bits of 480
+(three seeds), an LSTM with a hundred times the parameters 45 to 47 %.
 
     deepcanon train neural-turing-machine --data bit-copy
     deepcanon train neural-turing-machine --data bit-copy --task repeat --longest 10
@@ -43,13 +42,13 @@ class Config(SequenceTraining):
     network: Literal["ntm", "lstm"] = "ntm"
     """A neural Turing machine, or an LSTM of `hidden` units in `layers` layers."""
     controller: Literal["feedforward", "lstm"] = "feedforward"
-    """What tells the heads where to go: one layer of `hidden` units, or an LSTM."""
+    """The network that controls the heads: one layer of `hidden` units, or an LSTM."""
     places: Count = 128
-    """Places of the memory, three or more."""
+    """Number of memory locations, three or more."""
     width: Count = 20
-    """Numbers at a place."""
+    """Numbers stored at a location."""
     heads: Count = 1
-    """Heads that read, and as many that write."""
+    """Number of read heads, and of write heads."""
     hidden: int = 100
     batch: int = 16
     learning_rate: float = 1e-3

@@ -1,6 +1,6 @@
 """n-gram language model over words or characters: Kneser-Ney, Katz or add-k smoothing.
 
-Task: the next word or character of a text; own .txt files work, and ARPA files of other tools
+Task: the next word or character of a text; your own .txt files work, and ARPA files of other tools
 (`--arpa`). Metric: perplexity per token, sentence ends included. Penn Treebank, 5-gram: test 141.2
 (Mikolov 2012; 141.17 recomputed independently); ours 141.19. Counted in one step, seconds on one
 core. `export --to model.arpa` writes what SRILM and KenLM read.
@@ -48,8 +48,8 @@ TARGETS = (
 @dataclass(frozen=True, kw_only=True)
 class Config(LargeTokens, Pieces):
     unit: Literal["words", "characters", "pieces"] = "words"
-    """Unit of a token; words are separated by blanks, each line is a sentence; pieces are merged
-    from bytes by how often they meet. Characters and pieces continue over lines."""
+    """Kind of token: words are separated by spaces and each line is a sentence; pieces come from
+    byte-pair encoding. Characters and pieces continue over lines."""
     cache: Literal["auto", "off"] = "auto"
     order: Count = 5
     """The longest n-gram."""
@@ -60,16 +60,16 @@ class Config(LargeTokens, Pieces):
     added: Positive = 0.01
     """Add-k: what is added to the count of every token."""
     arpa: str = ""
-    """An ARPA file of another tool, perhaps gzipped: its n-grams are taken, the text is not
+    """An ARPA file of another tool, possibly gzipped: its n-grams are used, the text is not
     counted."""
     memory: Whole = 0
     """Megabytes for sorting n-grams; more goes to disk. The model and some 40 bytes for each
     n-gram of one order come on top. 0: all is sorted in memory."""
     quantize: Literal[0, 4, 6, 8, 10, 12] = 0
-    """At most 2^BITS different probabilities, and weights, of each order; 8 take a byte each, 0
-    rounds nothing. What it costs in nats is told."""
+    """Round to at most 2^BITS different probabilities, and weights, of each order; 8 takes a byte
+    for each, 0: no rounding. The cost in nats is reported."""
     sample: Count = 60
-    """Tokens of the text sample."""
+    """Length in tokens of the sampled text."""
 
 
 SMALL, LETTERS = Config(order=3, sample=20), Config(unit="characters")

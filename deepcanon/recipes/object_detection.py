@@ -1,10 +1,10 @@
 """A one-stage detector: which things a picture shows, and where, as boxes.
 
 Task: detection. Data: your folder of pictures with boxes.csv (file, x, y, width, height, label) or
-boxes.json as COCO has it, or generated canvases of digits and letters. Metric: average precision
-where boxes overlap by half (ap50), and its mean over 0.5 to 0.95 (ap); no paper gives them for
-digits on canvases, ours have an ap50 of 99 %. `predict` gives the boxes of each picture with
-their scores, in its own pixels; `--draw FOLDER` draws them.
+boxes.json in COCO's format, or generated canvases of digits and letters. Metric: average precision
+at an overlap of 0.5 (ap50), and its mean over overlaps of 0.5 to 0.95 (ap); no paper gives them for
+digits on canvases, ours have an ap50 of 99 %. `predict` gives the boxes of each picture with their
+scores, in its own pixels; `--draw FOLDER` draws them.
 
     deepcanon train object-detection --data canvas --base mnist
 """
@@ -46,9 +46,9 @@ class Config(Placed, Batches, Optimization, Schedule, BoxAugmentation, InitialWe
     overlap: Share = 0.5
     """Largest overlap of two boxes of one class that are both kept."""
     least: Share = 0.3
-    """Smallest score of a box that `predict` and the pictures show."""
+    """Lowest score of a box that `predict` and the pictures show."""
     measured: Count = 500
-    """Pictures of validation that are measured during training."""
+    """Number of validation pictures that are evaluated during training."""
     optimizer: OptimizerName = "adamw"
     learning_rate: float = 0.003
     warmup: float = 0.2

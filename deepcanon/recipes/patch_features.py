@@ -4,7 +4,7 @@ Task: which class an image shows. Patches of the training images are whitened (Z
 et al. 2011) or a sparse autoencoder (UFLDL) learns features of them without labels; whitening and
 features become the filters of one convolution, whose maps are averaged over regions. A softmax of
 the averages is fitted by L-BFGS for each weight decay, and validation chooses. Data: images.
-Metric: test accuracy; a softmax of the pixels of Fashion-MNIST has 84.39 %, ours with 400 centroids
+Metric: test accuracy; a softmax on the pixels of Fashion-MNIST has 84.39 %, ours with 400 centroids
 89.5 to 90.0 %, with a sparse autoencoder 88.5 to 88.7 %. Coates et al. report 79.6 % on CIFAR-10
 with 4,000 centroids. Two minutes on one core.
 

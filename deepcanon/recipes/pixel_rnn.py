@@ -1,10 +1,10 @@
-"""PixelRNN and PixelCNN: the probability of pictures, pixel by pixel, and pictures drawn from it.
+"""PixelRNN and PixelCNN: the probability of pictures, pixel by pixel, and samples from it.
 
 Task: a density of images, by masked convolutions (`cnn`), an LSTM over rows, or over diagonals in
 both directions. Pixels of two levels are drawn from their brightness in every step; --intensities
 16 or 256 models grey and colours. Metric: negative log-likelihood in nats per picture, and bits per
-value. On sampled binary MNIST independent pixels have 205.8, the paper's networks 79.2 to 81.3
-(van den Oord et al. 2016, table 4). The report completes upper halves of held-out pictures.
+value. On sampled binary MNIST independent pixels have 205.8, the paper's networks 79.2 to 81.3 (van
+den Oord et al. 2016, table 4). The report shows completions of upper halves of held-out pictures.
 
     deepcanon train pixel-rnn --data mnist --layer diagonal
 """
@@ -52,11 +52,11 @@ class Config(Images, Batches, Optimization, Schedule):
     features: Count = 16
     """Features of a layer; each colour has its share of them."""
     head: Whole = 0
-    """Features before the logits; 0: twice as many as of a layer."""
+    """Features before the logits; 0: twice as many as in a layer."""
     intensities: Annotated[int, Range("[2, 256]")] = 2
     """Levels of brightness of a pixel, for each colour; 256 is all of them."""
     binarize: Literal["sample", "threshold"] = "sample"
-    """Two levels: drawn with the brightness as the probability in each step, or cut in half."""
+    """Two levels: drawn in each step with the brightness as probability, or cut at one half."""
     clip: Positive = 100.0
     """Largest global norm of the gradients."""
     sample: Whole = 16

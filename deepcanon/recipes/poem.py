@@ -1,10 +1,10 @@
-"""Poem machine: a model of characters writes poems, whose form and copying are measured.
+"""Poem machine: a character model writes poems; their form and what they copy are measured.
 
-Task: quatrains of the Tang dynasty, or your own verse: a .txt with a blank line between poems, or
-a folder with a file for each. Metrics: perplexity per character, ends of poems counted; of what it
-writes the share in the form of real poems, and with a copied line. Data: Tang quatrains; perplexity
-113 with five characters a line and 90 with seven, Kneser-Ney of order 4 142 and 172 (of the best
-order 124 and 153). One and four minutes of one core.
+Task: quatrains of the Tang dynasty, or your own verse: a .txt with a blank line between poems, or a
+folder with a file for each. Metrics: perplexity per character, ends of poems counted; for generated
+poems the share in the form of real ones, and the share with a copied line. Data: Tang quatrains;
+perplexity 113 with five characters per line and 90 with seven; Kneser-Ney of order 4 has 142 and
+172 (of the best order 124 and 153). One and four minutes on one core.
 
     deepcanon train poem --data tang5
     deepcanon generate RUN --count 3
@@ -80,11 +80,11 @@ class Config(Documents, SomeExamples, Batches, Optimization, Schedule, InputDrop
     clip: Positive = 1.0
     """Largest global norm of the gradients."""
     longest: Count = 1000
-    """Characters of a poem at most; longer ones are refused."""
+    """Maximum number of characters of a poem; longer ones are refused."""
     ngram: Whole = 4
-    """Order of the Kneser-Ney model that test poems are compared by; 0: none."""
+    """Order of the Kneser-Ney model to compare with on the test poems; 0: none."""
     written: Count = 200
-    """Poems that are written at an evaluation, to measure their form and what is copied."""
+    """Poems to generate at an evaluation, to measure their form and what is copied."""
 
 
 SMALL = Config(

@@ -1,12 +1,12 @@
 """Summaries that copy: each word is generated from a vocabulary or copied from the article.
 
-Task: articles to summaries, of own pairs (a .jsonl of keys src and tgt, a .tsv, two files line by
-line), headlines of AG News, or sentences with names that no vocabulary has. Words that the
-vocabulary lacks are written as the article has them, and `generate` shows which words were copied.
-Metrics: ROUGE-1, 2 and L, perplexity, what is repeated, the rare words that were copied. Headlines
-of AG News: ROUGE 23.2 / 3.9 / 21.9 after two minutes of one core, where the first 12 words of a
-description have 21.0 / 5.2 / 18.3; rare names: all right after one minute (one seed each). See et
-al. report 39.53 / 17.28 / 36.38 on CNN/Daily Mail: paper setting not run.
+Task: summarise articles of your own pairs (a .jsonl with keys src and tgt, a .tsv, two files line
+by line), write headlines of AG News, or sentences with names outside any vocabulary. Words that the
+vocabulary lacks are written as in the article, and `generate` shows which words were copied.
+Metrics: ROUGE-1, 2 and L, perplexity, repetition, and the rare words that were copied. Headlines of
+AG News: ROUGE 23.2 / 3.9 / 21.9 after two minutes on one core, against 21.0 / 5.2 / 18.3 for the
+first 12 words of the description; rare names: all right after one minute (one seed each). See et
+al. report 39.53 / 17.28 / 36.38 on CNN/Daily Mail, which was not run here.
 
     deepcanon train pointer-generator --data my-articles.jsonl
     deepcanon generate last --prompt "an article ..." --beam 5
@@ -45,11 +45,11 @@ TARGETS = (
 class Config(TranslationTraining):
     longest: int = 2000
     article: Count = 400
-    """Words and signs of an article that are read; what follows is left out."""
+    """Maximum number of words and signs that are read of an article; the rest is left out."""
     copy: bool = True
     """Copy words of the article; without, attention alone, of the same size."""
     coverage: NonNegative = 1.0
-    """Weight of the coverage loss, which keeps from looking at the same place again; 0: none."""
+    """Weight of the coverage loss, which penalises attending to the same place again; 0: none."""
     coverage_from: Share = 0.6
     """Coverage begins after this share of the training: before, it is mostly noise."""
     embedding: Count = 128

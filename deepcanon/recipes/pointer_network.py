@@ -3,12 +3,12 @@
 Task: the corners of the hull of some points, a tour through them, or their Delaunay triangulation,
 in order. Data: drawn sets (convex-hull, travelling-salesman, delaunay-triangulation), or your own
 points in a CSV (columns x, y and set; --problem says what is asked). Metrics: share of polygons
-that are right wherever they begin, and of the area; polygons that cross themselves count as wrong;
-length of tours over the shortest; share of the triangles. Trained on 5 to 10 points, the test of
-hulls asks about 20 too. Vinyals et al. 2015: 92 % of hulls at 5, 87 % at 10; ours after six minutes
-of one core: 92.5 % and 78 %, 99.9 % of the area, 99.6 % of it at 20 points (one seed). Of the
-triangulations of 5 points the paper has 80.7 % and 93 % of the triangles; ours after 5,000 steps,
-seven minutes: 22 % and 68 %. The report draws the answers over the points.
+that are right, whichever corner they start at, and of the area; polygons that cross themselves
+count as wrong; length of tours relative to the shortest; share of the triangles. Training sets have
+5 to 10 points; hulls are also tested with 20. Vinyals et al. 2015: 92 % of hulls at 5, 87 % at 10;
+ours after six minutes of one core: 92.5 % and 78 %, 99.9 % of the area, 99.6 % of it at 20 points
+(one seed). For triangulations of 5 points the paper has 80.7 %, and 93 % of the triangles; ours
+after 5,000 steps, seven minutes: 22 % and 68 %. The report draws the answers over the points.
 
     deepcanon train pointer-network
     deepcanon train pointer-network --data delaunay-triangulation

@@ -1,10 +1,10 @@
 """Recursive network on trees: the sentiment of every phrase from one linear map of its two parts.
 
-Task: the label of every node of a binary tree. Data: trees in brackets, one a line, such as the
-Stanford Sentiment Treebank (`sst`) or own files. Metrics: accuracy of the roots over all classes
-and, without neutral ones, over positive and negative ("binary"); of all nodes; how often "not"
-turns a positive word. Published on SST: 43.2 % of five classes and 82.4 % of two. Ours: 44.1 % and
-82.4 % in five CPU seconds (three seeds).
+Task: the label of every node of a binary tree. Data: trees in brackets, one per line, such as the
+Stanford Sentiment Treebank (`sst`) or your own files. Metrics: accuracy at the roots over all
+classes and, without neutral ones, over positive and negative ("binary"); accuracy at all nodes; how
+often "not" reverses a positive word. Published on SST: 43.2 % with five classes and 82.4 % with
+two. Ours: 44.1 % and 82.4 % in five CPU seconds (three seeds).
 
     deepcanon train recursive-network --data sst
     deepcanon predict last my-trees.txt

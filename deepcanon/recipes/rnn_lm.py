@@ -1,7 +1,7 @@
 """Recurrent language model over characters, words or pieces, by truncated backpropagation.
 
-Task: the next token of a text; own .txt files work, and `--init-from RUN` tunes a trained model on
-them. Metric: valid/nll and perplexity over the whole split with the state carried.
+Task: the next token of a text; your own .txt files work, and `--init-from RUN` fine-tunes a trained
+model on them. Metric: valid/nll and perplexity over the whole split with the state carried along.
 Tiny Shakespeare, last 10 %: nanoGPT's readme gives 1.88 for 3 minutes of CPU and 1.4697 for its GPU
 run; ours 1.48 after 2.2 CPU minutes of one core, below 1.46 after 5.
 

@@ -1,11 +1,11 @@
 """Recursive neural tensor network: the sentiment of every phrase from a product of its two parts.
 
-Task: the label of every node of a binary tree. Data: trees in brackets, one a line, such as the
-Stanford Sentiment Treebank (`sst`) or own files. Metrics: accuracy of the roots over all classes
-and, without neutral ones, over positive and negative ("binary"); of all nodes; how often "not"
-turns a positive word. Published on SST: 45.7 % of five classes, 85.4 % of two, all nodes 80.7 %.
-Naive Bayes of the words has 39.9 % and 81.9 %. Ours: 43.8 %, 83.2 % and 80 % of all nodes after
-20 seconds of one core (three seeds).
+Task: the label of every node of a binary tree. Data: trees in brackets, one per line, such as the
+Stanford Sentiment Treebank (`sst`) or your own files. Metrics: accuracy at the roots over all
+classes and, without neutral ones, over positive and negative ("binary"); accuracy at all nodes; how
+often "not" reverses a positive word. Published on SST: 45.7 % with five classes, 85.4 % with two,
+all nodes 80.7 %. Naive Bayes of the words has 39.9 % and 81.9 %. Ours: 43.8 %, 83.2 % and 80 % of
+all nodes after 20 seconds of one core (three seeds).
 
     deepcanon train rntn --data sst
     deepcanon predict last my-trees.txt
@@ -33,7 +33,7 @@ TARGETS = (
 class Config(TreeTraining):
     tensor_rate: Annotated[float, Range("(0, 1]")] = 0.05
     """Learning rate of the tensor, as a share of the others'; AdaGrad's first steps are as long for
-    each of its 2,500 products a number as for a bias, and with 1 the sums are large at once."""
+    each of its 2,500 products per number as for a bias, so with 1 the sums become large at once."""
 
 
 AUTHORS = Config(batch=27, epochs=40, forget=1, learning_rate=0.01, tensor_rate=1.0)

@@ -6,8 +6,8 @@ same number of steps; all evaluated by the full softmax. (2) How far the gradien
 loss is from that of the full one, on average over samples, for more and more of 10,000 classes.
 Metrics: test nats per word; perplexities over the full softmax's, ours on Penn Treebank 0.96, and
 2.28 without the correction; the bias, and its slope over the number of samples in logarithms, -1 by
-theory. Three minutes on one core with the embedded text, 20 with Penn Treebank. A model of your own
-is trained by `rnn-lm --unit words --samples 500`.
+theory. Three minutes on one core with the embedded text, 20 with Penn Treebank. To train your own
+model: `rnn-lm --unit words --samples 500`.
 
     deepcanon train sampled-softmax --data ptb --samples 500
 """
@@ -49,7 +49,7 @@ class Config(Tokens, Tuning):
     batch: Count = 32
     """Streams that the text is cut into."""
     window: Count = 35
-    """Words that gradients flow back over."""
+    """Words through which gradients flow back."""
     classes: Annotated[int, Range("[32, inf)")] = 10_000
     """Classes of the generated task on which the bias is measured."""
     draws: Annotated[int, Range("[2, inf)")] = 200

@@ -1,13 +1,13 @@
-"""Scheduled sampling: a translator learns to go on after words of its own, not only true ones.
+"""Scheduled sampling: a translator learns to continue its own words, not only the true ones.
 
-Task: sentences to sentences, as `attention` and `seq2seq` (`--network`). Each word that the decoder
-reads while it learns is the true one with a probability that falls from 1, or drawn by the model;
-`--truth always` is teacher forcing, `never` reads drawn words alone. Metrics: those of translators,
-and on `noisy-counter`, where a lost count is never found again, `drift`: the share of the steps at
-which the count is lost: 16 % after true words alone, 10 % after a linear fall to one half, at 0.4 %
-more nats after true words (three seeds, a minute each; ten numbers and 16 units were chosen among
-five settings, of which others gained nothing or lost). Bengio et al. 2015, captions of photographs:
-BLEU-4 from 28.8 to 30.6, and 11.2 with drawn words alone.
+Task: translate sentences, as in `attention` and `seq2seq` (`--network`). Each word that the decoder
+reads in training is the true one with a probability that falls from 1, and otherwise drawn by the
+model; `--truth always` is teacher forcing, `never` reads only drawn words. Metrics: those of
+translators and, on `noisy-counter`, where a lost count is never found again, `drift`, the share of
+steps at which the count is lost: 16 % if trained on true words alone, 10 % after a linear fall to
+one half, at 0.4 % more nats after true words (three seeds, a minute each; ten numbers and 16 units
+were chosen among five settings; others gained nothing or lost). Bengio et al. 2015, captions of
+photographs: BLEU-4 from 28.8 to 30.6, and 11.2 with drawn words alone.
 
     deepcanon train scheduled-sampling --data my-pairs.tsv --truth linear --least 0.25
 """
@@ -46,7 +46,7 @@ class Config(OwnWordsTraining):
     )
     """How the share of true words falls while training; always: teacher forcing."""
     half: Annotated[float, Range("(0, inf)")] = 1.0
-    """When half of the words are true, as a share of the training; 1: at its end."""
+    """Point in training, as a share of it, at which half of the words are true; 1: its end."""
     least: Probability = 0.0
     """The share of true words never falls below this."""
 

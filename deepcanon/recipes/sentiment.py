@@ -1,11 +1,11 @@
 """Sentiment: a recurrent network reads a text in both directions and classifies it.
 
 Task: the class of a text, such as negative, neutral, positive. Data: a .csv, .tsv or .jsonl with
-text and label, or folders CLASS/*.txt. Metric: accuracy, with `--folds 10` by cross-validation,
-each fold with the words of its own training documents. Sentences of film reviews: 75.9 % in five
-minutes of one core. Bags of words take seconds: logistic regression 76.6 %, naive Bayes on pairs of
-words 78.9 %. Three classes of rated sentences: 65.5 % (one seed each). `predict` marks the words
-that decided.
+text and label, or folders CLASS/*.txt. Metric: accuracy; with `--folds 10` by cross-validation,
+where each fold takes its vocabulary from its own training documents. Sentences of film reviews:
+75.9 % in five minutes on one core. Bags of words take seconds: logistic regression 76.6 %, naive
+Bayes on pairs of words 78.9 %. Three classes of rated sentences: 65.5 % (one seed each). `predict`
+marks the decisive words.
 
     deepcanon train sentiment --data reviews.csv
 """
@@ -40,7 +40,7 @@ class Config(DocumentTraining):
     both: bool = True
     """Read each text backward too."""
     pool: Literal["last", "mean", "max"] = "last"
-    """What is known of a text: the states after its last word, or their mean or maximum over it."""
+    """What represents a text: the states after its last word, or their mean or maximum over it."""
     embedding_dropout: Share = 0.5
 
 

@@ -1,10 +1,10 @@
 """Sequence-level training: a translator learns from the BLEU of whole sentences that it has drawn.
 
-Task: sentences to sentences, as `attention` and `seq2seq` (`--network`). First by cross-entropy;
-in the last part of the training by MIXER: true words up to a boundary, which moves towards the
-beginning, drawn ones behind it, and REINFORCE with a learned baseline; or by the expected score of
-a few candidates (`--method minimum-risk`); or further by cross-entropy, to compare. Metrics: those
-of translators. Ranzato et al. 2016, German to English: 17.7 BLEU by cross-entropy, 20.7 by MIXER.
+Task: translate sentences, as in `attention` and `seq2seq` (`--network`). Training starts with
+cross-entropy; its last part uses MIXER: true words up to a boundary, which moves towards the
+beginning, drawn words after it, and REINFORCE with a learned baseline; or the expected score of a
+few candidates (`--method minimum-risk`); or, to compare, still cross-entropy. Metrics: those of
+translators. Ranzato et al. 2016, German to English: 17.7 BLEU by cross-entropy, 20.7 by MIXER.
 
     deepcanon train sequence-level-training --data my-pairs.tsv --method minimum-risk
 """
@@ -33,15 +33,15 @@ TARGETS = (
 @dataclass(frozen=True, kw_only=True)
 class Config(OwnWordsTraining):
     method: Literal["mixer", "minimum-risk", "cross-entropy"] = "mixer"
-    """What the last part of the training follows."""
+    """The objective of the last part of the training."""
     whole: Probability = 0.25
     """Share of the training, its last part, that learns from whole sentences; 1: all of it, as
     suits a model that has learned already (--init-from)."""
     whole_rate: Positive = 2e-4
     """Learning rate of the last part, constant."""
     more: Count = 3
-    """mixer: words that are drawn from the end of each sentence at first, and as many more with
-    each move of the boundary."""
+    """mixer: how many words at the end of each sentence are drawn at first; each move of the
+    boundary adds as many."""
     every: Positive = 0.25
     """mixer: passes over the pairs between two moves of the boundary."""
     mix: Probability = 0.5

@@ -1,10 +1,10 @@
 """A spatial transformer in front of a classifier: it finds the digit and sets it upright.
 
-Task: which class an image shows that is turned, scaled, or anywhere on a cluttered canvas. Data:
-`--data rotated-digits`, `rts-digits` or `cluttered-digits`, of MNIST with `--base mnist`; or your
-own folder. Metric: test error; rotated MNIST 1.2 % behind a transformer and 2.1 % without (fully
-connected, Jaderberg et al. 2015, table 1). `spread` is what the module leaves of the spread of the
-angles: 1 says that it is idle, however good the error is.
+Task: classify images that are rotated, scaled, or anywhere on a cluttered canvas. Data: `--data
+rotated-digits`, `rts-digits` or `cluttered-digits`, of MNIST with `--base mnist`; or your own
+folder. Metric: test error; rotated MNIST 1.2 % with a transformer and 2.1 % without (fully
+connected, Jaderberg et al. 2015, table 1). `spread` is the share of the spread of the angles that
+the module leaves: 1 means that it does nothing, however low the error is.
 
     deepcanon train spatial-transformer
 """
@@ -45,7 +45,7 @@ class Config(ImageTraining):
     window: Whole = 0
     """Side in pixels of what is sampled; 0: as large as the images."""
     classifier: Literal["connected", "convolutional"] = "connected"
-    """Network behind the module."""
+    """Network after the module."""
     hidden: tuple[Count, ...] = (256, 200)
     """Units of the classifier's hidden layers; a convolutional one has the last of them."""
     filters: tuple[Count, ...] = (32, 32)

@@ -1,10 +1,10 @@
 """Stack-augmented recurrent network: counts by pushing and popping, beyond the lengths it has seen.
 
-Task: languages such as a^n b^n, in which what was read says what must follow. Data: generated
-sequences. Metrics: share of right answers, and whether all are right of strings three times as long
-as any in training: a simple recurrent network fails there. Random restarts differ, as in the paper,
-so that the target is a share of the seeds: `deepcanon verify stack-rnn --seeds 10`. Ours: eight of
-ten on a^n b^n, two on a^n b^2n, each with ten stacks, one on a^n b^n c^n with four.
+Task: the next symbol of languages such as a^n b^n, in which what was read determines what follows.
+Data: generated sequences. Metrics: accuracy, and whether all answers are right on strings three
+times as long as any in training: a simple recurrent network fails there. Random restarts differ, as
+in the paper, so that the target is a share of the seeds: `deepcanon verify stack-rnn --seeds 10`.
+Ours: eight of ten on a^n b^n, two on a^n b^2n, each with ten stacks, one on a^n b^n c^n with four.
 
     deepcanon train stack-rnn --data counting-languages --language anbn
 """
@@ -44,9 +44,9 @@ class Config(SequenceTraining):
     no_op: bool = False
     """A third action, which leaves a stack as it is."""
     recurrent: bool = False
-    """Let the hidden layer also see itself; without, only the stacks remember."""
+    """Let the hidden layer also read its last state; otherwise only the stacks remember."""
     rounded: bool = False
-    """Take the likeliest action wholly when evaluating, so that stacks are discrete."""
+    """Take only the likeliest action when evaluating, so that stacks are discrete."""
     depth: Whole = 0
     """Cells of each stack; what is pushed further is lost. 0: as many as steps."""
     scale: Positive = 1.0

@@ -1,11 +1,11 @@
-"""Text CNN: filters over three, four and five words in a row, each one's maximum, classify a text.
+"""Text CNN: the maxima of filters over three, four and five words in a row classify a text.
 
 Task: the class of a text. Data: a .csv, .tsv or .jsonl with text and label, or folders CLASS/*.txt.
-Metric: accuracy, with `--folds 10` by cross-validation, each fold with the words of its own
-training documents. Sentences of film reviews: 76.1 % in the paper with random vectors, 81.5 % with
-vectors from 100 billion words; ours 76.4 % with random ones (one seed), in six minutes of one core.
-Bags of words take seconds: logistic regression 76.6 %, naive Bayes on pairs of words 78.9 %.
-`predict` marks the words that decided.
+Metric: accuracy; with `--folds 10` by cross-validation, where each fold takes its vocabulary from
+its own training documents. Sentences of film reviews: 76.1 % in the paper with random vectors, 81.5
+% with vectors from 100 billion words; ours 76.4 % with random ones (one seed), in six minutes on
+one core. Bags of words take seconds: logistic regression 76.6 %, naive Bayes on pairs of words 78.9
+%. `predict` marks the decisive words.
 
     deepcanon train text-cnn --data reviews.csv
 """
@@ -32,7 +32,7 @@ TARGETS = (
 @dataclass(frozen=True, kw_only=True)
 class Config(DocumentTraining):
     widths: tuple[Count, ...] = (3, 4, 5)
-    """Words that a filter reads, of each group of filters."""
+    """Words that a filter reads, for each group of filters."""
     filters: Count = 100
     """Filters of each width."""
     max_norm: NonNegative = 3.0

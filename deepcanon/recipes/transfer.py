@@ -2,14 +2,14 @@
 
 Task: half of the classes (A) train a convolutional network; of the other half (B) there are few
 labelled examples. The first n layers of the network of A are copied into one for B and stay frozen
-(AnB) or are trained further (AnB+); as a control, those of a network of B's own few examples are
-(BnB, BnB+). With --source-data the network of A is trained on another set. Metric: test error on B,
-and what random weights lose against copied ones, with intervals over seeds. Protocol: Yosinski et
-al. 2014 (arXiv:1411.1792), who find on ImageNet that AnB+ stays ahead even after long training.
-Ours, 500 examples of Fashion-MNIST: 5.1 % from random weights, 5.3 % with one copied layer, 7.5 %
-with four frozen ones; from CIFAR-10 to 20 examples a class 24.1 % and 23.0 % with three layers, to
-10 a class 28.8 % and 27.6 %: a gain of 1.2 points, 0.7 to 1.7 over ten repetitions with five
-sources and drawings each.
+(AnB) or are trained further (AnB+); as a control, those of a network trained on B's own few
+examples are copied (BnB, BnB+). With --source-data the network of A is trained on another set.
+Metric: test error on B, and what random weights lose against copied ones, with intervals over
+seeds. Protocol: Yosinski et al. 2014 (arXiv:1411.1792), who find on ImageNet that AnB+ stays ahead
+even after long training. Ours, 500 examples of Fashion-MNIST: 5.1 % from random weights, 5.3 % with
+one copied layer, 7.5 % with four frozen ones; from CIFAR-10 to 20 examples per class 24.1 %, and
+23.0 % with three layers; to 10 per class 28.8 % and 27.6 %: a gain of 1.2 points, 0.7 to 1.7 over
+ten repetitions with five sources and draws each.
 
     deepcanon train transfer --data fashion-mnist
 """

@@ -2,9 +2,9 @@
 
 Task: train three classifiers on images as they are, test them on images shifted by 0 to 8 pixels.
 Data: images. Metric: points of accuracy lost at 4 pixels. The weights of a convolution are shared
-by all places, those of the dense layers above it are not; the network in network has none. The
-picture `aliasing` shows what a stride does to a shift by an odd number of pixels: no paper gives
-these numbers for MNIST.
+by all places, those of the dense layers above it are not; the network in network has no dense
+layers. The picture `aliasing` shows what a stride does to a shift by an odd number of pixels: no
+paper gives these numbers for MNIST.
 
     deepcanon train translation-invariance --data mnist
 """
@@ -38,7 +38,7 @@ class Config(Images, Batches, Repeats):
     shifts: Count = 8
     """Largest shift of the test images in pixels: up, down, left and right in turn."""
     judged: Count = 4
-    """Shift at which the losses of accuracy are told."""
+    """Shift at which the losses of accuracy are reported."""
     epochs: int = 3
 
 

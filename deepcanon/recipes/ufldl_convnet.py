@@ -33,7 +33,7 @@ class Config(ImageTraining):
     first_momentum: Share = 0.5
     """Momentum of the first steps."""
     first_steps: int = 20
-    """How many steps have it."""
+    """Number of these first steps."""
     halve: bool = True
     """Halve the learning rate after each epoch."""
     optimizer: OptimizerName = "momentum"

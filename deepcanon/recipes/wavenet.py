@@ -3,7 +3,7 @@
 Task: the next sample of recordings, of a WAV file or folders of them. Metric: test/bits, bits per
 sample of the codes, each recording from its first sample on. No figure is published at this size;
 an interpolated 6-gram of the codes, tuned on validation, has 5.03 on spoken digits, ours 4.28 to
-4.30 after eight minutes of one core. `generate` writes WAV files, the report plays samples; with
+4.30 after eight minutes on one core. `generate` writes WAV files, the report plays samples; with
 `--conditional true` it learns what each class sounds like.
 
     deepcanon train wavenet --data fsdd
@@ -47,7 +47,7 @@ class Config(Audio, Optimization, Schedule):
     batch: Count = 2
     """Pieces of recordings in a step, of about equal length."""
     window: Count = 4096
-    """Samples of a piece at most; no fewer than the network sees."""
+    """Maximum number of samples in a piece; at least as many as the network sees."""
     epochs: Positive = 3.0
     """Passes over the recordings if no steps are given."""
     optimizer: OptimizerName = "adamw"
