@@ -1,4 +1,4 @@
-"""Initial weights: Glorot, He, truncated normal, orthogonal, identity, plain normal; and what they do with depth.
+"""Initial weights: Glorot, He, truncated normal, orthogonal, identity, plain normal; and their effect with depth.
 
 Papers: Glorot and Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks"; He et al.
 2015 (arXiv:1502.01852); Saxe, McClelland and Ganguli 2013 (arXiv:1312.6120); Le, Jaitly and Hinton 2015

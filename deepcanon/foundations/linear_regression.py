@@ -1,4 +1,4 @@
-"""Linear regression as maximum likelihood: least squares by a QR factorisation that streams, and the noise's variance.
+"""Linear regression as maximum likelihood: least squares by streaming QR factorisation, and the variance of the noise.
 
 Papers: Gauss 1809, "Theoria motus" (least squares as the most probable values under normal errors); Golub 1965,
 "Numerical methods for solving linear least squares problems" (QR); Demmel, Grigori, Hoemmen and Langou 2012,

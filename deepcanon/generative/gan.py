@@ -1,4 +1,4 @@
-"""Generative adversarial network: a generator learns to make samples that a discriminator takes for data.
+"""Generative adversarial network: a generator learns to make samples that a discriminator mistakes for data.
 
 Papers: Goodfellow et al. 2014, "Generative adversarial nets" (arXiv:1406.2661), whose equations are numbered
 here; Radford et al. 2015, "Unsupervised representation learning with deep convolutional GANs" (arXiv:1511.06434),

@@ -1,4 +1,4 @@
-"""A denoising autoencoder: reconstructs the clean input from a corrupted one, and so learns where the data lie.
+"""A denoising autoencoder: reconstructs the clean input from a corrupted one, and so learns where the data are.
 
 Papers: Vincent, Larochelle, Bengio and Manzagol 2008, "Extracting and composing robust features with denoising
 autoencoders" (ICML); Vincent et al. 2010 (JMLR 11); for (5) Alain and Bengio 2014 (arXiv:1211.4246); for (6) Rifai et

@@ -1,4 +1,4 @@
-r"""Sequence to sequence with attention: at every step the decoder looks at those words of the source that it needs.
+r"""Sequence to sequence with attention: at every step the decoder attends to the source words that it needs.
 
 Papers: Bahdanau, Cho and Bengio, "Neural Machine Translation by Jointly Learning to Align and Translate", 2015
 (arXiv:1409.0473), sections 3 and A.1.2; Luong, Pham and Manning, "Effective Approaches to Attention-based Neural

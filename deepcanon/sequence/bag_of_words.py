@@ -1,4 +1,4 @@
-r"""Bags of words: linear classifiers of which words a document holds, whatever their order.
+r"""Bags of words: linear classifiers of the words that a document contains, whatever their order.
 
 Papers: Pang and Lee, "Seeing stars", ACL 2005 (the sentences of film reviews); Wang and Manning, "Baselines and
 bigrams: simple, good sentiment and topic classification", ACL 2012 (binarised counts, NBSVM).

@@ -1,4 +1,4 @@
-r"""Bidirectional recurrent networks, deep: at every step what was read before it and what comes after it.
+r"""Bidirectional recurrent networks, deep: at every step they know what came before and what comes after.
 
 Papers: Schuster and Paliwal, "Bidirectional Recurrent Neural Networks", IEEE Transactions on Signal Processing 1997;
 Graves, Mohamed and Hinton, "Speech Recognition with Deep Recurrent Neural Networks", 2013 (arXiv:1303.5778), eqs. 9 to

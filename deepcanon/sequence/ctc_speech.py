@@ -1,4 +1,4 @@
-r"""Connectionist temporal classification: symbols out of recordings of which nobody has said when they are spoken.
+r"""Connectionist temporal classification: transcribes recordings, learned from transcripts without timing.
 
 Papers: Graves, Fernandez, Gomez and Schmidhuber, "Connectionist Temporal Classification: Labelling Unsegmented Sequence
 Data with Recurrent Neural Networks", ICML 2006, whose equations are named; Hannun et al. 2014 (arXiv:1408.2873),

@@ -1,4 +1,4 @@
-r"""Hierarchical encoder-decoder (HRED): a network over words reads each turn, one over turns remembers the dialogue.
+r"""Hierarchical encoder-decoder (HRED): one network reads the words of each turn, another remembers the dialogue.
 
 Papers: Sordoni et al., "A Hierarchical Recurrent Encoder-Decoder for Generative Context-Aware Query Suggestion", 2015
 (arXiv:1507.02221), section 3, whose equations these are; Serban et al., "Building End-To-End Dialogue Systems Using

@@ -1,4 +1,4 @@
-r"""Mixture density RNN: the density of the next values of a series, a Gaussian mixture whose numbers an LSTM gives.
+r"""Mixture density RNN: the density of the next values of a series, a Gaussian mixture whose parameters an LSTM gives.
 
 Papers: Graves, "Generating Sequences with Recurrent Neural Networks", 2013 (arXiv:1308.0850), section 4.1; Bishop,
 "Mixture Density Networks", 1994; Lewandowski, Kurowicka and Joe 2009 for correlations of more than two columns.

@@ -1,4 +1,4 @@
-r"""Matrix-vector recursive network: every word and phrase has a vector, and a matrix that acts on what is next to it.
+r"""Matrix-vector recursive network: every word and phrase has a vector, and a matrix that acts on its neighbour.
 
 Paper: Socher, Huval, Manning and Ng, "Semantic Compositionality through Recursive Matrix-Vector Spaces", EMNLP 2012,
 sections 2.1 to 2.5.

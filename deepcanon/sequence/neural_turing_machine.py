@@ -1,4 +1,4 @@
-r"""Neural Turing machine: a network that reads from a memory and writes into it, by contents and by moving along it.
+r"""Neural Turing machine: a network that reads and writes a memory, addressed by content and by shifting.
 
 Paper: Graves, Wayne and Danihelka, "Neural Turing Machines", 2014 (arXiv:1410.5401), whose equations are named.
 

@@ -1,4 +1,4 @@
-r"""Poems by a recurrent model of characters that begins each one afresh; their form, and what of them is copied.
+r"""Poems by a recurrent character model that starts afresh for each one; their form, and how much is copied.
 
 Papers: Zhang and Lapata, "Chinese Poetry Generation with Recurrent Neural Networks", EMNLP 2014, quatrains and their
 perplexity per character; Graves, "Generating Sequences With Recurrent Neural Networks", 2013 (arXiv:1308.0850),

@@ -1,4 +1,4 @@
-r"""Pointer network: answers about a set of points with a sequence of its own points, by attention that points at them.
+r"""Pointer network: answers with a sequence of the points that it was given, by attention that points at them.
 
 Paper: Vinyals, Fortunato and Jaitly, "Pointer Networks", 2015 (arXiv:1506.03134), section 2.3.
 

@@ -1,4 +1,4 @@
-"""Sampled softmax: the loss of a softmax over very many classes from a few of them, drawn again in every step.
+"""Sampled softmax: the loss of a softmax over very many classes, estimated from a few that are drawn in every step.
 
 Papers: Bengio and Senecal 2008, "Adaptive importance sampling to accelerate training of a neural probabilistic language
 model" (IEEE Trans. Neural Networks 19); Jean, Cho, Memisevic and Bengio 2015, "On using very large target vocabulary

@@ -1,4 +1,4 @@
-r"""Scheduled sampling: the words that a decoder reads while it learns are more and more its own, not the true ones.
+r"""Scheduled sampling: in training the decoder reads more and more of its own words instead of the true ones.
 
 Paper: Bengio, Vinyals, Jaitly and Shazeer, "Scheduled Sampling for Sequence Prediction with Recurrent Neural Networks",
 2015 (arXiv:1506.03099), sections 2.4 and 4.

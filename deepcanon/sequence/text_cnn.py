@@ -1,4 +1,4 @@
-r"""A convolutional network over the words of a text: filters of several widths, each one's maximum over time.
+r"""A convolutional network over the words of a text: filters of several widths, and the maximum of each over time.
 
 Paper: Kim, "Convolutional Neural Networks for Sentence Classification", 2014 (arXiv:1408.5882), whose equations are
 (1) to (5) here. Word types are dropped as in Gal and Ghahramani, "A Theoretically Grounded Application of Dropout in

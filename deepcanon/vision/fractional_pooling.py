@@ -1,4 +1,4 @@
-"""Fractional max pooling: regions whose borders are one or two pixels apart, drawn new for every batch.
+"""Fractional max pooling: regions whose borders are one or two pixels apart, drawn again for every batch.
 
 Paper: Graham 2014, "Fractional max-pooling" (arXiv:1412.6071), section 2.
 

@@ -1,4 +1,4 @@
-"""Network in Network: a small perceptron at every pixel, and the mean of one map per class in place of dense layers.
+"""Network in Network: a small perceptron at every pixel, and the mean of one map per class instead of dense layers.
 
 Paper: Lin, Chen and Yan 2013, "Network In Network" (arXiv:1312.4400), section 3 and figure 2.
 

@@ -1,4 +1,4 @@
-"""Features of learned patches: their whitening folded into the filters of a convolution, pooled by region, a softmax.
+"""Features of learned patches: whitening folded into the filters of a convolution, pooling by region, and a softmax.
 
 Sources: UFLDL tutorial (Stanford), "Convolution and pooling" and "Linear decoders", `cnnConvolve.m`: units of a sparse
 autoencoder; Coates, Ng and Lee 2011, "An analysis of single-layer networks in unsupervised feature learning" (AISTATS):

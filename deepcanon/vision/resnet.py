@@ -1,4 +1,4 @@
-"""A residual network: blocks of convolutions that learn what is to be added to their own input.
+"""A residual network: blocks of convolutions that learn what to add to their input.
 
 Papers: He, Zhang, Ren and Sun 2015, "Deep Residual Learning for Image Recognition" (arXiv:1512.03385), sections 3 and
 4.2; Ioffe and Szegedy 2015 (arXiv:1502.03167) for the normalisation BN; He et al. 2015 (arXiv:1502.01852), equation
