@@ -25,7 +25,7 @@ class Splits:
     valid_share: Share = 0.1
     """Share of the training data that is held out for validation."""
     test_share: Share = 0.1
-    """Share that is held out for the test if the data have no test split."""
+    """Share of the data that is held out for the test if they have no test split."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +38,9 @@ class Images(Splits):
     """Images: the two grey levels of 16-bit files that become black and white. Default: the range of the training
     images."""
     draft: Literal[0, 1, 2] = 2
-    """Images: where a JPEG file is shrunk, pixels that its decoder gives for each one that is wanted, in each
-    direction; the rest is resized. 0 decodes all, from which 2 differs by up to 0.9 of 255 on average. 1 differs by up
-    to 2.4 and is up to 1.6 times as fast."""
+    """Images: where a JPEG file is shrunk, how many pixels its decoder gives in each direction for each one that is
+    needed, before resizing. 0 decodes at full size; 2 differs from that by up to 0.9 of 255 on average, and 1 by up
+    to 2.4, but is up to 1.6 times as fast."""
     cache: Literal["auto", "off"] = "auto"
     """Images: auto keeps the decoded pictures of large folders on disk (in $DEEPCANON_CACHE, by default with the
     downloads), so that each is decoded once."""
@@ -75,7 +75,7 @@ class Columns(Splits):
 @dataclass(frozen=True, kw_only=True)
 class Tables(Columns):
     target_kind: Literal["auto", "number", "classes"] = "auto"
-    """Tables: kind of the target; auto takes what the recipe predicts, else goes by the cells."""
+    """Tables: kind of the target; auto takes what the recipe predicts, otherwise decides by the cells."""
     ignore: tuple[str, ...] = ()
     """Tables: columns to leave out."""
     categories: tuple[str, ...] = ()
@@ -91,7 +91,7 @@ class Tables(Columns):
     decimal: Literal["auto", ".", ","] = "auto"
     """Tables: the decimal sign; auto takes a comma only if the cells allow no other reading."""
     group: str = ""
-    """Tables: rows with the same value in this column stay in one split (a patient, a user)."""
+    """Tables: rows with the same value in this column (a patient, a user) stay in the same split."""
     time: str = ""
     """Tables: hold out the latest rows by this column, instead of rows drawn by the seed."""
 
@@ -113,13 +113,13 @@ class Documents(Columns):
     text_column: str = ""
     """Documents: the column that holds the texts; `text` if not given."""
     each: Literal["line", "paragraph"] = "line"
-    """Documents: what one of a .txt file is; paragraphs have a blank line between them."""
+    """Documents: what one document of a .txt file is; paragraphs are separated by blank lines."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dialogues(Splits):
     separator: str = "__eou__"
-    """Dialogues: the sign between turns in a .txt file; tab stands for that character."""
+    """Dialogues: the separator between turns in a .txt file; `tab` means that character."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,8 +131,8 @@ class Stories(Splits):
 @dataclass(frozen=True, kw_only=True)
 class PointSets(Splits):
     problem: Literal["hull", "tour", "delaunay"] = "hull"
-    """Point sets: what is solved of files: the corners of the convex hull, a shortest tour (at most 13 points), or the
-    Delaunay triangulation."""
+    """Point sets: the problem that files are given for: the corners of the convex hull, a shortest tour (at most 13
+    points), or the Delaunay triangulation."""
     fewest: Whole = 0
     """convex-hull, delaunay-triangulation, travelling-salesman: fewest points of a set; 0: 5."""
     most: Whole = 0
@@ -164,17 +164,17 @@ class Sequences(Splits):
     beyond: Annotated[int, Range("[3, inf)")] = 60
     """counting-languages: test strings have n below this."""
     task: Literal["copy", "repeat", "recall"] = "copy"
-    """bit-copy: copy vectors of bits, repeat them several times, or recall what followed an item."""
+    """bit-copy: copy vectors of bits, repeat them several times, or recall the item that followed another."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pairs(Splits):
     source: str = ""
-    """Pairs: what is translated: a column or its number, a key, or a language (the ending of a file)."""
+    """Pairs: what is translated: a column or its number, a key, or a language (the suffix of a file)."""
     target: str = ""
     """Pairs: what it becomes, named in the same way."""
     longest: Annotated[int, Range("[2, inf)")] = 100
-    """Pairs: words and signs of a sentence at most; a longer one is refused with its line."""
+    """Pairs: maximum number of words and signs of a sentence; a longer one is refused with its line."""
     train_examples: Whole = 0
     """Learn from at most this many of the training pairs, drawn by the seed; 0 takes all."""
     pairs: Whole = 0
@@ -190,17 +190,17 @@ class Trees(Splits):
     labels: Whole = 0
     """Trees: labels are whole numbers from 0 to below this; 0: those that the training trees have."""
     binarise: Literal["no", "left", "right"] = "no"
-    """Trees: what becomes of a node that has not two children: it is refused, or its children are joined two at a time
-    from the left or from the right, and an only child is joined with its parent."""
+    """Trees: what happens to a node that does not have two children: it is refused, or its children are joined two at
+    a time from the left or from the right, and an only child is joined with its parent."""
     sentences: Literal["refuse", "left", "right"] = "refuse"
     """Trees: what `predict` makes of a line without brackets: it is refused, or becomes a tree that branches to the
     left or to the right."""
     operators: tuple[Literal["not", "and", "or", "xor"], ...] = ("not", "and")
     """logic: the operators of the formulas."""
     depth: Annotated[int, Range("[1, 6]")] = 2
-    """logic: training formulas have at most so many operators below each other."""
+    """logic: training formulas nest operators at most this deep."""
     deeper: Annotated[int, Range("[2, 12]")] = 6
-    """logic: test formulas have more than `depth` and up to this many."""
+    """logic: test formulas are deeper than `depth` and at most this deep."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,7 +220,7 @@ class Series(Splits):
 @dataclass(frozen=True, kw_only=True)
 class Audio(Splits):
     sample_rate: Whole = 0
-    """Audio: samples a second to which all recordings are resampled; 0 keeps theirs, which must then be equal."""
+    """Audio: sample rate in Hz to which all recordings are resampled; 0 keeps their own, which must then be equal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,7 +231,7 @@ class Speech(Audio):
     spelling: Literal["characters", "words"] = "characters"
     """Speech: what a transcript is made of."""
     letter_case: Literal["keep", "lower", "upper"] = "keep"
-    """Speech: letters of transcripts as they are written, or all in lower or upper case."""
+    """Speech: letters of transcripts as written, or converted to lower or upper case."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,9 +256,9 @@ class LargeTokens(Tokens):
 
     cache: Literal["auto", "off"] = "off"
     """Text: auto keeps the characters of a text of more than 16 MiB on disk (in $DEEPCANON_CACHE, by default with the
-    downloads) and reads them from there; off holds all in memory."""
+    downloads) and reads them from there; off keeps everything in memory."""
     evaluated: Whole = 1_000_000
-    """Text: tokens of a split that an evaluation reads, from its beginning; 0: all."""
+    """Text: how many tokens of a split an evaluation reads, from its beginning; 0: all."""
 
 
 @dataclass(frozen=True, kw_only=True)
