@@ -73,7 +73,7 @@ def _check(weight: Tensor, bias: Tensor, inputs: Tensor) -> None:
 
 
 def decay_of_c(c: float, examples: int) -> float:
-    """The lambda of equation (4) that stands for scikit-learn's C on so many examples; infinite C means no decay."""
+    """The lambda of equation (4) that equals scikit-learn's C on this many examples; infinite C means no decay."""
     if not c > 0 or examples < 1:
         raise ValueError(f"C must be above 0 and examples at least 1, got C = {c} and {examples} examples")
     return 1 / (c * examples)

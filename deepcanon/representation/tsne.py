@@ -271,7 +271,7 @@ class TSNE(Estimator):
         self.init, self.method, self.seed = init, method, seed
 
     def form(self, points: int) -> Literal["exact", "interpolated"]:
-        """The form that so many points take."""
+        """The form that is used for this many points."""
         if self.method not in ("auto", "exact", "interpolated"):
             raise ValueError(f"method is 'auto', 'exact' or 'interpolated', not {self.method!r}")
         if self.method == "interpolated" and self.n_components != 2:

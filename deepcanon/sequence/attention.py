@@ -58,7 +58,7 @@ Weights = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class Looking(NamedTuple):
-    """The decoder between two steps, batch first: s_t, and what it looks at."""
+    """The decoder between two steps, batch first: s_t, and what it attends to."""
 
     hidden: Tensor
     memory: Tensor
@@ -95,7 +95,7 @@ def annotations(
     backward: nn.GRUCell,
     fast: bool = True,
 ) -> tuple[Float[Tensor, "batch time both"], Float[Tensor, "batch hidden"]]:
-    """Eq. (1), and the backward state at the first word. What stands on pads has no meaning, and must be masked.
+    """Eq. (1), and the backward state at the first word. Values at padding have no meaning and must be masked.
 
     Raises:
         ValueError: the shapes do not fit.

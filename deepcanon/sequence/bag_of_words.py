@@ -80,7 +80,7 @@ def log_shares(present: Float[Tensor, "classes features"], smoothing: float = 1.
 
 
 class BagClassifier(Estimator):
-    """Linear in the words that a document holds, fitted by counting or to the minimum of a convex loss.
+    """Linear in the words that a document contains, fitted by counting or to the minimum of a convex loss.
 
     Counts [documents, words] are dense or sparse; only whether they are above 0 matters. All is float64.
 

@@ -237,7 +237,7 @@ class CTCSpeech(nn.Module):
         self.head = nn.Linear(2 * hidden, symbols + 1, device=device)
 
     def frames(self, lengths: Int[Tensor, "batch"]) -> Int[Tensor, "batch"]:
-        """n, the steps of recordings of so many samples."""
+        """n, the number of steps of recordings with this many samples."""
         return torch.div(self.energies.frames(lengths) + self.joined - 1, self.joined, rounding_mode="floor")
 
     def forward(

@@ -141,7 +141,7 @@ class HRED(nn.Module):
             nn.init.orthogonal_(self.start.weight)
 
     def begin(self, count: int) -> Talk:
-        """The state before a stream, of so many rows."""
+        """The state before a stream, for this many rows."""
         zero = self.embedding.weight.new_zeros(count, self.decoder.hidden_size)
         return Talk(zero, zero, zero, torch.zeros(count, dtype=torch.bool, device=zero.device))
 
@@ -209,7 +209,7 @@ class HRED(nn.Module):
     def forward(
         self, stream: Int[Tensor, "batch time"], turns: Turns | None = None
     ) -> Float[Tensor, "batch time readout"]:
-        """r after each word of whole streams; what stands at a time depends on no later word.
+        """r after each word of whole streams; the value at a time does not depend on later words.
 
         Args:
             turns: where the turns lie, if that is known; places that are not in it get values without a meaning.

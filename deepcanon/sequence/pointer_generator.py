@@ -63,7 +63,7 @@ class Written(NamedTuple):
 
 
 class Decoding(NamedTuple):
-    """The decoder between two steps, batch first, and the article that it looks at."""
+    """The decoder between two steps, batch first, and the article that it attends to."""
 
     hidden: Tensor
     cell: Tensor

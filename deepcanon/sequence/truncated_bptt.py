@@ -55,7 +55,7 @@ class Pass(NamedTuple):
 
 
 def passes(time: int, k1: int, k2: int) -> Iterator[Pass]:
-    """The passes of eq. (3) over so many steps.
+    """The passes of eq. (3) over this many steps.
 
     Raises:
         ValueError: k1 is below 1, or k2 below k1, so that some losses would never be sent back.

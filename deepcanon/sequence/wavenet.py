@@ -139,7 +139,7 @@ class WaveNet(nn.Module):
 
     @property
     def silence(self) -> int:
-        """The code of 0, which stands before the first sample."""
+        """The code of 0, which precedes the first sample."""
         return self.levels // 2
 
     def forward(
