@@ -4,9 +4,9 @@ Task: classification by the network of the paper's first experiment, three hidde
 sigmoid units from small random weights. Data: images or the number columns of a table. Metrics:
 test error, and the steps until the validation accuracy reaches a threshold. The paper shows the
 curves of MNIST over 50,000 steps, both above 95 %, and gives no figures. Ours, three trials, each
-network at its best rate: the threshold in 36 % of the steps, and a test error of 2.0 % against 2.8
-%. The small initial weights slow the plain network down: from Glorot's it reaches 95 % after 1,750
-steps too (one run).
+network at its best rate: the threshold in 36 % of the steps, and a test error of 2.0 % against
+2.8 %. The small initial weights slow the plain network down: from Glorot's it reaches 95 % after
+1,750 steps too (one run).
 
     deepcanon train batch-norm --data mnist
 

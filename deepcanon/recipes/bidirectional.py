@@ -4,8 +4,8 @@ Task: say at each step whether a weighted sum of the ten numbers before it and t
 is positive (`windowed-sums`), or any other generated sequences with an answer at every step. Data:
 sequences. Metrics: cross-entropy and accuracy. A model that reads only from left to right can be
 right at no more than 81 % of the steps at a length of 60 (`deepcanon.data.tasks.windowed_sums`).
-`--direction forward` trains the same layers in one direction: 81.2 % after 800 steps, against 98.7
-% in both directions (three seeds, half a minute on one core each).
+`--direction forward` trains the same layers in one direction: 81.2 % after 800 steps, against
+98.7 % in both directions (three seeds, half a minute on one core each).
 
     deepcanon train bidirectional --data windowed-sums --length 60
     deepcanon train bidirectional --data windowed-sums --length 60 --direction forward

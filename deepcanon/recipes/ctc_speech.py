@@ -5,8 +5,8 @@ folder of WAV files with a metadata.csv of file and transcript, or a .txt next t
 `fsdd-strings`, three to five spoken digits end to end; `tone-strings`, which needs no files.
 Metric: test/error, the edits per symbol (insertions, deletions and substitutions). Graves et al.
 2006 have 30.5 % of phonemes on TIMIT, which is not free; no figure is published for strings of
-digits. Ours on those: 0.9 to 3.0 % of the digits (three seeds) after a minute on one core; 89 to 97
-% of the strings have no error.
+digits. Ours on those: 0.9 to 3.0 % of the digits (three seeds) after a minute on one core; 89 to
+97 % of the strings have no error.
 
     deepcanon train ctc-speech --data fsdd-strings
     deepcanon predict runs/ctc-speech my.wav

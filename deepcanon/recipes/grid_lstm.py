@@ -4,8 +4,8 @@ Task: the parity of bits that are given all at once (`parity`, one dimension: de
 numbers digit by digit (`addition`, two dimensions: time and depth), the class of a picture (three:
 rows, columns and depth), or other sequences. Data: sequences, images. Metrics: cross-entropy and
 accuracy, or squared error if the answers are numbers. Kalchbrenner et al. learn the parity of up to
-250 bits, and 15-digit addition at more than 99 % with 18 tied layers where stacked LSTMs reach 51
-%. The same training takes networks without a memory along depth (`--network`) to compare with.
+250 bits, and 15-digit addition at more than 99 % with 18 tied layers where stacked LSTMs reach
+51 %. The same training takes networks without a memory along depth (`--network`) to compare with.
 
 Twenty layers learn the parity of 20 bits from each of three seeds within 6,000 steps. Of six plain
 networks of 20 layers from the same uniform weights five stay at chance and one reaches 59 %; with

@@ -6,10 +6,10 @@ the paired difference of each kind from maximum pooling with its 95 % interval. 
 are for larger networks and longer training (stochastic pooling, CIFAR-10: 15.13 % against 19.4 %
 for maximum pooling, Zeiler and Fergus 2013); this is a table, not a claim. On 5,000 examples of
 Fashion-MNIST, four epochs, five seeds, gated and maximum pooling have a test error of 14.4 %,
-stochastic and mixed 14.7 %, Lp and overlapping 14.9 %, mean 15.5 %, maxout 15.6 %, the pyramid 16.2
-%, fractional 19.7 % and k-max, which ignores the position within a row, 26.5 %. Maxout halves the
-maps and the pyramid keeps 21 numbers of each, so their networks have half the parameters: 26,474
-and 23,466, the others 52,138 to 52,146 (28 x 28 pixels, ten classes).
+stochastic and mixed 14.7 %, Lp and overlapping 14.9 %, mean 15.5 %, maxout 15.6 %, the pyramid
+16.2 %, fractional 19.7 % and k-max, which ignores the position within a row, 26.5 %. Maxout halves
+the maps and the pyramid keeps 21 numbers of each, so their networks have half the parameters:
+26,474 and 23,466, the others 52,138 to 52,146 (28 x 28 pixels, ten classes).
 
     deepcanon train pooling --data fashion-mnist --poolings max mean stochastic
 """

@@ -2,10 +2,10 @@
 
 Task: the class of a text. Data: a .csv, .tsv or .jsonl with text and label, or folders CLASS/*.txt.
 Metric: accuracy; with `--folds 10` by cross-validation, where each fold takes its vocabulary from
-its own training documents. Sentences of film reviews: 76.1 % in the paper with random vectors, 81.5
-% with vectors from 100 billion words; ours 76.4 % with random ones (one seed), in six minutes on
-one core. Bags of words take seconds: logistic regression 76.6 %, naive Bayes on pairs of words 78.9
-%. `predict` marks the decisive words.
+its own training documents. Sentences of film reviews: 76.1 % in the paper with random vectors,
+81.5 % with vectors from 100 billion words; ours 76.4 % with random ones (one seed), in six minutes
+on one core. Bags of words take seconds: logistic regression 76.6 %, naive Bayes on pairs of words
+78.9 %. `predict` marks the decisive words.
 
     deepcanon train text-cnn --data reviews.csv
 """
