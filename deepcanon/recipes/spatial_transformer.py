@@ -1,8 +1,8 @@
 """A spatial transformer in front of a classifier: it finds the digit and sets it upright.
 
-Task: classify images that are rotated, scaled, or anywhere on a cluttered canvas. Data: `--data
-rotated-digits`, `rts-digits` or `cluttered-digits`, of MNIST with `--base mnist`; or your own
-folder. Metric: test error; rotated MNIST 1.2 % with a transformer and 2.1 % without (fully
+Task: classify images that are rotated, scaled, or anywhere on a cluttered canvas. Data:
+`--data rotated-digits`, `rts-digits` or `cluttered-digits`, of MNIST with `--base mnist`; or your
+own folder. Metric: test error; rotated MNIST 1.2 % with a transformer and 2.1 % without (fully
 connected, Jaderberg et al. 2015, table 1). `spread` is the share of the spread of the angles that
 the module leaves: 1 means that it does nothing, however low the error is.
 
