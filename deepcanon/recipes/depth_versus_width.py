@@ -5,7 +5,8 @@ Task: (1) six composed tent maps are 64 linear pieces made by 12 hidden units; o
 one and by three hidden layers of equal numbers of parameters, hence of multiplications, each at its
 own best rate and initialisation. Metrics: pieces, errors and their lower bounds; test errors of
 both and their difference. No paper gives (2) at this size; ours on MNIST at 100,000 parameters:
-1.90 % for both. Two minutes on one core with the embedded digits, eight with MNIST.
+1.83 % with one layer and 1.81 % with three. Two minutes on one core with the embedded digits, eight
+with MNIST.
 
     deepcanon train depth-versus-width --data mnist --parameters 100000
 """
