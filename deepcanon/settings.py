@@ -53,6 +53,8 @@ class Settings:
     """Leave out unreadable examples, count them and record their names, instead of refusing the data."""
     log_every: Whole = 0
     """Steps that a row of metrics.jsonl averages over; 0: so many that there are about 400 rows."""
+    keep_examples: Whole = 500
+    """Training examples that a recipe which encodes keeps in the run, to show the nearest ones; 0: none."""
 
     def with_(self, **changes: Any) -> "Settings":
         return dataclasses.replace(self, **changes)

@@ -18,13 +18,14 @@ from deepcanon.errors import CheckpointError
 from deepcanon.parts.sparse_rows import is_csr
 from deepcanon.writing import replacing
 
-__all__ = ["FILE", "Remembered", "remember", "remembered"]
+__all__ = ["FILE", "KINDS", "Remembered", "remember", "remembered"]
 
 FILE = "examples.npz"
-COUNT, BYTES = 500, 8 << 20
-"""Examples that are kept, and bytes of all together; of large ones fewer are kept."""
+BYTES = 8 << 20
+"""Bytes of all examples together; of large ones fewer are kept."""
 LEAST = 2
 KINDS = ("images", "tables", "documents")
+"""Kinds of data whose examples are kept."""
 
 
 class Remembered(NamedTuple):
@@ -41,14 +42,14 @@ class Remembered(NamedTuple):
     places: list[int]
 
 
-def remember(folder: Path, data: Dataset) -> None:
-    """Writes examples that lie evenly over the training split, if they are pictures, rows of a table or documents."""
+def remember(folder: Path, data: Dataset, most: int) -> None:
+    """Writes up to `most` examples that lie evenly over the training split, if they are pictures, rows or documents."""
     if data.kind not in KINDS:
         return
     train = data["train"]
     if is_csr(train.x) or not isinstance(train.x[:1], Tensor | list):
         return
-    count = min(COUNT, len(train))
+    count = min(most, len(train))
     while count >= LEAST:
         rows = torch.linspace(0, len(train) - 1, count, dtype=torch.float64).round().long()
         if isinstance(train.x, list):

@@ -84,7 +84,7 @@ def train(
             try:
                 begin(folder, facts, ready.data, run.settings, ready.content)
                 if issubclass(recipe_class, Encodes) and not plain:
-                    remember(folder, ready.data)
+                    remember(folder, ready.data, run.settings.keep_examples)
             except DeepcanonError:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise

@@ -9,14 +9,14 @@ from torch import Tensor
 from deepcanon.data import Inputs
 from deepcanon.data.errors import one_line
 from deepcanon.engine.contract import Encodes
-from deepcanon.engine.remembered import FILE, Remembered, remembered
+from deepcanon.engine.remembered import FILE, KINDS, Remembered, remembered
 from deepcanon.engine.report.values import value_text
 from deepcanon.engine.svg.frame import escape
 from deepcanon.errors import UsageError
 from deepcanon.serving.matrices import small_picture
 from deepcanon.trained import Trained
 
-__all__ = ["example", "has_examples", "nearest", "ranges"]
+__all__ = ["example", "has_examples", "nearest", "none_kept", "ranges"]
 
 NEAREST = 8
 """Examples that are shown."""
@@ -31,6 +31,17 @@ _known: "weakref.WeakKeyDictionary[Trained, tuple[Remembered, Tensor]]" = weakre
 def has_examples(trained: Trained) -> bool:
     """Whether the run encodes, and kept examples."""
     return isinstance(trained.recipe, Encodes) and (trained.folder / FILE).is_file()
+
+
+def none_kept(trained: Trained) -> str:
+    """Why no example is nearest, of a run whose examples could be kept; "" if they are there."""
+    if not isinstance(trained.recipe, Encodes) or trained.recipe.facts["reader"]["kind"] not in KINDS:
+        return ""
+    if has_examples(trained):
+        return ""
+    asked = trained.recipe.run.settings.keep_examples
+    why = f"holds no {FILE}" if asked else "was trained with --keep-examples 0"
+    return f"No nearest examples: this run {why}."
 
 
 def example(trained: Trained, number: int) -> Tensor:

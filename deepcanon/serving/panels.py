@@ -16,7 +16,7 @@ from deepcanon.engine.language import Speaks
 from deepcanon.engine.word_vectors import HoldsWords
 from deepcanon.heads import Option, fields_of
 from deepcanon.ranges import plain_type
-from deepcanon.serving.nearest import has_examples
+from deepcanon.serving.nearest import has_examples, none_kept
 from deepcanon.trained import Trained
 from deepcanon.verb_options import ClassSampling
 
@@ -45,10 +45,12 @@ def panels_of(trained: Trained) -> list[dict[str, Any]]:
     recipe = trained.recipe
     panels: list[dict[str, Any]] = []
     given = _input(trained) if isinstance(recipe, Predicts | Encodes) else None
-    near = [NEAREST] if has_examples(trained) else []
+    near, note = [NEAREST] if has_examples(trained) else [], none_kept(trained)
     if isinstance(recipe, Predicts) and given:
         looks = [LOOKS] if given["kind"] == "images" and trained.recipe.facts["reader"].get("classes") else []
-        panels.append({"verb": "predict", "title": _question(trained), "input": given, "more": [*looks, *near]})
+        panels.append(
+            {"verb": "predict", "title": _question(trained), "input": given, "more": [*looks, *near], "note": note}
+        )
     if isinstance(recipe, Generates):
         fields = [_field(trained, option) for option in _options(recipe.asked)]
         fields.sort(key=lambda field: FIRST.index(field["name"]) if field["name"] in FIRST else len(FIRST))
@@ -57,7 +59,7 @@ def panels_of(trained: Trained) -> list[dict[str, Any]]:
         ends = [{**SEED, "name": f"{end} seed", "default": place} for place, end in enumerate(("first", "last"))]
         panels.append({"verb": "walk", "title": "Walk from one sample to another", "fields": ends})
     if isinstance(recipe, Encodes) and not isinstance(recipe, HoldsWords) and given:
-        panels.append({"verb": "encode", "title": "Encode", "input": given, "more": near})
+        panels.append({"verb": "encode", "title": "Encode", "input": given, "more": near, "note": note})
     if decodes_pictures(trained):
         panels.append({"verb": "between", "title": "Walk from one picture to another", "inputs": [given, given]})
     if isinstance(recipe, Plays):

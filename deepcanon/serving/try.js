@@ -328,7 +328,7 @@ function units({ values, ranges }) {
 
 const NAMES = { predict: "Predict", encode: "Encode", play: "Play", walk: "Walk", between: "Walk" };
 
-function panel({ verb, title, input, inputs, fields, more = [] }) {
+function panel({ verb, title, input, inputs, fields, more = [], note = "" }) {
   const given = inputs ? both(inputs) : input ? INPUTS[input.form](input) : options(fields);
   const name = NAMES[verb] || "Generate";
   const go = make("button", { className: "main", textContent: name });
@@ -341,7 +341,7 @@ function panel({ verb, title, input, inputs, fields, more = [] }) {
   const form = make("form", { className: "panel" }, make("h2", { textContent: title }), given.element,
     make("div", { className: "bar-of" }, go, stop,
       ...ticks.map((box, place) => make("label", {}, box, ` ${more[place].words}`)), share, said),
-    answer);
+    ...(note ? [make("p", { className: "note", textContent: note })] : []), answer);
   form.dataset.verb = verb;
   let control = null;
   const once = async () => {

@@ -10,17 +10,18 @@ from deepcanon.engine.remembered import FILE, remember, remembered
 from deepcanon.errors import CheckpointError
 
 
-def kept(folder, x, y=None, kind="images"):
-    remember(folder, Dataset(kind, {"train": Split(x, y)}, {}))
+def kept(folder, x, y=None, kind="images", most=500):
+    remember(folder, Dataset(kind, {"train": Split(x, y)}, {}), most)
     return remembered(folder)
 
 
 def test_examples_lie_evenly_over_the_split(tmp_path):
     x = torch.arange(2000, dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 2, 2)
     found = kept(tmp_path, x, torch.arange(2000) // 1000)
-    assert len(found.places) == module.COUNT and found.places[0] == 0 and found.places[-1] == 1999
+    assert len(found.places) == 500 and found.places[0] == 0 and found.places[-1] == 1999
     assert torch.equal(found.x, x[found.places]) and found.x.dtype == torch.uint8
     assert found.y == [place // 1000 for place in found.places]
+    assert kept(tmp_path, x, most=3).places == [0, 1000, 1999]
 
 
 def test_of_large_examples_fewer_are_kept(tmp_path, monkeypatch):
@@ -33,7 +34,8 @@ def test_of_large_examples_fewer_are_kept(tmp_path, monkeypatch):
 
 def test_what_is_no_set_of_examples_is_not_kept(tmp_path):
     for kind, x in (("text", "a text"), ("images", torch.zeros(1, 1, 2, 2)), ("nothing", torch.zeros(9, 2))):
-        remember(tmp_path, Dataset(kind, {"train": Split(x)}, {}))
+        remember(tmp_path, Dataset(kind, {"train": Split(x)}, {}), 500)
+    remember(tmp_path, Dataset("images", {"train": Split(torch.zeros(9, 1, 2, 2))}, {}), 0)  # as was asked
     assert not (tmp_path / FILE).exists()
 
 

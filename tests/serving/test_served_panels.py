@@ -20,7 +20,7 @@ from serving.conftest import MARKUP
 import deepcanon
 from deepcanon.data import Inputs
 from deepcanon.engine.generator import Draws
-from deepcanon.engine.remembered import remember, remembered
+from deepcanon.engine.remembered import FILE, remember, remembered
 from deepcanon.errors import UsageError
 from deepcanon.serving import answers
 from deepcanon.serving.answers import answer
@@ -53,7 +53,7 @@ def trained(runs, tmp_path_factory):
         "words": deepcanon.train("word2vec", out=runs / "words", data=str(place / "own.txt"), minimum_count=1, **how),
     }
     for name in ("picture", "code", "row"):  # as of runs that are not plain
-        remember(made[name].folder, made[name].recipe.run.data)
+        remember(made[name].folder, made[name].recipe.run.data, 500)
     return made
 
 
@@ -118,6 +118,22 @@ def test_the_nearest_examples_of_an_input_are_shown(trained):
     assert "size: 3, " in row["html"] and "distance 0, " in row["html"] and "&lt;script&gt;" in row["html"]
     with pytest.raises(UsageError, match="kept no pictures"):
         told(trained["row"], verb="example", number=0)
+
+
+def test_why_nothing_is_nearest_is_said(trained, tmp_path):
+    run, place = trained["code"], trained["code"].folder / FILE
+    notes = {panel.get("note", "") for name in ("code", "words") for panel in panels_of(trained[name])}
+    assert notes == {""}
+    place.rename(tmp_path / FILE)
+    try:
+        assert panels_of(run)[1]["note"] == "No nearest examples: this run holds no examples.npz."
+        assert panels_of(run)[1]["more"] == []
+    finally:
+        (tmp_path / FILE).rename(place)
+    how = {"preset": "smoke", "steps": 1, "threads": 1, "precision": "fp32", "quiet": True, "keep_examples": 0}
+    left_out = deepcanon.train("pca", out=tmp_path / "none", data="iris", **how)
+    assert not (left_out.folder / FILE).exists()
+    assert "trained with --keep-examples 0" in panels_of(deepcanon.load(left_out.folder))[0]["note"]
 
 
 def test_words_have_neighbours(trained):
