@@ -13,13 +13,17 @@ from deepcanon.data import CATALOGUE, open_data
 from deepcanon.data.splits import Dataset
 from deepcanon.data.tasks import placing
 from deepcanon.engine import training
+from deepcanon.engine.classifier import require_classes
 from deepcanon.engine.contract import verbs_of
 from deepcanon.errors import UsageError
 from deepcanon.options import reading_options
 from deepcanon.settings import Settings, build_config, unknown_option
 from deepcanon.targets import STANDARD, metric_of
 
-__all__ = ["introduction", "last_folder", "moved_data", "next_folder", "opener", "resolve", "settle"]
+__all__ = [
+    "introduction", "lacks", "last_folder", "moved_data", "next_folder", "opener", "reading_options_of", "resolve",
+    "settle",
+]  # fmt: skip
 
 
 def resolve(name: str) -> tuple[heads.Head, Any]:
@@ -39,6 +43,33 @@ def moved_data(folder: Path) -> str:
         return ""
 
 
+def reading_options_of(head: heads.Head, config: Any) -> dict[str, dict[str, Any]]:
+    """The options of each kind of reader, with what the recipe takes and predicts of tables."""
+    options = reading_options(config, head.data)
+    if "tables" in options:
+        recipe = importlib.import_module(f"deepcanon.recipes.{head.stem}").Recipe
+        options["tables"]["takes"] = recipe.takes(config)
+        if options["tables"]["target_kind"] == "auto":
+            wants = recipe.wants
+            options["tables"]["target_kind"] = {"classes": "labels"}.get(wants, wants).replace("anything", "auto")
+    return options
+
+
+def lacks(head: heads.Head) -> Callable[[Dataset], str]:
+    """What a recipe lacks in data, which a training refuses: see `data.check`."""
+    recipe = importlib.import_module(f"deepcanon.recipes.{head.stem}").Recipe
+
+    def said(data: Dataset) -> str:
+        try:
+            if recipe.wants == "classes":
+                require_classes(data, recipe.needs)
+        except UsageError as error:
+            return str(error)
+        return ""
+
+    return said
+
+
 def opener(
     head: heads.Head, data: Any = None, facts: Callable[[], dict[str, Any]] | None = None, moved: str = ""
 ) -> training.Opener:
@@ -52,13 +83,7 @@ def opener(
     """
 
     def open_(config: Any, settings: Settings) -> Dataset:
-        options = reading_options(config, head.data)
-        if "tables" in options:
-            recipe = importlib.import_module(f"deepcanon.recipes.{head.stem}").Recipe
-            options["tables"]["takes"] = recipe.takes(config)
-            if options["tables"]["target_kind"] == "auto":
-                wants = recipe.wants
-                options["tables"]["target_kind"] = {"classes": "labels"}.get(wants, wants).replace("anything", "auto")
+        options = reading_options_of(head, config)
         known = facts()["reader"] if facts else {}
         if known.get("kind") == "images" and not options["images"]["patch"]:
             options["images"] |= {"size": known["size"][0], "channels": known["channels"], "learned": known}

@@ -3,7 +3,6 @@
 from deepcanon import heads
 from deepcanon.cli.arguments import Parser, add_field, json_option
 from deepcanon.cli.output import USAGE, fold, print_json
-from deepcanon.options import reading_options
 from deepcanon.settings import build_config
 
 __all__ = ["data_command"]
@@ -90,10 +89,11 @@ def _check(parser: Parser, words: list[str], rest: list[str], as_json: bool) -> 
         if option.group == "data":
             add_field(sub, option, values[option.name])
     values.update({k: v for k, v in vars(sub.parse_all(rest)).items() if v is not None})
-    options = reading_options(build_config(head.config, values), head.data)
     from deepcanon.data import check
+    from deepcanon.resolving import lacks, reading_options_of
 
-    report = check(head.data, words[1], options)
+    options = reading_options_of(head, build_config(head.config, values))
+    report = check(head.data, words[1], options, lacks(head))
     if as_json:
         print_json(report.as_json())
     else:

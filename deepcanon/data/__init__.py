@@ -6,7 +6,7 @@ Importing this package imports neither torch nor numpy; the readers are loaded w
 import difflib
 import importlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -293,13 +293,24 @@ class Report:
         }  # fmt: skip
 
 
-def check(kinds: tuple[str, ...], path: str, options: Options | None = None) -> Report:
-    """Reads all of a path (or a named set), trains nothing, and reports what was understood and every problem."""
+def check(
+    kinds: tuple[str, ...],
+    path: str,
+    options: Options | None = None,
+    lacks: "Callable[[Dataset], str] | None" = None,
+) -> Report:
+    """Reads all of a path (or a named set), trains nothing, and reports what was understood and every problem.
+
+    Args:
+        lacks: what a recipe lacks in data that can be read, in a line; "" if nothing.
+    """
     problems = Problems(keep_going=True)
     try:
         data = _open(kinds, str(path), 0, options or {}, problems)
     except DataError as error:
         return Report(" or ".join(kinds), str(path), problems=list(dict.fromkeys([*problems.found, *error.problems])))
+    if lacks and (said := lacks(data)):
+        problems.found.append(Problem(str(path), "", said, "", skippable=False))
     return Report(
         data.kind,
         str(path),

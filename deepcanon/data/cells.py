@@ -27,23 +27,24 @@ def suffix_of(path: Path) -> str:
     return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
-def load(path: Path, problems: Problems, header: str = "auto") -> Table:
+def load(path: Path, problems: Problems, header: str = "") -> Table:
     """The table in a file.
 
     Args:
-        header: whether the first line holds the names of the columns: "yes", "no", or "auto".
+        header: whether the first line holds the names of the columns: "yes", "no", or "auto"; "" is as "auto", where
+            nobody can say otherwise by an option.
     """
     suffix = suffix_of(path)
     if path.is_dir() or suffix not in SUFFIXES:
         raise problems.fail(path, "", "is not a table", f"accepted are {ACCEPTS}")
-    if header != "auto" and suffix in (".parquet", ".jsonl"):
+    if header in ("yes", "no") and suffix in (".parquet", ".jsonl"):
         raise problems.fail(path, "", "names its columns itself", "leave --header out")
     if suffix == ".parquet":
         return _parquet(path, problems)
     return from_bytes(read_bytes(path), str(path), suffix, problems, header)
 
 
-def from_bytes(data: bytes, file: str, suffix: str, problems: Problems, header: str = "auto") -> Table:
+def from_bytes(data: bytes, file: str, suffix: str, problems: Problems, header: str = "") -> Table:
     """The table in the bytes of a CSV, TSV or JSON lines file."""
     if suffix != ".jsonl" and (table := read_large_csv(data, file, suffix, problems, header)) is not None:
         return table
@@ -120,13 +121,27 @@ def _parquet(path: Path, problems: Problems) -> Table:
                     place, what = f"column {one_line(name, 60)}", f"holds {one_line(kind, 60)}"
                     raise problems.fail(path, place, what, "save it as numbers or text, or leave it out")
             content = file.read()
-        columns = {name.strip(): _arrow_column(content.column(place)) for place, name in enumerate(schema.names)}
+        index = _index_of(schema.pandas_metadata)
+        places = sorted(range(len(schema.names)), key=lambda place: schema.names[place] not in index)
+        left = [name for name in schema.names if index.get(name) is None and name in index]
+        places = [place for place in places if schema.names[place] not in left]
+        columns = {schema.names[place].strip(): _arrow_column(content.column(place)) for place in places}
     except DataError:
         raise
     except Exception as error:  # damaged bytes may raise anything in the decoder
         what = f"is not a readable Parquet file ({one_line(error, 100)})"
         raise problems.fail(path, "", what, "save it again") from None
-    return Table(str(path), columns, np.arange(1, content.num_rows + 1), "row")
+    notes = [f"{one_line(name, 60)} is an index of pandas without a name: left out" for name in left]
+    return Table(str(path), columns, np.arange(1, content.num_rows + 1), "row", notes=notes)
+
+
+def _index_of(metadata: dict[str, Any] | None) -> dict[str, str | None]:
+    """Of a frame of pandas, the columns of its index with their names; pandas writes them last, and reads them first.
+
+    One that has no name numbers the rows, or what was left of them.
+    """
+    known = {one.get("field_name"): one.get("name") for one in (metadata or {}).get("columns", ())}
+    return {name: known.get(name) for name in (metadata or {}).get("index_columns", ()) if isinstance(name, str)}
 
 
 def _arrow_column(column: Any) -> Cells:

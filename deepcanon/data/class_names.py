@@ -1,12 +1,17 @@
 """The order of classes that have names, and names that are nearly the same."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
+from .columns import PLAIN
 from .errors import one_line
 
-__all__ = ["alike", "class_order"]
+__all__ = ["LABEL_NAMES", "alike", "class_order"]
+
+LABEL_NAMES = ("label", "labels", "class", "category", "target")
+"""What a column of classes is called, in lower case."""
 
 DIGITS = re.compile("([0-9]+)")
 BETWEEN = re.compile(r"(?<=[^\W\d])[\s_-]+(?=[^\W\d])")  # letters
@@ -40,12 +45,15 @@ def class_order(names: Iterable[str], options: dict[str, Any] | None = None) -> 
 
 
 def alike(names: Iterable[str]) -> list[str]:
-    """A note where classes differ in case, blanks, hyphens or underscores alone: they may be one, written twice."""
-    groups: dict[str, list[str]] = {}
+    """A note where classes may be one, written twice: they differ in case, blanks, hyphens or underscores alone, in how
+    Unicode composes the same letters, or in how the same number is written."""
+    groups: dict[str | float, list[str]] = {}
     for name in names:
-        groups.setdefault(BETWEEN.sub("", name.casefold()), []).append(name)
+        plain = BETWEEN.sub("", unicodedata.normalize("NFKC", name).strip().casefold())
+        number = PLAIN.fullmatch(plain) and plain.isascii()
+        groups.setdefault(float(plain) if number else plain, []).append(name)
     pair = next((group for group in groups.values() if len(group) > 1), None)
     if pair is None:
         return []
-    shown = one_line(" and ".join(map(repr, pair)), 100)
+    shown = one_line(" and ".join(repr(n) if unicodedata.is_normalized("NFC", n) else ascii(n) for n in pair), 100)
     return [f"classes that are nearly the same, {shown}, stay apart; write them alike if they are one"]

@@ -111,12 +111,22 @@ def numbers_of(cells: np.ndarray, decimal: Decimal = "auto", delimiter: str = ""
     found.values[left], found.notes = _written(cells[left].tolist(), mark)
     pointed = _has_points(cells, found.ok)
     found.ok = ~np.isnan(found.values)
+    found.notes = [note + _one_without(note, cells, found) for note in found.notes]
     found.decimal = mark if found.notes else ""
     doubtful = next((cell for cell in rest if UNSURE.fullmatch(_bare(cell, {}))), None)
     if decimal == "auto" and doubtful and delimiter != "," and not pointed:
         bare = _bare(doubtful, {})
         found.unsure = f"{doubtful} may be {bare.replace(',', '')} or {bare.replace(',', '.')}"
     return found
+
+
+def _one_without(note: str, cells: np.ndarray, numbers: Numbers) -> str:
+    """Of a sign that stands for a unit, a number other than 0 that is written without it: its unit may be another."""
+    sign = note[0]
+    if sign not in f"%{CURRENCY}":
+        return ""
+    others = np.flatnonzero(numbers.ok & (numbers.values != 0) & (np.strings.find(cells, sign) < 0))
+    return f"; {one_line(cells[others[0]], 40)} has none" if len(others) else ""
 
 
 def _has_points(cells: np.ndarray, ok: np.ndarray) -> bool:
@@ -135,19 +145,23 @@ def thousands_or_decimals(cells: Iterable[str]) -> str:
     return found
 
 
-def lost_digits(cells: np.ndarray, numbers: Numbers, name: str) -> list[str]:
-    """What cells say beyond their value as a float64: leading zeros, digits beyond the sixteenth."""
-    notes, whole = [], np.strings.isdecimal(cells)
+def lost_digits(cells: np.ndarray, numbers: Numbers, option: str) -> list[str]:
+    """What cells say beyond their value as a float64: leading zeros, digits beyond the sixteenth.
+
+    Args:
+        option: that keeps them; "" if none does.
+    """
+    notes, whole, keeps = [], np.strings.isdecimal(cells), f"; {option} keeps {{}}" if option else ""
     zeros = np.strings.startswith(cells, "0") & whole & (np.strings.str_len(cells) > 1)
     if zeros.any():
         code = one_line(cells[first(zeros)], 40)
-        notes.append(f"{code} is read as a number, without its leading zeros; --categories {name} keeps them")
+        notes.append(f"{code} is read as a number, without its leading zeros{keeps.format('them')}")
     short = np.strings.str_len(cells) < 100
     places = np.flatnonzero(whole & short & numbers.ok & (np.abs(numbers.values) >= 2**53))
     rounded = next((i for i in places.tolist() if int(cells[i]) != int(numbers.values[i])), None)
     if rounded is not None:
         code = one_line(cells[rounded], 40)
-        notes.append(f"{code} is rounded to {numbers.values[rounded]:.0f}; --categories {name} keeps its digits")
+        notes.append(f"{code} is rounded to {numbers.values[rounded]:.0f}{keeps.format('its digits')}")
     return notes
 
 

@@ -54,6 +54,7 @@ def read_csv(text: str, file: str, suffix: str, problems: Problems, header: str)
     blocks: list[list[np.ndarray]] = []
     rows: list[list[str]] = []
     lines: list[int] = []
+    odd: dict[int, list[str]] = {}
     most = CHUNK
 
     def flush() -> None:
@@ -67,13 +68,12 @@ def read_csv(text: str, file: str, suffix: str, problems: Problems, header: str)
                 continue  # a blank line
             if not names:
                 names = _names(cells, header)
-                check_header(names, file, problems)
+                check_header(names, file, problems, header)
                 most = max(1, CHUNK // len(names))
                 if header != "no":
                     continue
             if len(cells) != len(names):
-                place = f"line {reader.line_num + skipped}"
-                problems.add(file, place, *_of_another_length(cells, names, delimiter))
+                odd[reader.line_num + skipped] = cells
                 continue
             rows.append(cells)
             lines.append(reader.line_num + skipped)
@@ -83,6 +83,12 @@ def read_csv(text: str, file: str, suffix: str, problems: Problems, header: str)
         place = f"line {reader.line_num + skipped}"
         raise problems.fail(file, place, f"is not a valid row ({error})", "check its quotes") from None
     flush()
+    if not lines and len(odd) > 1 and len({len(cells) for cells in odd.values()}) == 1:
+        cells = next(iter(odd.values()))
+        what = f"has {_cells(names)}, all lines below it {len(cells)} (separated by {delimiter!r})"
+        raise problems.fail(file, "header", what, "remove what stands above the names of the columns")
+    for place, cells in odd.items():
+        problems.add(file, f"line {place}", *_of_another_length(cells, names, delimiter))
     if not names:  # nothing but lines such as ""
         raise problems.fail(file, "", "is empty", "give a header line and rows")
     columns: dict[str, Cells] = {
@@ -100,9 +106,12 @@ def _names(cells: list[str], header: str) -> list[str]:
 
 
 def _of_another_length(cells: list[str], names: list[str], delimiter: str) -> tuple[str, str]:
-    some = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
-    what = f"has {some}, the header {len(names)} (separated by {delimiter!r})"
+    what = f"has {_cells(cells)}, the header {len(names)} (separated by {delimiter!r})"
     return what, "give each row one cell for each column"
+
+
+def _cells(cells: list[str]) -> str:
+    return "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
 
 
 def _table(
@@ -111,8 +120,8 @@ def _table(
 ) -> Table:  # fmt: skip
     columns = _without_unnamed(columns, file, problems, notes)
     names = list(columns)
-    if header == "auto":
-        _check_that_names_are_names(names, columns, file, problems)
+    if header in ("auto", ""):
+        _check_that_names_are_names(names, columns, file, problems, header)
     if header == "no":
         notes.append(f"no header: the columns are called {names[0]} to {names[-1]}")
     return Table(file, columns, lines, "line", delimiter, 0, notes)
@@ -136,7 +145,7 @@ def _without_unnamed(columns: dict[str, Cells], file: str, problems: Problems, n
     return columns
 
 
-def check_header(names: list[str], file: str, problems: Problems) -> None:
+def check_header(names: list[str], file: str, problems: Problems, header: str = "") -> None:
     if len(names) > MOST_COLUMNS:
         raise problems.fail(file, "header", f"has {len(names)} columns", f"give a table of at most {MOST_COLUMNS}")
     for place, name in enumerate(names, 1):
@@ -145,10 +154,13 @@ def check_header(names: list[str], file: str, problems: Problems) -> None:
     double = [name for name, count in Counter(names).items() if count > 1]
     if double:
         what = f"column name {one_line(double[0], 60)!r} occurs twice"
-        raise problems.fail(file, "header", what, "give each column its own name, or use --header no")
+        otherwise = ", or use --header no" if header else ""
+        raise problems.fail(file, "header", what, f"give each column its own name{otherwise}")
 
 
-def _check_that_names_are_names(names: list[str], columns: dict[str, Cells], file: str, problems: Problems) -> None:
+def _check_that_names_are_names(
+    names: list[str], columns: dict[str, Cells], file: str, problems: Problems, header: str
+) -> None:
     """Refuses a first line that is the first row: numbers above columns of numbers, or words of the columns below."""
     of_numbers = (name for name, cells in columns.items() if len(cells) and _mostly_numbers(cells))
     some = next(of_numbers, None)
@@ -160,8 +172,8 @@ def _check_that_names_are_names(names: list[str], columns: dict[str, Cells], fil
         )
     if values:
         what = f"looks like values ({one_line(', '.join(names[:3]), 60)}), not names"
-        remedy = "put a line with the column names first, or use --header no (--header yes if these are names)"
-        raise problems.fail(file, "first line", what, remedy)
+        otherwise = ", or use --header no (--header yes if these are names)" if header else ""
+        raise problems.fail(file, "first line", what, f"put a line with the column names first{otherwise}")
 
 
 def _texts(cells: Cells) -> Iterable[str]:
@@ -186,7 +198,7 @@ def read_large_csv(data: bytes, file: str, suffix: str, problems: Problems, head
     try:
         cells = next(csv.reader([data[first:end].decode()], delimiter=delimiter, strict=True))
         names = _names(cells, header)
-        check_header(names, file, Problems())
+        check_header(names, file, Problems(), header)
     except (csv.Error, DataError, UnicodeDecodeError):
         return None
     start = first if header == "no" else end
@@ -196,6 +208,8 @@ def read_large_csv(data: bytes, file: str, suffix: str, problems: Problems, head
     if read is None:
         return None
     columns, odd = read
+    if odd and not len(columns[0]):
+        return None
     filled = _filled_lines(data, start, len(columns[0]) + len(odd))
     if filled is None:
         return None

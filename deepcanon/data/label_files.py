@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from .cells import Table, load, names_in
+from .class_names import LABEL_NAMES
 from .errors import Problems, one_line
 from .image_sets import walk
 from .pixels import OTHER_FORMATS, SUFFIXES, is_image
@@ -14,7 +15,6 @@ from .splits import SPLIT_NAMES
 __all__ = ["LABELS", "find_label_file", "is_label_file", "label_file", "no_picture", "pictures_named"]
 
 LABELS = ("labels.csv", "labels.tsv", "labels.jsonl", "labels.parquet")
-NAMES = ("label", "labels", "class", "category", "target")
 
 Rows = list[tuple[Path, str | None]]
 
@@ -117,13 +117,13 @@ def _roles(folder: Path, path: Path, columns: dict[str, np.ndarray], problems: P
     if not most:
         raise problems.fail(path, "", "has no column of picture file names", "add a column with their file names")
     best = [name for name, count in counts.items() if count == most]
-    best = [name for name in best if name.lower() not in NAMES] or best
+    best = [name for name in best if name.lower() not in LABEL_NAMES] or best
     # Names with their endings are meant as names; the numbers of the rows may be those of 0.png, 1.png, ... too.
     best = [name for name in best if any(is_image(Path(cell)) for cell in columns[name][:200].tolist())] or best
     files = one(best, "that name pictures", "keep only the one of the pictures to learn from") or best[0]
     others = [name for name in columns if name not in (files, split)]
     remedy = "call the column with the labels `label`, and the others something else or leave them out"
-    label = one([n for n in others if n.lower() in NAMES], "that could be the label", remedy)
+    label = one([n for n in others if n.lower() in LABEL_NAMES], "that could be the label", remedy)
     if label is None and len(others) != 1:
         what = f"has no column called label, but {one_line(', '.join(others), 100) or 'none at all'}"
         raise problems.fail(path, "", what, "call the column with the labels `label`")

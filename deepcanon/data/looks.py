@@ -6,7 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from .columns import MISSING, Decimal, Numbers, distinct, is_missing, lost_digits, numbers_of
+from .columns import (
+    MISSING,
+    Decimal,
+    Numbers,
+    distinct,
+    is_missing,
+    lost_digits,
+    numbers_of,
+    thousands_or_decimals,
+)
 from .table_cells import ArrowCells, Cells, may_be_number, names_in
 
 __all__ = ["Look"]
@@ -87,9 +96,12 @@ class Look:
         """The result of a function for each cell."""
         return self.spread(np.array([said(word) for word in self._words[0].tolist()]))
 
-    def in_order(self) -> Iterable[str]:
-        """The cells as text, one after the other: for a search that ends early."""
-        return self.cells if isinstance(self.cells, ArrowCells) else names_in(self.cells).tolist()
+    def thousands_or_decimals(self) -> str:
+        """See `columns.thousands_or_decimals`; typed numbers cannot be read in two ways."""
+        if self.typed or (isinstance(self.cells, ArrowCells) and not self.cells.has_point()):
+            return ""
+        cells: Iterable[str] = self.cells if isinstance(self.cells, ArrowCells) else self.cells.tolist()
+        return thousands_or_decimals(cells)
 
     def of_rows(self, rows: np.ndarray) -> np.ndarray:
         """The cells of a few rows as text."""
@@ -97,16 +109,16 @@ class Look:
             return self.cells.take(rows).text()
         return names_in(self.cells[rows])
 
-    def lost_digits(self, numbers: Numbers, name: str) -> list[str]:
+    def lost_digits(self, numbers: Numbers, option: str) -> list[str]:
         """What cells say beyond their value as a float64: see `columns.lost_digits`."""
         if self.typed:
             return []
         if isinstance(self.cells, ArrowCells) and numbers is self._plain:
             rows = _doubtful(self.cells, numbers.values)
             few = Numbers(numbers.values[rows], numbers.ok[rows])
-            return lost_digits(self.of_rows(rows), few, name) if len(rows) else []
+            return lost_digits(self.of_rows(rows), few, option) if len(rows) else []
         found = next((words for words, rows in self._numbers.values() if rows is numbers), numbers)
-        return lost_digits(self._words[0], found, name)
+        return lost_digits(self._words[0], found, option)
 
 
 def _doubtful(cells: ArrowCells, values: np.ndarray) -> np.ndarray:

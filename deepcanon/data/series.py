@@ -149,7 +149,7 @@ def _values(table: Table, names: Sequence[str], chosen: Series, problems: Proble
         numbers = numbers_of(cells, chosen.decimal, table.delimiter)
         if numbers.unsure:
             raise problems.fail(table.file, f"column {one_line(name, 60)!r}", numbers.unsure, "give --decimal . or ,")
-        notes += [f"{one_line(name, 60)}: {note}" for note in [*numbers.notes, *lost_digits(cells, numbers, name)]]
+        notes += [f"{one_line(name, 60)}: {note}" for note in [*numbers.notes, *lost_digits(cells, numbers, "")]]
         for row in np.flatnonzero(~(numbers.ok & np.isfinite(numbers.values))).tolist():
             cell = one_line(cells[row], 40)
             what = f"is {cell!r}, not a number" if cell else "is empty"
@@ -166,15 +166,16 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
     """Files with the columns that were learned: (tensor [T, F] of float64 in their order of training, facts of the
     dates or None) of each."""
     found = Inputs([], [])
+    header = describe["header"].replace("auto", "")
     for given in paths:
         problems = Problems()
         try:
             if given == "-":
-                table = from_bytes(sys.stdin.buffer.read(), "stdin", ".csv", problems, describe["header"])
+                table = from_bytes(sys.stdin.buffer.read(), "stdin", ".csv", problems, header)
             elif not fits(Path(given)):
                 raise problems.fail(given, "", "is not such a file", f"give {ACCEPTS}")
             else:
-                table = load(Path(given), problems, describe["header"])
+                table = load(Path(given), problems, header)
             if problems.found:
                 raise DataError(problems.found)
             dates = describe["date"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .cells import load, names_in
+from .class_names import LABEL_NAMES
 from .errors import Problems, one_line
 from .first_lines import first_lines
 from .image_sets import first_of, list_folder
@@ -14,7 +15,6 @@ from .splits import SPLIT_NAMES
 from .wav import is_wav
 
 __all__ = [
-    "LABEL",
     "METADATA",
     "TRANSCRIPT",
     "Listed",
@@ -28,7 +28,6 @@ __all__ = [
 METADATA = ("metadata.csv", "metadata.tsv")
 OTHER_SOUNDS = (".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".wma", ".au", ".raw")
 FILE = ("file", "file_name", "filename", "path", "wav")
-LABEL = ("label", "labels", "class", "category", "target")
 TRANSCRIPT = ("transcript", "transcription", "text", "sentence")
 """What the columns of a table may be called."""
 
@@ -57,7 +56,7 @@ def holds_transcripts(folder: Path) -> bool:
     if tables:
         line = "".join(first_lines(tables[0]))
         columns = {cell.strip(' "').lower() for cell in re.split("[,;\t|]", line)}
-        return bool(columns & {*TRANSCRIPT}) and not columns & {*LABEL}
+        return bool(columns & {*TRANSCRIPT}) and not columns & {*LABEL_NAMES}
     for _, _, names in os.walk(folder):
         texts = {Path(name).stem for name in names if name.lower().endswith(".txt")}
         if any(is_wav(Path(name)) and Path(name).stem in texts for name in names):
@@ -99,7 +98,10 @@ Gather = Callable[[Path, str | None, Problems, list[str]], list[Listed]]
 
 
 def listed(
-    folder: Path, problems: Problems, gather: Gather | None = None, said: tuple[str, tuple[str, ...]] = ("label", LABEL)
+    folder: Path,
+    problems: Problems,
+    gather: Gather | None = None,
+    said: tuple[str, tuple[str, ...]] = ("label", LABEL_NAMES),
 ) -> tuple[list[Listed], list[str]]:
     """The recordings of a folder, and notes on how it was understood.
 

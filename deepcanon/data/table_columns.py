@@ -12,7 +12,7 @@ import numpy as np
 
 from deepcanon.options import Tables
 
-from .columns import MISSING, PLAIN, SAMPLE, Decimal, Numbers, first, looks_like_dates, thousands_or_decimals
+from .columns import MISSING, PLAIN, SAMPLE, Decimal, Numbers, first, looks_like_dates
 from .errors import DataError, Problems, one_line
 from .looks import Look
 from .table_cells import Table
@@ -24,6 +24,7 @@ MOST_CATEGORIES = 20
 LARGEST = 1e150
 """Numbers beyond this cannot be squared."""
 SKIP = "correct it, or leave such rows out with --skip-bad"
+WORDS = "correct it, leave such rows out with --skip-bad, or list the words for a missing cell with --missing"
 
 
 @dataclass
@@ -55,13 +56,20 @@ class Source:
 
 @dataclass
 class Reading:
-    """A table that is being read: its options, its problems, the rows that cannot be used, what is to be reported."""
+    """A table that is being read: its options, its problems, the rows that cannot be used, what is to be reported.
+
+    Attributes:
+        later: of a trained model, whose verbs have none of the options.
+        decimals: of each column of numbers the sign that was decided, if not all cells are plain.
+    """
 
     table: Table
     options: Tables
     problems: Problems
     bad: np.ndarray = field(init=False)
     notes: list[str] = field(default_factory=list)
+    later: bool = False
+    decimals: dict[str, str] = field(default_factory=dict)
     last: tuple[str, Look] | None = None
 
     def __post_init__(self) -> None:
@@ -107,6 +115,12 @@ class Reading:
         marks = [float(word) for word in words if PLAIN.fullmatch(word)] if numeric else []
         return found | np.isin(self.numbers(name).values, marks) if marks else found
 
+    def words_kept(self, name: str, kept: list[str], what: str) -> list[str]:
+        """Notes on words that would mean a missing cell in a column of numbers, and are values of this one."""
+        words = [] if self.options.missing else [word for word in kept if word.lower() in MISSING]
+        place = f"column {one_line(name, 60)}: "
+        return [f"{place}{word!r} is {what}; --missing {word} takes it for a missing cell" for word in words]
+
     def numbers(self, name: str, decimal: Decimal | None = None) -> Numbers:
         """The numbers of a column, in the notation of `decimal` or of the options."""
         return self.look(name).numbers(decimal or self.options.decimal, self.table.delimiter)
@@ -115,34 +129,38 @@ class Reading:
         """The values of a column of numbers; what is not one is a problem of its row."""
         if numbers.unsure:
             raise self.unsure(name, numbers.unsure)
+        self.decimals[name] = numbers.decimal
         values, ok = numbers.values, numbers.ok
         good = np.abs(values) <= LARGEST
         if good.all() and not missing.any():
             return values
-        self.mark(name, ~ok & ~missing, "{cell} is not a number")
-        self.mark(name, ok & ~missing & ~good, "{cell} is not finite")
+        self.mark(name, ~ok & ~missing, "{cell} is not a number", "correct it" if self.later else WORDS)
+        self.mark(name, ok & ~missing & ~good, "{cell} is not finite", "correct it" if self.later else SKIP)
         return np.where(ok & ~missing, values, 0.0)
 
     def unsure(self, name: str, why: str) -> DataError:
         remedy = "use --decimal , or --decimal . to say which"
         return self.fail(name, f"holds numbers that can be read in two ways ({why})", remedy)
 
-    def check_points(self, columns: list["Feature"]) -> None:
+    def check_points(self) -> None:
         """Where one column of a file has decimal commas, the points of another may stand between thousands.
 
+        Where no column has, a file of semicolons may be of a program that writes commas: that is told.
+
         Raises:
-            DataError: they may.
+            DataError: there are commas, and points that can be read in two ways.
         """
-        commas = next((c.source.name for c in columns if c.source.decimal == ","), "")
-        if not commas or self.options.decimal != "auto":
+        commas = next((name for name, sign in self.decimals.items() if sign == ","), "")
+        if self.options.decimal != "auto" or not (commas or self.table.delimiter == ";"):
             return
-        for column in columns:
-            if column.values is None or column.source.decimal == ",":
-                continue
-            name = column.source.name
-            if cell := thousands_or_decimals(self.look(name).in_order()):
-                why = f"{cell} may be {cell.replace('.', '')}, since column {one_line(commas, 60)} has commas"
-                raise self.unsure(name, why)
+        for name in [name for name, sign in self.decimals.items() if sign != ","]:
+            if cell := self.look(name).thousands_or_decimals():
+                shown, whole = one_line(name, 60), cell.replace(".", "")
+                if commas:
+                    raise self.unsure(name, f"{cell} may be {whole}, since column {one_line(commas, 60)} has commas")
+                self.notes.append(
+                    f"column {shown}: {cell} is read with a decimal point; --decimal , reads it as {whole}"
+                )
 
 
 @dataclass
@@ -196,8 +214,9 @@ def feature_of(reading: Reading, name: str) -> Feature:
     look, numbers = reading.look(name), reading.numbers(name)
     as_numbers = reading.missing(name, numeric=True)
     numeric = not declared and 2 * (numbers.ok & ~as_numbers).sum() >= max(1, (~as_numbers).sum())
-    if not numeric and not declared and as_numbers.all():
-        numeric = True  # nothing but missing cells
+    if as_numbers.all():
+        shown = one_line(name, 60)
+        raise reading.fail(name, "has no value in any row", f"leave it out with --ignore {shown}")
     missing = as_numbers if numeric else reading.missing(name, numeric=False)
     if not reading.options.impute:
         words = " (an empty cell)" if not numeric or not reading.options.missing else ""
@@ -209,7 +228,7 @@ def feature_of(reading: Reading, name: str) -> Feature:
     place = f"column {one_line(name, 60)}: "
     if numeric:
         filled = reading.numeric(name, numbers, missing)
-        notes = [*numbers.notes, *look.lost_digits(numbers, one_line(name, 60))]
+        notes = [*numbers.notes, *look.lost_digits(numbers, f"--categories {one_line(name, 60)}")]
         return Feature(
             Source(name, decimal=numbers.decimal), missing, values=filled, notes=[place + note for note in notes]
         )
@@ -223,10 +242,7 @@ def feature_of(reading: Reading, name: str) -> Feature:
             what += ", each once: an identifier"
         raise reading.fail(name, what, f"leave it out with --ignore {one_line(name, 60)}, or turn it into numbers")
     codes = look.places(categories)
-    told = []
-    if not reading.options.missing:
-        for word in (word for word in categories if word.lower() in MISSING):
-            told.append(f"{place}{word!r} is a category; --missing {word} takes it for a missing cell")
+    told = reading.words_kept(name, categories, "a category")
     return Feature(Source(name, categories), missing, codes=np.where(missing, -1, codes), notes=told)
 
 
@@ -269,12 +285,14 @@ def target_of(reading: Reading, name: str) -> tuple[np.ndarray, list[str] | None
     reading.mark(name, missing, "is missing", "fill it in, or leave such rows out with --skip-bad")
     if kind == "number":
         y = reading.numeric(name, numbers, missing)
-        reading.notes += [f"column {one_line(name, 60)}: {note}" for note in numbers.notes]
+        told = [*numbers.notes, *look.lost_digits(numbers, "--target-kind classes")]
+        reading.notes += [f"column {one_line(name, 60)}: {note}" for note in told]
         return y, None, f"a number ({decided}; --target-kind classes takes its values for classes)"
     if count > max(MOST_CATEGORIES, int(there.sum()) // 2):
         what = f"has {count} different values in {int(there.sum())} rows: too many for classes"
         raise reading.fail(name, what, remedy.replace("use --target-kind classes, or ", ""))
     found = look.distinct(there)
+    reading.notes += reading.words_kept(name, found, "a class")
     y = np.maximum(look.places(found), 0)
     otherwise = f" ({decided}; --target-kind number takes them for numbers)" if whole_column_is_numbers else ""
     return y, found, f"{len(found)} class{'es' * (len(found) > 1)}{otherwise}"

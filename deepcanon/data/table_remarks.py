@@ -4,7 +4,7 @@ A column that numbers the rows gives the order of the file away, and with it the
 from all others may stand for a missing cell; a class without rows in a split is not judged there.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -20,19 +20,20 @@ FAR = 2.0  # times the range of all other values
 SEVERAL = 3  # different values: of two, one is always far from "all" others
 
 
-def remarks_on_columns(columns: Iterable[tuple[str, np.ndarray]]) -> list[str]:
-    """About columns of numbers, given by name and values [N] without those of missing cells."""
+def remarks_on_columns(features: Mapping[str, np.ndarray], target: Mapping[str, np.ndarray]) -> list[str]:
+    """About columns of numbers, given by name with the values [N] of cells that are not missing."""
     constant, far, found = [], dict[float, list[str]](), list[str]()
-    for name, values in columns:
+    for name, values in (*features.items(), *target.items()):
         shown = one_line(name, 60)
         least, most = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
         if least == most and len(values) > 1:
             constant.append(shown)
         elif _numbers_the_rows(values, least, most):
             numbers = f"{name_of_number(least)} to {name_of_number(most)}"
-            found.append(
-                f"column {shown} numbers the rows ({numbers}) and is a feature; --ignore {shown} leaves it out"
-            )
+            otherwise = f"a feature; --ignore {shown} leaves it out"
+            if name in target:
+                otherwise = "the target; --target chooses another"
+            found.append(f"column {shown} numbers the rows ({numbers}) and is {otherwise}")
         elif (mark := _far_from_the_rest(values, least, most)) is not None:
             far.setdefault(mark, []).append(shown)
     for mark, names in far.items():

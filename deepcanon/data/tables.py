@@ -15,6 +15,7 @@ from deepcanon.options import Tables
 from . import published
 from .archives import read_member
 from .cells import ACCEPTS, SUFFIXES, Table, from_bytes, load, names_in, suffix_of
+from .class_names import LABEL_NAMES
 from .errors import DataError, Problem, Problems, one_line
 from .inputs import Inputs
 from .splits import SPLIT_NAMES, Dataset, Split, shares
@@ -101,8 +102,11 @@ def _dataset(
     """Reads every column, draws the splits, fills what is missing and puts the data set together."""
     names = list(table.columns)
     if len(names) < 2:
-        what = f"has {len(names)} column{'s' * (len(names) != 1)}"
-        raise problems.fail(table.file, "", what, "give features and a target")
+        what, remedy = f"has {len(names)} column{'s' * (len(names) != 1)}", "give features and a target"
+        if table.delimiter:
+            what += f" (separated by {table.delimiter!r})"
+            remedy += "; a first line such as sep=; names another separator"
+        raise problems.fail(table.file, "", what, remedy)
     if not len(table):
         if problems.found:
             raise DataError(problems.found)
@@ -119,12 +123,17 @@ def _dataset(
     for option in ("ignore", "categories"):
         for name in getattr(options, option):
             reading.column(name, option)
+    named = [name for name in free if name.lower() in LABEL_NAMES and name != target]
+    if not options.target and target.lower() not in LABEL_NAMES and len(named) == 1:
+        reading.notes.append(
+            f"column {one_line(named[0], 60)} is a feature; --target {one_line(named[0], 60)} predicts it"
+        )
     y, classes, how = target_of(reading, target)
     features = [n for n in free if n != target]
     if not features:
         raise reading.fail("", "has no column left for the features", "leave fewer out with --ignore")
     columns = [feature_of(reading, name) for name in features]
-    reading.check_points(columns)
+    reading.check_points()
     for option, name in (("group", options.group), ("time", options.time)):
         if name:
             empty = reading.column(name, option).are(("",))
@@ -137,7 +146,7 @@ def _dataset(
         raise DataError(problems.found)
     drawn, said = splits_of(reading, given, rows, y if classes else None, seed)
     numbers = {c.source.name: c.values[rows[~c.missing[rows]]] for c in columns if c.values is not None}
-    remarks = remarks_on_columns(numbers.items() if classes else [*numbers.items(), (target, y[rows])])
+    remarks = remarks_on_columns(numbers, {} if classes else {target: y[rows]})
     remarks += remarks_on_classes(classes, {split: y[some] for split, some in drawn.items()}) if classes else []
     for column in columns:
         column.fill_from(drawn["train"], options.impute)
@@ -274,7 +283,7 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
     """
     found = Inputs([], [])
     blocks: list[np.ndarray] = []
-    words, header = tuple(describe.get("missing", ())), describe.get("header", "auto")
+    words, header = tuple(describe.get("missing", ())), describe.get("header", "")
     options = Tables(missing=words, decimal=describe.get("decimal", "auto"))
     for given in paths:
         problems = Problems()
@@ -282,7 +291,7 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
             table = from_bytes(sys.stdin.buffer.read(), "stdin", ".csv", problems, header)
         else:
             named = suffix_of(Path(given)) in (".parquet", ".jsonl")
-            table = load(Path(given), problems, "auto" if named else header)
+            table = load(Path(given), problems, "" if named else header)
         found.refused += problems.found
         lacking = [s["name"] for s in describe["sources"] if s["name"] not in table.columns]
         if lacking:
@@ -291,7 +300,7 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
             )
             raise problems.fail(table.file, "header", what, "name the columns as in training")
         mine = Problems(keep_going=True)
-        reading = Reading(table, options, mine)
+        reading = Reading(table, options, mine, later=True)
         notes: dict[int, list[str]] = {}
         columns = [block for source in describe["sources"] for block in as_trained(reading, source, notes)]
         start = len(found.names)

@@ -148,7 +148,7 @@ def test_a_look_at_words_is_one_at_cells(name):
         assert (ours.notes, ours.unsure, ours.decimal) == (right.notes, right.unsure, right.decimal)
     rows = np.arange(50) % 3 == 1
     assert look.distinct(rows) == Look(texts).distinct(rows) and look.count(rows) == len(look.distinct(rows))
-    assert look.cells.text().tolist() == list(look.in_order()) == texts.tolist()
+    assert look.cells.text().tolist() == list(look.cells) == texts.tolist()
 
 
 def test_a_file_of_quotes_alone_is_empty(tmp_path):

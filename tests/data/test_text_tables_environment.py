@@ -443,7 +443,7 @@ def test_tables_that_are_none(tmp_path, content, said):
         ("[1, 2]\n", "is not an object"),
         ("[" * 100_000, "line 1"),
         ('{"a": 1, "b": 2}\n{"b": 2}\n', "line 2, column a: is missing"),
-        ('{"a": NaN, "b": 2}\n', "column a: is missing"),
+        ('{"a": NaN, "b": 2}\n{"a": 1, "b": 2}\n', "line 1, column a: is missing"),
         ('{"a": Infinity, "b": 2}\n', "column a: 'Infinity' is not finite"),
         ('{"a": ' + "9" * 400 + ', "b": 2}\n', "is not finite"),
         ('{"a": ' + "9" * 5000 + ', "b": 2}\n', "line 1"),
