@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from . import pixels
+from .class_names import alike
 from .errors import DataError, Problem, Problems, one_line
 from .folders import list_folder
 from .idx import IDX_NAMES, is_idx, read_idx, read_npz
@@ -222,7 +223,7 @@ def from_arrays(
     kept = (found, height, width) == (channels, *size)
     notes = [f"images: {size[1]}x{size[0]} {'grey' if channels == 1 else 'colour'}, "
              + ("as they are" if kept else f"from {width}x{height} {'grey' if found == 1 else 'colour'}")]  # fmt: skip
-    notes += arrays.notes
+    notes += [*arrays.notes, *(() if classes else alike(names))]
     record = {"files": [p.name for p in files]}
     y = splits["train"].y
     told = (

@@ -2,13 +2,13 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .columns import PLAIN
 from .errors import one_line
 
-__all__ = ["LABEL_NAMES", "alike", "class_order"]
+__all__ = ["LABEL_NAMES", "absent", "alike", "class_order"]
 
 LABEL_NAMES = ("label", "labels", "class", "category", "target")
 """What a column of classes is called, in lower case."""
@@ -57,3 +57,20 @@ def alike(names: Iterable[str]) -> list[str]:
         return []
     shown = one_line(" and ".join(repr(n) if unicodedata.is_normalized("NFC", n) else ascii(n) for n in pair), 100)
     return [f"classes that are nearly the same, {shown}, stay apart; write them alike if they are one"]
+
+
+def absent(names: Sequence[str], labels: Mapping[str, Any], what: str) -> list[str]:
+    """Notes on classes that a split has no example of.
+
+    Args:
+        labels: of each split, the places [N] of its classes among the names.
+        what: an example is called, such as "row".
+    """
+    found = []
+    for split, places in labels.items():
+        there = set(places.tolist())
+        gone = [name for place, name in enumerate(names) if place not in there]
+        if gone:
+            cost = "cannot be learned" if split == "train" else f"is not judged by {split}"
+            found.append(f"no {what} of {split} is {one_line(', '.join(gone), 100)}: such a class {cost}")
+    return found

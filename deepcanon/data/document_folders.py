@@ -5,7 +5,7 @@ from pathlib import Path
 from .document_rows import LINES, ROWS, Columns, Row, columns_of, of_lines, of_paragraphs, rows_of
 from .errors import Problems, one_line
 from .image_sets import list_folder
-from .named_splits import Told, split_of, splits_by_name
+from .named_splits import Told, refuse_nearly_splits, split_of, splits_by_name
 from .text import filled, is_text
 
 __all__ = ["EMPTY", "has_text_column", "holds_texts", "read_folder", "read_rows"]
@@ -86,6 +86,7 @@ def _split_folders(folders: list[Path], problems: Problems) -> dict[str, Path]:
         if known and (deep or not others):
             what = f"has the name of the {split_of(known[0])} split, but there is no train/ with texts"
             raise problems.fail(known[0], "", what, "add train/, rename it, or give the folder itself")
+        refuse_nearly_splits(folders, problems)
         return {}
     if others and not deep:
         if len(splits) > 1:

@@ -12,6 +12,7 @@ from .decoding import Ahead, decoded, heads_of, levels_of, states_of
 from .errors import DataError, Problems, one_line
 from .image_sets import draft_of, finish, first_of, image_options, list_folder, names_in, walk
 from .label_files import find_label_file, is_label_file, label_file
+from .named_splits import refuse_nearly_splits
 from .pixels import Head
 from .splits import ORDER, SPLIT_NAMES, Dataset, Split
 from .streamed import REMEDY
@@ -46,9 +47,15 @@ def _classes(folder: Path, strange: list[str], problems: Problems, links: list[s
     found: list[tuple[Path, str | None]] = []
     seen = {inner.resolve() for inner in folders}
     for inner in folders:
+        start = len(strange)
         images = walk(inner, strange, seen, links)
         if not images:
-            problems.add(inner, "", "is a class folder without images", "remove it or put images in it")
+            others = strange[start:]
+            there = f", only other files: {not_read(others)}" if others else ""
+            remedy = "remove it or put images in it"
+            if any(name.lower().endswith(pixels.OTHER_FORMATS) for name in others):
+                remedy = "save them as JPEG, PNG, WebP or BMP, or remove it"
+            problems.add(inner, "", f"is a class folder without images{there}", remedy)
         found += [(p, inner.name) for p in images]
     for p in files:
         if pixels.is_image(p):
@@ -158,7 +165,22 @@ def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems:
         levels=levels if deep else None,
     )  # fmt: skip
     data.splits = {name: pictures.settled(split) for name, split in data.splits.items()}
+    data.notes += _twins(data.splits) if size == tuple(data.facts["size"]) else []  # else they are patches
     return data
+
+
+def _twins(splits: dict[str, Split]) -> list[str]:
+    """Notes on pictures of valid and test that are in train too, pixel by pixel; of pictures in memory alone."""
+    if not all(isinstance(split.x, torch.Tensor) for split in splits.values()):
+        return []
+    seen = {name: [hash(picture.tobytes()) for picture in split.x.numpy()] for name, split in splits.items()}
+    train = set(seen.pop("train"))
+    copies = {name: sum(one in train for one in found) for name, found in seen.items()}
+    return [
+        f"of {name} {count} pictures are in train too, pixel by pixel: {name} measures what is known; remove the copies"
+        for name, count in copies.items()
+        if count
+    ]
 
 
 def _split_folders(folders: list[Path], problems: Problems) -> dict[str, Path]:
@@ -167,6 +189,7 @@ def _split_folders(folders: list[Path], problems: Problems) -> dict[str, Path]:
     known = [p for p in folders if p.name.lower() in SPLIT_NAMES]
     train = next((p for p in known if SPLIT_NAMES[p.name.lower()] == "train"), None)
     if train is None:
+        refuse_nearly_splits(folders, problems)
         return {}
     if len(known) < len(folders) and not list_folder(train)[0]:
         return {}  # a class that is called train, among other classes

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from . import pixels
+from .class_names import absent
 from .errors import DataError, Problem, Problems, one_line
 from .patches import cut_splits, patch_options
 from .splits import ORDER, Dataset, Split, draw_splits, shares
@@ -133,6 +134,8 @@ def finish(
         else ""
     )
     notes = [*notes, f"examples: {listed}{how}", f"classes: {len(classes)}" if classes else "no labels"]
+    labels = {s: split.y for s, split in splits.items() if split.y is not None}
+    notes += absent(classes, labels, "picture") if classes else []
     if levels is None:
         notes += levels_note(options)
     notes += problems.left_out()

@@ -113,7 +113,8 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
         taken = in_order(read, [source for _, source in sources], "pictures decoded")
         for (name, source), picture in zip(sources, taken, strict=True):
             if isinstance(picture, str):
-                problems.add(name, "", picture, "give images in JPEG, PNG, WebP or BMP")
+                remedy = "" if ": save it" in picture else "give images in JPEG, PNG, WebP or BMP"
+                problems.add(name, "", picture, remedy)
                 continue
             image, head = picture
             if head.frames > 1:

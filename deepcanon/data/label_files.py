@@ -115,12 +115,17 @@ def _roles(folder: Path, path: Path, columns: dict[str, np.ndarray], problems: P
     }
     most = max(counts.values(), default=0)
     if not most:
-        raise problems.fail(path, "", "has no column of picture file names", "add a column with their file names")
+        first = one_line(", ".join(cells[0] for cells in columns.values() if len(cells)), 60)
+        what = f"has no column that names pictures of the folder (its first row: {first})"
+        raise problems.fail(path, "", what, "give their file names as they are, with folders below this one")
     best = [name for name, count in counts.items() if count == most]
     best = [name for name in best if name.lower() not in LABEL_NAMES] or best
     # Names with their endings are meant as names; the numbers of the rows may be those of 0.png, 1.png, ... too.
     best = [name for name in best if any(is_image(Path(cell)) for cell in columns[name][:200].tolist())] or best
     files = one(best, "that name pictures", "keep only the one of the pictures to learn from") or best[0]
+    if is_image(Path(files)) and pictures_named(folder, files):
+        what = f"names a picture ({one_line(files, 60)}), and is taken for the names of the columns"
+        raise problems.fail(path, "first line", what, "put a line such as file,label first")
     others = [name for name in columns if name not in (files, split)]
     remedy = "call the column with the labels `label`, and the others something else or leave them out"
     label = one([n for n in others if n.lower() in LABEL_NAMES], "that could be the label", remedy)

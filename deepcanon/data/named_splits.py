@@ -8,8 +8,9 @@ from pathlib import Path
 from .errors import Problems, one_line
 from .splits import ORDER, SPLIT_NAMES
 
-__all__ = ["ORDER", "Told", "drawn_notes", "split_of", "splits_by_name"]
+__all__ = ["ORDER", "Told", "drawn_notes", "refuse_nearly_splits", "split_of", "splits_by_name"]
 
+NEARLY = re.compile(rf"[\W\d_]*({'|'.join(SPLIT_NAMES)})[\W_]*(set|data|dataset|images?|imgs|pictures|files)?[\W\d_]*")
 LAST_WORD = re.compile(r"(?:(?P<before>.+)[._-])?(?P<word>[^._-]+)", re.S)
 
 
@@ -22,6 +23,19 @@ def _stem(path: Path) -> str:
 def split_of(path: Path) -> str:
     """The split that a file or folder is called (train.txt, testing/ ...), or ""."""
     return SPLIT_NAMES.get(_stem(path), "")
+
+
+def refuse_nearly_splits(folders: Sequence[Path], problems: Problems) -> None:
+    """Refuses folders such as train_set/ and test_set/, which would become classes.
+
+    Raises:
+        DataError: there are two or more of them, and one is of the training.
+    """
+    found = {path: SPLIT_NAMES[match[1]] for path in folders if (match := NEARLY.fullmatch(path.name.lower()))}
+    if len(found) > 1 and "train" in found.values():
+        first, split = next((path, split) for path, split in found.items() if path.name.lower() != split)
+        what = f"looks like the {split} split, and would be a class"
+        raise problems.fail(first, "", what, f"call it {split}, and the others likewise (train, valid, test)")
 
 
 def splits_by_name(paths: Sequence[Path], problems: Problems) -> dict[str, Path]:

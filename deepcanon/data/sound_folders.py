@@ -11,6 +11,7 @@ from .class_names import LABEL_NAMES
 from .errors import Problems, one_line
 from .first_lines import first_lines
 from .image_sets import first_of, list_folder
+from .named_splits import refuse_nearly_splits
 from .splits import SPLIT_NAMES
 from .wav import is_wav
 
@@ -125,6 +126,8 @@ def listed(
         if tree and len(tree) == len(folders) and "train" not in tree:
             (inside, *_) = tree.values()
             raise problems.fail(inside, "", "has the name of a split, but there is no train/", "add it, or rename this")
+        if "train" not in tree:
+            refuse_nearly_splits(folders, problems)
         found, notes = [], []
         for split, place in (tree if "train" in tree else {"": folder}).items():
             found += (gather or by_class)(place, split or None, problems, strange)

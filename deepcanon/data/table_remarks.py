@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .class_names import alike
+from .class_names import absent, alike
 from .columns import name_of_number
 from .errors import one_line
 
@@ -66,11 +66,4 @@ def remarks_on_classes(names: Sequence[str], labels: Mapping[str, np.ndarray]) -
     """About the classes of a target, whose places among the names are given by split."""
     if len(names) == 1:
         return [f"every row is {one_line(names[0], 60)}: nothing can be learned from one class"]
-    found = alike(names)
-    for split, places in labels.items():
-        there = np.bincount(places.astype(np.int64), minlength=len(names))
-        gone = [name for name, count in zip(names, there.tolist(), strict=True) if not count]
-        if gone:
-            cost = "cannot be learned" if split == "train" else f"is not judged by {split}"
-            found.append(f"no row of {split} is {one_line(', '.join(gone), 100)}: such a class {cost}")
-    return found
+    return [*alike(names), *absent(names, labels, "row")]
