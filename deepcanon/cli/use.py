@@ -167,12 +167,17 @@ def _write_answers(to: Path, records: list[dict[str, Any]], rows: list[dict[str,
             rest = {key: value for key, value in record.items() if key != "boxes"}
             lines += [{"input": record["input"], **box, **rest} for box in record["boxes"] or [dict.fromkeys(BOX, "")]]
             continue
-        chances = {f"p({name})": chance for name, chance in record.get("probabilities", {}).items()}
         cells = rows[place] if place < len(rows) else {}
         answer = {key: value for key, value in record.items() if key not in ("probabilities", "words")}
         if "words" in record:
             answer["decided by"] = deciding.named(record["words"])
-        lines.append({**cells, **{f"predicted {k}" if k in cells else k: v for k, v in answer.items()}, **chances})
+        answer |= {f"p({name})": chance for name, chance in record.get("probabilities", {}).items()}
+        line: dict[str, Any] = dict(cells)
+        for name, value in answer.items():
+            while name in line:  # a column of the input, which may come from another prediction
+                name = f"predicted {name}"
+            line[name] = value
+        lines.append(line)
     names = list(dict.fromkeys(name for line in lines for name in line))
     with replacing(to) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names)
@@ -313,8 +318,8 @@ def export_command(parser: Parser, arguments: list[str]) -> int:
         help="the file to write; a JSON file next to it describes inputs and outputs",
     )
     given = parser.parse_all(arguments)
-    trained = load_run(given)
-    for path in trained.export(given.format, given.to):
+    to = place_of(given.to)
+    for path in load_run(given).export(given.format, to):
         print(path)
     return 0
 

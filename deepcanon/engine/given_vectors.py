@@ -52,10 +52,7 @@ def read_vectors(given: str, words: Sequence[str]) -> GivenVectors:
 
 def _of_run(path: Path) -> Iterator[tuple[str, Tensor]]:
     """The vectors of a run that trained some."""
-    try:
-        source = read(path)
-    except UsageError as error:
-        raise UsageError(str(error).replace("--init-from", OPTION)) from None
+    source = read(path, OPTION)
     if "input_vectors" not in source.state or "vocabulary" not in source.facts:
         raise UsageError(f"{OPTION} {path}: is not a run of word2vec")
     symbols = Vocabulary.from_json(source.facts["vocabulary"]).symbols

@@ -39,8 +39,11 @@ class Source(NamedTuple):
     prefix: str = ""
 
 
-def read(path: Path) -> Source:
+def read(path: Path, option: str = "--init-from") -> Source:
     """A run folder or a .safetensors file.
+
+    Args:
+        option: that named it.
 
     Raises:
         UsageError: it is neither, or damaged, or a run without a single model.
@@ -49,19 +52,19 @@ def read(path: Path) -> Source:
         checkpoints = Checkpoints(path / "checkpoints")
         found = next((f for kind in ("best", "step") if (f := checkpoints.newest(kind))), None)
         if found is None:
-            raise UsageError(f"--init-from {path}: is not a run with a sound checkpoint")
+            raise UsageError(f"{option} {path}: is not a run with a sound checkpoint")
         parts = found[1]
         state = {**parts.get("rank0", {}), **parts.get("shared", {})}.get("model")
         if not isinstance(state, dict):
-            raise UsageError(f"--init-from {path}: is not a run of one model")
+            raise UsageError(f"{option} {path}: is not a run of one model")
         return Source(state, facts_of(path))
     if not path.is_file():
-        raise UsageError(f"--init-from {path}: no such run or file")
+        raise UsageError(f"{option} {path}: no such run or file")
     try:
         return _unwrapped(safetensors.torch.load_file(path))
     except (safetensors.SafetensorError, OSError) as error:
         what = f"cannot be read as safetensors ({str(error)[:100]}); a .pth file holds code: save its state dict by"
-        raise UsageError(f"--init-from {path}: {what} safetensors.torch.save_file") from None
+        raise UsageError(f"{option} {path}: {what} safetensors.torch.save_file") from None
 
 
 def _unwrapped(state: dict[str, Tensor]) -> Source:

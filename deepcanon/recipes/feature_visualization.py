@@ -106,7 +106,7 @@ class Recipe(engine.Recipe[Config], Predicts):
     @classmethod
     def learn(cls, config, data):
         if config.of:
-            reader = read(Path(config.of)).facts.get("reader", {})
+            reader = read(Path(config.of), "--of").facts.get("reader", {})
             if reader.get("kind") != "images" or not reader.get("classes"):
                 raise UsageError(f"--of {config.of}: is not a run of a classifier of images")
             size, channels = reader["size"], reader["channels"]

@@ -10,6 +10,7 @@ import pytest
 from contract import golden, surface
 
 from deepcanon import cli, heads
+from deepcanon.cli import use
 from deepcanon.collecting import heavy_imports, without_collection
 
 
@@ -158,9 +159,22 @@ def test_last_and_config(folder, capsys, tmp_path, monkeypatch):
 def test_export_and_encode_need_a_place(folder, capsys, tmp_path):
     code, _, err = call(capsys, "export", str(folder), "--to", str(tmp_path / "no" / "x.pt2"))
     assert code == 2 and "does not exist" in err
+    assert call(capsys, "export", str(tmp_path / "none"), "--to", str(tmp_path))[2].endswith(
+        "it is a folder; name a file\n"
+    )
     code, _out, _ = call(capsys, "export", str(folder), "--to", str(tmp_path / "x.pt2"))
     about = json.loads((tmp_path / "x.json").read_text())
     assert code == 0 and about["inputs"][0]["shape"][0] == "batch"
+
+
+def test_no_column_of_the_input_is_written_over(tmp_path):
+    record = {"input": "t.csv: line 2", "label": "a", "probabilities": {"a": 0.75}}
+    cells = {"label": "x", "predicted label": "y", "p(a)": "0.5", "note": "z"}
+    use._write_answers(tmp_path / "o.csv", [record], [cells])
+    assert (tmp_path / "o.csv").read_text().splitlines() == [
+        "label,predicted label,p(a),note,input,predicted predicted label,predicted p(a)",
+        "x,y,0.5,z,t.csv: line 2,a,0.75",
+    ]
 
 
 def test_answers_without_torch():
