@@ -87,8 +87,8 @@ def read_csv(text: str, file: str, suffix: str, problems: Problems, header: str)
         cells = next(iter(odd.values()))
         what = f"has {_cells(names)}, all lines below it {len(cells)} (separated by {delimiter!r})"
         raise problems.fail(file, "header", what, "remove what stands above the names of the columns")
-    for place, cells in odd.items():
-        problems.add(file, f"line {place}", *_of_another_length(cells, names, delimiter))
+    for number_of_line, cells in odd.items():
+        problems.add(file, f"line {number_of_line}", *_of_another_length(cells, names, delimiter))
     if not names:  # nothing but lines such as ""
         raise problems.fail(file, "", "is empty", "give a header line and rows")
     columns: dict[str, Cells] = {
