@@ -5,7 +5,7 @@ number is read as float64. What was removed from a number ($, %, thousands separ
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ import numpy as np
 from .errors import one_line
 
 __all__ = ["MISSING", "Numbers", "distinct", "first", "is_missing", "looks_like_dates", "lost_digits", "numbers_of",
-           "text_array", "thousands_or_decimals"]  # fmt: skip
+           "points_in_doubt", "text_array", "thousands_or_decimals"]  # fmt: skip
 
 TEXT = np.dtypes.StringDType()
 
@@ -143,6 +143,17 @@ def thousands_or_decimals(cells: Iterable[str]) -> str:
                 return ""
             found = found or cell
     return found
+
+
+def points_in_doubt(cells: Mapping[str, np.ndarray], numbers: Mapping[str, Numbers]) -> tuple[str, str] | None:
+    """Of columns of one file, a column and why its points may stand between thousands: another has decimal commas."""
+    commas = next((name for name in cells if numbers[name].decimal == ","), None)
+    pointed = [name for name in cells if numbers[name].decimal != ","] if commas is not None else []
+    for name in pointed:
+        if cell := thousands_or_decimals(cells[name].tolist()):
+            why = f"{cell} may be {cell.replace('.', '')}, since column {one_line(commas, 60)} has commas"
+            return name, why
+    return None
 
 
 def lost_digits(cells: np.ndarray, numbers: Numbers, option: str) -> list[str]:

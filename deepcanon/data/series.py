@@ -15,7 +15,7 @@ import torch
 from deepcanon.options import Series
 
 from .cells import SUFFIXES, Table, from_bytes, load, suffix_of
-from .columns import lost_digits, numbers_of
+from .columns import lost_digits, numbers_of, points_in_doubt
 from .dates import Axis, axis_of, is_dates, refuse_form
 from .errors import DataError, Problem, Problems, one_line
 from .inputs import Inputs
@@ -144,9 +144,12 @@ def _learned(
 def _values(table: Table, names: Sequence[str], chosen: Series, problems: Problems) -> tuple[np.ndarray, list[str]]:
     """The columns as float64 [T, F]; every cell that is no finite number is a problem with its place."""
     columns, notes = [], list[str]()
-    for name in names:
-        cells = texts(table, name)
-        numbers = numbers_of(cells, chosen.decimal, table.delimiter)
+    held = {name: texts(table, name) for name in names}
+    read = {name: numbers_of(cells, chosen.decimal, table.delimiter) for name, cells in held.items()}
+    if chosen.decimal == "auto" and table.delimiter and (doubt := points_in_doubt(held, read)):
+        raise problems.fail(table.file, f"column {one_line(doubt[0], 60)!r}", doubt[1], "give --decimal . or ,")
+    for name, cells in held.items():
+        numbers = read[name]
         if numbers.unsure:
             raise problems.fail(table.file, f"column {one_line(name, 60)!r}", numbers.unsure, "give --decimal . or ,")
         notes += [f"{one_line(name, 60)}: {note}" for note in [*numbers.notes, *lost_digits(cells, numbers, "")]]

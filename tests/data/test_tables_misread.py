@@ -42,6 +42,21 @@ def test_points_next_to_decimal_commas_of_the_target_and_of_a_feature(write):
     assert table(target, decimal=",", target_kind="number")["train"].y[0] == 1100
 
 
+def test_points_next_to_decimal_commas_of_boxes_and_series(tmp_path, write):
+    said = r"column '?{}'?: 1.100 may be 1100, since column {} has commas"
+    (tmp_path / "boxes").mkdir()
+    write(rows("file;x;y;width;height;label", lambda i: f"{i}.png;{i},5;1.{100 + i};9;9;u"), "boxes/boxes.csv")
+    with pytest.raises(DataError, match=said.format("y", "x")):
+        table(tmp_path / "boxes", "boxes")
+    write("file,x,y,width,height,label\n0.png,1%,2,9,9,u\n", "boxes/boxes.csv")
+    with pytest.raises(DataError, match="column x: holds percentages, not pixels"):
+        table(tmp_path / "boxes", "boxes")
+    path = write(rows("a;b", lambda i: f"{i},5;{1 + i % 7}.{100 + i}"))
+    with pytest.raises(DataError, match=said.format("b", "a") + r"; give --decimal \. or ,"):
+        table(path, "series")
+    assert table(path, "series", decimal=",").facts["columns"] == ["a", "b"]
+
+
 def test_a_file_of_semicolons_whose_points_may_stand_between_thousands_is_told(write):
     said = "column a: 1.100 is read with a decimal point; --decimal , reads it as 1100"
     assert said in table(write(rows("a;y", lambda i: f"{1 + i % 7}.{100 + i};{'uv'[i % 2]}"))).notes
