@@ -177,7 +177,7 @@ def _twins(splits: dict[str, Split]) -> list[str]:
     train = set(seen.pop("train"))
     copies = {name: sum(one in train for one in found) for name, found in seen.items()}
     return [
-        f"of {name} {count} pictures are in train too, pixel by pixel: {name} measures what is known; remove the copies"
+        f"pictures of {name} that are in train too, pixel by pixel: {count}; they do not measure what is new"
         for name, count in copies.items()
         if count
     ]

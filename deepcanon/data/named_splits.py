@@ -32,10 +32,11 @@ def refuse_nearly_splits(folders: Sequence[Path], problems: Problems) -> None:
         DataError: there are two or more of them, and one is of the training.
     """
     found = {path: SPLIT_NAMES[match[1]] for path in folders if (match := NEARLY.fullmatch(path.name.lower()))}
-    if len(found) > 1 and "train" in found.values():
-        first, split = next((path, split) for path, split in found.items() if path.name.lower() != split)
+    odd = [path for path, split in found.items() if path.name.lower() != split]
+    if odd and len(found) > 1 and "train" in found.values():
+        split = found[odd[0]]
         what = f"looks like the {split} split, and would be a class"
-        raise problems.fail(first, "", what, f"call it {split}, and the others likewise (train, valid, test)")
+        raise problems.fail(odd[0], "", what, f"call it {split}, and the others likewise (train, valid, test)")
 
 
 def splits_by_name(paths: Sequence[Path], problems: Problems) -> dict[str, Path]:

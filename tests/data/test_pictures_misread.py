@@ -55,7 +55,7 @@ def test_pictures_that_are_in_two_splits_are_told(folder):
     path = folder("train/a", "train/b", "test/a", "test/b")
     assert "pixel by pixel" not in "\n".join(read(path).notes)
     shutil.copy(path / "train" / "a" / "0.png", path / "test" / "a" / "copy.png")
-    assert "of test 1 pictures are in train too, pixel by pixel" in "\n".join(read(path).notes)
+    assert "pictures of test that are in train too, pixel by pixel: 1" in "\n".join(read(path).notes)
 
 
 def test_classes_that_a_split_has_no_picture_of_are_told(folder):
