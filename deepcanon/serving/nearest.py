@@ -35,12 +35,10 @@ def has_examples(trained: Trained) -> bool:
 
 def none_kept(trained: Trained) -> str:
     """Why no example is nearest, of a run whose examples could be kept; "" if they are there."""
-    if not isinstance(trained.recipe, Encodes) or trained.recipe.facts["reader"]["kind"] not in KINDS:
+    encodes = isinstance(trained.recipe, Encodes)
+    if has_examples(trained) or not encodes or trained.recipe.facts["reader"]["kind"] not in KINDS:
         return ""
-    if has_examples(trained):
-        return ""
-    asked = trained.recipe.run.settings.keep_examples
-    why = f"holds no {FILE}" if asked else "was trained with --keep-examples 0"
+    why = f"holds no {FILE}" if trained.recipe.run.settings.keep_examples else "was trained with --keep-examples 0"
     return f"No nearest examples: this run {why}."
 
 

@@ -51,7 +51,7 @@ def test_points_next_to_decimal_commas_of_boxes_and_series(tmp_path, write):
     write("file,x,y,width,height,label\n0.png,1%,2,9,9,u\n", "boxes/boxes.csv")
     with pytest.raises(DataError, match="column x: holds percentages, not pixels"):
         table(tmp_path / "boxes", "boxes")
-    path = write(rows("a;b", lambda i: f"{i},5;{1 + i % 7}.{100 + i}"))
+    path = write(rows("a;b", lambda i: f"{i % 9},5;{1 + i % 7}.{100 + i}", 40))
     with pytest.raises(DataError, match=said.format("b", "a") + r"; give --decimal \. or ,"):
         table(path, "series")
     assert table(path, "series", decimal=",").facts["columns"] == ["a", "b"]
