@@ -114,8 +114,8 @@ class DocumentTraining(Documents, Batches, Optimization, Schedule, Dropout):
     GROUP: ClassVar[str] = ""
 
     tokens: Literal["marks", "letters", "blanks"] = "marks"
-    """What counts as a word: a run of letters or of digits, or a punctuation mark; a run of letters only; or anything
-    between spaces (for tokenised text)."""
+    """What counts as a word. marks: a run of letters or of digits, or a punctuation mark; letters:
+    a run of letters only; blanks: anything between blanks (for tokenised text)."""
     minimum_count: Count = 1
     """Words that occur less often in the training documents become the unknown word."""
     vocabulary: Whole = 0

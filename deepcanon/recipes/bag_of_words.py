@@ -40,7 +40,8 @@ class Config(Documents):
     method: Literal["naive-bayes", "logistic", "nbsvm"] = "nbsvm"
     """Naive Bayes, logistic regression, or a support vector machine on their log-count ratios."""
     tokens: Literal["letters", "blanks"] = "letters"
-    """What counts as a word: a run of letters, or anything between spaces (for tokenised text)."""
+    """What counts as a word. letters: a run of letters; blanks: anything between blanks (for
+    tokenised text)."""
     order: Count = 2
     """Longest sequence of words that is counted: 1 words, 2 also pairs."""
     words: Whole = 0

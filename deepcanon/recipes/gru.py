@@ -3,7 +3,7 @@
 Task: the sum of two marked numbers in a sequence (`adding`), or any other generated sequences.
 Data: sequences. Metrics: mean squared error where the answer is a number (always answering 1 has
 1/6); cross-entropy and accuracy where it is a class. Ours at a length of 200: 0.0007 after 2,000
-steps (three seeds, a minute of one core each). Both conventions for the update gate and both places
+steps (three seeds, a minute on one core each). Both conventions for the update gate and both places
 of the reset gate are options.
 
     deepcanon train gru --data adding --length 200 --keep-bias 3

@@ -63,7 +63,7 @@ TARGETS = (
 @dataclass(frozen=True, kw_only=True)
 class Config(Dialogues, Batches, Optimization, Schedule, Dropout):
     tokens: Literal["marks", "blanks"] = "marks"
-    """Words and punctuation marks, or anything between spaces (for tokenised text)."""
+    """marks: words and punctuation marks; blanks: anything between blanks (for tokenised text)."""
     lower: bool = True
     """Convert all text to lower case."""
     minimum_count: Count = 1

@@ -3,7 +3,7 @@
 Task: which class an image shows. Data: your folder with CLASS/*.jpg, or Fashion-MNIST and others by
 name. Metric: test error; ImageNet top-5 error 6.67 % (Szegedy et al. 2014; the paper's setting was
 not run here); ours on Fashion-MNIST, with 173,892 parameters, 7.2 % (three seeds, seven and a half
-minutes of one core each).
+minutes on one core each).
 
     deepcanon train inception --data fashion-mnist
 """

@@ -4,7 +4,7 @@ Task: the sum of two marked numbers in a sequence (`adding`), ten symbols after 
 or any other generated sequences. Data: sequences. Metrics: mean squared error where the answer is a
 number (always answering 1 has 1/6); cross-entropy and accuracy where it is a class. Hochreiter and
 Schmidhuber 1997 solve lags of 1,000 steps. Ours at a length of 200, with biases for such lags
-(`--lag`): 0.0003 after 5,000 steps (three seeds, a minute of one core each). Copying over 100 steps
+(`--lag`): 0.0003 after 5,000 steps (three seeds, a minute on one core each). Copying over 100 steps
 has not been learned here yet. Variants of later papers are options.
 
     deepcanon train lstm --data adding --length 200 --lag 200

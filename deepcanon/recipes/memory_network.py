@@ -3,7 +3,7 @@
 Task: stories with questions, bAbI's or your own numbered lines; each task gets a network of its own
 (several restarts, of which the lowest training error counts), or all share one (`--joint`). Metric:
 mean error over the tasks. Data: bAbI with 1,000 questions per task; 13.8 % (joint 12.4 %) in
-Sukhbaatar et al. 2015, ours 13.4 % in six minutes of one core. The report shows which sentences
+Sukhbaatar et al. 2015, ours 13.4 % in six minutes on one core. The report shows which sentences
 each hop attended to.
 
     deepcanon train memory-network --data babi --tasks qa1 qa2

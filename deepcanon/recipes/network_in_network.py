@@ -3,7 +3,7 @@
 Task: which class an image shows. Data: your folder with CLASS/*.jpg, or Fashion-MNIST and others by
 name. Metric: test error; CIFAR-10 10.41 % without augmentation (Lin et al. 2013; the paper's
 setting was not run here); ours on Fashion-MNIST, 16 passes over mirrored and shifted pictures,
-7.0 % (three seeds, seven minutes of one core each). The picture `class-maps` shows where the
+7.0 % (three seeds, seven minutes on one core each). The picture `class-maps` shows where the
 network sees each class.
 
     deepcanon train network-in-network --data fashion-mnist --batch-norm

@@ -20,7 +20,7 @@ from deepcanon.targets import metric, target
 SYSTEM = "sequence.neural_turing_machine"
 DATA = ("sequences",)
 METRICS = {
-    "bits": metric("cost of all bits that are asked", "bits per sequence", "min"),
+    "bits": metric("cost of all bits to reproduce", "bits per sequence", "min"),
     "wrong": metric("wrong bits, lengths as in training", "bits per sequence", "min"),
     "bits_1": metric("cost at the longest length of training", "bits per sequence", "min"),
     "wrong_1": metric("wrong bits at the longest length of training", "bits per sequence", "min"),

@@ -35,7 +35,7 @@ METRICS = {
     "kneser_ney": metric("perplexity of a Kneser-Ney model of the same poems", "per token", "min"),
     "ratio": metric("perplexity over that of the Kneser-Ney model", "", "min"),
     "legal": metric(
-        "share of the poems written that have as many and as long lines as real ones",
+        "share of the written poems whose lines are as many and as long as in real ones",
         "share",
         "max",
     ),

@@ -26,7 +26,9 @@ METRICS = {
     "rouge1": metric("ROUGE-1 F, the mean over the same texts, times 100", "", "max"),
     "rouge2": metric("ROUGE-2 F of the same texts, times 100", "", "max"),
     "rougeL": metric("ROUGE-L F of the same texts, times 100", "", "max"),
-    "rare": metric("share of the words that only the article has, written", "share", "max"),
+    "rare": metric(
+        "share of the reference's out-of-vocabulary words that were written", "share", "max"
+    ),
     "copied": metric("share of the true words that copying made likely, not generating", "share"),
     "p_gen": metric("mean probability of generating instead of copying", "share"),
     "objective": metric("nll and weighted coverage loss, once coverage counts", "nats", "min"),

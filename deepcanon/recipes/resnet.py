@@ -3,7 +3,7 @@
 Task: classification. Data: your folder with CLASS/*.jpg, or Fashion-MNIST and others by name.
 Metric: test error; CIFAR-10 8.75 % at depth 20 and 6.43 % at depth 110 (He et al. 2015), which take
 hours on a CPU: the paper's setting was not run here. Ours on Fashion-MNIST at depth 20: 6.8 % in
-3,750 steps (three seeds, eight minutes of one core each). Published weights of the ImageNet form
+3,750 steps (three seeds, eight minutes on one core each). Published weights of the ImageNet form
 are loaded by `--init-from FILE.safetensors --form imagenet --depth 18 --mean 0.485 0.456 0.406
 --std 0.229 0.224 0.225`.
 

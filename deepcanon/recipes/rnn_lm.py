@@ -3,7 +3,7 @@
 Task: the next token of a text; your own .txt files work, and `--init-from RUN` fine-tunes a trained
 model on them. Metric: valid/nll and perplexity over the whole split with the state carried along.
 Tiny Shakespeare, last 10 %: nanoGPT's readme gives 1.88 for 3 minutes of CPU and 1.4697 for its GPU
-run; ours 1.48 after 2.2 CPU minutes of one core, below 1.46 after 5.
+run; ours 1.48 after 2.2 CPU minutes on one core, below 1.46 after 5.
 
 Presets of papers, on Penn Treebank words unless said otherwise; times are those of one core:
 `paper` Karpathy's char-rnn on Shakespeare; `simple` a network of tanh units mixed with Kneser-Ney

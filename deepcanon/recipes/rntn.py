@@ -5,7 +5,7 @@ Stanford Sentiment Treebank (`sst`) or your own files. Metrics: accuracy at the 
 classes and, without neutral ones, over positive and negative ("binary"); accuracy at all nodes; how
 often "not" reverses a positive word. Published on SST: 45.7 % with five classes, 85.4 % with two,
 all nodes 80.7 %. Naive Bayes of the words has 39.9 % and 81.9 %. Ours: 43.8 %, 83.2 % and 80 % of
-all nodes after 20 seconds of one core (three seeds).
+all nodes after 20 seconds on one core (three seeds).
 
     deepcanon train rntn --data sst
     deepcanon predict last my-trees.txt
