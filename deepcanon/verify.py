@@ -59,8 +59,8 @@ def verify(
     digest = _digest(head)
     measured: dict[str, list[dict[str, Any]]] = {}
     for run in [only] if only else list(presets):
-        config, run_settings = presets[run]
-        config = build_config(module.Config, dict(vars(config)))
+        options, run_settings = heads.preset(head, f"verify:{run}")
+        config = build_config(module.Config, options)
         for seed in numbers:
             settings = build_config(Settings, {"threads": threads, **run_settings, "seed": seed})
             folder = out / f"{head.name}-{run}-{seed}"

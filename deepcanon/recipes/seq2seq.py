@@ -1,9 +1,9 @@
 """Sequence to sequence without attention: a sentence becomes one vector, the vector a sentence.
 
-Task: sentences to sentences, of own pairs (a .tsv, a .jsonl, two files line by line), of Multi30k,
-or of generated ones. Metrics: perplexity per word, BLEU and chrF by sacrebleu, the share of
-sentences that are wholly right. The source is read from its end; `--peeky` shows its vector to
-every step. What one vector cannot hold is what `attention` is for.
+Task: translate sentences of your own pairs (a .tsv, a .jsonl, two files line by line), of Multi30k,
+or generated ones. Metrics: perplexity per word, BLEU and chrF by sacrebleu, the share of sentences
+that are entirely right. The source is read from its end; `--peeky` gives its vector to every step.
+For sentences that one vector cannot hold, use `attention`.
 
     deepcanon train seq2seq --data my-pairs.tsv --peeky
 """
@@ -28,7 +28,7 @@ TARGETS = (
 @dataclass(frozen=True, kw_only=True)
 class Config(TranslationTraining):
     peeky: bool = False
-    """Every step and the output see the vector of the source (Cho et al.)."""
+    """Give the vector of the source to every step and to the output (Cho et al.)."""
     backwards: bool = True
     """Read the source from its end."""
 
@@ -36,19 +36,20 @@ class Config(TranslationTraining):
 SMALL: dict[str, Any] = {
     "hidden": 128,
     "embedding": 48,
-    "epochs": 30,
+    "epochs": 8,
     "minimum_count": 1,
     "dropout": 0.0,
 }
+MANY = {"pairs": 40_000}  # with 10,000 it memorises sentences: 95 % of new ones are right
 REVERSE = Config(**SMALL, batch=50, learning_rate=4e-3, backwards=False)
 TINY = Config(**TINY_TRANSLATION)
 CAPTIONS = Config(lower=True, epochs=7)
 RUN = {"data": "multi30k", "precision": "auto", "evaluate_every": 900}
 PRESETS = {
     "smoke": (TINY, {"data": "reverse-copy", "steps": 30, "threads": 1}),
-    "default": (Config(), {"data": "reverse-copy", "options": {**SMALL, "backwards": False}}),
+    "default": (Config(), {"data": "reverse-copy", "options": {**SMALL, **MANY, "backwards": False}}),
     "paper": (Config(hidden=1000, embedding=1000, batch=128, dropout=0.0), {"data": "multi30k"}),
-    "verify:reverse": (REVERSE, {"data": "reverse-copy"}),
+    "verify:reverse": (REVERSE, {"data": "reverse-copy", "options": MANY}),
     "verify:multi30k": (CAPTIONS, RUN),
     "verify:peeky": (replace(CAPTIONS, peeky=True), RUN),
 }

@@ -65,3 +65,14 @@ def test_one_seed_on_the_wrong_side_is_not_a_verdict_but_no_success(results, cap
 def test_no_record_claims_more_than_its_seeds(stem):
     for row in heads.record(stem).get("verify", {}).get("targets", []):
         assert (row["verdict"] == ONE_SEED) == (len(row["values"]) == 1 and not verify.repeats(stem)), row["metric"]
+
+
+def test_options_next_to_the_data_of_a_preset_are_those_of_the_run(results, monkeypatch):
+    head = heads.head("momentum")
+    config, settings = head.presets["verify:ravine"]
+    settings = {**settings, "options": {"condition": 10.0, "updates": 20}}
+    changed = dataclasses.replace(head, presets={**head.presets, "verify:ravine": (config, settings)})
+    monkeypatch.setattr(heads, "head", lambda name: changed)
+    verify.verify("momentum", quick=True, out=results)
+    kept = json.loads((results / "momentum-ravine-0" / "config.json").read_text(encoding="utf-8"))["config"]
+    assert (kept["condition"], kept["updates"]) == (10.0, 20)
