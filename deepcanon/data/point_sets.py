@@ -173,7 +173,9 @@ def _sets(
     path: Path, content: bytes | None, problem: str, problems: Problems, told: Told
 ) -> list[tuple[str, np.ndarray]]:
     """The sets of a file by name, each scaled into the unit square and rounded as it will be stored."""
-    table = load(path, problems) if content is None else from_bytes(content, "stdin", ".csv", problems)
+    if content is None and suffix_of(path) not in SUFFIXES:
+        raise problems.fail(path, "", "is not a file of points", f"accepted are {ACCEPTS}")
+    table = load(path, problems, "") if content is None else from_bytes(content, "stdin", ".csv", problems, "")
     told.notes += table.notes
     names = list(table.columns)
     group = next((name for name in names if name.strip().lower() == "set"), "")
@@ -181,7 +183,10 @@ def _sets(
     if len(axes) != 2:
         shown = one_line(", ".join(names), 100)
         raise problems.fail(table.file, "header", f"has {len(axes)} columns of coordinates ({shown}), not 2", COLUMNS)
-    values = np.stack([_numbers(table, name, problems) for name in axes], 1)
+    if [name.strip().lower() for name in axes] != ["x", "y"]:
+        shown = " and ".join(one_line(name, 40) for name in axes)
+        told.notes.append(f"columns: {shown} are the coordinates, in this order")
+    values = _coordinates(table, axes, problems, told)
     cells = texts(table, group) if group else np.full(len(table), "")
     rows: dict[str, list[int]] = {}
     for row, cell in enumerate(cells.tolist()):
@@ -189,6 +194,8 @@ def _sets(
             problems.add(table.file, table.place(row), "belongs to no set", 'fill its cell in the column "set"')
         rows.setdefault(str(cell).strip(), []).append(row)
     found = []
+    apart = sum(mine[-1] - mine[0] >= len(mine) for mine in rows.values())
+    told.counts["sets with rows of others between theirs, each read as one"] += apart
     for name, mine in rows.items():
         said = f"set {one_line(name, 40)!r}" if group else "its set"
         points = values[mine]
@@ -208,16 +215,25 @@ def _sets(
     return found
 
 
-def _numbers(table: Table, name: str, problems: Problems) -> np.ndarray:
-    """The cells of a column as coordinates, NaN where one is none."""
-    cells = texts(table, name)
-    numbers = numbers_of(cells, "auto", table.delimiter)
+def _coordinates(table: Table, axes: list[str], problems: Problems, told: Told) -> np.ndarray:
+    """The cells of both columns as coordinates [rows, 2], in one notation; NaN where one is none.
+
+    Raises:
+        DataError: they can be read in two notations.
+    """
+    cells = np.stack([texts(table, name) for name in axes], 1)
+    numbers = numbers_of(cells.ravel(), "auto", table.delimiter)
+    if numbers.unsure:
+        raise problems.fail(table.file, "", numbers.unsure, "write coordinates without commas, decimals with a point")
+    told.notes += [f"coordinates: {note}" for note in numbers.notes]
     good = numbers.ok & np.isfinite(numbers.values) & (np.abs(numbers.values) < 1e15)
-    for row in np.flatnonzero(~good).tolist():
-        cell = one_line(cells[row], 40)
+    for place in np.flatnonzero(~good).tolist():
+        row, axis = divmod(place, len(axes))
+        cell = one_line(cells[row, axis], 40)
         what = f"is {cell!r}, not a coordinate" if cell else "is empty"
-        problems.add(table.file, f"{table.place(row)}, column {one_line(name, 60)!r}", what, "give a finite number")
-    return np.where(good, numbers.values, np.nan)
+        where = f"{table.place(row)}, column {one_line(axes[axis], 60)!r}"
+        problems.add(table.file, where, what, "give a finite number")
+    return np.where(good, numbers.values, np.nan).reshape(-1, len(axes))
 
 
 Wrong = tuple[str, str, str] | None

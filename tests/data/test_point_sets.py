@@ -139,6 +139,18 @@ def test_splits_for_which_there_are_too_few_sets_are_told(tmp_path):
     assert "too few sets for a split: valid and test" in one and not any("drawn by the seed" in note for note in one)
 
 
+def test_both_coordinates_are_written_alike_and_it_is_told(tmp_path):
+    """0,5 is a decimal comma, so 1,250 in the other column is one too, and not a thousand."""
+    rows = "a;1,250;0,5\na;3,500;1\nb;2;9\na;5,750;8\nb;4;1\nb;7;7\n"
+    data = opened(write(tmp_path / "t.csv", "set;lat;lon\n" + rows))
+    assert data["train"].x[0, :3].flatten().tolist() == pytest.approx([0, 0, 0.3, 1 / 15, 0.6, 1])
+    assert {
+        "coordinates: decimal commas (first: 1,250)",
+        "columns: lat and lon are the coordinates, in this order",
+        "sets with rows of others between theirs, each read as one: 2",
+    } <= set(data.notes)
+
+
 def test_triangulations_of_files(tmp_path):
     path = write(tmp_path / "t.csv", "set,x,y\na,0,0\na,4,0\na,4,4\na,0,3\nb,1,1\nb,3,1\nb,2,5\n")
     data = opened(path, problem="delaunay")
@@ -186,6 +198,8 @@ BROKEN = {
     "long tour": ("x,y\n" + "".join(f"{n},{n * n}\n" for n in range(14)), {"problem": "tour"}, "up to 13"),
     "ragged": ("x,y\n0,0\n1\n0,1\n1,1\n", {}, "line 3"),
     "nothing": ("", {}, "is empty"),
+    "either": ("x;y\n1,250;2,125\n3,500;4\n9,100;1\n", {}, "1,250 may be 1250 or 1.250; write coordinates without"),
+    "headless": ("0,2\n1,0\n0,1\n", {}, "not names; put a line with the column names first$"),
 }
 
 
