@@ -91,9 +91,10 @@ class StoryReaders(Recipe[C]):
         return [task for net in self.facts["networks"] for task in net["tasks"]]
 
     def questions(self, split: str, place: int) -> list[Question]:
-        """The questions of a network's tasks."""
-        names = set(self.facts["networks"][place]["tasks"])
-        return [question for question in self.run.data[split].x if question.task in names]
+        """The questions that a network answers."""
+        asked = self.run.data[split].x
+        own = {task for task in {question.task for question in asked} if self.place_of(task) == place}
+        return [question for question in asked if question.task in own]
 
     def pack(self, place: int, questions: Sequence[Question]) -> PackedStories:
         """Questions in the numbers of a network."""
@@ -228,27 +229,31 @@ class StoryReaders(Recipe[C]):
         Raises:
             UsageError: each task has a network of its own, and a question's file is named after none of them.
         """
-        places = [self.place_of(question) for question in inputs]
+        places = [self.place_of(question.task) for question in inputs]
         found: dict[int, dict[str, Any]] = {}
         for place in set(places):
             numbers = [number for number, own in enumerate(places) if own == place]
             found |= dict(zip(numbers, self.told(place, [inputs[number] for number in numbers]), strict=True))
         return [found[number] for number in range(len(inputs))]
 
-    def place_of(self, question: Question) -> int:
-        """The network that answers a question, by the task that its file is named after."""
+    def place_of(self, task: str) -> int:
+        """The network that answers the questions of a task, which its file is named after.
+
+        Raises:
+            UsageError: each task has a network of its own, and this is none of them.
+        """
         if len(self.words) == 1:
             return 0
         tasks = self.tasks
         short = list(self.short().values())
         for names in (tasks, short):
-            if question.task in names:
-                return names.index(question.task)
-        if (first := question.task.split("_")[0]) in short:
+            if task in names:
+                return names.index(task)
+        if (first := task.split("_")[0]) in short:
             return short.index(first)
         some = ", ".join(tasks[:3])
         raise UsageError(
-            f"this run has a network for each of {len(tasks)} tasks, and {question.task!r} is none of them: name the "
+            f"this run has a network for each of {len(tasks)} tasks, and {task!r} is none of them: name the "
             f"file after one ({some}{', ...' if tasks[3:] else ''}), or train with --joint"
         )
 

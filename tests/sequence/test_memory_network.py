@@ -182,6 +182,22 @@ def test_a_network_for_each_task_answers_files_of_that_name(tmp_path):
     assert metrics["error"] == pytest.approx((metrics["error_one_fact"] + metrics["error_two_facts"]) / 2)
 
 
+def test_questions_of_other_tasks_are_answered_or_refused_and_never_dropped(tmp_path, capsys):
+    names = ("qa1_a", "qa2_a", "qa7_a")
+    for name in names:
+        for folder in ("own", "more"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            lines = "1 Ann went to the hall.\n2 Where is Ann?\thall\t1\n" * 9
+            if folder == "more" or name != "qa7_a":
+                (tmp_path / folder / f"{name}_train.txt").write_text(lines)
+    one, two = str(tmp_path / "one"), str(tmp_path / "two")
+    trained(one, data=str(tmp_path / "own" / "qa1_a_train.txt"), steps=2)
+    assert main(["eval", one, "--data", str(tmp_path / "more" / "qa7_a_train.txt"), "--split", "train"]) == 0
+    trained(two, data=str(tmp_path / "own"), steps=2)
+    assert main(["eval", two, "--data", str(tmp_path / "more")]) == 2
+    assert "'qa7_a' is none of them: name the file after one (qa1_a, qa2_a)" in capsys.readouterr().err
+
+
 def test_the_export_answers_what_the_run_does(tmp_path):
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
