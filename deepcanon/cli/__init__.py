@@ -56,7 +56,7 @@ def _guarded(arguments: list[str], debug: bool) -> int:
             raise
         code = _exit_code(error)
         if code is not None:
-            return complain(str(error), code)
+            return complain("".join([str(error), *getattr(error, "__notes__", [])]), code)
         where = error.__traceback__
         while where and where.tb_next:
             where = where.tb_next
@@ -98,7 +98,13 @@ def _run(arguments: list[str]) -> int:
         near = difflib.get_close_matches(first, COMMANDS, 1, 0.5)
         parser.error(f"unknown command {first}{f', did you mean {near[0]}?' if near else ''}")
     doc, command = COMMANDS[first]
-    return command(Parser(prog=f"deepcanon {first}", description=doc), arguments[1:]) or 0
+    parser = Parser(prog=f"deepcanon {first}", description=doc)
+    try:
+        return command(parser, arguments[1:]) or 0
+    except ValueError as error:
+        if first not in ("train", "data", "verify") and _exit_code(error) == USAGE:
+            error.add_note(parser.of_training(str(error)))
+        raise
 
 
 def _completion(parser: Parser, arguments: list[str]) -> int:

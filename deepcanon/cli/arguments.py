@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import importlib
 import os
+import re
 import sys
 import types
 import typing
@@ -47,6 +48,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> typing.NoReturn:
         raise Usage(f"{message} (see `{self.prog} --help`)")
+
+    def of_training(self, message: str) -> str:
+        """What is added to a message that names options which only training has, "" if it names none."""
+        named = re.findall(r"(?<!train with )--[a-z][a-z-]+", message)
+        strange = [option for option in dict.fromkeys(named) if option not in self._option_string_actions]
+        are = "is an option" if len(strange) == 1 else "are options"
+        return f" ({', '.join(strange)} {are} of `deepcanon train`)" if strange else ""
 
     def parse_all(self, arguments: list[str], missing: Mapping[str, str] | None = None) -> argparse.Namespace:
         """Like `parse_args`, but an unknown option names the near ones.

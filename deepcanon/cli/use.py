@@ -103,7 +103,8 @@ def predict_command(parser: Parser, arguments: list[str]) -> int:
         print_json(records)
     for record in [] if given.json else records:
         if "error" in record:
-            print(f"deepcanon: {record['input']}: {record['error']}", file=sys.stderr)
+            of_training = parser.of_training(record["error"])
+            print(f"deepcanon: {record['input']}: {record['error']}{of_training}", file=sys.stderr)
             continue
         words = ", ".join(f"{name} {chance:.3f}" for name, chance in record.get("probabilities", {}).items())
         note = f"  [{record['note']}]" if "note" in record else ""
@@ -279,7 +280,7 @@ def encode_command(parser: Parser, arguments: list[str]) -> int:
     codes = trained.codes(found)
     _tell_notes(found)
     for problem in found.refused:
-        print(f"deepcanon: {problem}", file=sys.stderr)
+        print(f"deepcanon: {problem}{parser.of_training(str(problem))}", file=sys.stderr)
     with replacing(to) as temporary, open(temporary, "wb") as file:
         np.savez(file, codes=codes.float().cpu().numpy(), inputs=np.array(found.names))
     print(f"{given.to}: {codes.shape[0]} codes of {codes.shape[1]} numbers")
