@@ -10,6 +10,7 @@ from typing import Any
 
 from deepcanon import heads
 from deepcanon.data import CATALOGUE, open_data
+from deepcanon.data.errors import one_line
 from deepcanon.data.splits import Dataset
 from deepcanon.data.tasks import placing
 from deepcanon.engine import training
@@ -87,10 +88,10 @@ def opener(
         known = facts()["reader"] if facts else {}
         if known.get("kind") == "images" and not options["images"]["patch"]:
             options["images"] |= {"size": known["size"][0], "channels": known["channels"], "learned": known}
-        if known.get("kind") == "boxes":
-            options["boxes"]["learned"] = known
-        if known.get("kind") == "pairs":
-            options["pairs"]["learned"] = known
+        if known.get("kind") in LEARNED:
+            options[known["kind"]]["learned"] = known
+        if known.get("kind") == "point_sets":
+            options["point_sets"]["problem"] = known["problem"]
         own = settings.data
         if moved and not data and not Path(own).exists() and Path(moved).exists():
             own = moved
@@ -99,12 +100,40 @@ def opener(
         if asked and opened.facts.get("unit") not in ("paragraphs", "poems"):
             where = data if isinstance(data, str) else settings.data
             raise UsageError(f"--each paragraph is of a .txt, and has no effect on {where}: leave it out")
-        mine, theirs = known.get("classes"), opened.describe().get("classes")
-        if data and mine and theirs and list(mine) != list(theirs):
-            raise UsageError(f"{data} has the classes {', '.join(theirs)}; the run knows {', '.join(mine)}")
+        if data and known:
+            recipe = importlib.import_module(f"deepcanon.recipes.{head.stem}").Recipe
+            _check_that_it_fits(data, opened.describe(), known, recipe.wants)
         return opened
 
     return open_
+
+
+LEARNED = ("boxes", "pairs", "series", "speech", "documents", "trees", "audio")
+"""Kinds whose readers take what a run knows of its data, as the option `learned`: sides, columns, symbols, classes."""
+ALIKE = {"rate": "{} samples a second", "symbols": "the symbols {}", "problem": "solutions called {}"}
+"""Facts in which other data must be like those that were learned, in words."""
+
+
+def _check_that_it_fits(data: Any, theirs: dict[str, Any], mine: dict[str, Any], wants: str) -> None:
+    """Refuses to measure a run on data that mean something else than those that it learned.
+
+    Raises:
+        UsageError: another kind, no classes or others, another rate, symbols that were not learned.
+    """
+    if isinstance(data, str) and mine["kind"] != theirs["kind"]:
+        kinds = [kind.replace("_", " ") for kind in (theirs["kind"], mine["kind"])]
+        raise UsageError(f"{data} is read as {kinds[0]}; the run learned from {kinds[1]}")
+    known, given = (list(facts.get("classes") or ()) for facts in (mine, theirs))
+    if known and known != given and (given or wants == "classes"):
+        classes = f"the classes {', '.join(given)}" if given else "no classes"
+        raise UsageError(f"{data} has {classes}; the run knows {', '.join(known)}")
+    for key, words in ALIKE.items():
+        if mine["kind"] == theirs["kind"] and mine.get(key) and mine[key] != theirs.get(key, mine[key]):
+            has, learned = (
+                words.format(one_line(" ".join(map(repr, fact)) if isinstance(fact, list) else fact, 100))
+                for fact in (theirs[key], mine[key])
+            )
+            raise UsageError(f"{data} has {has}; the run learned from {learned}")
 
 
 def introduction(head: heads.Head, module: Any, config: Any, preset: str, data: str | None = None) -> dict[str, Any]:

@@ -90,6 +90,8 @@ def _dataset(
     names = list(heads)
     labels = [sources[name][1] for name in names]
     classes = sorted({label for label in labels if label is not None})
+    learned = list(((options or {}).get("learned") or {}).get("classes") or ())
+    classes = learned if classes and set(classes).issubset(learned) else classes
     y = torch.tensor([classes.index(label) for label in labels if label is not None]) if classes else None
     whole = Split(sounds, y)
     splits, how = by_split(whole, [sources[name][2] for name in names], seed, options)

@@ -122,6 +122,12 @@ def axis_of(name: str, cells: np.ndarray, form: str = "") -> Axis:
         row = read[best].index(None)
         what = f"is {texts[row][:40]!r}, not a date" if texts[row] else "is empty"
         raise ValueError(row, what, f"write dates such as {best}")
+    for dates in whole.values():
+        zoned = [one.tzinfo is not None for one in dates]
+        if any(zoned) != all(zoned):
+            row = zoned.index(not zoned[0])
+            what = f"is {texts[row][:40]!r}, {'without' if zoned[0] else 'with'} a time zone, unlike {texts[0][:40]!r}"
+            raise ValueError(row, what, "write all dates with a time zone, or none")
     rising = {notation: dates for notation, dates in whole.items() if _falls(dates) < 0}
     if not rising:
         row = _falls(next(iter(whole.values())))
@@ -137,10 +143,7 @@ def axis_of(name: str, cells: np.ndarray, form: str = "") -> Axis:
 
 def _falls(dates: Sequence[Any]) -> int:
     """The first row that is not after the one before it; -1 if there is none."""
-    try:
-        return next((row for row in range(1, len(dates)) if dates[row] <= dates[row - 1]), -1)
-    except TypeError:  # some with a time zone, some without
-        return 1
+    return next((row for row in range(1, len(dates)) if dates[row] <= dates[row - 1]), -1)
 
 
 def _spacing(dates: Sequence[datetime]) -> tuple[int, float]:

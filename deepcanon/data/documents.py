@@ -233,13 +233,15 @@ def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) 
     return _dataset({"train": rows}, seed, options, Problems(), Path(name), "lines", Told())
 
 
-def _names(found: dict[str, list[Row]], problems: Problems) -> list[str]:
-    """The classes, in order.
+def _names(found: dict[str, list[Row]], problems: Problems, options: dict[str, Any] | None) -> list[str]:
+    """The classes, in order; those of a run if it knows all of them.
 
     Raises:
         DataError: some documents have one and others none, or train lacks one.
     """
-    names = sorted({row.label for row in found["train"] if row.label is not None})
+    seen = {row.label for row in found["train"] if row.label is not None}
+    learned = list(((options or {}).get("learned") or {}).get("classes") or ())
+    names = learned if seen and seen.issubset(learned) else sorted(seen)
     for split, rows in found.items():
         for row in rows:
             if row.label is None and (names or any(r.label is not None for some in found.values() for r in some)):
@@ -260,7 +262,7 @@ def _dataset(
     unit: str,
     told: Told,
 ) -> Dataset:
-    names = _names(found, problems)
+    names = _names(found, problems, options)
     numbers = {label: number for number, label in enumerate(names)}
     splits: dict[str, Split] = {
         split: DocumentSplit(

@@ -6,6 +6,7 @@ Nothing is drawn by a seed. A column of dates is the time axis and is not learne
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ __all__ = ["ACCEPTS", "FEWEST", "fits", "inputs", "read"]
 ACCEPTS = "a CSV, TSV, JSON Lines or Parquet file whose rows follow each other in time"
 FEWEST = 30
 """Rows of a series at least."""
+LEARNED = ", which the run learned"
 
 
 def fits(path: Path) -> bool:
@@ -51,18 +53,25 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     problems = problems or Problems()
     chosen = Series(**{name: value for name, value in (options or {}).items() if name in Series.__dataclass_fields__})
     valid, test = shares(options)
-    if path.is_dir():
-        raise problems.fail(path, "", "is a folder", "give one file, whose rows follow each other in time")
+    if not fits(path):
+        what = "is a folder" if path.is_dir() else "is not such a file"
+        raise problems.fail(path, "", what, f"give {ACCEPTS}")
+    learned = (options or {}).get("learned") or {}
+    if learned:  # of a run that is measured: what its columns were called, and how their numbers were written
+        chosen = replace(chosen, columns=tuple(learned["columns"]), decimal=learned["decimal"])
     table = load(path, problems, chosen.header)
     if problems.found and not problems.keep_going:  # a row that is left out would shift all that follow
         raise DataError(problems.found)
+    blank = _blank_lines(table, problems)
     axis = _axis(table, chosen, problems)
     count = len(table)
     if count < FEWEST:
         raise problems.fail(path, "", f"has {count} rows", f"give a series of {FEWEST} rows or more")
     cut = [0, round(count * (1 - valid - test)), round(count * (1 - test)), count]
-    names, left = _learned(table, chosen, axis, cut[1], problems)
-    columns, notes = _values(table, names, chosen, problems)
+    if learned:
+        _known(table, chosen.columns, LEARNED, problems)
+    names, left = (list(chosen.columns), []) if learned else _learned(table, chosen, axis, cut[1], problems)
+    columns, notes, decimal = _values(table, names, chosen, problems)
     values = torch.from_numpy(columns)
     splits = {
         split: Split(values[first:stop])
@@ -72,9 +81,9 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     listed = ", ".join(f"{split} {len(part):,}" for split, part in splits.items())
     told = [f"series: {count:,} rows, {listed}, in the order of the file"]
     told += [f"dates: {axis.said()}"] if axis else ["dates: none, rows are counted"]
-    told += [f"learned: {one_line(', '.join(names), 200)}", *left, *notes, *table.notes]
+    told += [f"learned: {one_line(', '.join(names), 200)}", *left, *blank, *notes, *table.notes]
     facts = {"columns": names, "date": axis.facts() if axis else None, "header": chosen.header,
-             "decimal": chosen.decimal, "dates": chosen.dates, "rows": count}  # fmt: skip
+             "decimal": decimal, "dates": chosen.dates, "rows": count}  # fmt: skip
     record = {"files": [path.name], "counts": {s: len(p) for s, p in splits.items()}, "split": {}, "seed": seed,
               "skipped": []}  # fmt: skip
     examples = [", ".join(f"{name} {value:g}" for name, value in zip(names, row.tolist(), strict=True))
@@ -84,7 +93,7 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
 
 def _axis(table: Table, chosen: Series, problems: Problems) -> Axis | None:
     """The column of dates; None if there is none."""
-    _known(table, [chosen.date] if chosen.date else [], "date", problems)
+    _known(table, [chosen.date] if chosen.date else [], " (--date)", problems)
     name = chosen.date
     form = chosen.dates
     try:
@@ -103,19 +112,19 @@ def _axis(table: Table, chosen: Series, problems: Problems) -> Axis | None:
         raise problems.fail(table.file, place, what, remedy) from None
 
 
-def _known(table: Table, names: Sequence[str], option: str, problems: Problems) -> None:
+def _known(table: Table, names: Sequence[str], why: str, problems: Problems) -> None:
     for name in names:
         if name not in table.columns:
             have = one_line(", ".join(table.columns), 150)
-            raise problems.fail(table.file, "header", f"has no column {one_line(name, 60)!r} (--{option})",
-                                f"its columns are {have}")  # fmt: skip
+            what = f"has no column {one_line(name, 60)!r}{why}"
+            raise problems.fail(table.file, "header", what, f"its columns are {have}")
 
 
 def _learned(
     table: Table, chosen: Series, axis: Axis | None, train: int, problems: Problems
 ) -> tuple[list[str], list[str]]:
     """The columns to learn; and which are left out, and why."""
-    _known(table, chosen.columns, "columns", problems)
+    _known(table, chosen.columns, " (--columns)", problems)
     names, left = list[str](), list[str]()
     for name in chosen.columns or table.columns:
         if axis and name == axis.name:
@@ -141,13 +150,28 @@ def _learned(
     return names, left
 
 
-def _values(table: Table, names: Sequence[str], chosen: Series, problems: Problems) -> tuple[np.ndarray, list[str]]:
-    """The columns as float64 [T, F]; every cell that is no finite number is a problem with its place."""
+def _blank_lines(table: Table, problems: Problems) -> list[str]:
+    """A note of blank lines between rows; of a single column they are empty cells, and a problem."""
+    between = np.flatnonzero(np.diff(table.rows) > 1)
+    if len(between) and len(table.columns) == 1 and table.delimiter:
+        place = f"line {table.rows[between[0]] + 1}"
+        raise problems.fail(table.file, place, "is empty", "fill it, or remove the line if no value is missing")
+    count = int((np.diff(table.rows) - 1).sum())
+    return [f"lines without a row, which are left out: {count:,}"] * bool(count)
+
+
+def _values(
+    table: Table, names: Sequence[str], chosen: Series, problems: Problems
+) -> tuple[np.ndarray, list[str], str]:
+    """The columns as float64 [T, F], and their decimal sign; every cell that is no finite number is a problem."""
     columns, notes = [], list[str]()
     held = {name: texts(table, name) for name in names}
     read = {name: numbers_of(cells, chosen.decimal, table.delimiter) for name, cells in held.items()}
     if chosen.decimal == "auto" and table.delimiter and (doubt := points_in_doubt(held, read)):
         raise problems.fail(table.file, f"column {one_line(doubt[0], 60)!r}", doubt[1], "give --decimal . or ,")
+    shown = {numbers.decimal for numbers in read.values()}
+    decimal = next((sign for sign in ",." if sign in shown), "auto") if chosen.decimal == "auto" else chosen.decimal
+    sign = " with a decimal comma" if chosen.decimal == "," else ""
     for name, cells in held.items():
         numbers = read[name]
         if numbers.unsure:
@@ -155,14 +179,14 @@ def _values(table: Table, names: Sequence[str], chosen: Series, problems: Proble
         notes += [f"{one_line(name, 60)}: {note}" for note in [*numbers.notes, *lost_digits(cells, numbers, "")]]
         for row in np.flatnonzero(~(numbers.ok & np.isfinite(numbers.values))).tolist():
             cell = one_line(cells[row], 40)
-            what = f"is {cell!r}, not a number" if cell else "is empty"
+            what = f"is {cell!r}, not a number{sign}" if cell else "is empty"
             remedy = "fill it, or name the columns to learn by --columns"
             place = f"{table.place(row)}, column {one_line(name, 60)!r}"
             problems.found.append(Problem(table.file, place, what, remedy, skippable=False))
         columns.append(numbers.values)
     if problems.found:
         raise DataError(problems.found)
-    return np.stack(columns, 1), notes
+    return np.stack(columns, 1), notes, decimal
 
 
 def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
@@ -185,9 +209,10 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
             chosen = Series(columns=tuple(describe["columns"]), decimal=describe["decimal"],
                             date=dates["name"] if dates and dates["name"] in table.columns else "",
                             dates=describe.get("dates", ""))  # fmt: skip
-            _known(table, chosen.columns, "columns", problems)
+            _known(table, chosen.columns, LEARNED, problems)
             axis = _axis(table, chosen, problems) if chosen.date else None
-            values, _ = _values(table, chosen.columns, chosen, problems)
+            told = _blank_lines(table, problems)
+            values, notes, _ = _values(table, chosen.columns, chosen, problems)
             if len(table) < 2:
                 raise problems.fail(given, "", f"has {len(table)} rows", "give 2 or more")
         except DataError as error:
@@ -195,4 +220,5 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
             continue
         found.names.append(given)
         found.values.append((torch.from_numpy(values), axis.facts() if axis else None))
+        found.tell(len(found) - 1, [*told, *notes, *table.notes])
     return found

@@ -193,12 +193,14 @@ def _dataset(
     heads = heads_of(sources, problems)
     rate = wanted_rate(options) or common_rate(heads, problems)
     spelling, case = options.get("spelling", "characters"), options.get("letter_case", "keep")
-    spelled = _spelled(sources, places, heads, spelling, case, problems)
+    learned = (options.get("learned") or {}).get("symbols", [])
+    spelled = _spelled(sources, places, heads, spelling, case, problems, learned)
     readable(sources, heads, problems)
     sounds, told = recordings(sources, heads, rate, root)
     names = list(heads)
     said = [sources[name][2] for name in names]
-    symbols = sorted({symbol for name in names if sources[name][2] in (None, "train") for symbol in spelled[name]})
+    said_of_train = {symbol for name in names if sources[name][2] in (None, "train") for symbol in spelled[name]}
+    symbols = list(learned) or sorted(said_of_train)
     whole = Split(sounds, numbered([spelled[name] for name in names], symbols))
     splits, how = by_split(whole, said, seed, options)
     if "train" not in splits:
@@ -218,20 +220,29 @@ def _dataset(
 
 
 def _spelled(
-    sources: Sources, places: dict[str, str], heads: dict[str, wav.Head], spelling: str, case: str, problems: Problems
-) -> dict[str, list[str]]:
-    """The symbols of each recording; those without, or with symbols that train lacks, leave `heads` as problems."""
+    sources: Sources, places: dict[str, str], heads: dict[str, wav.Head], spelling: str, case: str, problems: Problems,
+    learned: Sequence[str],
+) -> dict[str, list[str]]:  # fmt: skip
+    """The symbols of each recording; those without, or with symbols that train lacks, leave `heads` as problems.
+
+    Args:
+        learned: those that a run knows which is measured on these recordings.
+    """
     cased: Callable[[str], str] = {"keep": lambda text: text, "lower": str.lower, "upper": str.upper}[case]
     spelled = {name: symbols_of(cased(sources[name][1] or ""), spelling) for name in heads}
-    known = {symbol for name in heads if sources[name][2] in (None, "train") for symbol in spelled[name]}
+    known = set(learned) or {
+        symbol for name in heads if sources[name][2] in (None, "train") for symbol in spelled[name]
+    }
     for name in list(heads):
         place = places.get(name, "")
         if not spelled[name]:
             problems.add(name, place, "has an empty transcript" if sources[name][1] is not None else "has none", WRITE)
             del heads[name]
         elif strange := [symbol for symbol in spelled[name] if symbol not in known]:
-            what = f"says {one_line(strange[0], 60)!r}, which is in no transcript of train"
-            problems.add(name, place, what, "correct it, or add recordings of train that say it")
+            what, remedy = "which is in no transcript of train", "correct it, or add recordings of train that say it"
+            if learned:
+                what, remedy = "which the run has not learned", "correct it, or train on recordings that say it"
+            problems.add(name, place, f"says {one_line(strange[0], 60)!r}, {what}", remedy)
             del heads[name]
     return spelled
 

@@ -154,7 +154,9 @@ def _is_number(label: str) -> bool:
     return label.isascii() and label.isdigit() and (label == "0" or label[0] != "0") and len(label) < 10
 
 
-def _classes(rows: dict[str, list[Row]], count: int, problems: Problems, path: Path) -> list[str]:
+def _classes(
+    rows: dict[str, list[Row]], count: int, problems: Problems, path: Path, learned: Sequence[str]
+) -> list[str]:
     """The classes in their order; a tree with a label that is none of them is a problem, and left out."""
     seen = {label for row in rows["train"] for label in row.tree.labels if label is not None}
     if not seen:
@@ -165,6 +167,7 @@ def _classes(rows: dict[str, list[Row]], count: int, problems: Problems, path: P
     else:
         numbers = all(map(_is_number, seen))
         names, wanted = sorted(seen, key=int if numbers else None), "is not in train"  # type: ignore[arg-type]
+        names = list(learned) if seen.issubset(learned) else names
         remedy = "correct it, or add such a tree to train"
     known = {*names, None}
     for split, some in rows.items():
@@ -203,7 +206,8 @@ def _dataset(
     chosen: Options, shown: Sequence[str] = (),
 ) -> Dataset:  # fmt: skip
     """The data set of trees by split; `shown` are the names of the classes, if not their labels."""
-    names = _classes(rows, chosen.labels, problems, path)
+    learned = ((options or {}).get("learned") or {}).get("labels", ())
+    names = _classes(rows, chosen.labels, problems, path, learned)
     rows = {split: some for split, some in rows.items() if some}
     numbers, words = {label: number for number, label in enumerate(names)}, dict[str, int]()
     whole = {split: packed((row.tree for row in some), words, numbers) for split, some in rows.items()}

@@ -185,7 +185,7 @@ def test_a_file_to_be_continued_needs_the_columns_that_were_learned(tmp_path):
     wrong = write(tmp_path / "c.csv", ["degrees,day", "1,2025-05-01", "3,2025-05-02"])
     found = read_inputs("series", data.describe(), [str(wrong), str(tmp_path)])
     assert not found.names and [problem.what for problem in found.refused] == [
-        "has no column 'sold' (--columns)", "is not such a file",
+        "has no column 'sold', which the run learned", "is not such a file",
     ]  # fmt: skip
 
 
@@ -211,3 +211,41 @@ def test_a_check_of_a_table_says_in_one_line_why_it_is_no_series(tmp_path, capsy
     assert len(told) == 1 and told[0].startswith("not a series: ") and "line 3, column 'b': is empty" in told[0]
     only_table = check(("tables",), str(path))
     assert (code == 0) == only_table.ok
+
+
+def test_a_run_reads_numbers_and_columns_as_it_learned_them(tmp_path):
+    lines = ["day;sold;degrees"] + [f"{DAYS[row]};{(7 * row) % 11};{row % 5},{row % 9 + 1}25" for row in range(60)]
+    data = read(write(tmp_path / "a.csv", [*lines[:-1], lines[-1][:-1]]))
+    assert data.facts["decimal"] == "," and "degrees: decimal commas (first: 0,125)" in data.notes
+    asked = write(tmp_path / "b.csv", ["degrees;sold", "1,125;1", "2.250;3"])
+    found = read_inputs("series", data.describe(), [str(asked)])
+    ((values, _),) = found.values
+    assert values.tolist() == [[1.0, 1.125], [3.0, 2250.0]]
+    assert "degrees: thousands separators removed (first: 2.250)" in found.notes[0]
+    found = read_inputs("series", data.describe(), [str(write(tmp_path / "c.csv", ["degrees;sold", "2.5;1", "1;2"]))])
+    assert [problem.what for problem in found.refused] == ["is '2.5', not a number with a decimal comma"]
+    swapped = write(tmp_path / "d.csv", [";".join((*line.split(";")[::-1], "9")) for line in lines])
+    again = read(swapped, learned=data.facts)
+    assert torch.equal(again["train"].x[:40], data["train"].x[:40]) and again.facts["columns"] == ["sold", "degrees"]
+    with pytest.raises(DataError, match="has no column 'sold', which the run learned"):
+        read(write(tmp_path / "e.csv", [line.replace("sold", "bought") for line in lines]), learned=data.facts)
+    mixed = [f"{line};{row % 7 + 1}.125" if row else f"{line};kilos" for row, line in enumerate(lines)]
+    with pytest.raises(DataError, match=r"'kilos': 2.125 may be 2125, since column degrees has commas; give --decimal"):
+        read(write(tmp_path / "f.csv", mixed))
+
+
+def test_a_line_without_a_row_is_an_empty_cell_or_is_told(tmp_path):
+    lines = ["sold", *(str((7 * row) % 11) for row in range(60))]
+    with pytest.raises(DataError, match=r"a.csv: line 31: is empty; fill it, or remove the line"):
+        read(write(tmp_path / "a.csv", [*lines[:30], "", *lines[30:]]))
+    assert (
+        "lines without a row, which are left out: 2" in read(table(tmp_path, lambda rows: rows.insert(9, "\n"))).notes
+    )
+
+
+def test_dates_with_and_without_a_time_zone_are_not_put_in_order():
+    cells = np.array(["2024-01-01T00:00:00Z", "2024-01-01T01:00:00Z", "2024-01-01T02:00:00"])
+    with pytest.raises(
+        ValueError, match=r"\(2, \"is '2024-01-01T02:00:00', without a time zone, unlike '2024-01-01T00"
+    ):
+        axis_of("at", cells)
