@@ -14,6 +14,7 @@ from deepcanon.cli.places import folder_of, load_run, place_of
 from deepcanon.cli.samples import write_alignments, write_samples
 from deepcanon.cli.surprise import shown
 from deepcanon.data import DataError, read_inputs
+from deepcanon.data.errors import one_line
 from deepcanon.heads import fields_of
 from deepcanon.verb_options import TextSampling
 from deepcanon.writing import replacing
@@ -107,7 +108,8 @@ def predict_command(parser: Parser, arguments: list[str]) -> int:
             print(f"deepcanon: {record['input']}: {record['error']}{of_training}", file=sys.stderr)
             continue
         words = ", ".join(f"{name} {chance:.3f}" for name, chance in record.get("probabilities", {}).items())
-        note = f"  [{record['note']}]" if "note" in record else ""
+        said = [record["note"]] if "note" in record else []
+        note = f"  [{'; '.join([*said, *_strangers(record)])}]" if [*said, *_strangers(record)] else ""
         answer = record.get("text", record.get("label", record.get("value")))
         if "boxes" in record:
             answer = _boxes(record["boxes"])
@@ -139,6 +141,12 @@ def _tell_notes(found: Any) -> None:
     """What was understood of inputs, where the answers have no place for it."""
     for place, note in found.notes.items():
         print(f"deepcanon: {found.names[place]}: {note}", file=sys.stderr)
+
+
+def _strangers(record: dict[str, Any]) -> list[str]:
+    """A line about words of an input that the model read as one unknown word, if it names them."""
+    words = record.get("unknown")
+    return [f"unknown words: {one_line(', '.join(words), 200)}"] if isinstance(words, list) and words else []
 
 
 def _of_text(record: dict[str, Any]) -> str:
@@ -228,6 +236,8 @@ def generate_command(parser: Parser, arguments: list[str]) -> int:
         return print_json(samples)
     for sample in samples:
         print(sample.get("text", sample.get("file")))
+        for strange in _strangers(sample):
+            print(f"deepcanon: {strange}", file=sys.stderr)
         if sample.get("copied"):
             print(f"deepcanon: copied words in brackets: {sample['marked']}", file=sys.stderr)
     return 0

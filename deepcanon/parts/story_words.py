@@ -75,6 +75,12 @@ class StoryWords:
     def __len__(self) -> int:
         return len(self.words)
 
+    def strangers(self, texts: Iterable[str]) -> list[str]:
+        """Words of sentences that the training set does not have."""
+        return [
+            word for word in dict.fromkeys(w for text in texts for w in split_words(text)) if word not in self.number
+        ]
+
     def label(self, number: int) -> str:
         """An answer as it was written, or a word that never was one."""
         return self.labels.get(number, self.words[number])

@@ -219,8 +219,9 @@ class StoryReaders(Recipe[C]):
                 for age, sentence in enumerate(reversed(newest))
             ]
             label = words.label(int(chances.argmax()))
+            strange = words.strangers([*newest, question.text])
             records.append({"question": question.text, "label": label, "probabilities": by_label,
-                            "attention": seen[::-1]})  # fmt: skip
+                            "attention": seen[::-1], **({"unknown": strange} if strange else {})})  # fmt: skip
         return records
 
     def predict(self, inputs: Any) -> list[dict[str, Any]]:

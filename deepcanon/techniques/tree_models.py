@@ -228,11 +228,14 @@ class TreeModel(Recipe[C], Predicts, Exports):
         names, answers = self.facts["reader"]["labels"], []
         for tree, (logits, guesses) in zip(inputs, self.labelled(inputs), strict=True):
             chances = logits[-1].double().softmax(0).tolist()
+            words = dict.fromkeys(word for word in tree.words if word is not None)
+            unknown = [word for word in words if _form(word, self.config.lower) not in self.number]
             answers.append(
                 {
                     "label": self.classes[guesses[-1]],
                     "probabilities": dict(zip(self.classes, chances, strict=True)),
                     "tree": written(tree._replace(labels=[names[k] for k in guesses])),
+                    **({"unknown": unknown} if unknown else {}),
                 }
             )
         return answers

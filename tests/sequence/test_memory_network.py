@@ -152,7 +152,7 @@ def test_the_restart_with_the_fewest_wrong_answers_in_training_is_chosen(tmp_pat
     assert live.chosen.tolist() == [1] and not live.wrong.any()  # of equal counts the lower loss
 
 
-def test_predictions_name_the_sentences_that_were_attended_to(tmp_path):
+def test_predictions_name_the_sentences_that_were_attended_to(tmp_path, capsys):
     run = trained(tmp_path / "run")
     asked = tmp_path / "asked.txt"
     asked.write_text("1 Ann went to the hall.\n2 Ben went to the attic.\n3 Where is Ann?\n", encoding="utf-8")
@@ -162,6 +162,10 @@ def test_predictions_name_the_sentences_that_were_attended_to(tmp_path):
     assert (
         all(len(one["hops"]) == 3 for one in record["attention"]) and 0 < sum(record["probabilities"].values()) <= 1.001
     )
+    assert "unknown" not in record
+    asked.write_text("1 Ann zigged to the hall.\n2 Whither is Ann?\n", encoding="utf-8")
+    assert main(["predict", str(tmp_path / "run"), str(asked)]) == 0
+    assert capsys.readouterr().out.endswith("  [unknown words: zigged, whither]\n")
     panels = run.recipe.figures()["attention"].figures
     assert any(name.startswith("* ") for panel in panels for name in panel.y_names) and panels[0].limits == (0, 1)
 

@@ -72,7 +72,8 @@ def test_a_file_of_trees_is_answered_with_a_label_at_every_node(run, tmp_path, c
     path.write_text("(_ (_ Not) (_ good))\n(1 unheard)\na sentence\n")
     records = run.predict([str(path)])
     assert [r["label"] for r in records[:2]] == ["1", records[1]["label"]]
-    assert records[0]["tree"] == "(1 (2 Not) (4 good))"
+    assert records[0]["tree"] == "(1 (2 Not) (4 good))" and "unknown" not in records[0]
+    assert records[1]["unknown"] == ["unheard"]
     assert "is a sentence without a tree; write its tree in brackets" in records[2]["error"].replace(path.name, "")
     assert main(["predict", str(tmp_path / "run"), str(path), "--json"]) == 2
     out, error = capsys.readouterr()
