@@ -46,10 +46,11 @@ def class_order(names: Iterable[str], options: dict[str, Any] | None = None) -> 
 
 def alike(names: Iterable[str]) -> list[str]:
     """A note where classes may be one, written twice: they differ in case, blanks, hyphens or underscores alone, in how
-    Unicode composes the same letters, or in how the same number is written."""
+    Unicode composes the same letters, in signs that nobody sees, or in how the same number is written."""
     groups: dict[str | float, list[str]] = {}
     for name in names:
-        plain = BETWEEN.sub("", unicodedata.normalize("NFKC", name).strip().casefold())
+        seen = (sign for sign in unicodedata.normalize("NFKC", name) if unicodedata.category(sign) != "Cf")
+        plain = BETWEEN.sub("", "".join(seen).strip().casefold())
         number = PLAIN.fullmatch(plain) and plain.isascii()
         groups.setdefault(float(plain) if number else plain, []).append(name)
     pair = next((group for group in groups.values() if len(group) > 1), None)

@@ -123,7 +123,7 @@ class Told:
         found += [f"{what}: {count:,}" for what, count in self.counts.items() if count]
         if self.columns:
             names = [
-                one_line(name, 40) + (" (texts too)" if 2 * several > cells else "")
+                (one_line(name, 40) or "one without a name") + (" (texts too)" if 2 * several > cells else "")
                 for name, (cells, several) in self.columns.items()
             ]
             found.append(f"columns that are not read: {_some(names, 8)} (--text-column and --target take others)")

@@ -19,6 +19,7 @@ from deepcanon.parts.trees import NOTHING, Trees
 
 from . import published
 from .archives import read_bytes
+from .class_names import alike
 from .errors import DataError, Problem, Problems, one_line
 from .first_lines import first_lines
 from .image_sets import list_folder
@@ -254,6 +255,7 @@ def _labels(names: list[str], ordered: bool, train: list[Row]) -> list[str]:
     roots = sum(row.tree.labels[-1] is None for row in train)
     nodes = sum(row.tree.labels.count(None) for row in train)
     found = [f"labels: {len(names)} ({one_line(', '.join(names[:12]), 100)}{', ...' if names[12:] else ''})"]
+    found += alike(names)
     if ordered and [int(name) for name in names] != list(range(len(names))):
         found.append("some numbers between the labels do not occur (--labels refuses what is out of range)")
     if nodes:

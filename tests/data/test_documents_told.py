@@ -102,6 +102,8 @@ def test_what_is_not_clear_is_refused_at_its_place(write, name, content, said):
         ("m.csv", "text,label\na,pos\nb,Pos\n", "classes that are nearly the same, 'Pos' and 'pos', stay apart"),
         ("n.jsonl", '{"text": "a", "label": 7}\n', "labels that are numbers, read as text (7 is the class 7): 1"),
         ("o.csv", "text,label\na,p\n", "nothing can be learned from one class"),
+        ("q.csv", "text,label\na,pos\nb,pos\u200b\n", r"nearly the same, 'pos' and 'pos\u200b', stay apart"),
+        ("s.csv", ",text,label\n0,a,p\n", "columns that are not read: one without a name (--text-column"),
     ],
     ids=lambda value: value if isinstance(value, str) and len(value) < 9 else "",
 )  # fmt: skip
