@@ -215,6 +215,12 @@ def _objects(
     names = [wanted(side, said, known)[0] for side in (0, 1)]
     others: dict[str, None] = {}
     values = list(objects(path, text, problems, SHAPE))
+    for side, option in enumerate(("--source", "--target")):
+        if values and not any(_sides_of(value, names)[side] for _, value in values):
+            keys_there = dict.fromkeys(key for _, value in values for key in value)
+            shown = ", ".join(one_line(key, 30) for key in list(keys_there)[:6]) or "none"
+            what = f"has no key {one_line(names[side][0], 40)!r} (its keys are {shown})"
+            raise problems.fail(path, "", what, f"name one of them with {option}")
     for place, value in values:
         keys = _sides_of(value, [*names, ("split",)])
         others |= dict.fromkeys(key for key in value if not any(key in some for some in keys))
@@ -225,11 +231,6 @@ def _objects(
         source, target, split = (value[some[0]] if some else None for some in keys)
         pair = _pair((path, path), place, [source, target], split, problems, told)
         pairs += [pair] * (pair is not None)  # type: ignore[list-item]
-    for side, (name, option) in enumerate(zip(said[:2], ("--source", "--target"), strict=True)):
-        if name and values and not any(_sides_of(value, names)[side] for _, value in values):
-            shown = ", ".join(one_line(key, 30) for key in list(others)[:6]) or "no other"
-            what = f"has no key {one_line(name, 40)!r} (it has {shown})"
-            raise problems.fail(path, "", what, f"name one of them with {option}")
     told.notes += [f"keys that are not read: {', '.join(one_line(key, 30) for key in list(others)[:8])}"] * bool(others)
     return pairs, Sides(str(said.source).lower(), str(said.target).lower(), "keys")
 

@@ -120,6 +120,7 @@ BROKEN = [
     ("a.tsv", "src\ttgt\tsplit\na b\tc\ttrain\nd\te\tnever\n", "line 3: gives 'never' as its split"),
     ("a.jsonl", '{"src": "a", "tgt": "b"}\n[1]\n', "line 2: is not a JSON object"),
     ("a.jsonl", '{"src": "a", "tgt": "b"}\n{"src": "a"}\n', "line 2: has no target"),
+    ("a.jsonl", '{"de": "a", "en": "b"}\n' * 9, r"has no key 'src' \(its keys are de, en\); name .* --source$"),
     ("a.jsonl", '{"src": "a", "tgt": 7}\n', r"line 1: has a target that is not text \(7\)"),
     ("a.jsonl", '{"src": "a", "tgt": "\\ud800"}\n', "lone surrogate"),
     ("a.tsv.gz", b"\x1f\x8b\x08 not gzip", "a.tsv.gz"),
