@@ -151,6 +151,6 @@ class Recipe(Reconstructs, engine.Recipe[Config]):
         x = self.reconstructor(seen.x[:32], nn.Identity())
         shown = self.reconstructor.pictures(filters, input=x, rebuilt=self.model(x))
         shown |= self.reconstructor.map(seen)
-        if self.config.hidden:
+        if self.config.hidden and len(seen.x) > 1:
             shown["units"] = sharing_figure(self.reconstructor, seen.x)
         return shown

@@ -1,5 +1,7 @@
 """What an autoencoder must reach: PCA's subspace when it is linear, and a scale of its error that is the paper's."""
 
+from unittest.mock import MagicMock
+
 import jaxtyping
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from oracles import autoencoder as oracle
 from torch import nn
 
 from deepcanon.parts.reconstruction import cross_entropy_of, squared_error_of
+from deepcanon.recipes import autoencoder
 from deepcanon.representation import PCA, Autoencoder
 
 
@@ -62,3 +65,11 @@ def test_wrong_shapes_are_named(monkeypatch):
     for wrong in ({"hidden": (0,)}, {"output": "relu"}):
         with pytest.raises(ValueError):
             Autoencoder(6, 2, **wrong)
+
+
+def test_a_single_held_out_picture_leaves_out_the_figure_of_pairs_alone():
+    recipe = autoencoder.Recipe.__new__(autoencoder.Recipe)
+    recipe.config, recipe.model, recipe.reconstructor = autoencoder.Config(), MagicMock(), MagicMock()
+    recipe.reconstructor.look.return_value.x = torch.zeros(1, 1, 4, 4)
+    recipe.reconstructor.pictures.return_value, recipe.reconstructor.map.return_value = {"filters": 0}, {"map": 0}
+    assert recipe.figures() == {"filters": 0, "map": 0}
