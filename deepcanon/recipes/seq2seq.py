@@ -47,7 +47,10 @@ CAPTIONS = Config(lower=True, epochs=7)
 RUN = {"data": "multi30k", "precision": "auto", "evaluate_every": 900}
 PRESETS = {
     "smoke": (TINY, {"data": "reverse-copy", "steps": 30, "threads": 1}),
-    "default": (Config(), {"data": "reverse-copy", "options": {**SMALL, **MANY, "backwards": False}}),
+    "default": (
+        Config(),
+        {"data": "reverse-copy", "options": {**SMALL, **MANY, "backwards": False}},
+    ),
     "paper": (Config(hidden=1000, embedding=1000, batch=128, dropout=0.0), {"data": "multi30k"}),
     "verify:reverse": (REVERSE, {"data": "reverse-copy", "options": MANY}),
     "verify:multi30k": (CAPTIONS, RUN),
