@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from deepcanon.data.splits import Dataset
-from deepcanon.engine import calibrate, lock, machine, pictures, processes
+from deepcanon.engine import calibrate, machine, pictures, processes
 from deepcanon.engine.checkpoint import Checkpoints, write_folder
 from deepcanon.engine.checksums import write_first
 from deepcanon.errors import UsageError
+from deepcanon.glance import LOCK
 from deepcanon.settings import Settings
 from deepcanon.writing import writing
 
@@ -23,7 +24,7 @@ __all__ = ["begin", "changes_of", "environment", "forget_after", "refuse_links"]
 def begin(folder: Path, facts: dict[str, Any], data: Dataset, settings: Settings, content: dict[str, Any]) -> None:
     """Writes what a run holds before its first step; `config.json` comes last and makes it a run."""
     for path in folder.iterdir():  # of a training that was killed before its config.json
-        if path.name != lock.FILE:
+        if path.name != LOCK:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     write_folder(folder / "facts", facts=facts)
     for inside in ("checkpoints", "figures", "samples"):

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from deepcanon.engine import checksums
 from deepcanon.errors import UsageError
+from deepcanon.glance import LOCK
 from deepcanon.writing import TEMPORARY, writing
 
-__all__ = ["FILE", "hold", "is_held", "is_left_over"]
+__all__ = ["hold", "is_left_over"]
 
-FILE = ".lock"
-MADE_FIRST = {FILE, "facts", "checkpoints", "figures", "samples", "data.json", checksums.FILE}
+MADE_FIRST = {LOCK, "facts", "checkpoints", "figures", "samples", "data.json", checksums.FILE}
 """What a run folder holds before its `config.json`."""
 
 
@@ -23,26 +23,14 @@ def hold(folder: Path) -> Iterator[None]:
     Raises:
         UsageError: another process holds it.
     """
-    with writing(folder / FILE):
-        file = open(folder / FILE, "w")  # noqa: SIM115
+    with writing(folder / LOCK):
+        file = open(folder / LOCK, "w")  # noqa: SIM115
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise UsageError(f"another process is training in {folder}") from None
         yield
-
-
-def is_held(folder: Path) -> bool:
-    """Whether a process works in a run folder; nothing is written to find out."""
-    try:
-        with open(folder / FILE, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # given back when the file is closed
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def is_left_over(folder: Path) -> bool:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from deepcanon import heads
-from deepcanon.engine.lock import is_held
 from deepcanon.glance import glance
 
 __all__ = ["Row", "Shelf"]
@@ -145,11 +144,9 @@ def read(name: str, path: Path) -> Row:
         return Row(name, path, problem="config.json is damaged", changed=row.changed)
     if recipe.replace("-", "_") not in _recipes():
         return Row(name, path, problem=f"config.json names no recipe of this version: {recipe}", changed=row.changed)
-    state = str(seen["state"] or "running")  # what has not written its status yet has just begun
-    if state == "running" and not is_held(path):
-        state = "stopped"
     step, steps = (value if type(value) is int else None for value in (seen["step"], seen["steps"]))
-    return Row(name, path, recipe, str(seen["data"] or ""), state, step, steps, seen["best"], "", row.changed)
+    data, state = str(seen["data"] or ""), str(seen["state"])
+    return Row(name, path, recipe, data, state, step, steps, seen["best"], "", row.changed)
 
 
 @cache

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from deepcanon.cli import main
+from deepcanon.engine.lock import hold
 
 
 def made(folder, name="mlp", rate=0.1, score=0.25, **status):
@@ -51,7 +52,15 @@ def test_a_damaged_run_is_listed_with_what_can_be_read(two, capsys):
     (two[0] / "status.json").write_text('{"state": "runn')
     (two[1] / "config.json").write_text("[]")
     code, out, _ = call(capsys, "list", "runs")
-    assert code == 0 and "runs/one" in out and "valid/error 0.125" in out
+    assert code == 0 and "valid/error 0.125" in out
+    assert [row.split()[:2] for row in out.splitlines()[1:]] == [["runs/one", "stopped"], ["runs/two", "damaged"]]
+
+
+def test_a_run_is_running_while_a_process_holds_it(two, capsys):
+    made(two[0].parent / "three", state="running")
+    with hold(two[0].parent / "three"):
+        assert json.loads(call(capsys, "--json")[1])[-1]["state"] == "running"
+    assert json.loads(call(capsys, "--json")[1])[-1]["state"] == "stopped"
 
 
 def test_only_what_differs_is_compared(two, capsys):
