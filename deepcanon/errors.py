@@ -1,5 +1,9 @@
 """What can go wrong in a run, each with the exit code of the command line and a text of one line."""
 
+import re
+
+ASKED = re.compile(r"allocate ([0-9.]+) (bytes|[KMGTPE]iB)")
+
 
 class DeepcanonError(Exception):
     """Ends a command with one line on stderr."""
@@ -33,3 +37,17 @@ class Interrupted(DeepcanonError):
     def __init__(self, signal_number: int, message: str):
         super().__init__(message)
         self.exit_code = 128 + signal_number
+
+
+def short_of_memory(error: Exception) -> str:
+    """A line about an error of torch or NumPy that means that memory ran out; empty for any other."""
+    text = str(error)
+    of_gpu = type(error).__name__ == "OutOfMemoryError"
+    if not (of_gpu or isinstance(error, MemoryError) or "can't allocate memory" in text):
+        return ""
+    found = ASKED.search(text)
+    size = "" if found is None else f"{float(found[1]):,g} {found[2]}"
+    if size.endswith("bytes"):
+        size = f"{float(found[1]) / 2**30:,.1f} GiB"
+    asked = f": {size} more were needed at once" if size else ""
+    return f"not enough memory{asked}; ask for fewer examples at once (--batch, --count) or a smaller model"

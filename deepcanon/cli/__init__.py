@@ -14,6 +14,7 @@ from deepcanon.cli import catalogue, completion, data, runs, serve, train, use, 
 from deepcanon.cli.arguments import Parser, Usage
 from deepcanon.cli.output import USAGE, is_utf8
 from deepcanon.cli.streams import Output, complain, mute
+from deepcanon.errors import short_of_memory
 
 __all__ = ["main"]
 
@@ -57,6 +58,8 @@ def _guarded(arguments: list[str], debug: bool) -> int:
         code = _exit_code(error)
         if code is not None:
             return complain("".join([str(error), *getattr(error, "__notes__", [])]), code)
+        if short := short_of_memory(error):
+            return complain(f"{short} (--debug shows where)", 1)
         where = error.__traceback__
         while where and where.tb_next:
             where = where.tb_next

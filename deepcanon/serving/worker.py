@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 from deepcanon.collecting import heavy_imports
 from deepcanon.data import DataError
-from deepcanon.errors import DeepcanonError
+from deepcanon.errors import DeepcanonError, short_of_memory
 
 __all__ = ["main"]
 
@@ -81,7 +81,7 @@ class Worker:
         except (DeepcanonError, DataError) as error:
             return {"error": " ".join(str(error).split())}
         except Exception as error:
-            return {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+            return {"error": short_of_memory(error) or f"{type(error).__name__}: {' '.join(str(error).split())}"}
         finally:
             self.answering = False
 
