@@ -20,6 +20,7 @@ from .named_splits import Told
 __all__ = ["Question", "Story", "looks_like_stories", "stories_of"]
 
 NUMBER = re.compile("[0-9]+ ")
+AFTER = re.compile(r"\?\s+\w[^?]*$")  # an answer that blanks part from the question, for want of a tab
 NUMBERED = "number the lines of a story 1, 2, 3 ... with a blank after each number"
 FORM = "write: number, blank, question, tab, answer, tab, numbers of the supporting lines"
 
@@ -134,6 +135,8 @@ def _question(
         raise _Wrong(number, f"has {rest.count(chr(9))} tabs", FORM)
     if not text:
         raise _Wrong(number, "has no question before its tab", FORM)
+    if AFTER.search(text) and not asking:
+        raise _Wrong(number, f"has words between its question mark and its first tab: {one_line(text, 60)!r}", FORM)
     if not answer and not asking:
         raise _Wrong(number, "has a question without an answer", FORM)
     if not said:

@@ -100,6 +100,7 @@ BROKEN = {
     "no answer": ("1 A.\n2 Q?\t\t1\n", "line 2: has a question without an answer"),
     "no question": ("1 A.\n2 Q?\ta\t1\n1 B.\n2 C.\n", "line 3: begins a story without a question; add one"),
     "empty question": ("1 A.\n2 \ta\t1\n", "line 2: has no question before its tab"),
+    "blanks for a tab": ("1 A.\n2 Where? hall  \t1\n", "line 2: has words between its question mark and its first tab"),
     "support later": ("1 A.\n2 Q?\ta\t3\n3 B.\n", "line 2: names line 3 as support, which does not come before"),
     "support question": ("1 A.\n2 Q?\ta\t1\n3 R?\ta\t2\n", "line 3: names line 2 as support, which is a question"),
     "support word": ("1 A.\n2 Q?\ta\tone\n", "line 2: names 'one' as a supporting line"),
