@@ -1,7 +1,8 @@
 """What is worth a word about a table that can be read: nothing here changes what is learned.
 
 A column that numbers the rows gives the order of the file away, and with it the class of a sorted one; a number far
-from all others may stand for a missing cell; a class without rows in a split is not judged there.
+from all others may stand for a missing cell; dates in eight digits are no even scale; a class without rows in a split
+is not judged there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,10 @@ def remarks_on_columns(features: Mapping[str, np.ndarray], target: Mapping[str, 
         least, most = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
         if least == most and len(values) > 1:
             constant.append(shown)
+        elif _look_like_dates(values):
+            day = name_of_number(least)
+            what = f"column {shown} looks like dates ({day} for {day[:4]}-{day[4:6]}-{day[6:]}) and is read as numbers"
+            found.append(what + ("" if name in target else f"; --ignore {shown} leaves it out"))
         elif _numbers_the_rows(values, least, most):
             numbers = f"{name_of_number(least)} to {name_of_number(most)}"
             otherwise = f"a feature; --ignore {shown} leaves it out"
@@ -49,6 +54,15 @@ def _numbers_the_rows(values: np.ndarray, least: float, most: float) -> bool:
     if count < NUMBERED or not count - 1 <= most - least <= SPAN * count:
         return False
     return bool((values == np.rint(values)).all()) and len(np.unique(values)) == count
+
+
+def _look_like_dates(values: np.ndarray) -> bool:
+    """Whether all are year, month and day in eight digits: as numbers the end of a month is 70 from the next one."""
+    if not ((values >= 1900_01_01) & (values <= 2100_12_31) & (values == np.rint(values))).all():
+        return False
+    months, days = values // 100 % 100, values % 100
+    calendar = (months >= 1) & (months <= 12) & (days >= 1) & (days <= 31)
+    return bool(calendar.all()) and len(np.unique(values)) >= SEVERAL
 
 
 def _far_from_the_rest(values: np.ndarray, least: float, most: float) -> float | None:

@@ -33,6 +33,12 @@ def test_a_column_that_numbers_the_rows_is_said(tmp_path):
     assert "numbers the rows" not in said
 
 
+@pytest.mark.parametrize(("last", "dates"), [(30, True), (32, False)])
+def test_dates_in_eight_digits_are_told(tmp_path, last, dates):
+    said, _ = notes_of(tmp_path, ["day", "x", "y"], [lambda i: 20240101 + i % last, noise, label])
+    assert ("day looks like dates (20240101 for 2024-01-01) and is read as numbers; --ignore day" in said) == dates
+
+
 @pytest.mark.parametrize("start", [0, 1])
 def test_the_row_numbers_of_pandas_are_left_out(start, tmp_path):
     said, data = notes_of(tmp_path, ["", "x", "y"], [lambda i: i + start, noise, label])
