@@ -20,7 +20,7 @@ from .named_splits import Told
 __all__ = ["Question", "Story", "looks_like_stories", "stories_of"]
 
 NUMBER = re.compile("[0-9]+ ")
-AFTER = re.compile(r"\?\s+\w[^?]*$")  # an answer that blanks part from the question, for want of a tab
+AFTER = re.compile(r"\?\s+\w[^?]*$")  # an answer after blanks, without a tab
 NUMBERED = "number the lines of a story 1, 2, 3 ... with a blank after each number"
 FORM = "write: number, blank, question, tab, answer, tab, numbers of the supporting lines"
 
