@@ -62,14 +62,25 @@ class Recipe(Experiment[Config]):
         return {arm: {**common, "order": order} for arm, order in ORDERS.items()}
 
     def findings(self):
-        tried = "difference_sorted" in self.comparison.verdict()
-        return {"gap_same_rate": self.same_rate()} if tried else {}
+        """Error on validation, sorted minus shuffled, both at the rate best with shuffling.
 
-    def same_rate(self):
-        """Error on validation, sorted minus shuffled, both at the rate best with shuffling."""
-        rate = self.comparison.chosen("shuffled")
-        some = [result for result in self.comparison.results if result["options"] == rate]
+        The best of those that every order tried, if that rate lies where others did not look.
+        """
+        if "difference_sorted" not in self.comparison.verdict():
+            return {}
+        errors: dict[float, dict[str, list[float]]] = {}
+        for result in self.comparison.results:
+            if not result["failed"]:
+                of_rate = errors.setdefault(result["options"]["learning_rate"], {})
+                of_rate.setdefault(result["arm"], []).append(result["valid"])
         means = {
-            arm: statistics.fmean(r["valid"] for r in some if r["arm"] == arm) for arm in ORDERS
+            rate: {arm: statistics.fmean(some) for arm, some in of_rate.items()}
+            for rate, of_rate in errors.items()
+            if len(of_rate) == len(ORDERS)
         }
-        return means["sorted"] - means["shuffled"]
+        if not means:
+            return {}
+        rate = self.comparison.chosen("shuffled")["learning_rate"]
+        if rate not in means:
+            rate = min(means, key=lambda rate: means[rate]["shuffled"])
+        return {"gap_same_rate": means[rate]["sorted"] - means[rate]["shuffled"]}
