@@ -45,9 +45,10 @@ def short_of_memory(error: Exception) -> str:
     of_gpu = type(error).__name__ == "OutOfMemoryError"
     if not (of_gpu or isinstance(error, MemoryError) or "can't allocate memory" in text):
         return ""
-    found = ASKED.search(text)
-    size = "" if found is None else f"{float(found[1]):,g} {found[2]}"
-    if size.endswith("bytes"):
-        size = f"{float(found[1]) / 2**30:,.1f} GiB"
+    size = ""
+    if found := ASKED.search(text):
+        size = f"{float(found[1]):,g} {found[2]}"
+        if found[2] == "bytes":
+            size = f"{float(found[1]) / 2**30:,.1f} GiB"
     asked = f": {size} more were needed at once" if size else ""
     return f"not enough memory{asked}; ask for fewer examples at once (--batch, --count) or a smaller model"
