@@ -26,6 +26,11 @@ __all__ = [
     "settle",
 ]  # fmt: skip
 
+LEARNED = ("boxes", "pairs", "series", "speech", "documents", "trees", "audio")
+"""Kinds whose readers take what a run knows of its data, as the option `learned`: sides, columns, symbols, classes."""
+ALIKE = {"rate": "{} samples a second", "symbols": "the symbols {}", "problem": "solutions called {}"}
+"""Facts in which other data must be like those that were learned, in words."""
+
 
 def resolve(name: str) -> tuple[heads.Head, Any]:
     """(head, module) of a recipe."""
@@ -106,12 +111,6 @@ def opener(
         return opened
 
     return open_
-
-
-LEARNED = ("boxes", "pairs", "series", "speech", "documents", "trees", "audio")
-"""Kinds whose readers take what a run knows of its data, as the option `learned`: sides, columns, symbols, classes."""
-ALIKE = {"rate": "{} samples a second", "symbols": "the symbols {}", "problem": "solutions called {}"}
-"""Facts in which other data must be like those that were learned, in words."""
 
 
 def _check_that_it_fits(data: Any, theirs: dict[str, Any], mine: dict[str, Any], wants: str) -> None:

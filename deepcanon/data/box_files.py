@@ -14,7 +14,7 @@ import numpy as np
 
 from .archives import read_bytes
 from .cells import load, names_in
-from .columns import numbers_of, points_in_doubt, text_array
+from .columns import numbers_of, points_in_doubt, text_array, thousands_or_decimals
 from .errors import DataError, Problems, one_line
 from .image_sets import first_of, list_folder
 from .splits import SPLIT_NAMES
@@ -102,7 +102,8 @@ def table(path: Path, problems: Problems) -> tuple[Listed, list[str]]:
             remedy = "multiply by the width or the height of the picture / 100"
             raise problems.fail(path, f"column {name}", "holds percentages, not pixels", remedy)
         notes += [f"column {name}: {note}" for note in columns[name].notes]
-    if doubt := points_in_doubt({name: texts[name] for name in columns}, columns):
+    signs = {name: numbers.decimal for name, numbers in columns.items()}
+    if doubt := points_in_doubt(signs, lambda name: thousands_or_decimals(texts[name].tolist())):
         raise problems.fail(path, f"column {doubt[0]}", doubt[1], "write a point as the decimal sign")
     split = next((name for name in cells.columns if name.lower() == "split"), None)
     parts = np.asarray(names_in(cells.columns[split])).tolist() if split else [""] * len(texts["file"])

@@ -5,7 +5,7 @@ number is read as float64. What was removed from a number ($, %, thousands separ
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -145,12 +145,17 @@ def thousands_or_decimals(cells: Iterable[str]) -> str:
     return found
 
 
-def points_in_doubt(cells: Mapping[str, np.ndarray], numbers: Mapping[str, Numbers]) -> tuple[str, str] | None:
-    """Of columns of one file, a column and why its points may stand between thousands: another has decimal commas."""
-    commas = next((name for name in cells if numbers[name].decimal == ","), None)
-    pointed = [name for name in cells if numbers[name].decimal != ","] if commas is not None else []
+def points_in_doubt(signs: Mapping[str, str], doubtful: Callable[[str], str]) -> tuple[str, str] | None:
+    """Of columns of one file, a column and why its points may stand between thousands: another has decimal commas.
+
+    Args:
+        signs: the decimal sign that was decided, by column.
+        doubtful: of a column, the cell that `thousands_or_decimals` finds.
+    """
+    commas = next((name for name, sign in signs.items() if sign == ","), None)
+    pointed = [name for name, sign in signs.items() if sign != ","] if commas is not None else []
     for name in pointed:
-        if cell := thousands_or_decimals(cells[name].tolist()):
+        if cell := doubtful(name):
             why = f"{cell} may be {cell.replace('.', '')}, since column {one_line(commas, 60)} has commas"
             return name, why
     return None

@@ -175,7 +175,7 @@ def _sets(
     """The sets of a file by name, each scaled into the unit square and rounded as it will be stored."""
     if content is None and suffix_of(path) not in SUFFIXES:
         raise problems.fail(path, "", "is not a file of points", f"accepted are {ACCEPTS}")
-    table = load(path, problems, "") if content is None else from_bytes(content, "stdin", ".csv", problems, "")
+    table = load(path, problems) if content is None else from_bytes(content, "stdin", ".csv", problems)
     told.notes += table.notes
     names = list(table.columns)
     group = next((name for name in names if name.strip().lower() == "set"), "")

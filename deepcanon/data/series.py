@@ -16,7 +16,7 @@ import torch
 from deepcanon.options import Series
 
 from .cells import SUFFIXES, Table, from_bytes, load, suffix_of
-from .columns import lost_digits, numbers_of, points_in_doubt
+from .columns import lost_digits, numbers_of, points_in_doubt, thousands_or_decimals
 from .dates import Axis, axis_of, is_dates, refuse_form
 from .errors import DataError, Problem, Problems, one_line
 from .inputs import Inputs
@@ -167,10 +167,13 @@ def _values(
     columns, notes = [], list[str]()
     held = {name: texts(table, name) for name in names}
     read = {name: numbers_of(cells, chosen.decimal, table.delimiter) for name, cells in held.items()}
-    if chosen.decimal == "auto" and table.delimiter and (doubt := points_in_doubt(held, read)):
+    signs = {name: numbers.decimal for name, numbers in read.items()}
+    doubt = points_in_doubt(signs, lambda name: thousands_or_decimals(held[name].tolist()))
+    if chosen.decimal == "auto" and table.delimiter and doubt:
         raise problems.fail(table.file, f"column {one_line(doubt[0], 60)!r}", doubt[1], "give --decimal . or ,")
-    shown = {numbers.decimal for numbers in read.values()}
-    decimal = next((sign for sign in ",." if sign in shown), "auto") if chosen.decimal == "auto" else chosen.decimal
+    decimal = (
+        next((sign for sign in ",." if sign in signs.values()), "auto") if chosen.decimal == "auto" else chosen.decimal
+    )
     sign = " with a decimal comma" if chosen.decimal == "," else ""
     for name, cells in held.items():
         numbers = read[name]

@@ -166,7 +166,7 @@ def _by_table(
     folder: Path, path: Path, problems: Problems, strange: list[str], said_there: tuple[str, tuple[str, ...]]
 ) -> tuple[list[Listed], list[str]]:
     """The recordings that a table names, with what is said of each and their splits if it has such columns."""
-    table = load(path, problems, "")
+    table = load(path, problems)
     roles: dict[str, str] = {}
     what_is_said, its_names = said_there
     for role, names in (("file", FILE), (what_is_said, its_names), ("split", ("split",))):

@@ -12,7 +12,7 @@ import numpy as np
 
 from deepcanon.options import Tables
 
-from .columns import MISSING, PLAIN, SAMPLE, Decimal, Numbers, first, looks_like_dates
+from .columns import MISSING, PLAIN, SAMPLE, Decimal, Numbers, first, looks_like_dates, points_in_doubt
 from .errors import DataError, Problems, one_line
 from .looks import Look
 from .table_cells import Table
@@ -150,14 +150,15 @@ class Reading:
         Raises:
             DataError: there are commas, and points that can be read in two ways.
         """
-        commas = next((name for name, sign in self.decimals.items() if sign == ","), "")
-        if self.options.decimal != "auto" or not (commas or self.table.delimiter == ";"):
+        if self.options.decimal != "auto":
             return
-        for name in [name for name, sign in self.decimals.items() if sign != ","]:
+        if doubt := points_in_doubt(self.decimals, lambda name: self.look(name).thousands_or_decimals()):
+            raise self.unsure(*doubt)
+        if "," in self.decimals.values() or self.table.delimiter != ";":
+            return
+        for name in self.decimals:
             if cell := self.look(name).thousands_or_decimals():
                 shown, whole = one_line(name, 60), cell.replace(".", "")
-                if commas:
-                    raise self.unsure(name, f"{cell} may be {whole}, since column {one_line(commas, 60)} has commas")
                 self.notes.append(
                     f"column {shown}: {cell} is read with a decimal point; --decimal , reads it as {whole}"
                 )
