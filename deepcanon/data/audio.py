@@ -10,7 +10,7 @@ import torch
 
 from . import published, wav
 from .archives import tar_members
-from .class_names import alike
+from .class_names import alike, as_learned
 from .errors import DataError, Problems, one_line
 from .recordings import (
     Sources,
@@ -89,9 +89,7 @@ def _dataset(
     sounds, told = recordings(sources, heads, rate, root)
     names = list(heads)
     labels = [sources[name][1] for name in names]
-    classes = sorted({label for label in labels if label is not None})
-    learned = list(((options or {}).get("learned") or {}).get("classes") or ())
-    classes = learned if classes and set(classes).issubset(learned) else classes
+    classes = as_learned(sorted({label for label in labels if label is not None}), options)
     y = torch.tensor([classes.index(label) for label in labels if label is not None]) if classes else None
     whole = Split(sounds, y)
     splits, how = by_split(whole, [sources[name][2] for name in names], seed, options)

@@ -8,7 +8,7 @@ from typing import Any
 from .columns import PLAIN
 from .errors import one_line
 
-__all__ = ["LABEL_NAMES", "absent", "alike", "class_order"]
+__all__ = ["LABEL_NAMES", "absent", "alike", "as_learned", "class_order"]
 
 LABEL_NAMES = ("label", "labels", "class", "category", "target")
 """What a column of classes is called, in lower case."""
@@ -42,6 +42,16 @@ def class_order(names: Iterable[str], options: dict[str, Any] | None = None) -> 
     differs = ordered != sorted(found)
     said = ["classes: in the order of the numbers in their names, 2 before 10"] if differs else []
     return ordered, said + alike(ordered)
+
+
+def as_learned(names: list[str], options: Mapping[str, Any] | None, fact: str = "classes") -> list[str]:
+    """The classes of a run that is measured on these data, in its order, if it knows all of them; else the names.
+
+    Args:
+        fact: of the run's reader (the option `learned`) that holds them.
+    """
+    known = list(((options or {}).get("learned") or {}).get(fact) or ())
+    return known if names and set(names).issubset(known) else names
 
 
 def alike(names: Iterable[str]) -> list[str]:

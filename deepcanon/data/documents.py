@@ -12,7 +12,7 @@ from torch import Tensor
 
 from . import published
 from .archives import read_bytes, read_members
-from .class_names import alike
+from .class_names import alike, as_learned
 from .document_folders import EMPTY, has_text_column, holds_texts, read_folder, read_rows
 from .document_rows import LINES, ROWS, Columns, Row, columns_of, paragraphs, rows_of
 from .errors import DataError, Problem, Problems, one_line
@@ -239,9 +239,7 @@ def _names(found: dict[str, list[Row]], problems: Problems, options: dict[str, A
     Raises:
         DataError: some documents have one and others none, or train lacks one.
     """
-    seen = {row.label for row in found["train"] if row.label is not None}
-    learned = list(((options or {}).get("learned") or {}).get("classes") or ())
-    names = learned if seen and seen.issubset(learned) else sorted(seen)
+    names = as_learned(sorted({row.label for row in found["train"] if row.label is not None}), options)
     for split, rows in found.items():
         for row in rows:
             if row.label is None and (names or any(r.label is not None for some in found.values() for r in some)):

@@ -19,7 +19,7 @@ from deepcanon.parts.trees import NOTHING, Trees
 
 from . import published
 from .archives import read_bytes
-from .class_names import alike
+from .class_names import alike, as_learned
 from .errors import DataError, Problem, Problems, one_line
 from .first_lines import first_lines
 from .image_sets import list_folder
@@ -156,7 +156,7 @@ def _is_number(label: str) -> bool:
 
 
 def _classes(
-    rows: dict[str, list[Row]], count: int, problems: Problems, path: Path, learned: Sequence[str]
+    rows: dict[str, list[Row]], count: int, problems: Problems, path: Path, options: dict[str, Any] | None
 ) -> list[str]:
     """The classes in their order; a tree with a label that is none of them is a problem, and left out."""
     seen = {label for row in rows["train"] for label in row.tree.labels if label is not None}
@@ -168,7 +168,7 @@ def _classes(
     else:
         numbers = all(map(_is_number, seen))
         names, wanted = sorted(seen, key=int if numbers else None), "is not in train"  # type: ignore[arg-type]
-        names = list(learned) if seen.issubset(learned) else names
+        names = as_learned(names, options, "labels")
         remedy = "correct it, or add such a tree to train"
     known = {*names, None}
     for split, some in rows.items():
@@ -207,8 +207,7 @@ def _dataset(
     chosen: Options, shown: Sequence[str] = (),
 ) -> Dataset:  # fmt: skip
     """The data set of trees by split; `shown` are the names of the classes, if not their labels."""
-    learned = ((options or {}).get("learned") or {}).get("labels", ())
-    names = _classes(rows, chosen.labels, problems, path, learned)
+    names = _classes(rows, chosen.labels, problems, path, options)
     rows = {split: some for split, some in rows.items() if some}
     numbers, words = {label: number for number, label in enumerate(names)}, dict[str, int]()
     whole = {split: packed((row.tree for row in some), words, numbers) for split, some in rows.items()}
