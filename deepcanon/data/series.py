@@ -171,9 +171,9 @@ def _values(
     doubt = points_in_doubt(signs, lambda name: thousands_or_decimals(held[name].tolist()))
     if chosen.decimal == "auto" and table.delimiter and doubt:
         raise problems.fail(table.file, f"column {one_line(doubt[0], 60)!r}", doubt[1], "give --decimal . or ,")
-    decimal = (
-        next((sign for sign in ",." if sign in signs.values()), "auto") if chosen.decimal == "auto" else chosen.decimal
-    )
+    decimal: str = chosen.decimal
+    if decimal == "auto":
+        decimal = next((sign for sign in ",." if sign in signs.values()), "auto")
     sign = " with a decimal comma" if chosen.decimal == "," else ""
     for name, cells in held.items():
         numbers = read[name]
