@@ -14,6 +14,7 @@ from deepcanon.engine.contract import Encodes, Exports, Facts
 from deepcanon.engine.export import Export, raw_export
 from deepcanon.engine.figures import Tiles
 from deepcanon.engine.portions import Portions
+from deepcanon.engine.preprocess import raw_inputs
 from deepcanon.engine.run import Run
 from deepcanon.engine.shown import FILTERS, filters
 
@@ -60,6 +61,10 @@ class Encoder:
     def over(self, x: Any, function: Callable[[Tensor], Tensor]) -> Tensor:
         """What a function makes of prepared inputs, some rows at a time."""
         return self.portions(lambda part: function(self.layers[0](self.run.to(part))), x, of=function)
+
+    def raw(self, rows: Tensor) -> Tensor:
+        """Raw inputs, on the CPU, from prepared ones."""
+        return raw_inputs(self.layers[0], rows, self.shape)
 
     def _prepared(self, split: str) -> Tensor:
         return self.prepare(self.run.data[split].x)

@@ -37,13 +37,17 @@ def input_transform(facts: Mapping[str, Any]) -> nn.Sequential:
     return nn.Sequential(Standardize(facts["shift"], facts["scale"]), nn.Flatten())
 
 
-def raw_inputs(transform: nn.Sequential, rows: Tensor, shape: Sequence[int]) -> Tensor:
-    """Raw values [N, ...] on the CPU from rows [N, D] of `input_transform`; pixels are whole numbers.
+def raw_inputs(transform: nn.Module, rows: Tensor, shape: Sequence[int]) -> Tensor:
+    """Raw values [N, ...] on the CPU from rows [N, D] that a transform gave; pixels are whole numbers.
 
     Args:
+        transform: a `Standardize`, and layers that flatten or have an `inverse`.
         shape: of an example, (C, H, W) or (F,).
     """
-    standardize: Any = transform[0]
+    layers: list[Any] = [layer for layer in transform.modules() if not isinstance(layer, nn.Sequential)]
+    standardize, *others = layers
+    for layer in reversed(others):
+        rows = rows if isinstance(layer, nn.Flatten) else layer.inverse(rows)
     raw = standardize.inverse(rows.reshape(-1, *shape)).cpu()
     return raw.round().clamp(0, 255).to(torch.uint8) if len(shape) == 3 else raw
 

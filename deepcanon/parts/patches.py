@@ -3,6 +3,8 @@
 y = x - mean(x)            the mean over the pixels of each patch: its brightness, which no filter should model (1)
 z = (y - m) W              m and W from the training patches, such as the matrix of ZCA: uncorrelated pixels   (2)
 
+The way back from z is exact where W has full rank; the mean of a patch is lost, and half of the range stands for it.
+
 >>> import torch
 >>> from deepcanon.parts.patches import without_mean
 >>> without_mean(torch.tensor([[[1.0, 3.0]]])).tolist()
@@ -16,6 +18,8 @@ from torch import Tensor, nn
 from .standardize import Standardize
 
 __all__ = ["Whitened", "WithoutMean", "patch_rows", "without_mean"]
+
+GREY = 0.5
 
 
 def without_mean(patches: Float[Tensor, "patches *pixels"]) -> Float[Tensor, "patches features"]:
@@ -56,6 +60,12 @@ class Whitened(nn.Module):
         """The codes of patches."""
         return (inputs - self.centre) @ self.matrix  # (2)
 
+    def inverse(self, codes: Float[Tensor, "patches codes"]) -> Float[Tensor, "patches features"]:
+        """The patches of codes; less m of least length, if W drops directions as it does the mean's."""
+        lost = max(self.matrix.shape) * torch.finfo(self.matrix.dtype).eps  # rounding, not a direction
+        back = torch.linalg.pinv(self.matrix.double(), rtol=lost)
+        return (codes.double() @ back).to(codes) + self.centre.to(codes)
+
 
 class WithoutMean(nn.Module):
     """Equation (1) as a layer."""
@@ -63,3 +73,7 @@ class WithoutMean(nn.Module):
     def forward(self, inputs: Float[Tensor, "patches *pixels"]) -> Float[Tensor, "patches features"]:
         """The patches as rows, each without its own mean."""
         return without_mean(inputs)
+
+    def inverse(self, rows: Float[Tensor, "patches features"]) -> Float[Tensor, "patches features"]:
+        """Patches in [0, 1] around middle grey, since their own mean is not known."""
+        return rows + GREY

@@ -80,7 +80,7 @@ from deepcanon.representation.ica import ICA, amari_index, bell_sum, fixed_point
 from deepcanon.representation.pca import moments, pooled_moments
 
 
-class Recipe(engine.Recipe[Config], Encoding):
+class Recipe(engine.Recipe[Config], Encoding, engine.Decodes):
     state = ("model",)
     computed = ("encoder",)
     parallel = "statistics"
@@ -156,6 +156,9 @@ class Recipe(engine.Recipe[Config], Encoding):
         mixed, sources = self.encoder.prepared("train"), self.run.data.truth["sources"]
         product = model.components_.cpu() @ self.mixing
         return separated(sources, mixed, model(mixed), product)
+
+    def decode(self, codes):
+        return self.encoder.raw(self.model.inverse_transform(codes))
 
 
 def varies(rows):

@@ -69,7 +69,6 @@ from torch import nn
 
 from deepcanon import engine
 from deepcanon.engine.encoder import Encoder, Encoding
-from deepcanon.engine.preprocess import raw_inputs
 from deepcanon.engine.shown import reconstructions, variance_kept
 from deepcanon.errors import UsageError
 from deepcanon.parts.standardize import Standardize, unit_pixels
@@ -151,4 +150,4 @@ class Recipe(engine.Recipe[Config], Encoding, engine.Decodes):
 
     def decode(self, codes):
         rows = self.model.inverse_transform(codes.to(self.model.mean_))
-        return raw_inputs(self.preprocess, rows, self.facts["shape"])
+        return self.encoder.raw(rows)

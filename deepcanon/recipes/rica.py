@@ -81,7 +81,7 @@ from deepcanon.representation.rica import RICA, distinct_share, rica_both
 from deepcanon.techniques.convex import torch_lbfgs
 
 
-class Recipe(engine.Recipe[Config], Encoding):
+class Recipe(engine.Recipe[Config], Encoding, engine.Decodes):
     state = ("model", "whitening", "optimizer")
     computed = ("encoder",)
     parallel = "gradients"
@@ -159,3 +159,9 @@ class Recipe(engine.Recipe[Config], Encoding):
             return {"atoms": unit_weights(atoms, names)}
         order = atoms.norm(dim=1).argsort(descending=True)
         return {"atoms": self.encoder.tiles(atoms[order])}
+
+    def decode(self, codes):
+        """What has these codes, or the nearest: W^T s, of many rows of length one, is too large."""
+        rows = self.model.rows()
+        white = torch.linalg.lstsq(rows.double(), codes.to(rows).double().mT).solution.mT
+        return self.encoder.raw(self.whitening.inverse_transform(white.to(rows)))

@@ -90,7 +90,7 @@ from deepcanon.techniques.whitening import whitening
 WHITENING = ("centre", "zca", "deviation")
 
 
-class Recipe(engine.Recipe[Config], Encoding):
+class Recipe(engine.Recipe[Config], Encoding, engine.Decodes):
     state = ("model", "optimizer")
     monitor = ("valid/objective", "min")
     parallel = "gradients"
@@ -163,3 +163,6 @@ class Recipe(engine.Recipe[Config], Encoding):
         pair = {"input": x, "rebuilt": self.model(x)}
         filters = self.encoder.tiles(self.model.best_inputs())
         return {"filters": filters, "reconstructions": reconstructions(self.facts["shape"], pair)}
+
+    def decode(self, codes):
+        return self.encoder.raw(self.model.decode(codes.to(self.model.decoder.weight)))

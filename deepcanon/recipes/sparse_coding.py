@@ -85,7 +85,7 @@ from deepcanon.representation.sparse_coding import kkt_violation, sparse_coding_
 from deepcanon.techniques.whitening import whitening
 
 
-class Recipe(engine.Recipe[Config], Encoding):
+class Recipe(engine.Recipe[Config], Encoding, engine.Decodes):
     state = ("model",)
     monitor = ("valid/objective", "min")
     parallel = "statistics"
@@ -166,3 +166,6 @@ class Recipe(engine.Recipe[Config], Encoding):
             "reconstructions": reconstructions(shape, pair, signed=True),
             "usage": usage(used, "atom"),
         }
+
+    def decode(self, codes):
+        return self.encoder.raw(codes.to(self.model.dictionary_) @ self.model.dictionary_)

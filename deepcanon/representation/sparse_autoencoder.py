@@ -69,6 +69,10 @@ class Squash(nn.Module):
         """Values in [0.1, 0.9], of the same shape."""
         return squash(inputs, self.deviation)
 
+    def inverse(self, outputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch features"]:
+        """The values that give `outputs`, which lie in [0.1, 0.9]; what was cut off stays cut off."""
+        return (outputs - 0.5) / 0.4 * (3 * self.deviation.to(outputs))
+
 
 class SparseAutoencoder(nn.Module):
     """Equation (1). Weights start uniform in +-sqrt(6 / (D + H + 1)), biases at 0, as in the exercise.

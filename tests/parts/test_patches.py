@@ -27,3 +27,12 @@ def test_rows_are_scaled_and_may_lose_their_mean():
     pixels = torch.randint(0, 256, (5, 3, 2, 2), dtype=torch.uint8)
     torch.testing.assert_close(patch_rows(255.0, centred=False)(pixels), pixels.flatten(1) / 255)
     torch.testing.assert_close(patch_rows(255.0)(pixels), without_mean(pixels / 255))
+
+
+def test_the_way_back_is_exact_but_for_the_mean_of_a_patch():
+    x = torch.rand(7, 1, 3, 3)
+    layer = Whitened(torch.rand(9), torch.randn(9, 9))
+    torch.testing.assert_close(layer.inverse(layer(x.flatten(1))), x.flatten(1), atol=1e-3, rtol=0)
+    fewer = Whitened(torch.zeros(2), torch.tensor([[2.0], [0.0]]))
+    assert fewer.inverse(torch.tensor([[3.0]])).tolist() == [[1.5, 0.0]]
+    torch.testing.assert_close(WithoutMean().inverse(without_mean(x)), without_mean(x) + 0.5)

@@ -7,7 +7,7 @@ from oracles import sparse_autoencoder as oracle
 
 import deepcanon
 from deepcanon.representation import SparseAutoencoder, sparse_objective, sparsity_penalty
-from deepcanon.representation.sparse_autoencoder import sparse_backward, squash
+from deepcanon.representation.sparse_autoencoder import Squash, sparse_backward, squash
 
 SETTING = {"rho": 0.05, "beta": 3.0, "decay": 1e-2}
 
@@ -111,6 +111,7 @@ def test_squashed_values_lie_in_the_range_of_the_output_unit():
     y = squash(x, x.std())
     assert y.min() == pytest.approx(0.1) and y.max() == pytest.approx(0.9)
     assert squash(torch.zeros(3), 1.0).tolist() == pytest.approx([0.5] * 3)
+    torch.testing.assert_close(Squash(x.std()).inverse(y[None])[0], x.clamp(-3 * x.std(), 3 * x.std()))
 
 
 def test_training_brings_the_mean_activation_to_rho():
