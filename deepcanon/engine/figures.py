@@ -157,7 +157,7 @@ class Dots:
     """A row for each of many names, with a point of every series in it.
 
     Attributes:
-        series: values [N] by label; what is not finite is left out.
+        series: values [N] by label, or one without a label; what is not finite is left out.
         names: N of them, from the top.
         marks: vertical lines, place by label.
     """

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from deepcanon.engine.figures import Bars, Heat, Histogram, Line, Panels, Plot, Scatter, Text, Tiles
+from deepcanon.engine.figures import Bars, Dots, Heat, Histogram, Line, Panels, Plot, Scatter, Text, Tiles
 from deepcanon.parts.tiles import side_by_side, signed_tiles
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "usage",
     "variance_kept",
     "weights",
+    "words_of_units",
 ]
 
 THUMBNAILS, SEEN = 1 << 20, 8
@@ -143,6 +144,17 @@ def unit_weights(rows: Tensor, columns: Sequence[str], unit: str = "unit") -> He
         rows, "column", unit, x_names=columns, unit="weight", diverging=True,
         caption="What each unit takes from the columns: few strong weights are easy to name, many weak ones are not.",
     )  # fmt: skip
+
+
+def words_of_units(weight: Tensor, words: Sequence[str], caption: str, units: int = 6, count: int = 8) -> Panels:
+    """The words of the largest weights [words, units], for the units whose weights differ most."""
+    weight = weight.detach()
+    shown = []
+    for unit in weight.std(0, correction=0).argsort(descending=True)[:units].tolist():
+        most = weight[:, unit].topk(min(count, len(words)))
+        names = [words[place] for place in most.indices.tolist()]
+        shown.append(Dots({"": most.values}, names, "weight", title=f"unit {unit}"))
+    return Panels(shown, caption=caption)
 
 
 def free_energies(energies: Mapping[str, Any]) -> Histogram:

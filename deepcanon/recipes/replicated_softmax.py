@@ -80,7 +80,7 @@ from deepcanon import engine
 from deepcanon.engine import Encodes, Export, Exports, Generates
 from deepcanon.engine.allocation import against_allocation
 from deepcanon.engine.figures import Text
-from deepcanon.engine.shown import texts
+from deepcanon.engine.shown import texts, words_of_units
 from deepcanon.errors import UsageError
 from deepcanon.parts.bag_of_words import BagOfWords, likelier_words, word_statistics
 from deepcanon.parts.optimizers import SGD
@@ -158,8 +158,10 @@ class Recipe(engine.Recipe[Config], Encodes, Generates, Exports):
 
     def figures(self):
         drawn = self.drawn(10, torch.Generator().manual_seed(0))
-        words = likelier_words(self.model.weight[:, :100], self.facts["words"])
-        return {"topics": Text(words, TOPIC), "documents": texts(drawn)}
+        weight, words = self.model.weight, self.facts["words"]
+        topics = Text(likelier_words(weight[:, :100], words), TOPIC)
+        likely = words_of_units(weight, words, TOPIC)
+        return {"words": likely, "topics": topics, "documents": texts(drawn)}
 
     def generate(self, asked, generator):
         return [{"text": text} for text in self.drawn(asked.count, generator)]

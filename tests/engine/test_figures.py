@@ -211,3 +211,9 @@ def test_texts_are_broken_and_cut_to_their_width():
 def test_every_axis_has_a_range(values, log):
     low, high = around(values, log)
     assert math.isfinite(low) and math.isfinite(high) and low < high and (low > 0 or not log)
+
+
+def test_a_series_without_a_name_is_in_no_legend():
+    drawn = ["".join(draw(Dots({label: [0.5, 0.25]}, ["one", "two"], "weight"))) for label in ("", "ours")]
+    assert "weight: 0.25" in drawn[0] and "ours: 0.25" in drawn[1]
+    assert drawn[0].count('<g transform="translate') + 1 == drawn[1].count('<g transform="translate')

@@ -71,3 +71,11 @@ def test_every_figure_says_what_good_looks_like():
     ]
     assert all(figure.caption.endswith(".") for figure in figures)
     assert figures[1].y == "source" and figures[-1].text == "a\nb\n" and figures[-3].names == ["a"]
+
+
+def test_the_words_of_a_unit_are_those_of_its_largest_weights():
+    weight = torch.tensor([[0.1, 2.0, 0.0], [0.3, -1.0, 0.0], [0.2, 1.0, 0.0]])
+    found = shown.words_of_units(weight, ["a", "b", "c"], "Said.", units=2, count=2)
+    assert [panel.title for panel in found.figures] == ["unit 1", "unit 0"], "those that differ most come first"
+    assert [panel.names for panel in found.figures] == [["a", "c"], ["b", "c"]]
+    assert found.figures[0].series[""].tolist() == [2.0, 1.0] and found.caption == "Said."

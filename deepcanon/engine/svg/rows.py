@@ -66,11 +66,11 @@ def bars(figure: Bars, hover: bool = True, alt: str = "") -> str:
 
 
 def dots(figure: Dots, hover: bool = True, alt: str = "") -> str:
-    """A row for each name, with a mark of every series in it."""
+    """A row for each name, with a mark of every series in it; a series without a name is in no legend."""
     series = {label: plain(values) for label, values in figure.series.items()}
     parts, top = title(figure.title)
     kinds = "ox*."
-    entries = [(label, sign(kinds[i % 4], 9, -4, f"c{i % COLOURS}")) for i, label in enumerate(series)]
+    entries = [(label, sign(kinds[i % 4], 9, -4, f"c{i % COLOURS}")) for i, label in enumerate(series) if label]
     first = len(series)
     for place, label in enumerate(figure.marks, first):
         entries.append((label, f'<path class="line dashed c{place % COLOURS}" d="M0 -4H18"/>'))
@@ -93,6 +93,8 @@ def dots(figure: Dots, hover: bool = True, alt: str = "") -> str:
         found = {label: float(values[row]) for label, values in series.items()}
         shown = {k: v for k, v in found.items() if math.isfinite(v) and (v > 0 or not x.log)}
         marks = [sign(kinds[i % 4], x(found[k]), at, f"c{i % COLOURS}") for i, k in enumerate(found) if k in shown]
-        words = escape("\n".join([str(figure.names[row]), *(f"{k}: {number(v)}" for k, v in shown.items())]))
+        words = escape(
+            "\n".join([str(figure.names[row]), *(f"{k or figure.x}: {number(v)}" for k, v in shown.items())])
+        )
         parts.append(f"<g>{f'<title>{words}</title>' if hover else ''}{''.join(marks)}</g>")
     return svg(parts, WIDTH, below, alt)
