@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,14 @@ from torch import Tensor
 from deepcanon.engine import checkpoint, lock, processes
 from deepcanon.engine.checkpoint import Checkpoints, write_folder
 from deepcanon.engine.metrics import MetricsFile
+from deepcanon.glance import LOCK
 
 __all__ = ["InFolder", "InMemory"]
 
 Saved = dict[str, Any]
+REMOVAL = 2.0  # seconds that the removal of a run folder may take on a busy machine
+WRITTEN = ("checkpoints", "events", "figures", "samples", "metrics.jsonl", "report.html", "status.json")
+"""What a training writes in its folder after its beginning."""
 
 
 class InFolder:
@@ -36,8 +41,28 @@ class InFolder:
         return str(self.folder)
 
     def is_there(self) -> bool:
-        """False once somebody has removed the folder."""
-        return self.rank > 0 or self.folder.is_dir()
+        """False once somebody has removed the folder, or is about to."""
+        return self.rank > 0 or (self.folder / "config.json").is_file()
+
+    def is_removed(self, wait: bool) -> bool:
+        """Whether somebody removes the folder; then what was written there meanwhile is removed with it.
+
+        Args:
+            wait: a moment, because a file was missing. A removal takes a while, and leaves what is new since it began.
+        """
+        ends = time.monotonic() + (REMOVAL if wait or not self.is_there() else 0.0)
+        while any((self.folder / name).exists() for name in ("config.json", LOCK)):
+            if time.monotonic() >= ends:
+                return False
+            time.sleep(0.02)
+        for name in WRITTEN:
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                (self.folder / name).unlink()
+        checkpoint.sweep(self.folder)
+        with contextlib.suppress(OSError):  # gone, or it holds what is not ours
+            self.folder.rmdir()
+        return True
 
     def good(self) -> str:
         """The newest checkpoint, in words."""
@@ -86,6 +111,9 @@ class InMemory:
 
     def is_there(self) -> bool:
         return True
+
+    def is_removed(self, wait: bool) -> bool:
+        return False
 
     def good(self) -> str:
         return "nothing is kept of a run in memory that fails"

@@ -28,6 +28,7 @@ from deepcanon.errors import Abandoned, CheckpointError, DeepcanonError, Interru
 
 __all__ = ["Loop", "Say"]
 
+REMOVED = "{} was removed during training: stopped after step {}; nothing more is written there"
 TOLD = 1.0  # seconds after which an evaluation tells `status.json` again, and free memory is given back
 
 Say = Callable[[str], None]
@@ -85,8 +86,7 @@ class Loop:
                 while self.done < run.steps and not self.stop_reason:
                     evaluated = self._step()
                     if not self.kept.is_there():
-                        what = f"{self.folder} was removed during training: stopped after step {self.done}"
-                        raise DeepcanonError(f"{what}; nothing more is written there")
+                        raise DeepcanonError(REMOVED.format(self.folder, self.done))
                     mine = told_here(settings, self.signal, self._elapsed(), self.saved, self.save_cost)
                     told = self.agreement.reached(self.done, mine, now=evaluated or settings.checkpoint_every == 0)
                     if told.left:
@@ -107,18 +107,21 @@ class Loop:
                 self._finish("interrupted", str(error))
                 raise
             except DeepcanonError as error:
-                self._finish("failed", str(error))
+                self._failed(error, str(error))
                 raise
             except Exception as error:
                 if processes.lost(error):
                     what = f"another process of {run.world} is gone or no longer answers: ended in step {self.done}"
                     again = f"`deepcanon resume {self.folder}`, started like this run, continues"
-                    self._finish("failed", gone := f"{what}; {self.kept.good()}, and {again}")
+                    self._failed(error, gone := f"{what}; {self.kept.good()}, and {again}")
                     raise DeepcanonError(gone) from error
-                self._finish("failed", f"{type(error).__name__}: {error}")
+                self._failed(error, f"{type(error).__name__}: {error}")
                 raise
             finally:
                 run.heard = lambda: 0  # or what the run holds would wait for the collector of cycles
+                self.progress.close(self.done)
+                if self.events:
+                    self.events.close()
             return self._finish("done", self.stop_reason)
 
     def _left(self, number: int) -> Interrupted:
@@ -312,19 +315,21 @@ class Loop:
         return self._finish("done", self.stop_reason)
 
     def _finish(self, what: str, reason: str | None) -> dict[str, Any]:
-        self.progress.close(self.done)
-        if self.events:
-            self.events.close()
-        if self.run.rank > 0:
-            return self.status(what, reason)
-        # The disk itself may have failed: then there is nothing more to write, and the first error is reported.
-        with contextlib.suppress(*([DeepcanonError, OSError] if what == "failed" else [])):
+        if self.run.rank == 0:
             self.kept.rows.flush()
-            content = self.status(what, reason)
-            if not self.plain:
-                self.drawing.report()
-            return content
-        return {}
+        content = self.status(what, reason)
+        if self.run.rank == 0 and not self.plain:
+            self.drawing.report()
+        return content
+
+    def _failed(self, error: Exception, reason: str) -> None:
+        """Tells of an error in the folder, or raises another, which says that the folder was removed."""
+        missing = isinstance(error.__cause__ or error, FileNotFoundError)
+        if self.run.rank == 0 and self.kept.is_removed(wait=missing):
+            raise DeepcanonError(REMOVED.format(self.folder, self.done)) from error
+        # The disk itself may have failed: then there is nothing more to write, and the first error is reported.
+        with contextlib.suppress(DeepcanonError, OSError):
+            self._finish("failed", reason)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
