@@ -3,8 +3,8 @@
 Task: a density of images, by masked convolutions (`cnn`), an LSTM over rows, or over diagonals in
 both directions. Pixels of two levels are drawn from their brightness in every step; --intensities
 16 or 256 models grey and colours. Metric: negative log-likelihood in nats per picture, and bits per
-value. On sampled binary MNIST independent pixels have 205.8, the paper's networks 79.2 to 81.3 (van
-den Oord et al. 2016, table 4). The report shows completions of upper halves of held-out pictures.
+value. On sampled binary MNIST independent pixels have 205.8, the PixelCNN 89.7 (one seed), the
+paper's networks 79.2 to 81.3 (van den Oord et al. 2016). The report completes half pictures.
 
     deepcanon train pixel-rnn --data mnist --layer diagonal
 """

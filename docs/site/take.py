@@ -2,8 +2,8 @@
 
 Trains the default preset, takes the named figure of its last evaluation (or the first by name), and writes
 docs/pictures/STEM.svg, with the command that made it and what is seen in STEM.json. A drawing that is large, because it
-holds photographs, is stored as STEM.webp, for which a browser of the Chromium family is needed. RUN is the folder of a
-run of the default preset that was trained before.
+holds photographs, is stored as STEM.webp, for which a browser of the Chromium family is needed. Of a system that draws
+nothing, the text that it wrote is shown. RUN is the folder of a run of the default preset that was trained before.
 """
 
 import io
@@ -22,9 +22,13 @@ sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 from browser import screenshot  # noqa: E402
 
 from deepcanon.engine.pictures import read_figure  # noqa: E402
+from deepcanon.engine.svg.frame import escape  # noqa: E402
+from deepcanon.engine.svg.passage import CELL, INK, LINE, cells  # noqa: E402
+from deepcanon.engine.svg.style import file_style  # noqa: E402
 
 PICTURES = ROOT / "docs" / "pictures"
 LARGEST = 60_000  # bytes of a drawing that is stored as it is
+LINES, COLUMNS = 19, 80  # of a text
 
 
 def figures_of(run: Path) -> dict[str, Path]:
@@ -33,6 +37,33 @@ def figures_of(run: Path) -> dict[str, Path]:
     for path in sorted((run / "figures").glob("*.svg")):
         found[re.sub(r"-\d{8}$", "", path.stem)] = path
     return found
+
+
+def texts_of(run: Path) -> dict[str, Path]:
+    """The texts of the last evaluation, by name."""
+    return {re.sub(r"-\d{8}$", "", path.stem): path for path in sorted((run / "samples").glob("*.txt"))}
+
+
+def as_drawing(content: str) -> str:
+    """The first lines of a text as a drawing for light and for dark pages."""
+    drawn, width, height = [], 0, 0
+    for row, line in enumerate(content.splitlines()[:LINES], 1):
+        while cells(line) > COLUMNS:
+            line = line[:-2] + "…"
+        width, height = max(width, cells(line)), row
+        drawn.append(f'<text x="10" y="{LINE * row:.0f}" style="{INK};white-space:pre">{escape(line)}</text>')
+    size = f'viewBox="0 0 {CELL * width + 20:.0f} {LINE * height + 12:.0f}"'
+    size += f' width="{CELL * width + 20:.0f}" height="{LINE * height + 12:.0f}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size}><style>{file_style()}</style>'
+    return f'{head}<rect width="100%" height="100%" style="fill:var(--paper)"/>{"".join(drawn)}</svg>'
+
+
+def caption_of(drawing: Path) -> str:
+    """What is said about a figure or a text of a run."""
+    if drawing.suffix == ".svg":
+        return read_figure(drawing.with_suffix(".npz")).caption
+    said = json.loads((drawing.parent / "captions.json").read_text(encoding="utf-8"))
+    return said[re.sub(r"-\d{8}$", "", drawing.stem)]
 
 
 def as_webp(drawing: Path) -> bytes:
@@ -64,19 +95,22 @@ def take(name: str, wanted: str = "", run: Path | None = None) -> Path:
             subprocess.run([sys.executable, "-m", *command, "--out", str(trained)], check=True, cwd=ROOT)
         else:
             trained = finished(run, name)
-        found = figures_of(trained)
+        found = figures_of(trained) or texts_of(trained)
         if not found or (wanted and wanted not in found):
             raise SystemExit(f"{name} draws {', '.join(found) or 'nothing'}")
         chosen = wanted or next(iter(found))
         drawing = found[chosen]
-        figure = read_figure(drawing.with_suffix(".npz"))
+        caption = caption_of(drawing)
+        if drawing.suffix == ".txt":
+            text, drawing = drawing.read_text(encoding="utf-8"), Path(folder) / "text.svg"
+            drawing.write_text(as_drawing(text), encoding="utf-8")
         PICTURES.mkdir(exist_ok=True)
         for old in PICTURES.glob(f"{stem}.*"):
             old.unlink()
         small = drawing.stat().st_size <= LARGEST
         to = PICTURES / f"{stem}{'.svg' if small else '.webp'}"
         to.write_bytes(drawing.read_bytes() if small else as_webp(drawing))
-    about = {"figure": chosen, "caption": figure.caption, "command": shlex.join(command)}
+    about = {"figure": chosen, "caption": caption, "command": shlex.join(command)}
     to.with_suffix(".json").write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return to
 
