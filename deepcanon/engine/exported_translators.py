@@ -6,7 +6,7 @@ The sources may have any number of words, and a batch any number of sources: the
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -78,7 +78,7 @@ class ExportsTranslations(Exports):
     run: Any
     model: Any
     words: tuple[Vocabulary, Vocabulary]
-    moving: ClassVar[tuple[str, ...]] = ("hidden",)
+    moving: tuple[str, ...] = ("hidden",)
     """The parts of the model's state that a step changes."""
 
     @property

@@ -15,6 +15,7 @@ from .gru import GRU as GRU
 from .hred import HRED as HRED
 from .hred import Talk as Talk
 from .identity_rnn import SimpleRNN as SimpleRNN
+from .location_aware import LocationAwareSeq2Seq as LocationAwareSeq2Seq
 from .lstm import LSTM as LSTM
 from .lstm import LSTMCell as LSTMCell
 from .memory_network import MemoryNetwork as MemoryNetwork

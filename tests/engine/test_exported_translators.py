@@ -12,8 +12,12 @@ import deepcanon
 SMALL = {"hidden": 12, "embedding": 8, "steps": 60, "batch": 8, "minimum_count": 1, "learning_rate": 2e-2}
 LINES = ["ein Hund läuft .\ta dog runs .", "zwei Katzen schlafen dort heute .\ttwo cats sleep there ."]
 FORMS = {
-    "attention": {}, "seq2seq": {"peeky": True}, "pointer-generator": {}, "scheduled-sampling": {"truth": "always"},
-}  # fmt: skip
+    "attention": {},
+    "seq2seq": {"peeky": True},
+    "pointer-generator": {},
+    "location-aware": {"form": "location-aware"},
+    "scheduled-sampling": {"truth": "always"},
+}
 
 
 @pytest.fixture(scope="module", params=FORMS)
@@ -21,7 +25,8 @@ def recipe(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     (folder / "pairs.tsv").write_text("\n".join(LINES * 20) + "\n", encoding="utf-8")
     data = {"data": str(folder / "pairs.tsv"), "out": folder / "r", "threads": 1, "quiet": True}
-    return deepcanon.train(request.param, **data, **SMALL, **FORMS[request.param]).recipe
+    name = "attention" if request.param == "location-aware" else request.param
+    return deepcanon.train(name, **data, **SMALL, **FORMS[request.param]).recipe
 
 
 def batches(recipe):
@@ -61,7 +66,7 @@ def test_the_module_alone_is_the_greedy_search(recipe):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", [*FORMS][:3], indirect=True)
+@pytest.mark.parametrize("recipe", [*FORMS][:4], indirect=True)
 def test_onnxruntime_writes_what_generate_writes(recipe, tmp_path):
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
