@@ -72,7 +72,7 @@ ONE = Config(layer="diagonal", layers=1, features=32)
 RUN = {"data": "mnist", "threads": 1, "evaluate_every": 100_000}
 PRESETS = {
     "smoke": (TINY, {"data": "digits", "steps": 20}),
-    "default": (Config(), {"data": "letters", "options": {"epochs": 10}}),
+    "default": (Config(), {"data": "letters", "options": {"epochs": 1}}),
     "paper": (replace(ONE, epochs=50), {"data": "mnist"}),
     "verify:cnn": (Config(), {**RUN, "steps": 8000}),
     "verify:diagonal": (ONE, {**RUN, "steps": 3000}),
