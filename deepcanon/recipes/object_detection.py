@@ -56,7 +56,7 @@ class Config(Placed, Batches, Optimization, Schedule, BoxAugmentation, InitialWe
     epochs: int = 20
 
 
-FEW = {"widths": (8, 16, 32), "epochs": 1}
+FEW = {"widths": (8, 16, 32), "epochs": 5}
 PRESETS = {
     "smoke": (
         Config(base="digits", widths=(4, 8, 12), measured=20),

@@ -138,5 +138,5 @@ def test_weights_that_are_all_equal_cannot_be_moved(recipe):
 
 def test_attention_by_its_last_place_has_one_score(recipe):
     given = {"form": "location-aware", "score": "dot", "doubly_stochastic": 0.0, "coverage": 0.0}
-    with pytest.raises(UsageError, match="^--score dot: --form location-aware has an additive score$"):
+    with pytest.raises(UsageError, match=r"^--score dot: --form location-aware has an additive score$"):
         type(recipe).learn(dataclasses.replace(recipe.config, **given), recipe.run.data)
