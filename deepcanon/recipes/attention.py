@@ -76,19 +76,22 @@ SMALL: dict[str, Any] = {
     "dropout": 0.1,
 }
 KNOWN = Config(**SMALL, batch=50, learning_rate=4e-3, keep_bias=-3.0)
+LONGER: dict[str, Any] = {
+    "form": "location-aware",
+    "batch": 50,
+    "learning_rate": 4e-3,
+    "keep_bias": -3.0,
+}
 FEW, SHORT = replace(KNOWN, epochs=6), {"data": "lexical-translation", "evaluate_every": 600}
 TINY = Config(**TINY_TRANSLATION)
 CAPTIONS = Config(lower=True, epochs=6)
 PRESETS = {
     "smoke": (TINY, {"data": "lexical-translation", "steps": 30, "threads": 1}),
-    "default": (Config(), {"data": "lexical-translation", "options": SMALL}),
+    "default": (Config(), {"data": "lexical-translation", "options": {**SMALL, **LONGER}}),
     "paper": (Config(hidden=1000, embedding=620, batch=80, dropout=0.0), {"data": "multi30k"}),
     "verify:multi30k": (CAPTIONS, {"data": "multi30k", "precision": "auto", "evaluate_every": 900}),
     "verify:aligned": (KNOWN, {"data": "lexical-translation"}),
-    "verify:longer": (
-        replace(KNOWN, form="location-aware"),
-        {"data": "lexical-translation"},
-    ),
+    "verify:longer": (replace(KNOWN, form="location-aware"), {"data": "lexical-translation"}),
     "verify:uniform": (replace(KNOWN, score="uniform"), {"data": "lexical-translation"}),
     "verify:plain": (FEW, SHORT),
     "verify:doubly": (replace(FEW, doubly_stochastic=1.0), SHORT),

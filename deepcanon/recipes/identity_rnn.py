@@ -51,13 +51,14 @@ class Config(SequenceTraining, Placed, Examples):
     learning_rate: float = 1e-3
 
 
+FAST = {"epochs": 40, "learning_rate": 3e-3}
 LONG = Config(length=150)
 ADDING = {"data": "adding", "steps": 8000}
 ROWS = Config(batch=128, learning_rate=2e-3)
 MNIST = {"data": "mnist", "steps": 6500}
 PRESETS = {
     "smoke": (Config(length=10, hidden=8, batch=4), {"data": "adding", "steps": 30}),
-    "default": (Config(length=50), {"data": "adding", "options": {"epochs": 40}}),
+    "default": (Config(length=50), {"data": "adding", "options": FAST}),
     "paper": (Config(pixels=True, epochs=300), {"data": "mnist"}),
     "verify:adding": (LONG, ADDING),
     "verify:adding_tanh": (replace(LONG, network="tanh"), ADDING),
