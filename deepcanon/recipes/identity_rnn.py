@@ -51,7 +51,7 @@ class Config(SequenceTraining, Placed, Examples):
     learning_rate: float = 1e-3
 
 
-FAST = {"epochs": 40, "learning_rate": 3e-3}
+FAST = {"epochs": 100, "learning_rate": 3e-3}
 LONG = Config(length=150)
 ADDING = {"data": "adding", "steps": 8000}
 ROWS = Config(batch=128, learning_rate=2e-3)
