@@ -17,9 +17,9 @@ a, c weights and context; s_t states of the decoder [B, H]; [;] vectors one afte
 (7) r_t = tanh(W_r [s_t ; F y_{t-1} ; c_t] + b_r)
 (8) p(y_t | y_<t, x) = softmax(W_o r_t + b_o)
 
-Away from the ends of a sentence no annotation and no score can tell the number of a place or of a step, so that sentences
-longer than those of the training are attended to alike. An annotation that is also the value would let a weight lie on
-a neighbour, which tells as much; therefore the values are the words themselves.
+Away from the ends of a sentence no annotation and no score can tell the number of a place or of a step, so that
+sentences longer than those of the training are attended to alike. An annotation that is also the value would let a
+weight lie on a neighbour, which tells as much; therefore the values are the words themselves.
 
 Departures: Chorowski et al. ask with the state s_{t-1}, which can count, and attend to its annotations; Gehring et al.
 have deeper convolutions, a second stack of them for the values, and embeddings of the places. W_f has as many inputs as
