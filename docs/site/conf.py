@@ -7,6 +7,7 @@ myst_heading_anchors = 3
 html_theme = "furo"
 html_title = "deepcanon"
 html_static_path = ["_static"]
+html_favicon = "_static/icon.svg"
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
 html_show_sphinx = False
