@@ -41,8 +41,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from deepcanon.parts.attention import additive_scores
-from deepcanon.parts.masks import masked_softmax, real_positions
+from deepcanon.parts.attention import additive_scores, attend
+from deepcanon.parts.masks import real_positions
 from deepcanon.sequence.attention import gru_cell
 
 __all__ = ["LocationAwareSeq2Seq", "Place"]
@@ -134,8 +134,7 @@ class LocationAwareSeq2Seq(nn.Module):
         features = self.before(state.weights[:, None]).mT  # (3)
         keys = state.keys + self.location(features)
         scores = additive_scores(self.query(torch.cat([word, state.context], 1)), keys, self.vector)  # (4)
-        weights = masked_softmax(scores, state.real)
-        context = (weights[:, None] @ state.values)[:, 0]  # (5)
+        context, weights = attend(scores, state.values, state.real)  # (5)
         given = torch.cat([word, context], 1)
         hidden = gru_cell(given, state.hidden, self.decoder)  # (6)
         readout = self.dropout(self.readout(torch.cat([hidden, given], 1)).tanh())  # (7)

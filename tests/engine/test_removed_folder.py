@@ -1,4 +1,4 @@
-"""A run folder that somebody removes while the run trains: one error, and nothing is made anew."""
+"""A run folder that somebody removes while the run trains: one error, and the folder stays gone."""
 
 import shutil
 import threading
@@ -63,7 +63,7 @@ def test_a_removal_that_takes_a_while_is_waited_for(run, begun):
 
 
 @pytest.mark.parametrize("before", ["step", "evaluate"])
-def test_a_training_ends_and_makes_nothing_anew(tmp_path, monkeypatch, before):
+def test_the_training_ends_and_the_folder_stays_gone(tmp_path, monkeypatch, before):
     class Recipe(mlp.Recipe):
         def step(self, step):
             if before == "step" and step == 3:
