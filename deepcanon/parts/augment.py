@@ -20,6 +20,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from deepcanon.parts.affine_points import affine_points
+
 __all__ = [
     "affine_boxes", "affine_images", "affine_maps", "cut_boxes", "cut_out", "flip_boxes", "flip_images", "recolour",
     "shift_boxes", "shift_images",
@@ -105,7 +107,7 @@ def affine_images(
     """
     _check(images, (maps, (2, 3)))
     floating = images if images.is_floating_point() else images.float()
-    grid = F.affine_grid(maps.to(floating.dtype), list(images.shape), align_corners=False)
+    grid = affine_points(maps.to(floating.dtype), (images.shape[2], images.shape[3]))
     sampled = F.grid_sample(floating, grid, mode="bilinear", padding_mode="border", align_corners=False)
     return _as(images, sampled)
 

@@ -36,6 +36,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from deepcanon.parts.affine_points import affine_points
+
 __all__ = ["SpatialTransformer", "affine_points", "bilinear_sample", "spread", "turned_by"]
 
 Outside = Literal["zeros", "border"]
@@ -62,22 +64,6 @@ def affine_maps(pose: Float[Tensor, "batch numbers"], maps: Maps = "affine") -> 
         scale, x, y = pose.unbind(1)  # section 3.2
         rows = (scale, nothing, x, nothing, scale, y)
     return torch.stack(rows, 1).view(-1, 2, 3)
-
-
-def affine_points(
-    theta: Float[Tensor, "batch 2 3"], size: tuple[int, int], *, align_corners: bool = False
-) -> Float[Tensor, "batch height width 2"]:
-    """Where in the input each pixel of an output of `size` comes from, as (x, y) from -1 to 1: equation (1)."""
-    if theta.ndim != 3 or theta.shape[1:] != (2, 3):
-        raise ValueError(f"expected maps [batch, 2, 3], got {tuple(theta.shape)}")
-    ends = [1.0 if align_corners else 1 - 1 / extent for extent in size]
-    down, right = (
-        torch.linspace(-end, end, extent, device=theta.device, dtype=theta.dtype) if extent > 1 else theta.new_zeros(1)
-        for end, extent in zip(ends, size, strict=True)
-    )
-    y, x = torch.meshgrid(down, right, indexing="ij")
-    target = torch.stack([x, y, torch.ones_like(x)], 2)
-    return (target.reshape(1, -1, 3) @ theta.mT).reshape(-1, *size, 2)  # (1)
 
 
 def bilinear_sample(

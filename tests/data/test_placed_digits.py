@@ -54,12 +54,27 @@ def test_an_angle_turns_anticlockwise_as_seen():
 def test_pasting_is_a_slice():
     rng = np.random.default_rng(1)
     pictures = torch.from_numpy(rng.integers(1, 256, size=(4, 1, 3, 3))).to(torch.uint8)
-    places = torch.tensor([[0, 0], [2, 4], [4, 1], [5, 5]])
+    places = torch.tensor([[0, 0], [-2, 4], [4, 1], [5, 5]])
     found = paste(pictures, places, 7)
-    for picture, (down, right), ours in zip(pictures, places.tolist(), found, strict=True):
-        expected = torch.zeros(1, 10, 10, dtype=torch.uint8)
+    for picture, (down, right), ours in zip(pictures, (places + 2).tolist(), found, strict=True):
+        expected = torch.zeros(1, 12, 12, dtype=torch.uint8)
         expected[:, down : down + 3, right : right + 3] = picture
-        assert torch.equal(ours, expected[:, :7, :7])
+        assert torch.equal(ours, expected[:, 2:9, 2:9])
+
+
+def test_a_cut_is_a_slice():
+    rng = np.random.default_rng(1)
+    base = Pictures(torch.from_numpy(rng.integers(1, 256, size=(4, 1, 5, 5))).to(torch.uint8), torch.zeros(4).long())
+    rows, places = (
+        torch.tensor([[3, 0, 3], [1, 2, 2]]),
+        torch.tensor([[[0, 0], [2, 1], [2, 2]], [[1, 0], [0, 2], [2, 0]]]),
+    )
+    found = base.cut(rows, places, 3)
+    assert found.shape == (2, 3, 3, 3)
+    for row, (down, right), ours in zip(
+        rows.flatten(), places.flatten(0, 1).tolist(), found.flatten(0, 1), strict=True
+    ):
+        assert torch.equal(ours, base.x[row, 0, down : down + 3, right : right + 3])
 
 
 def test_of_pieces_that_overlap_the_brighter_pixel_stays():

@@ -59,11 +59,7 @@ def draw(seed: int, options: dict[str, Any]) -> Task:
         sources = (len(pictures) * noise.rand("sources", (size, PIECES)).double()).long()
         cut = ((base.side - piece + 1) * noise.rand("cuts", (size, 2, PIECES)).double()).long()
         laid = ((side - piece + 1) * noise.rand("pieces", (size, PIECES, 2)).double()).long()
-        steps = torch.arange(piece, device=x.device)
-        down, right = (cut[:, axis, :, None] + steps for axis in (0, 1))
-        whole = pictures.take(sources.flatten())[0].reshape(*sources.shape, base.side, base.side)
-        down = down[:, :, :, None].expand(-1, -1, -1, base.side)
-        pieces = whole.gather(2, down).gather(3, right[:, :, None, :].expand(-1, -1, piece, -1))
+        pieces = pictures.cut(sources, cut.mT, piece)
         return Split(scatter_pieces(paste(x, places(noise, size), side), pieces, laid), y)
 
     splits = splits_of(name, base, example, seed)
