@@ -1,14 +1,16 @@
 """Documents as word counts: what a word is, which words are counted, and how often each occurs in a document.
 
-A word is a run of letters, in lower case, perhaps with an apostrophe and letters after it; or, if asked, whatever
-stands between blanks. Counted are the most frequent words of the training documents, in this order (equally frequent
-ones by the alphabet); others are left out. With `order` above 1 sequences of so many words are counted like words.
+A word is a run of letters, in lower case, perhaps with an apostrophe and letters after it, or a letter of a script
+without blanks (`word_expressions`); or, if asked, whatever stands between blanks. Counted are the most frequent words
+of the training documents, in this order (equally frequent ones by the alphabet); others are left out. With `order`
+above 1 sequences of so many words are counted like words.
 
     >>> bag = BagOfWords.build(["A rose is a rose.", "The rose!"], 3)
     >>> bag.words, bag.counts(bag.pack(["a ROSE, that's a rose", "tulips"])).tolist()
     (('rose', 'a', 'is'), [[2.0, 2.0, 0.0], [0.0, 0.0, 0.0]])
 """
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -20,6 +22,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from deepcanon.parts.sparse_rows import csr_tensor
+from deepcanon.parts.word_expressions import word_pattern
 
 __all__ = [
     "BagOfWords",
@@ -32,13 +35,18 @@ __all__ = [
     "words_of",
 ]
 
-WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
-ASCII_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")  # the same in ASCII, found in two thirds of the time
+ASCII_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")  # what `any_word` finds in ASCII, in two thirds of the time
+
+
+@functools.cache
+def any_word() -> re.Pattern[str]:
+    """A word of any script, in lower case."""
+    return re.compile(word_pattern(r"\W\d_", "'’"))
 
 
 def words_of(text: str, longest: int = 0) -> list[str]:
     """The words of a text, the first `longest` of them if that is not 0."""
-    words = (ASCII_WORD if text.isascii() else WORD).findall(text.lower())
+    words = (ASCII_WORD if text.isascii() else any_word()).findall(text.lower())
     return words[:longest] if longest else words
 
 

@@ -9,8 +9,9 @@ that has it less often; LCS(X, Y) the length of the longest sequence of words th
 (2) ROUGE-L:  P = LCS(X, Y) / m,          R = LCS(X, Y) / n
 (3) F = 2 P R / (P + R), and 0 where nothing matches
 
-Words are the runs of letters and digits of the lower-cased text, of any script; signs are left out, nothing is stemmed,
-no word is stopped. The mean of F over the texts, times 100, is what papers print.
+Words are the runs of letters and digits of the lower-cased text, of any script (each letter of one without blanks, as
+Chinese); signs are left out, nothing is stemmed, no word is stopped. The mean of F over the texts, times 100, is what
+papers print.
 
 Departures: F weighs precision and recall alike, where the paper's package has a weight; ROUGE-L is of the whole texts,
 where papers on summaries of several sentences take the union over sentences (ROUGE-Lsum).
@@ -19,14 +20,17 @@ where papers on summaries of several sentences take the union over sentences (RO
 [0.75, 0.333, 0.75]
 """
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from deepcanon.parts.word_expressions import word_pattern
+
 __all__ = ["Rouge", "longest_common", "ngrams", "repeated", "rouge", "words_of"]
 
-WORD = re.compile(r"[^\W_]+")
+ASCII_WORD = re.compile(r"[a-z0-9]+")  # what `_any_word` finds in ASCII
 
 
 class Rouge(NamedTuple):
@@ -39,7 +43,12 @@ class Rouge(NamedTuple):
 
 def words_of(text: str) -> list[str]:
     """What is counted as a word."""
-    return WORD.findall(text.lower())
+    return (ASCII_WORD if text.isascii() else _any_word()).findall(text.lower())
+
+
+@functools.cache
+def _any_word() -> re.Pattern[str]:
+    return re.compile(word_pattern(r"\W_"))
 
 
 def ngrams(words: Sequence[str], size: int) -> Counter[tuple[str, ...]]:

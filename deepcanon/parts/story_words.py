@@ -12,6 +12,7 @@ the same. The number after the last word stands for no word: padding, and what t
 ([[[2, 3, 0]]], [[4, 1, 2]], [0], 'Home')
 """
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -21,9 +22,11 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from deepcanon.parts.word_expressions import word_pattern
+
 __all__ = ["PackedStories", "StoryWords", "split_words"]
 
-WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:['-][A-Za-z0-9]+)*")  # what `_any_word` finds in ASCII
 Asked = tuple[Sequence[str], str, str]  # the sentences of a story (the oldest first), a question, its answer
 
 
@@ -45,7 +48,13 @@ class PackedStories(NamedTuple):
 
 def split_words(text: str) -> list[str]:
     """The words of a sentence."""
-    return [word.lower() for word in WORD.findall(text)]
+    found = (ASCII_WORD if text.isascii() else _any_word()).findall(text)
+    return [one.lower() for one in found]
+
+
+@functools.cache
+def _any_word() -> re.Pattern[str]:
+    return re.compile(word_pattern(r"\W_", "'’-", more=True))
 
 
 class StoryWords:

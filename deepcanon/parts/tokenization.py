@@ -1,7 +1,8 @@
 """Sentences as lists of words and punctuation, and back.
 
-A word is a run of letters, digits and the apostrophes or hyphens within it; any other character that is not blank is a
-token of its own, and so is each character of a script that is written without blanks (Chinese, Japanese).
+A word is a run of letters, digits and the apostrophes or hyphens within it; any other sign that is not blank is a token
+of its own, and so is each letter of a script that is written without blanks (Chinese, Thai). Marks belong to the letter
+before them (`word_expressions`).
 
 >>> tokenize("Ein Hund läuft, schnell.")
 ['Ein', 'Hund', 'läuft', ',', 'schnell', '.']
@@ -12,20 +13,32 @@ Departures: the published tokenisers have rules for each language; these few sui
 blank on either side.
 """
 
+import functools
 import re
 from collections.abc import Sequence
 
+from deepcanon.parts.word_expressions import UNSPACED, marks, sign_pattern, word_pattern
+
 __all__ = ["detokenize", "tokenize"]
 
-UNSPACED = "\u3000-\u303f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uff00-\uff0f"
-TOKEN = re.compile(rf"[{UNSPACED}]|<unk>|[^\W{UNSPACED}]+(?:['’-][^\W{UNSPACED}]+)*|[^\w\s]")
+ASCII_TOKEN = re.compile(r"<unk>|[A-Za-z0-9_]+(?:['-][A-Za-z0-9_]+)*|[^A-Za-z0-9_\s]")
 CLOSING, OPENING = re.compile(r"[,.;:!?%)\]}…]"), re.compile(r"[(\[{¿¡]")
-TIGHT = re.compile(rf"[{UNSPACED}]")
+
+
+@functools.cache
+def _token() -> re.Pattern[str]:
+    words = word_pattern(r"\W", "'’-", more=True)
+    return re.compile(rf"<unk>|{words}|{sign_pattern()}")
+
+
+@functools.cache
+def _tight() -> re.Pattern[str]:
+    return re.compile(rf"[{UNSPACED}][{marks()}]*")
 
 
 def tokenize(text: str, lower: bool = False) -> list[str]:
     """The words and signs of a text, in lower case if that is asked."""
-    return TOKEN.findall(text.lower() if lower else text)
+    return (ASCII_TOKEN if text.isascii() else _token()).findall(text.lower() if lower else text)
 
 
 def detokenize(tokens: Sequence[str]) -> str:
@@ -36,7 +49,7 @@ def detokenize(tokens: Sequence[str]) -> str:
             not before
             or CLOSING.fullmatch(token)
             or OPENING.fullmatch(before)
-            or (TIGHT.fullmatch(token) and TIGHT.fullmatch(before))
+            or (not (token + before).isascii() and _tight().fullmatch(token) and _tight().fullmatch(before))
         )
         pieces.append(token if joined else f" {token}")
     return "".join(pieces)

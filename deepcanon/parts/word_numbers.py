@@ -10,6 +10,7 @@ frequency, equally frequent ones by the alphabet.
     (('rose', 'a'), [[3, 2, 1, 1], [1, 0, 0, 0]])
 """
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -20,15 +21,21 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from deepcanon.parts.bag_of_words import words_of
+from deepcanon.parts.bag_of_words import any_word, words_of
 from deepcanon.parts.word_embedding import PADDING, UNKNOWN_WORD
+from deepcanon.parts.word_expressions import sign_pattern
 
 __all__ = ["FIRST_WORD", "WordNumbers"]
 
-MARKS = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+|[^\w\s]|_")
-ASCII_MARKS = re.compile(r"[a-z]+(?:'[a-z]+)?|[0-9]+|[^a-z0-9\s]")  # the same in ASCII, found in less time
+ASCII_MARKS = re.compile(r"[a-z]+(?:'[a-z]+)?|[0-9]+|[^a-z0-9\s]")  # what `any_mark` finds in ASCII, in less time
 KINDS = ("marks", "letters", "blanks")
 FIRST_WORD = UNKNOWN_WORD + 1
+
+
+@functools.cache
+def any_mark() -> re.Pattern[str]:
+    """A word, a number or a sign of any script, in lower case."""
+    return re.compile(rf"{any_word().pattern}|\d+|{sign_pattern()}|_")
 
 
 class WordNumbers:
@@ -70,7 +77,7 @@ class WordNumbers:
         """The words of a text that are read."""
         if self.kind == "letters":
             return words_of(text, self.longest)
-        marks = ASCII_MARKS if text.isascii() else MARKS
+        marks = ASCII_MARKS if text.isascii() else any_mark()
         words = text.lower().split() if self.kind == "blanks" else marks.findall(text.lower())
         return words[: self.longest] if self.longest else words
 
