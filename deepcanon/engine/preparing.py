@@ -22,7 +22,7 @@ from deepcanon.engine.memory import keep_freed_memory
 from deepcanon.engine.metrics import plain
 from deepcanon.engine.precision import has_bf16
 from deepcanon.engine.run import Run
-from deepcanon.engine.unicode_forms import two_forms
+from deepcanon.engine.script_remarks import script_remarks
 from deepcanon.errors import UsageError
 from deepcanon.settings import Settings
 
@@ -86,7 +86,7 @@ def prepared(
             require_classes(data, recipe_class.needs)
         facts = dict(recipe_class.learn(config, data))
         facts["reader"] = data.describe()
-        for note in two_forms(facts):
+        for note in script_remarks(facts):
             say(note)
         settings, note = settle_float64(settings, asked, recipe_class.float64, facts, data.splits.values())
         if note:

@@ -1,20 +1,26 @@
-"""Words and characters that a training text has in two forms of Unicode, as "é" of one code point and of two."""
+"""What must be told of the words of a training text before a network learns them: its script decides what they are."""
 
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from deepcanon.data.errors import one_line
+from deepcanon.parts.word_expressions import UNSPACED
 
-__all__ = ["two_forms"]
+__all__ = ["script_remarks"]
+
+CLAUSE = 6
+"""Letters of a script without blanks that few words have, and most clauses."""
 
 
-def two_forms(facts: Mapping[str, Any]) -> list[str]:
-    """What is said of words, or characters, that a training text has in two forms of Unicode: they count as different.
+def script_remarks(facts: Mapping[str, Any]) -> list[str]:
+    """Lines about the "vocabulary" and the "words" of a run's facts; most texts have none."""
+    return [*_two_forms(facts), *_unbroken(facts)]
 
-    Args:
-        facts: of a run; its "vocabulary" and "words" are looked at.
-    """
+
+def _two_forms(facts: Mapping[str, Any]) -> list[str]:
+    """Of words, or characters, that are there in two forms of Unicode, as "é" of one code point and of two."""
     words = {word for name in ("vocabulary", "words") for word in _strings(facts.get(name)) if not word.isascii()}
     seen: dict[str, str] = {}
     pairs = []
@@ -32,6 +38,19 @@ def two_forms(facts: Mapping[str, Any]) -> list[str]:
     what = f"{len(pairs):,} symbols of the text are" if len(pairs) > 1 else "a symbol of the text is"
     remedy = "unicodedata.normalize('NFC', text) makes them one"
     return [f"{what} there in two forms of Unicode, which count as different: {some}{more} ({remedy})"]
+
+
+def _unbroken(facts: Mapping[str, Any]) -> list[str]:
+    """Of words between blanks that are clauses, since the script has no blanks."""
+    found = facts.get("vocabulary")
+    if not isinstance(found, Mapping) or found.get("unit") != "words":
+        return []
+    letter = re.compile(f"[{UNSPACED}]")
+    clauses = [word for word in found["symbols"] if not word.isascii() and len(letter.findall(word)) >= CLAUSE]
+    if 2 * len(clauses) < len(found["symbols"]):
+        return []
+    what = f"words are what blanks separate, and this script has none: {one_line(clauses[0], 40)} counts as one"
+    return [f"{what}; put blanks between the words, or take --unit characters or pieces where the recipe has them"]
 
 
 def _strings(value: Any) -> Iterator[str]:
