@@ -7,12 +7,9 @@ word: a recipe holds `model`, which offers
     output                                                                                 from readout to logits
     start(source, lengths) -> state,  step(tokens, state) -> (logits, state)               decoding
 
-and inherits the verbs. A perplexity is per real token, the sign at the end of a sentence among them. BLEU and chrF are
-sacrebleu's, on texts with their punctuation in place; its signature says how.
+and inherits the verbs. A perplexity is per real token, the sign at the end of a sentence among them.
 """
 
-import functools
-import importlib.util
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -26,6 +23,7 @@ from deepcanon.engine.alignments import ALIGNED, Looks, alignment_figure
 from deepcanon.engine.contract import Generates, Metrics, Predicts
 from deepcanon.engine.figures import Panels
 from deepcanon.engine.run import Run
+from deepcanon.engine.text_scores import has_sacrebleu, text_scores
 from deepcanon.errors import UsageError
 from deepcanon.parts.decoding import beam_search, sample_sequence
 from deepcanon.parts.language_models import perplexity
@@ -36,34 +34,12 @@ from deepcanon.parts.tokenization import detokenize, tokenize
 from deepcanon.parts.vocabulary import END, Vocabulary
 from deepcanon.verb_options import Translating
 
-__all__ = ["EncodedPairs", "Padded", "Translates", "has_sacrebleu", "portions", "text_scores"]
+__all__ = ["EncodedPairs", "Padded", "Translates", "portions"]
 
 ROWS = 128  # sentences that are read, or hypotheses that are followed, at a time
 STEP = 8  # sources of up to so many more words are decoded together, and their translations limited alike
 LOOKED_AT = 500  # pairs whose translations are scored while training
 TRANSLATED = "Held-out sentences: what was read, what a person wrote, what the model wrote (greedily)."
-MISSING = "BLEU and chrF are left out: they need sacrebleu, pip install 'deepcanon[text]'"
-
-
-@functools.cache
-def has_sacrebleu() -> bool:
-    """Whether BLEU can be computed."""
-    return importlib.util.find_spec("sacrebleu") is not None
-
-
-def text_scores(found: Sequence[str], references: Sequence[str], lower: bool) -> tuple[dict[str, float], str]:
-    """BLEU and chrF from 0 to 100 by sacrebleu, and the signature of both.
-
-    Args:
-        lower: whether capitals count as small letters, as they must if the model writes none.
-    """
-    from sacrebleu.metrics import BLEU, CHRF
-
-    scores, signatures = {}, []
-    for name, metric in (("bleu", BLEU(lowercase=lower)), ("chrf", CHRF(lowercase=lower))):
-        scores[name] = float(metric.corpus_score(list(found), [list(references)]).score)
-        signatures.append(f"{name} {metric.get_signature()}")
-    return scores, "; ".join(signatures)
 
 
 class Padded(NamedTuple):

@@ -74,7 +74,7 @@ PRESETS = {
 
 import torch
 
-from deepcanon.engine.pairs import has_sacrebleu
+from deepcanon.engine.text_scores import has_sacrebleu
 from deepcanon.parts.clipping import clip_in_step
 from deepcanon.sequence.sequence_level_training import Baseline, mixer_terms, risk, tail_words
 from deepcanon.techniques.optimizers import optimizer_of, set_rate

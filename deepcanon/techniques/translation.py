@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from deepcanon.data.batches import Buckets
 from deepcanon.data.splits import Dataset
 from deepcanon.engine.contract import Facts, Recipe
-from deepcanon.engine.pairs import MISSING, Padded, Translates, has_sacrebleu
+from deepcanon.engine.pairs import Padded, Translates
+from deepcanon.engine.text_scores import MISSING, has_sacrebleu
 from deepcanon.model_options import TranslationTraining
 from deepcanon.parts.clipping import clip_in_step
 from deepcanon.parts.masks import real_positions

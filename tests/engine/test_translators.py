@@ -12,7 +12,8 @@ import deepcanon
 from deepcanon.cli import main
 from deepcanon.data import DataError
 from deepcanon.data.batches import Buckets
-from deepcanon.engine.pairs import EncodedPairs, Padded, text_scores
+from deepcanon.engine.pairs import EncodedPairs, Padded
+from deepcanon.engine.text_scores import text_scores, tokenizer_for
 from deepcanon.errors import UsageError
 
 LINES = [("ein Hund läuft .", "a dog runs ."), ("zwei Katzen schlafen dort .", "two cats sleep there .")]
@@ -170,6 +171,25 @@ def test_bleu_is_sacrebleus_with_its_signature():
     assert "tok:13a" in signature and "case:mixed" in signature and "version:" in signature
     other, signature = text_scores(["A dog runs in the park."], ["a dog runs in the park."], True)
     assert other["bleu"] == pytest.approx(100) and "case:lc" in signature
+
+
+@pytest.mark.parametrize(
+    ("text", "tokenizer"),
+    [
+        ("a dog runs.", "13a"),
+        ("ein Hündchen läuft", "13a"),
+        ("한국어 영화", "13a"),
+        ("आज मैं घर पर हूँ", "13a"),
+        ("我今天很喜歡這部 iPhone 電影。", "zh"),
+        ("今日は映画を見ました。", "char"),
+        ("วันนี้ฉันดูหนัง", "char"),
+        ("the sign 電 is electric", "13a"),
+    ],
+)
+def test_references_without_blanks_are_cut_into_characters(text, tokenizer):
+    assert tokenizer_for([text]) == tokenizer
+    scores, signature = text_scores([text], [text + text[:1]], False)
+    assert f"tok:{tokenizer}" in signature and (scores["bleu"] > 50 or tokenizer == "13a")
 
 
 def test_without_sacrebleu_a_run_says_how_to_get_it(pairs, tmp_path):
