@@ -20,7 +20,8 @@ from .named_splits import Told
 __all__ = ["Question", "Story", "looks_like_stories", "stories_of"]
 
 NUMBER = re.compile("[0-9]+ ")
-AFTER = re.compile(r"\?\s+\w[^?]*$")  # an answer after blanks, without a tab
+ASKS = ("?", "？", "؟", "՞", "⁇")  # of Chinese and Japanese, Arabic, Armenian
+AFTER = re.compile(r"(?:\?\s+|[？؟՞⁇]\s*)\w[^?？؟՞⁇]*$")  # an answer after blanks, without a tab
 NUMBERED = "number the lines of a story 1, 2, 3 ... with a blank after each number"
 FORM = "write: number, blank, question, tab, answer, tab, numbers of the supporting lines"
 
@@ -69,7 +70,8 @@ def stories_of(
     """The stories of a text; of each that has something wrong the first wrong line is a problem, and it is left out.
 
     Args:
-        asking: whether the text only asks (`predict`): then a line that ends in "?" is a question without an answer.
+        asking: whether the text only asks (`predict`): then a line that ends in a question mark is a question, without
+            an answer.
     """
     found = []
     for lines in _pieces(text, told):
@@ -113,9 +115,9 @@ def _story(lines: list[tuple[int, str]], task: str, asking: bool) -> Story:
             raise _Wrong(number, f"is numbered {one_line(label, 20)}, but {first}", NUMBERED)
         if not rest.strip():
             raise _Wrong(number, "says nothing after its number", "write a sentence, or leave the line out")
-        if "\t" in rest or (asking and rest.rstrip().endswith("?")):
+        if "\t" in rest or (asking and rest.rstrip().endswith(ASKS)):
             questions.append(_question(number, expected, rest, task, said, places, asking))
-        elif rest.rstrip().endswith("?"):
+        elif rest.rstrip().endswith(ASKS):
             raise _Wrong(number, "ends in a question mark, but has no tab with an answer after it", FORM)
         else:
             places[expected] = len(said)

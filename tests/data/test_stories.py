@@ -97,10 +97,18 @@ BROKEN = {
     "jump": ("1 A.\n3 Q?\ta\t1\n", "line 2: is numbered 3, but follows line 1 of its story; number the lines"),
     "late": ("4 A.\n5 Q?\ta\t1\n", "line 1: is numbered 4, but begins a story"),
     "no tab": ("1 A.\n2 Where is A?\n", "line 2: ends in a question mark, but has no tab .* write: number, blank"),
+    "no tab after a mark of full width": (
+        "1 甲在這裡。\n2 甲在哪裡？\n",
+        "line 2: ends in a question mark, but has no tab",
+    ),
     "no answer": ("1 A.\n2 Q?\t\t1\n", "line 2: has a question without an answer"),
     "no question": ("1 A.\n2 Q?\ta\t1\n1 B.\n2 C.\n", "line 3: begins a story without a question; add one"),
     "empty question": ("1 A.\n2 \ta\t1\n", "line 2: has no question before its tab"),
     "blanks for a tab": ("1 A.\n2 Where? hall  \t1\n", "line 2: has words between its question mark and its first tab"),
+    "no tab before an answer": (
+        "1 甲在這裡。\n2 甲在哪裡？這裡\t1\n",
+        "line 2: has words between its question mark and",
+    ),
     "support later": ("1 A.\n2 Q?\ta\t3\n3 B.\n", "line 2: names line 3 as support, which does not come before"),
     "support question": ("1 A.\n2 Q?\ta\t1\n3 R?\ta\t2\n", "line 3: names line 2 as support, which is a question"),
     "support word": ("1 A.\n2 Q?\ta\tone\n", "line 2: names 'one' as a supporting line"),
