@@ -6,6 +6,7 @@ from .document_rows import LINES, ROWS, Columns, Row, columns_of, of_lines, of_p
 from .errors import Problems, one_line
 from .image_sets import list_folder
 from .named_splits import Told, refuse_nearly_splits, split_of, splits_by_name
+from .records_in_text import told_of_records
 from .text import filled, is_text
 
 __all__ = ["EMPTY", "has_text_column", "holds_texts", "read_folder", "read_rows"]
@@ -133,5 +134,6 @@ def read_folder(path: Path, problems: Problems, told: Told, columns: Columns) ->
 def read_rows(path: Path, problems: Problems, told: Told, columns: Columns) -> list[Row]:
     """The documents of a file."""
     if path.name.lower().endswith(LINES):
+        told.notes += told_of_records(path)
         return (of_paragraphs if columns.each == "paragraph" else of_lines)(path, problems, told)
     return rows_of(path, problems, told, columns)

@@ -15,6 +15,7 @@ from .image_sets import list_folder
 from .inputs import Inputs
 from .large_text import ADDED, JOINED, MARKS, is_large, large_text, not_text
 from .named_splits import Told, splits_by_name
+from .records_in_text import told_of_records
 from .splits import ORDER, Dataset, Split, shares
 
 __all__ = ["ACCEPTS", "add_lines", "decode", "filled", "fits", "inputs", "is_text", "load", "read", "read_named"]
@@ -141,6 +142,7 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     if not path.is_dir() and not path.name.lower().endswith(NAMES):
         raise problems.fail(path, "", "is not a .txt file", f"accepted is {ACCEPTS}")
     named, use = _listed(path, problems, told) if path.is_dir() else ({}, [path])
+    told.notes += told_of_records(use[0])
     if (options or {}).get("cache") == "auto" and is_large(use):
         try:
             return _from_disk(named, use, valid, test, problems, told)
