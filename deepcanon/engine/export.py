@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from deepcanon.errors import UsageError
+from deepcanon.parts.bag_of_words import BagOfWords
 from deepcanon.writing import replacing
 
 __all__ = ["Export", "TextExport", "classifier_export", "counts_export", "raw_export", "write_export"]
@@ -87,15 +88,15 @@ def classifier_export(
     return raw_export(nn.Sequential(preprocess, model, nn.Softmax(1)), shape, reader, device, ("probabilities",), about)
 
 
-def counts_export(module: nn.Module, words: Sequence[str], reader: dict[str, Any], device: torch.device) -> Export:
-    """The export of a classifier of documents: counts of these words to probabilities.
+def counts_export(module: nn.Module, bag: BagOfWords, reader: dict[str, Any], device: torch.device) -> Export:
+    """The export of a classifier of documents: counts of the words of a bag to probabilities.
 
     Args:
         module: from counts [N, W] to logits.
         reader: names the classes.
     """
-    about = {"task": "classify", "classes": reader["classes"], "words": list(words)}
-    example = torch.zeros(2, len(words), device=device)
+    about = {"task": "classify", "classes": reader["classes"], **bag.describe()}
+    example = torch.zeros(2, len(bag), device=device)
     return Export(nn.Sequential(module, nn.Softmax(1)), (example,), ("counts",), ("probabilities",), about)
 
 

@@ -14,14 +14,16 @@ from torch import Tensor, nn
 from deepcanon.engine.contract import Exports
 from deepcanon.engine.export import Export
 from deepcanon.parts.exported_loops import looped, put
+from deepcanon.parts.tokenization import token_pattern
 from deepcanon.parts.vocabulary import END, UNKNOWN, Vocabulary
 
 __all__ = ["ExportsTranslations", "GreedyTranslator"]
 
 BOUND = (2, 10)
 HOW = (
-    "Split a text into words and signs; number each by source_words, {stranger} if it is not there; put the number of"
-    " the end behind; fill the sources of a batch up with it. What is written ends before the first number of the end."
+    "Find the words and signs of a text by `pattern` (Python's re); number each by source_words, {stranger} if it is"
+    " not there; put the number of the end behind; fill the sources of a batch up with it. What is written ends before"
+    " the first number of the end."
 )
 
 
@@ -101,6 +103,7 @@ class ExportsTranslations(Exports):
         about = {
             "task": "translate",
             "how": HOW.format(stranger=self.stranger),
+            "pattern": token_pattern(),
             "lower": self.config.lower,
             "source_words": list(self.words[0].symbols),
             "target_words": list(self.words[1].symbols),

@@ -36,6 +36,10 @@ __all__ = [
 ]
 
 ASCII_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")  # what `any_word` finds in ASCII, in two thirds of the time
+COUNTED = (
+    "`pattern` (Python's re) finds the words of a text in lower case, of which the first `longest` are read (0: all);"
+    " `words` has those that are counted, and with an `order` above 1 sequences of up to so many, joined by blanks"
+)
 
 
 @functools.cache
@@ -133,6 +137,13 @@ class BagOfWords:
 
     def __len__(self) -> int:
         return len(self.words)
+
+    def describe(self) -> dict[str, Any]:
+        """What another program needs to count the words of a text, as JSON has it."""
+        return {
+            "how": COUNTED, "pattern": r"\S+" if self.blanks else any_word().pattern, "order": self.order,
+            "longest": self.longest, "words": list(self.words),
+        }  # fmt: skip
 
     def pack(self, texts: Iterable[str]) -> Packed:
         """The known words of texts by their numbers: what `counts` takes, as often as wanted."""

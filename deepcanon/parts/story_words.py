@@ -24,9 +24,9 @@ from torch import Tensor
 
 from deepcanon.parts.word_expressions import word_pattern
 
-__all__ = ["PackedStories", "StoryWords", "split_words"]
+__all__ = ["PackedStories", "StoryWords", "any_word", "split_words"]
 
-ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:['-][A-Za-z0-9]+)*")  # what `_any_word` finds in ASCII
+ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:['-][A-Za-z0-9]+)*")  # what `any_word` finds in ASCII
 Asked = tuple[Sequence[str], str, str]  # the sentences of a story (the oldest first), a question, its answer
 
 
@@ -48,12 +48,13 @@ class PackedStories(NamedTuple):
 
 def split_words(text: str) -> list[str]:
     """The words of a sentence."""
-    found = (ASCII_WORD if text.isascii() else _any_word()).findall(text)
+    found = (ASCII_WORD if text.isascii() else any_word()).findall(text)
     return [one.lower() for one in found]
 
 
 @functools.cache
-def _any_word() -> re.Pattern[str]:
+def any_word() -> re.Pattern[str]:
+    """A word of any script."""
     return re.compile(word_pattern(r"\W_", "'’-", more=True))
 
 

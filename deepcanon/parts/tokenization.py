@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 from deepcanon.parts.word_expressions import UNSPACED, marks, sign_pattern, word_pattern
 
-__all__ = ["detokenize", "tokenize"]
+__all__ = ["detokenize", "token_pattern", "tokenize"]
 
 ASCII_TOKEN = re.compile(r"<unk>|[A-Za-z0-9_]+(?:['-][A-Za-z0-9_]+)*|[^A-Za-z0-9_\s]")
 CLOSING, OPENING = re.compile(r"[,.;:!?%)\]}…]"), re.compile(r"[(\[{¿¡]")
@@ -29,6 +29,11 @@ CLOSING, OPENING = re.compile(r"[,.;:!?%)\]}…]"), re.compile(r"[(\[{¿¡]")
 def _token() -> re.Pattern[str]:
     words = word_pattern(r"\W", "'’-", more=True)
     return re.compile(rf"<unk>|{words}|{sign_pattern()}")
+
+
+def token_pattern() -> str:
+    """The expression by which `tokenize` finds words and signs, for programs that read an exported model."""
+    return _token().pattern
 
 
 @functools.cache

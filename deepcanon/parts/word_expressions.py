@@ -39,7 +39,7 @@ def marks() -> str:
                 found[-1][1] = point
             else:
                 found.append([point, point])
-    return "".join(f"{chr(first)}-{chr(last)}" for first, last in found)
+    return "".join(rf"\u{first:04x}-\u{last:04x}" for first, last in found)
 
 
 def word_pattern(without: str, inside: str = "", more: bool = False) -> str:

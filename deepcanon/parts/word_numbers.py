@@ -15,6 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import repeat
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +31,10 @@ __all__ = ["FIRST_WORD", "WordNumbers"]
 ASCII_MARKS = re.compile(r"[a-z]+(?:'[a-z]+)?|[0-9]+|[^a-z0-9\s]")  # what `any_mark` finds in ASCII, in less time
 KINDS = ("marks", "letters", "blanks")
 FIRST_WORD = UNKNOWN_WORD + 1
+NUMBERED = (
+    "`pattern` (Python's re) finds the words of a text in lower case, of which the first `longest` are read (0: all);"
+    " those in `words` have the numbers from `first` on"
+)
 
 
 @functools.cache
@@ -80,6 +85,14 @@ class WordNumbers:
         marks = ASCII_MARKS if text.isascii() else any_mark()
         words = text.lower().split() if self.kind == "blanks" else marks.findall(text.lower())
         return words[: self.longest] if self.longest else words
+
+    def describe(self) -> dict[str, Any]:
+        """What another program needs to number the words of a text, as JSON has it."""
+        patterns = {"marks": any_mark().pattern, "letters": any_word().pattern, "blanks": r"\S+"}
+        return {
+            "how": NUMBERED, "pattern": patterns[self.kind], "tokens": self.kind, "longest": self.longest,
+            "padding": PADDING, "unknown": UNKNOWN_WORD, "first": FIRST_WORD, "words": list(self.words),
+        }  # fmt: skip
 
     def encode(self, text: str) -> Int[Tensor, "words"]:
         """The numbers of a text's words."""

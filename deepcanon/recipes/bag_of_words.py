@@ -174,5 +174,4 @@ class Recipe(Classifies, engine.Recipe[Config]):
         return records(logits, self.facts["reader"]["classes"])
 
     def export(self):
-        facts = self.facts
-        return counts_export(self.model, facts["words"], facts["reader"], self.run.device)
+        return counts_export(self.model, self.bag, self.facts["reader"], self.run.device)

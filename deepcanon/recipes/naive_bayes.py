@@ -193,5 +193,5 @@ class Recipe(Classifies, engine.Recipe[Config], Generates):
     def export(self):
         if self.kind != "documents":
             return super().export()
-        module, facts = nn.Sequential(self.preprocess, self.model), self.facts
-        return counts_export(module, facts["words"], facts["reader"], self.run.device)
+        module = nn.Sequential(self.preprocess, self.model)
+        return counts_export(module, self.preprocess.bag, self.facts["reader"], self.run.device)

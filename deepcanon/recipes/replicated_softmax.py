@@ -174,5 +174,5 @@ class Recipe(engine.Recipe[Config], Encodes, Generates, Exports):
 
     def export(self):
         example = torch.zeros(2, len(self.bag), device=self.run.device)
-        about = {"task": "encode", "words": self.facts["words"]}
+        about = {"task": "encode", **self.bag.describe()}
         return Export(self.model, (example,), ("counts",), ("code",), about)

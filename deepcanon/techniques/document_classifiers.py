@@ -335,8 +335,7 @@ class DocumentClassifier(Classifies, Recipe[C]):
 
     def export(self) -> Export:
         """Tokens [N, T] to probabilities; T is that of the longest training document."""
-        about = {"task": "classify", "classes": list(self.classes), "tokens": self.config.tokens,
-                 "padding": 0, "unknown": UNKNOWN_WORD, "words": list(self.numbers.words)}  # fmt: skip
+        about = {"task": "classify", "classes": list(self.classes), **self.numbers.describe()}
         example = torch.zeros(2, self.facts["wide"], dtype=torch.int64, device=self.run.device)
         module = nn.Sequential(self.model, nn.Softmax(1))
         return Export(module, (example,), ("tokens",), ("probabilities",), about)

@@ -22,7 +22,7 @@ from deepcanon.engine.contract import Facts, Metrics, Recipe
 from deepcanon.engine.export import Export
 from deepcanon.engine.figures import Dots, Heat, Panels
 from deepcanon.errors import UsageError
-from deepcanon.parts.story_words import PackedStories, StoryWords
+from deepcanon.parts.story_words import PackedStories, StoryWords, any_word
 
 __all__ = ["StoryReaders"]
 
@@ -272,6 +272,7 @@ class StoryReaders(Recipe[C]):
         about = {
             "task": "answer", "words": list(words.words), "none": len(words), "labels": words.to_json()["labels"],
             "story": "sentences, the newest first, each the numbers of its words, then the number `none`",
+            "pattern": any_word().pattern, "how": "`pattern` (Python's re) finds words, which are read in lower case",
         }  # fmt: skip
         names = ("story", "question")
         return Export(module, (numbers, numbers[:, 0]), names, ("probabilities",), about)
