@@ -12,9 +12,10 @@ from typing import Any, Literal
 import numpy as np
 
 from .errors import one_line
+from .number_signs import SAME, bare
 
-__all__ = ["MISSING", "Numbers", "distinct", "first", "is_missing", "looks_like_dates", "lost_digits", "numbers_of",
-           "points_in_doubt", "text_array", "thousands_or_decimals"]  # fmt: skip
+__all__ = ["MISSING", "Numbers", "distinct", "first", "is_missing", "is_written_number", "looks_like_dates",
+           "lost_digits", "numbers_of", "points_in_doubt", "text_array", "thousands_or_decimals"]  # fmt: skip
 
 TEXT = np.dtypes.StringDType()
 
@@ -30,10 +31,14 @@ GERMAN = re.compile(
     r"[+-]?(?:\d{1,3}(?:[.'\u00a0\u202f ]\d{3})+,\d+|\d*,(?!\d{3}$)\d+|0,\d+|\d{4,},\d+)(?:[eE][+-]?\d+)?"
 )
 """What only a decimal comma explains."""
+LAKHS = re.compile(r"[+-]?\d{1,2}(?:,\d{2})*,\d{2},\d{3}(?:\.\d+)?")
+"""Thousands, and then pairs of digits, as in 12,34,567 of India."""
 UNSURE = re.compile(r"[+-]?\d{1,3},\d{3}")
 POINTED = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+")
-CURRENCY = "$\u20ac\u00a3\u00a5\u20b9"
-DATES = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}( .*)?|\d{4}/\d{1,2}/\d{1,2}( .*)?")
+DATES = re.compile(
+    r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}( .*)?|\d{4}/\d{1,2}/\d{1,2}( .*)?"
+    r"|\w{0,2}?\d{1,4} ?[年년] ?\d{1,2} ?[月월].*"
+)
 SAMPLE = 2000  # cells that are examined first to decide the notation of a column
 
 Decimal = Literal["auto", ".", ","]
@@ -105,7 +110,7 @@ def numbers_of(cells: np.ndarray, decimal: Decimal = "auto", delimiter: str = ""
     rest = [cell for cell in cells[left].tolist() if any(c.isdigit() for c in cell)]
     if not rest:
         return found
-    if decimal == "auto" and any(GERMAN.fullmatch(_bare(cell, {})) for cell in rest):
+    if decimal == "auto" and any(GERMAN.fullmatch(bare(cell, {})) for cell in rest):
         decimal, found, left = ",", nothing, np.ones(len(cells), dtype=bool)
     mark = "," if decimal == "," else "."
     found.values[left], found.notes = _written(cells[left].tolist(), mark)
@@ -113,19 +118,22 @@ def numbers_of(cells: np.ndarray, decimal: Decimal = "auto", delimiter: str = ""
     found.ok = ~np.isnan(found.values)
     found.notes = [note + _one_without(note, cells, found) for note in found.notes]
     found.decimal = mark if found.notes else ""
-    doubtful = next((cell for cell in rest if UNSURE.fullmatch(_bare(cell, {}))), None)
+    doubtful = next((cell for cell in rest if UNSURE.fullmatch(bare(cell, {}))), None)
     if decimal == "auto" and doubtful and delimiter != "," and not pointed:
-        bare = _bare(doubtful, {})
-        found.unsure = f"{doubtful} may be {bare.replace(',', '')} or {bare.replace(',', '.')}"
+        text = bare(doubtful, {})
+        found.unsure = f"{doubtful} may be {text.replace(',', '')} or {text.replace(',', '.')}"
     return found
 
 
 def _one_without(note: str, cells: np.ndarray, numbers: Numbers) -> str:
     """Of a sign that stands for a unit, a number other than 0 that is written without it: its unit may be another."""
-    sign = note[0]
-    if sign not in f"%{CURRENCY}":
+    sign, removed, _ = note.partition(" removed")
+    if not removed or " " in sign:  # words, such as "thousands separators"
         return ""
-    others = np.flatnonzero(numbers.ok & (numbers.values != 0) & (np.strings.find(cells, sign) < 0))
+    with_it = np.zeros(len(cells), dtype=bool)
+    for same in SAME.get(sign, (sign,)):
+        with_it |= np.strings.find(cells, same) >= 0
+    others = np.flatnonzero(numbers.ok & (numbers.values != 0) & ~with_it)
     return f"; {one_line(cells[others[0]], 40)} has none" if len(others) else ""
 
 
@@ -139,7 +147,7 @@ def thousands_or_decimals(cells: Iterable[str]) -> str:
     found = ""
     for cell in cells:
         if "." in cell and any(c.isdigit() for c in cell):
-            if not POINTED.fullmatch(_bare(cell, {})):
+            if not POINTED.fullmatch(bare(cell, {})):
                 return ""
             found = found or cell
     return found
@@ -216,32 +224,14 @@ def _checked(cells: np.ndarray, values: np.ndarray) -> Numbers:
     return Numbers(np.where(ok, values, np.nan), ok)
 
 
-def _bare(cell: str, signs: dict[str, str]) -> str:
-    """A number without its surroundings; what was removed is noted in `signs` with its first cell."""
-    text = cell.replace("\u2212", "-")
-    if text != cell:
-        signs.setdefault("the sign \u2212 read as minus", cell)
-    if text.startswith("(") and text.endswith(")") and any(c in CURRENCY for c in text):
-        text = "-" + text[1:-1]
-        signs.setdefault("amounts in brackets read as negative", cell)
-    for mark in CURRENCY:
-        if mark in text:
-            text = text.replace(mark, "", 1).strip().replace("- ", "-")
-            signs.setdefault(f"{mark} removed", cell)
-    if text.endswith("%"):
-        text = text[:-1].strip()
-        signs.setdefault("% removed (5% is read as 5)", cell)
-    return text
-
-
 def _written(cells: list[str], mark: str) -> tuple[np.ndarray, list[str]]:
     """Values of cells with the decimal sign `mark`, NaN where there is none, and what was removed."""
     found: dict[str, str] = {}
     values = np.full(len(cells), np.nan)
     for place, cell in enumerate(cells):
         signs: dict[str, str] = {}
-        text = _bare(cell, signs)
-        if THOUSANDS[mark].fullmatch(text):
+        text = bare(cell, signs)
+        if THOUSANDS[mark].fullmatch(text) or (mark == "." and LAKHS.fullmatch(text)):
             signs.setdefault("thousands separators removed", cell)
             text = re.sub(r"['\u00a0\u202f ]" + ("|," if mark == "." else r"|\."), "", text)
         if mark == "," and "," in text and "." not in text:
@@ -254,6 +244,13 @@ def _written(cells: list[str], mark: str) -> tuple[np.ndarray, list[str]]:
             for what, shown in signs.items():
                 found.setdefault(what, shown)
     return values, [f"{what} (first: {cell})" for what, cell in found.items()]
+
+
+def is_written_number(cell: str) -> bool:
+    """Whether a cell is a number in one of the notations."""
+    if not any(c.isdigit() for c in cell):
+        return False
+    return any(not np.isnan(_written([cell], mark)[0][0]) for mark in ".,")
 
 
 def name_of_number(value: Any) -> str:

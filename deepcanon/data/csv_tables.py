@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .columns import text_array
+from .columns import is_written_number, text_array
 from .errors import DataError, Problems, one_line
 from .looks import Look
 from .table_cells import ArrowCells, Cells, Table, is_large, number
@@ -165,9 +165,9 @@ def _check_that_names_are_names(
     of_numbers = (name for name, cells in columns.items() if len(cells) and _mostly_numbers(cells))
     some = next(of_numbers, None)
     if some is not None:  # the first name that is none settles it, before all columns are examined
-        values = number(some) is not None and all(number(name) is not None for name in of_numbers)
+        values = _is_number(some) and all(_is_number(name) for name in of_numbers)
     else:
-        values = all(number(name) is not None for name in names) or (
+        values = all(_is_number(name) for name in names) or (
             len(columns[names[0]]) > 1 and all(name in _texts(cells) for name, cells in columns.items())
         )
     if values:
@@ -182,7 +182,11 @@ def _texts(cells: Cells) -> Iterable[str]:
 
 def _mostly_numbers(cells: Cells) -> bool:
     there = [cell for cell in islice(_texts(cells[:200] if isinstance(cells, np.ndarray) else cells), 200) if cell]
-    return 2 * sum(number(cell) is not None for cell in there) > len(there)
+    return 2 * sum(_is_number(cell) for cell in there) > len(there)
+
+
+def _is_number(cell: str) -> bool:
+    return number(cell) is not None or is_written_number(cell)
 
 
 def read_large_csv(data: bytes, file: str, suffix: str, problems: Problems, header: str) -> Table | None:

@@ -17,9 +17,11 @@ NOTATIONS = {
     "01/31/2024": "%m/%d/%Y", "31/01/2024": "%d/%m/%Y", "31-01-2024": "%d-%m-%Y", "01/31/2024 23:59": "%m/%d/%Y %H:%M",
     "31/01/2024 23:59": "%d/%m/%Y %H:%M", "31.01.2024 23:59": "%d.%m.%Y %H:%M", "Jan 2024": "%b %Y",
     "31 Jan 2024": "%d %b %Y", "Jan 31, 2024": "%b %d, %Y", "20240131": "%Y%m%d",
+    "01.2024": "%m.%Y",
 }  # fmt: skip
 """How a date may be written, and the form of `strptime`; "" is ISO 8601, with a time or without."""
 ISO = "2024-01-31"
+MONTH, MONTHS = "01.2024", re.compile(r"[01]\d\.(19|20)\d\d")  # an exchange rate of 1.0832 is none
 REMEDY = f"write dates such as {ISO}, or give --dates such as %d/%m/%Y"
 LOCAL = "cxX"  # parts of `strptime` that follow the locale
 LEAST = 6  # characters of a date
@@ -64,6 +66,8 @@ def _span(months: int, seconds: float) -> str:
 
 def _parsed(cell: str, notation: str) -> datetime | None:
     form = NOTATIONS.get(notation, notation)
+    if notation == MONTH and not MONTHS.fullmatch(cell):
+        return None
     try:
         if form:
             return datetime.strptime(cell, form)

@@ -4,6 +4,7 @@ What a column is, is decided once, printed, and kept in the facts, so that `pred
 """
 
 import difflib
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,10 +13,11 @@ import numpy as np
 
 from deepcanon.options import Tables
 
-from .columns import MISSING, PLAIN, SAMPLE, Decimal, Numbers, first, looks_like_dates, points_in_doubt
+from .columns import MISSING, PLAIN, SAMPLE, Decimal, Numbers, first, points_in_doubt
 from .errors import DataError, Problems, one_line
 from .looks import Look
 from .table_cells import Table
+from .text_remarks import look_like_months, may_mean_missing, meant_as_numbers, remarks_on_text, too_many_categories
 
 __all__ = ["Feature", "Reading", "Source", "as_trained", "feature_of", "kinds_note", "target_of"]
 
@@ -117,9 +119,13 @@ class Reading:
 
     def words_kept(self, name: str, kept: list[str], what: str) -> list[str]:
         """Notes on words that would mean a missing cell in a column of numbers, and are values of this one."""
-        words = [] if self.options.missing else [word for word in kept if word.lower() in MISSING]
+        words = [] if self.options.missing else [word for word in kept if may_mean_missing(word)]
         place = f"column {one_line(name, 60)}: "
-        return [f"{place}{word!r} is {what}; --missing {word} takes it for a missing cell" for word in words]
+        said = [
+            f"{place}{word!r} is {what}; --missing {shlex.quote(word)} takes it for a missing cell" for word in words
+        ]
+        plural = "categories" if what == "a category" else "classes"
+        return said + remarks_on_text([word for word in kept if word not in words], plural, place)
 
     def numbers(self, name: str, decimal: Decimal | None = None) -> Numbers:
         """The numbers of a column, in the notation of `decimal` or of the options."""
@@ -230,18 +236,17 @@ def feature_of(reading: Reading, name: str) -> Feature:
     if numeric:
         filled = reading.numeric(name, numbers, missing)
         notes = [*numbers.notes, *look.lost_digits(numbers, f"--categories {one_line(name, 60)}")]
+        if not look.typed and look_like_months(cells := look.of_rows(np.flatnonzero(~missing)[:SAMPLE]).tolist()):
+            notes.append(
+                f"looks like months and is read as numbers ({cells[0]}); --ignore {one_line(name, 60)} leaves it out"
+            )
         return Feature(
             Source(name, decimal=numbers.decimal), missing, values=filled, notes=[place + note for note in notes]
         )
     categories = look.distinct(~missing)
     if len(categories) > MOST_CATEGORIES and not declared:
-        what = f"is text with {len(categories)} different values, more than {MOST_CATEGORIES}"
-        some = look.of_rows(np.flatnonzero(~missing)[:SAMPLE])
-        if looks_like_dates(some):
-            what = f"holds dates ({one_line(some[0], 40)})"
-        elif len(categories) == (~missing).sum():
-            what += ", each once: an identifier"
-        raise reading.fail(name, what, f"leave it out with --ignore {one_line(name, 60)}, or turn it into numbers")
+        some, each_once = look.of_rows(np.flatnonzero(~missing)[:SAMPLE]), len(categories) == (~missing).sum()
+        raise reading.fail(name, *too_many_categories(name, categories, MOST_CATEGORIES, some, bool(each_once)))
     codes = look.places(categories)
     told = reading.words_kept(name, categories, "a category")
     return Feature(Source(name, categories), missing, codes=np.where(missing, -1, codes), notes=told)
@@ -291,7 +296,9 @@ def target_of(reading: Reading, name: str) -> tuple[np.ndarray, list[str] | None
         return y, None, f"a number ({decided}; --target-kind classes takes its values for classes)"
     if count > max(MOST_CATEGORIES, int(there.sum()) // 2):
         what = f"has {count} different values in {int(there.sum())} rows: too many for classes"
-        raise reading.fail(name, what, remedy.replace("use --target-kind classes, or ", ""))
+        said, otherwise = meant_as_numbers(look.distinct(there)) or ("", "")
+        remedy = remedy.replace("use --target-kind classes", otherwise).removeprefix(", or ")
+        raise reading.fail(name, what + f" ({said.format('text')})" * bool(said), remedy)
     found = look.distinct(there)
     reading.notes += reading.words_kept(name, found, "a class")
     y = np.maximum(look.places(found), 0)

@@ -82,7 +82,7 @@ def test_boxes_follow_the_picture_when_it_is_scaled_and_cut(tmp_path):
         (("gone.png", 2, 3, 4, 5, "cat"), "names 'gone.png', which is not here"),
         (("../gone/a.png", 2, 3, 4, 5, "cat"), "not in the folder"),
         (("a.png", "1_0", 3, 4, 5, "cat"), "column x: '1_0' is not a number"),
-        (("a.png", "\u0661", 3, 4, 5, "cat"), "is not a number"),
+        (("a.png", "\u2460", 3, 4, 5, "cat"), "is not a number"),
         (("a.png", "inf", 3, 4, 5, "cat"), "not finite"),
         (("a.png", "2", 3, 0.25, 0.3, "cat"), "a box of 0.25 x 0.3 pixels"),
         (ROWS[0], "line 2 and line 5: give one box of 'a.png' twice"),
