@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from deepcanon.model_options import TINY_TRANSLATION, TranslationTraining
-from deepcanon.options import NonNegative, Number, Share
+from deepcanon.options import Count, NonNegative, Number, Share
 from deepcanon.targets import TRANSLATION, metric, target
 
 SYSTEM = "sequence.attention"
@@ -60,6 +60,11 @@ class Config(TranslationTraining):
     keep_bias: Number = 0.0
     """Initial bias of the update gates towards keeping; a negative one forgets, so that attention
     depends on the nearby words."""
+    window: Count = 5
+    """location-aware: words that an annotation sees, an odd number: as long as the longest phrase
+    that is translated as a whole, and what is before it."""
+    reach: Count = 13
+    """location-aware: places around its own whose weights before a score sees, an odd number."""
     doubly_stochastic: NonNegative = 0.0
     """Weight of the penalty on source words that are not attended to once in total (Xu et al.
     2015); 0: none."""
@@ -113,6 +118,12 @@ class Recipe(Translation[Config], ExportsTranslations):
     def learn(cls, config, data):
         if config.form == "location-aware" and config.score != "additive":
             raise UsageError(f"--score {config.score}: --form location-aware has an additive score")
+        for name in ("window", "reach"):
+            given = getattr(config, name)
+            if given != getattr(Config, name) and config.form != "location-aware":
+                raise UsageError(f"--{name} has no effect without --form location-aware")
+            if given % 2 == 0:
+                raise UsageError(f"--{name} {given}: give an odd number, which has a middle")
         if config.score == "uniform" and (config.doubly_stochastic or config.coverage):
             name = "doubly-stochastic" if config.doubly_stochastic else "coverage"
             raise UsageError(f"--{name} has no effect on equal weights: leave --score uniform out")
@@ -129,7 +140,7 @@ class Recipe(Translation[Config], ExportsTranslations):
         shared |= {"keep_bias": c.keep_bias, "device": self.run.device}
         if c.form == "location-aware":
             self.moving = LocationAwareSeq2Seq.moving
-            return LocationAwareSeq2Seq(*sizes, **shared)
+            return LocationAwareSeq2Seq(*sizes, window=c.window, reach=c.reach, **shared)
         longest = self.facts["reader"]["longest"] + 1  # and the sign of the end
         return AttentionSeq2Seq(*sizes, form=c.form, score=c.score, longest=longest, **shared)
 

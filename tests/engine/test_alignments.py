@@ -140,3 +140,23 @@ def test_attention_by_its_last_place_has_one_score(recipe):
     given = {"form": "location-aware", "score": "dot", "doubly_stochastic": 0.0, "coverage": 0.0}
     with pytest.raises(UsageError, match=r"^--score dot: --form location-aware has an additive score$"):
         type(recipe).learn(dataclasses.replace(recipe.config, **given), recipe.run.data)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"window": 7}, "--window has no effect without --form location-aware"),
+        ({"reach": 4, "form": "location-aware"}, "--reach 4: give an odd number, which has a middle"),
+    ],
+)
+def test_windows_have_a_middle_and_a_form_that_reads_them(recipe, given, said):
+    given = {"doubly_stochastic": 0.0, "coverage": 0.0, **given}
+    with pytest.raises(UsageError, match=f"^{said}$"):
+        type(recipe).learn(dataclasses.replace(recipe.config, **given), recipe.run.data)
+
+
+def test_the_windows_asked_for_are_those_of_the_network(recipe):
+    other = copy.copy(recipe)
+    other.config = dataclasses.replace(recipe.config, form="location-aware", window=3, reach=9)
+    found = other.network((5, 7))
+    assert (found.around.kernel_size, found.before.kernel_size) == ((3,), (9,))
