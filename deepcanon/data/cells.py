@@ -9,8 +9,9 @@ import numpy as np
 
 from .archives import MAX_BYTES, read_bytes
 from .columns import text_array
-from .csv_tables import MOST_COLUMNS, check_header, read_csv, read_large_csv
+from .csv_tables import read_csv, read_large_csv
 from .errors import DataError, Problems, one_line
+from .header_names import MOST_COLUMNS, check_header, plain_name
 from .table_cells import ArrowCells, Cells, Table, held_by_arrow, is_large, names_in, number
 from .text import decode
 
@@ -74,7 +75,7 @@ def _json_lines(text: str, file: str, problems: Problems) -> Table:
             row = json.loads(line, object_pairs_hook=once, parse_int=str, parse_float=str, parse_constant=str)
             if not isinstance(row, dict) or not row:
                 raise ValueError("is not an object with columns")
-            row = once([(name.strip(), value) for name, value in row.items()])
+            row = once([(plain_name(name), value) for name, value in row.items()])
             for name, value in row.items():
                 if isinstance(value, (dict, list)):
                     raise ValueError(f"column {name!r} is nested")
@@ -114,7 +115,7 @@ def _parquet(path: Path, problems: Problems) -> Table:
             if meta.num_rows * max(meta.num_columns, 1) * 8 > MAX_BYTES:
                 raise problems.fail(path, "", f"has {meta.num_rows} rows", "give a smaller table")
             schema = file.schema_arrow
-            check_header([name.strip() for name in schema.names], str(path), problems)
+            check_header([plain_name(name) for name in schema.names], str(path), problems)
             for name, kind in zip(schema.names, schema.types, strict=True):
                 binary = pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind)
                 if binary or pyarrow.types.is_nested(kind):
@@ -125,7 +126,7 @@ def _parquet(path: Path, problems: Problems) -> Table:
         places = sorted(range(len(schema.names)), key=lambda place: schema.names[place] not in index)
         left = [name for name in schema.names if index.get(name) is None and name in index]
         places = [place for place in places if schema.names[place] not in left]
-        columns = {schema.names[place].strip(): _arrow_column(content.column(place)) for place in places}
+        columns = {plain_name(schema.names[place]): _arrow_column(content.column(place)) for place in places}
     except DataError:
         raise
     except Exception as error:  # damaged bytes may raise anything in the decoder

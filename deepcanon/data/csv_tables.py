@@ -3,7 +3,6 @@
 import csv
 import io
 import re
-from collections import Counter
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any
@@ -12,12 +11,12 @@ import numpy as np
 
 from .columns import is_written_number, text_array
 from .errors import DataError, Problems, one_line
+from .header_names import best_separator, check_header, plain_name, remedy_for_wider_rows
 from .looks import Look
 from .table_cells import ArrowCells, Cells, Table, is_large, number
 
-__all__ = ["MOST_COLUMNS", "check_header", "read_csv", "read_large_csv"]
+__all__ = ["read_csv", "read_large_csv"]
 
-MOST_COLUMNS = 100_000
 CHUNK = 1_000_000  # cells that are held as Python objects at a time
 BLOCK = 1 << 24  # bytes that pyarrow cuts into cells at a time
 PIECE = 1 << 24  # bytes that are searched at a time
@@ -28,8 +27,7 @@ def _delimiter(line: str, suffix: str) -> str:
     """Comma, semicolon, tab or bar: the one that is most frequent in the first line, outside quotes."""
     if suffix == ".tsv":
         return "\t"
-    bare = "".join(line.split('"')[::2])
-    return max((",", ";", "\t", "|"), key=bare.count)
+    return best_separator(line)
 
 
 def _dialect(line: str, suffix: str) -> tuple[str, list[str]]:
@@ -55,7 +53,9 @@ def read_csv(text: str, file: str, suffix: str, problems: Problems, header: str)
     rows: list[list[str]] = []
     lines: list[int] = []
     odd: dict[int, list[str]] = {}
-    most = CHUNK
+    again: list[int] = []
+    swallowed: list[int] = []
+    most, before = CHUNK, 0
 
     def flush() -> None:
         if rows:
@@ -75,6 +75,12 @@ def read_csv(text: str, file: str, suffix: str, problems: Problems, header: str)
             if len(cells) != len(names):
                 odd[reader.line_num + skipped] = cells
                 continue
+            if header != "no" and cells[-1].strip() == names[-1] and _names(cells, header) == names and names[1:]:
+                again.append(reader.line_num + skipped)
+                continue
+            if reader.line_num - before > 1 and delimiter != "," and any(delimiter in c and "\n" in c for c in cells):
+                swallowed.append(reader.line_num + skipped)
+            before = reader.line_num
             rows.append(cells)
             lines.append(reader.line_num + skipped)
             if len(rows) >= most:
@@ -86,7 +92,7 @@ def read_csv(text: str, file: str, suffix: str, problems: Problems, header: str)
     if not lines and len(odd) > 1 and len({len(cells) for cells in odd.values()}) == 1:
         cells = next(iter(odd.values()))
         what = f"has {_cells(names)}, all lines below it {len(cells)} (separated by {delimiter!r})"
-        raise problems.fail(file, "header", what, "remove what stands above the names of the columns")
+        raise problems.fail(file, "header", what, remedy_for_wider_rows(len(names), list(odd.values())))
     for number_of_line, cells in odd.items():
         problems.add(file, f"line {number_of_line}", *_of_another_length(cells, names, delimiter))
     if not names:  # nothing but lines such as ""
@@ -95,14 +101,23 @@ def read_csv(text: str, file: str, suffix: str, problems: Problems, header: str)
         name: np.concatenate([block[place] for block in blocks]) if blocks else text_array([])
         for place, name in enumerate(names)
     }
-    return _table(file, columns, np.array(lines, dtype=np.int64), delimiter, problems, header, notes)
+    if swallowed:
+        what = (
+            f"rows that hold other lines in quotes: {len(swallowed)} (first: the one that ends in line {swallowed[0]})"
+        )
+        notes.append(f"{what}; if no quote was meant, write it twice and the cell in quotes")
+    found = _table(file, columns, np.array(lines, dtype=np.int64), delimiter, problems, header, notes)
+    for line_again in again:
+        what, remedy = "repeats the names of the columns", "remove it, as files are joined without it"
+        problems.add(file, f"line {line_again}", what, remedy)
+    return found
 
 
 def _names(cells: list[str], header: str) -> list[str]:
     """The names of the columns; one that has none is called by its place until its cells are seen."""
     if header == "no":
         return [f"x{i}" for i in range(1, len(cells) + 1)]
-    return [cell.strip() or f"{UNNAMED}{place}" for place, cell in enumerate(cells, 1)]
+    return [plain_name(cell) or f"{UNNAMED}{place}" for place, cell in enumerate(cells, 1)]
 
 
 def _of_another_length(cells: list[str], names: list[str], delimiter: str) -> tuple[str, str]:
@@ -143,19 +158,6 @@ def _without_unnamed(columns: dict[str, Cells], file: str, problems: Problems, n
     if not columns:
         raise problems.fail(file, "header", "names no column", "name every column in the first line")
     return columns
-
-
-def check_header(names: list[str], file: str, problems: Problems, header: str = "") -> None:
-    if len(names) > MOST_COLUMNS:
-        raise problems.fail(file, "header", f"has {len(names)} columns", f"give a table of at most {MOST_COLUMNS}")
-    for place, name in enumerate(names, 1):
-        if not name:
-            raise problems.fail(file, f"header, column {place}", "has no name", "name every column in the first line")
-    double = [name for name, count in Counter(names).items() if count > 1]
-    if double:
-        what = f"column name {one_line(double[0], 60)!r} occurs twice"
-        otherwise = ", or use --header no" if header else ""
-        raise problems.fail(file, "header", what, f"give each column its own name{otherwise}")
 
 
 def _check_that_names_are_names(
@@ -212,6 +214,8 @@ def read_large_csv(data: bytes, file: str, suffix: str, problems: Problems, head
     if read is None:
         return None
     columns, odd = read
+    if header != "no" and _repeats(columns, names):
+        return None
     if odd and not len(columns[0]):
         return None
     filled = _filled_lines(data, start, len(columns[0]) + len(odd))
@@ -222,6 +226,14 @@ def read_large_csv(data: bytes, file: str, suffix: str, problems: Problems, head
             problems.add(file, f"line {filled[place]}", *_of_another_length(row, names, delimiter))
     lines = np.delete(filled, list(odd)) if odd else filled
     return _table(file, dict(zip(names, columns, strict=True)), lines, delimiter, problems, header, notes)
+
+
+def _repeats(columns: list[ArrowCells], names: list[str]) -> bool:
+    """Whether a row may repeat the names of the columns."""
+    import pyarrow.compute as compute
+
+    last, other = (compute.equal(columns[place].cells, names[place]) for place in (-1, -2))
+    return bool(compute.any(compute.and_(last, other)).as_py())
 
 
 def _head(data: bytes, suffix: str) -> tuple[str, list[str], int, int] | None:

@@ -135,9 +135,14 @@ def axis_of(name: str, cells: np.ndarray, form: str = "") -> Axis:
     rising = {notation: dates for notation, dates in whole.items() if _falls(dates) < 0}
     if not rising:
         row = _falls(next(iter(whole.values())))
-        again = texts[row] == texts[row - 1]
+        again, remedy = (
+            texts[row] == texts[row - 1],
+            "sort the rows by date, one row for each; of several series give one",
+        )
         what = f"is {texts[row]!r} {'again' if again else f'after {texts[row - 1]!r}'}"
-        raise ValueError(row, what, "sort the rows by date, one row for each; of several series give one")
+        if any(one.hour for one in next(iter(whole.values()))):
+            remedy += "; where clocks were set back, write the time zone, as in +02:00"
+        raise ValueError(row, what, remedy)
     if len({tuple(dates) for dates in rising.values()}) > 1:
         raise ValueError(-1, f"may be read as {' or '.join(rising)}", REMEDY)
     notation, dates = next(iter(rising.items()))
@@ -191,6 +196,11 @@ def _written(one: datetime, axis: dict[str, Any]) -> str:
     form = NOTATIONS.get(axis["notation"], axis["notation"])
     if form:
         return one.strftime(form)
+    if "W" in axis["last"]:  # a week of ISO 8601, with its day or without
+        compact, day = "-" not in axis["last"], "D" * (len(axis["last"].replace("-", "")) > len("2024W05"))
+        year, week, weekday = one.isocalendar()
+        between = "" if compact else "-"
+        return f"{year}{between}W{week:02}" + f"{between}{weekday}" * bool(day)
     if len(axis["last"]) <= len(ISO):
         return date(one.year, one.month, one.day).isoformat()
     return one.isoformat(sep=" " if " " in axis["last"] else "T", timespec="auto")

@@ -9,6 +9,7 @@ from .cells import Table, load, names_in
 from .class_names import LABEL_NAMES
 from .errors import Problems, one_line
 from .image_sets import walk
+from .near_names import meant
 from .pixels import OTHER_FORMATS, SUFFIXES, is_image
 from .splits import SPLIT_NAMES
 
@@ -117,7 +118,8 @@ def _roles(folder: Path, path: Path, columns: dict[str, np.ndarray], problems: P
     if not most:
         first = one_line(", ".join(cells[0] for cells in columns.values() if len(cells)), 60)
         what = f"has no column that names pictures of the folder (its first row: {first})"
-        raise problems.fail(path, "", what, "give their file names as they are, with folders below this one")
+        near = next((said for cells in columns.values() if len(cells) and (said := meant(folder, cells[0]))), "")
+        raise problems.fail(path, "", what, near or "give their file names as they are, with folders below this one")
     best = [name for name, count in counts.items() if count == most]
     best = [name for name in best if name.lower() not in LABEL_NAMES] or best
     # Names with their endings are meant as names; the numbers of the rows may be those of 0.png, 1.png, ... too.
@@ -148,7 +150,8 @@ def no_picture(folder: Path, name: str, pictures: list[Path], remedy: str = "rem
     if any(_is_file(place.with_name(f"{place.name}{ending}")) for ending in ("", *OTHER_FORMATS)):
         what = f"names {said!r}, which is of a format that is not read"
         return what, f"save it as JPEG, PNG, WebP or BMP, or {remedy}"
-    return f"names {said!r}, which is not here", remedy
+    near = meant(folder, name, SUFFIXES)
+    return f"names {said!r}, which is not here", f"{near}, or {remedy}" if near else remedy
 
 
 def pictures_named(folder: Path, name: str) -> list[Path]:

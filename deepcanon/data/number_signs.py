@@ -1,7 +1,7 @@
 """Signs around the digits of a number, as people of different languages and their programs write them.
 
 >>> signs = {}
->>> bare("R$ -12", signs), bare("١٬٢٣٤٫٥", signs), signs["$ removed"]
+>>> bare("R$ -12", signs), bare("١٬٢٣٤٫٥", signs), signs["R$ removed"]
 ('-12', "1'234.5", 'R$ -12')
 """
 

@@ -19,6 +19,7 @@ from .cells import SUFFIXES, Table, from_bytes, load, suffix_of
 from .columns import lost_digits, numbers_of, points_in_doubt, thousands_or_decimals
 from .dates import Axis, axis_of, is_dates, refuse_form
 from .errors import DataError, Problem, Problems, one_line
+from .header_names import plain_name
 from .inputs import Inputs
 from .splits import ORDER, Dataset, Split, shares
 from .table_cells import ArrowCells, name_of_number
@@ -52,6 +53,7 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     """
     problems = problems or Problems()
     chosen = Series(**{name: value for name, value in (options or {}).items() if name in Series.__dataclass_fields__})
+    chosen = replace(chosen, columns=tuple(map(plain_name, chosen.columns)), date=plain_name(chosen.date))
     valid, test = shares(options)
     if not fits(path):
         what = "is a folder" if path.is_dir() else "is not such a file"

@@ -12,6 +12,7 @@ from .errors import Problems, one_line
 from .first_lines import first_lines
 from .image_sets import first_of, list_folder
 from .named_splits import refuse_nearly_splits
+from .near_names import meant
 from .splits import SPLIT_NAMES
 from .wav import is_wav
 
@@ -166,6 +167,10 @@ def _by_table(
     folder: Path, path: Path, problems: Problems, strange: list[str], said_there: tuple[str, tuple[str, ...]]
 ) -> tuple[list[Listed], list[str]]:
     """The recordings that a table names, with what is said of each and their splits if it has such columns."""
+    begins = re.split("[,;\t|]", "".join(first_lines(path)))[0].strip(' "')
+    if _named(folder, begins) or meant(folder, begins, (".wav",)):
+        what = f"names a recording ({one_line(begins, 60)}), and is taken for the names of the columns"
+        raise problems.fail(path, "first line", what, "put a line such as file|text first, with the sign between cells")
     table = load(path, problems)
     roles: dict[str, str] = {}
     what_is_said, its_names = said_there
@@ -186,7 +191,8 @@ def _by_table(
         split = columns["split"][row].lower() if "split" in columns else None
         sound = _named(folder, name)
         if sound is None:
-            problems.add(path, place, f"names {said}, which is not a file of the folder", "correct or remove the row")
+            remedy = meant(folder, name, (".wav",)) or "correct or remove the row"
+            problems.add(path, place, f"names {said}, which is not a file of the folder", remedy)
         elif not is_wav(sound):
             problems.add(path, place, f"names {said}, which is not called .wav", "save it as 16-bit WAV")
         elif label == "":

@@ -5,19 +5,21 @@ from all others may stand for a missing cell; dates in eight digits are no even 
 is not judged there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from .class_names import absent, alike
 from .columns import name_of_number
 from .errors import one_line
+from .table_columns import Feature
 
-__all__ = ["remarks_on_classes", "remarks_on_columns"]
+__all__ = ["remarks_on_classes", "remarks_on_columns", "sums_of_the_rows"]
 
 NUMBERED = 20  # rows from which consecutive whole numbers are no accident
 SPAN = 1.1  # of row numbers, some of whose rows are gone
 FAR = 2.0  # times the range of all other values
+FEWEST = 5  # rows whose sum a last row is by no accident
 SEVERAL = 3  # different values: of two, one is always far from "all" others
 
 
@@ -47,6 +49,20 @@ def remarks_on_columns(features: Mapping[str, np.ndarray], target: Mapping[str, 
     if constant:
         found.append(f"the same in every row, which tells nothing: {one_line(', '.join(constant), 100)}")
     return found
+
+
+def sums_of_the_rows(columns: Sequence[Feature], rows: np.ndarray, place: Callable[[int], str]) -> list[str]:
+    """About a last row that holds the sums of all rows above it, as sheets end with them."""
+    names = []
+    for column in columns:
+        if column.values is None or len(rows) <= FEWEST or column.missing[rows[-1]]:
+            continue
+        above, last = column.values[rows[:-1]][~column.missing[rows[:-1]]], column.values[rows[-1]]
+        if np.count_nonzero(above) >= FEWEST and last > above.max() and np.isclose(last, above.sum(), 1e-9, 1e-9):
+            names.append(one_line(column.source.name, 60))
+    where = one_line(", ".join(names), 100)
+    what = f"the last row ({place(int(rows[-1]))}) is the sum of those above it, in {where}"
+    return [f"{what}; remove it if it is no example"] * bool(names)
 
 
 def _numbers_the_rows(values: np.ndarray, least: float, most: float) -> bool:

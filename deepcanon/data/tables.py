@@ -17,12 +17,13 @@ from .archives import read_member
 from .cells import ACCEPTS, SUFFIXES, Table, from_bytes, load, names_in, suffix_of
 from .class_names import LABEL_NAMES
 from .errors import DataError, Problem, Problems, one_line
+from .header_names import plain_name
 from .inputs import Inputs
 from .splits import SPLIT_NAMES, Dataset, Split, shares
 from .table_cells import joined
 from .table_columns import LARGEST as LARGEST
 from .table_columns import Feature, Reading, as_trained, feature_of, kinds_note, target_of
-from .table_remarks import remarks_on_classes, remarks_on_columns
+from .table_remarks import remarks_on_classes, remarks_on_columns, sums_of_the_rows
 from .table_splits import drawn_splits, splits_of
 
 TOGETHER, AT_ONCE = 32, 8192  # columns and rows that are copied at a time: a piece that the processor keeps at hand
@@ -40,7 +41,12 @@ def fits(path: Path) -> bool:
 def chosen_of(options: dict[str, Any] | None) -> Tables:
     """The options of this reader, among those of examples."""
     known = {field.name for field in fields(Tables)}
-    return Tables(**{name: value for name, value in (options or {}).items() if name in known})
+    found = Tables(**{name: value for name, value in (options or {}).items() if name in known})
+    return replace(
+        found, ignore=tuple(map(plain_name, found.ignore)), categories=tuple(map(plain_name, found.categories)),
+        target=plain_name(found.target), split=plain_name(found.split), group=plain_name(found.group),
+        time=plain_name(found.time),
+    )  # fmt: skip
 
 
 def _split_files(folder: Path) -> dict[str, list[Path]]:
@@ -146,7 +152,8 @@ def _dataset(
         raise DataError(problems.found)
     drawn, said = splits_of(reading, given, rows, y if classes else None, seed)
     numbers = {c.source.name: c.values[rows[~c.missing[rows]]] for c in columns if c.values is not None}
-    remarks = remarks_on_columns(numbers, {} if classes else {target: y[rows]})
+    remarks = sums_of_the_rows(columns, rows, table.place)
+    remarks += remarks_on_columns(numbers, {} if classes else {target: y[rows]})
     remarks += remarks_on_classes(classes, {split: y[some] for split, some in drawn.items()}) if classes else []
     for column in columns:
         column.fill_from(drawn["train"], options.impute)
@@ -293,6 +300,8 @@ def inputs(describe: dict[str, Any], paths: list[str]) -> Inputs:
             named = suffix_of(Path(given)) in (".parquet", ".jsonl")
             table = load(Path(given), problems, "" if named else header)
         found.refused += problems.found
+        for source in describe["sources"]:
+            source["name"] = plain_name(source["name"])
         lacking = [s["name"] for s in describe["sources"] if s["name"] not in table.columns]
         if lacking:
             what = f"has no column {one_line(lacking[0], 60)!r}" + (

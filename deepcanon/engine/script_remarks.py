@@ -15,13 +15,14 @@ CLAUSE = 6
 
 
 def script_remarks(facts: Mapping[str, Any]) -> list[str]:
-    """Lines about the "vocabulary" and the "words" of a run's facts; most texts have none."""
+    """Lines about the "vocabulary", the "words" and the "symbols" of a run's facts; most texts have none."""
     return [*_two_forms(facts), *_unbroken(facts)]
 
 
 def _two_forms(facts: Mapping[str, Any]) -> list[str]:
     """Of words, or characters, that are there in two forms of Unicode, as "é" of one code point and of two."""
-    words = {word for name in ("vocabulary", "words") for word in _strings(facts.get(name)) if not word.isascii()}
+    listed = (word for name in ("vocabulary", "words", "symbols") for word in _strings(facts.get(name)))
+    words = {word for word in listed if not word.isascii()}
     seen: dict[str, str] = {}
     pairs = []
     for word in sorted(words):
