@@ -86,7 +86,7 @@ def verify(
                     child,
                     lend=load,
                 )
-            measured.setdefault(run, []).append(_measure(folder, seed))
+            measured.setdefault(run, []).append({**_measure(folder, seed), "code": _code(digest, config, settings)})
     rows = [row for target in head.targets if (row := judge(target, measured, repeats(name))) is not None]
     return {
         "name": head.name,
@@ -122,6 +122,8 @@ def expected_minutes(head: heads.Head, seeds: int, only: str | None = None) -> f
 def record(result: dict[str, Any]) -> Path:
     """Writes a verification into docs/results; runs that were not trained this time keep their record.
 
+    So do other seeds of a run that had the same code and options, so that a long record can grow seed by seed.
+
     Raises:
         UsageError: outside a source checkout.
     """
@@ -132,14 +134,24 @@ def record(result: dict[str, Any]) -> Path:
     before = heads.record(stem)
     kept = before.get("verify", {})
     result = dict(result)
-    result["runs"] = {**kept.get("runs", {}), **result["runs"]}
-    rows = (judge(target, result["runs"], repeats(stem)) for target in heads.head(stem).targets)
-    result["targets"] = [row for row in rows if row is not None]
+    runs: dict[str, list[dict[str, Any]]] = dict(kept.get("runs", {}))
+    for run, rows in result["runs"].items():
+        runs[run] = rows if repeats(stem) else _joined(runs.get(run, []), rows)
+    result |= {"runs": runs, "seeds": sorted({row["seed"] for rows in runs.values() for row in rows})}
+    judged = (judge(target, runs, repeats(stem)) for target in heads.head(stem).targets)
+    result["targets"] = [row for row in judged if row is not None]
     result["verdict"] = overall(result["targets"])
     result |= {**units(heads.head(stem), result["runs"]), **cost(result["runs"])}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps({**before, "name": result["name"], "verify": result}, indent=1) + "\n")
     return path
+
+
+def _joined(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The seeds of a run, those of before too that had the same code and options."""
+    seeds, codes = {row["seed"] for row in now}, {row["code"] for row in now}
+    others = [row for row in before if row["seed"] not in seeds and row.get("code") in codes]
+    return sorted([*others, *now], key=lambda row: row["seed"])
 
 
 def cost(measured: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
@@ -199,6 +211,12 @@ def _digest(head: heads.Head) -> str:
                 node.body = [part for part in node.body if not _says_only(part)]
         dumps.append(ast.dump(tree))
     return hashlib.sha256("\0".join(dumps).encode()).hexdigest()[:16]
+
+
+def _code(digest: str, config: Any, settings: Settings) -> str:
+    """Of the code, the options and the steps: seeds that differ in nothing else are one experiment."""
+    options = {**vars(config), "steps": settings.steps, "data": settings.data, "precision": settings.precision}
+    return hashlib.sha256(f"{digest} {json.dumps(options, sort_keys=True, default=str)}".encode()).hexdigest()[:16]
 
 
 def _says_only(node: ast.stmt) -> bool:

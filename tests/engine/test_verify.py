@@ -53,6 +53,17 @@ def test_one_seed_is_not_a_verdict_until_there_are_three(results, capsys):
     assert shown.count("(shown)") == table.count("| shown |") == count
 
 
+def test_a_record_grows_seed_by_seed(results, capsys, monkeypatch):
+    assert verdicts(results, capsys, "--seeds", "1")[4]["verdict"] == ONE_SEED
+    *_, kept = verdicts(results, capsys, "--seeds", "2", "--seed", "1")
+    assert kept["verdict"] == "shown" and kept["seeds"] == [0, 1, 2]
+    assert [row["seed"] for row in kept["runs"]["ravine"]] == [0, 1, 2]
+    assert all(len(row["values"]) == 3 for row in kept["targets"])
+    monkeypatch.setattr(verify, "_digest", lambda head: "other code")
+    *_, kept = verdicts(results, capsys, "--seeds", "1", "--seed", "5", "--out", str(results.parent / "others"))
+    assert kept["seeds"] == [5] and kept["verdict"] == ONE_SEED, "results of two programs are not one experiment"
+
+
 def test_one_seed_on_the_wrong_side_is_not_a_verdict_but_no_success(results, capsys, monkeypatch):
     hard = target("ravine", "test/momentum <= 0.1", "P", "out of reach")
     head = dataclasses.replace(heads.head("momentum"), targets=(hard,))
