@@ -23,6 +23,7 @@ from .inputs import Inputs
 from .label_files import no_picture, pictures_named
 from .splits import ORDER, Dataset, Split, draw_splits, shares
 from .streamed import part
+from .turned_pictures import note_of_turned
 
 __all__ = ["ABSENT", "ACCEPTS", "fits", "inputs", "padded", "read", "read_named", "recognises", "scaled", "unscaled"]
 
@@ -138,6 +139,7 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
     heads = heads_of(states, problems, options)
     pictures = [one for one in pictures if one.file in heads and _fitting(one, heads[one.file], problems)]
     notes += _units(sources[0].file, [(box, heads[one.file]) for one in pictures for box in one.listed.boxes], problems)
+    notes += note_of_turned([one.file for one in pictures if one.listed.boxes])
     for one in pictures:
         one.listed.boxes[:] = _sound(
             one.listed.boxes, one.table, repr(one_line(one.name, 60)), heads[one.file], problems
@@ -318,6 +320,8 @@ def _sound(boxes: list[Box], table: Path, quoted: str, head: pixels.Head, proble
                 remedy += "; if the last two numbers are the lower right corner, subtract the upper left one from them"
             elif min(box.width, box.height) < 0:
                 remedy += "; x and y are the upper left corner"
+            elif not _wrong(box, head._replace(width=head.height, height=head.width)):
+                remedy += " (if its EXIF turns it, boxes are those of the turned picture)"
             problems.add(table, box.place, wrong, remedy)
         elif first := seen.get(box[:5]):
             problems.add(table, f"{first.place} and {box.place}", f"give one box of {quoted} twice", "keep one of them")

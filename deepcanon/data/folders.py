@@ -12,7 +12,7 @@ from .decoding import Ahead, decoded, heads_of, levels_of, states_of
 from .errors import DataError, Problems, one_line
 from .image_sets import draft_of, finish, first_of, image_options, list_folder, names_in, walk
 from .label_files import find_label_file, is_label_file, label_file
-from .named_splits import refuse_nearly_splits
+from .named_splits import alike_inside, refuse_nearly_splits
 from .pixels import Head
 from .splits import ORDER, SPLIT_NAMES, Dataset, Split
 from .streamed import REMEDY
@@ -153,6 +153,8 @@ def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems:
         notes.append(f"links not followed, since they lead to folders that are read already: {first_of(links)}")
     nested = [p for p, label in listed["train"] if label is not None and p.parent.name != label] if not table else []
     if nested:
+        top = {label: [inner.name for inner in list_folder(path / label)[0]] for label in names}
+        notes += alike_inside(top) if not tree else []
         notes.append(f"images in folders below a class folder are of that class: {len(nested)}, such as "
                      f"{one_line(nested[0].relative_to(path), 100)}")  # fmt: skip
     examples = [

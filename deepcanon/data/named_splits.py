@@ -2,13 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from .errors import Problems, one_line
 from .splits import ORDER, SPLIT_NAMES
 
-__all__ = ["ORDER", "Told", "drawn_notes", "refuse_nearly_splits", "split_of", "splits_by_name"]
+__all__ = ["ORDER", "Told", "alike_inside", "drawn_notes", "refuse_nearly_splits", "split_of", "splits_by_name"]
 
 NEARLY = re.compile(rf"[\W\d_]*({'|'.join(SPLIT_NAMES)})[\W_]*(set|data|dataset|images?|imgs|pictures|files)?[\W\d_]*")
 LAST_WORD = re.compile(r"(?:(?P<before>.+)[._-])?(?P<word>[^._-]+)", re.S)
@@ -37,6 +37,19 @@ def refuse_nearly_splits(folders: Sequence[Path], problems: Problems) -> None:
         split = found[odd[0]]
         what = f"looks like the {split} split, and would be a class"
         raise problems.fail(odd[0], "", what, f"call it {split}, and the others likewise (train, valid, test)")
+
+
+def alike_inside(inside: Mapping[str, Iterable[str]]) -> list[str]:
+    """A note where folders that would be classes hold the same folders, as those of splits do in every language.
+
+    Args:
+        inside: the names of the folders in each.
+    """
+    held = {frozenset(names) for names in inside.values()}
+    if len(inside) < 2 or len(held) > 1 or len(names := sorted(*held)) < 2:
+        return []
+    outer, inner = (one_line(", ".join(some), 60) for some in (sorted(inside), names))
+    return [f"the folders {outer} hold the same folders ({inner}): if they are splits, call them train, valid, test"]
 
 
 def splits_by_name(paths: Sequence[Path], problems: Problems) -> dict[str, Path]:

@@ -19,8 +19,8 @@ def meant(folder: Path, name: str, endings: tuple[str, ...] = ()) -> str:
         found = _by_key(folder, os.stat(folder).st_mtime_ns)
     except OSError:
         return ""
-    for ending in ("", *endings):
-        if places := found.get(_key(name + ending), []):
+    for other in (name, *(begin + ending for ending in endings for begin in (name, str(Path(name).with_suffix(""))))):
+        if places := found.get(_key(other), []):
             if len(places) > 1:
                 return ""
             shown = one_line(places[0], 100)

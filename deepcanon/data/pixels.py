@@ -209,6 +209,15 @@ def _may_be_turned(file: Any) -> bool:
         file.seek(before)
 
 
+def is_turned(source: Path | bytes) -> bool:
+    """Whether EXIF turns a picture.
+
+    Raises:
+        BadImage: it is not an image that is read.
+    """
+    return bool(_guarded(source, lambda image: _orientation(image) in _TURNED))
+
+
 def _orientation(image: Image.Image) -> Any:
     """The number by which EXIF says how a picture is turned; 1 is upright."""
     return image.getexif().get(0x0112, 1)

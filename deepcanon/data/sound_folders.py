@@ -29,7 +29,7 @@ __all__ = [
 
 METADATA = ("metadata.csv", "metadata.tsv")
 OTHER_SOUNDS = (".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".wma", ".au", ".raw")
-FILE = ("file", "file_name", "filename", "path", "wav")
+FILE = ("file", "file_name", "filename", "path", "wav", "wav_filename", "audio_filepath")
 TRANSCRIPT = ("transcript", "transcription", "text", "sentence")
 """What the columns of a table may be called."""
 

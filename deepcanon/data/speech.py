@@ -15,6 +15,7 @@ from torch import Tensor
 from . import published, wav
 from .archives import tar_members
 from .errors import Problems, one_line
+from .image_sets import list_folder
 from .recordings import (
     Sources,
     by_split,
@@ -113,7 +114,7 @@ def _next_to(folder: Path, split: str | None, problems: Problems, strange: list[
     for sound in sounds:
         beside = sound.with_suffix(".txt")
         if texts.pop(beside, None) is None:
-            problems.add(sound, "", f"has no {beside.name} next to it", WRITE)
+            problems.add(sound, "", f"has no {beside.name} next to it", WRITE + _of_tables(folder))
             continue
         text = load(beside, problems)
         if text is None:
@@ -126,6 +127,14 @@ def _next_to(folder: Path, split: str | None, problems: Problems, strange: list[
     used = {str(one.path.with_suffix(".txt")) for one in found}
     strange += [name for name in others if name not in used]
     return found
+
+
+def _of_tables(folder: Path) -> str:
+    """What to do where a table lies in the folder that is not called as those that are read."""
+    tables = [p.name for p in list_folder(folder)[1] if p.suffix.lower() in (".csv", ".tsv")]
+    return (
+        f"; if {one_line(tables[0], 60)} says it, call that metadata{Path(tables[0]).suffix.lower()}" if tables else ""
+    )
 
 
 def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) -> Dataset:

@@ -123,3 +123,29 @@ def test_recordings_named_without_ending_or_without_a_header(tmp_path):
 
 def test_symbols_of_transcripts_in_two_forms_are_told():
     assert "two forms of Unicode" in script_remarks({"symbols": ["e", "\u00e9", "\u0301"]})[0]
+
+
+def test_a_table_of_transcripts_of_another_name_and_recordings_of_another_format_are_named(tmp_path):
+    (tmp_path / "u.wav").write_bytes(to_bytes(np.zeros(800), 8000))
+    written(tmp_path / "validated.tsv", ["path\tsentence", "u.wav\tja"])
+    assert "if validated.tsv says it, call that metadata.tsv" in refusal(tmp_path, "speech")
+    written(tmp_path / "validated.tsv", ["path\tsentence", "u.mp3\tja"]).rename(tmp_path / "metadata.tsv")
+    assert "names 'u.mp3', which is not a file of the folder; write 'u.wav'" in refusal(tmp_path, "speech")
+
+
+def test_folders_that_hold_the_same_folders_may_be_splits_of_another_language(tmp_path):
+    for place in ("entrenamiento/a", "entrenamiento/b", "prueba/a", "prueba/b"):
+        (tmp_path / place).mkdir(parents=True)
+        Image.fromarray(np.zeros((16, 16), np.uint8)).save(tmp_path / place / "0.png")
+    said = "\n".join(opened(tmp_path, "images").notes)
+    assert "entrenamiento, prueba hold the same folders (a, b): if they are splits, call them train" in said
+
+
+def test_boxes_of_turned_pictures_are_told_or_refused_with_the_reason(tmp_path):
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.fromarray(np.zeros((32, 48, 3), np.uint8)).save(tmp_path / "a.jpg", exif=turned)
+    written(tmp_path / "boxes.csv", ["file,x,y,width,height,label", "a.jpg,1,2,9,9,u"])
+    assert "pictures that their EXIF turns (first: a.jpg)" in "\n".join(opened(tmp_path, "boxes").notes)
+    written(tmp_path / "boxes.csv", ["file,x,y,width,height,label", "a.jpg,30,2,9,9,u"])
+    assert "boxes are those of the turned picture" in refusal(tmp_path, "boxes")
