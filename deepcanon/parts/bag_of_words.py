@@ -13,7 +13,7 @@ above 1 sequences of so many words are counted like words.
 import functools
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,10 +71,14 @@ def draw_words(
     return torch.zeros_like(probabilities).scatter_add_(1, words, kept.to(probabilities))
 
 
-def shuffled(texts: Iterable[str], generator: torch.Generator | None = None) -> list[str]:
-    """The texts with their words, as blanks separate them, in random order."""
+def shuffled(
+    texts: Iterable[str],
+    generator: torch.Generator | None = None,
+    split: Callable[[str], Sequence[str]] = str.split,
+) -> list[str]:
+    """The texts with their words, as `split` finds them, in random order and with blanks between them."""
     found = []
-    for words in map(str.split, texts):
+    for words in map(split, texts):
         found.append(" ".join([words[i] for i in torch.randperm(len(words), generator=generator).tolist()]))
     return found
 

@@ -84,7 +84,13 @@ from deepcanon.engine.classifier import Seen, cross_validated
 from deepcanon.engine.export import counts_export
 from deepcanon.engine.figures import Text
 from deepcanon.errors import UsageError
-from deepcanon.parts.bag_of_words import BagOfWords, likelier_words, shuffled, stratified_folds
+from deepcanon.parts.bag_of_words import (
+    BagOfWords,
+    likelier_words,
+    shuffled,
+    stratified_folds,
+    words_of,
+)
 from deepcanon.parts.classification import measures, records
 from deepcanon.sequence.bag_of_words import BagClassifier
 
@@ -156,7 +162,8 @@ class Recipe(Classifies, engine.Recipe[Config]):
         split = split if split in self.run.data else "train"
         packed, texts = self.packed(split), self.run.data[split].x
         logits = self.model(self.present(packed)).cpu()
-        mixed = shuffled(texts, self.run.generator("shuffled"))
+        words = str.split if self.bag.blanks else words_of  # Chinese has no blanks
+        mixed = shuffled(texts, self.run.generator("shuffled"), words)
         change = (self.model(self.present(self.bag.pack(mixed))).cpu() - logits).abs().max()
         known = {} if split == "train" else measures(logits, self.run.data[split].y)
         return {**known, **found, "shuffled_change": change}

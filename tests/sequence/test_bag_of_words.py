@@ -10,7 +10,7 @@ from oracles import bag_of_words as oracle
 
 import deepcanon
 from deepcanon.data import open_data
-from deepcanon.parts.bag_of_words import BagOfWords, shuffled, stratified_folds
+from deepcanon.parts.bag_of_words import BagOfWords, shuffled, stratified_folds, words_of
 from deepcanon.sequence import BagClassifier
 
 METHODS = ("naive-bayes", "logistic", "nbsvm")
@@ -36,6 +36,12 @@ def test_the_order_of_the_words_changes_no_bit(method):
     # Pairs of words see the order.
     bag, model = fitted(method, order=2)
     assert not torch.equal(model(bag.present(bag.pack(mixed))), model(bag.present(bag.pack(TEXTS))))
+
+
+def test_words_of_scripts_without_blanks_change_places_too():
+    text = "我喜歡這部電影"
+    (mixed,) = shuffled([text], torch.Generator().manual_seed(0), words_of)
+    assert mixed.split() != list(text) and sorted(mixed.split()) == sorted(text)
 
 
 @pytest.mark.parametrize("method", METHODS)
