@@ -140,7 +140,7 @@ def axis_of(name: str, cells: np.ndarray, form: str = "") -> Axis:
             "sort the rows by date, one row for each; of several series give one",
         )
         what = f"is {texts[row]!r} {'again' if again else f'after {texts[row - 1]!r}'}"
-        if any(one.hour for one in next(iter(whole.values()))):
+        if any(one.hour and one.tzinfo is None for one in next(iter(whole.values()))):
             remedy += "; where clocks were set back, write the time zone, as in +02:00"
         raise ValueError(row, what, remedy)
     if len({tuple(dates) for dates in rising.values()}) > 1:

@@ -141,6 +141,11 @@ def _learned(
             why = "it counts the rows"
         if not why:
             names.append(name)
+            whole = numbers.ok.all() and bool((values == np.rint(values)).all())
+            if not (axis or chosen.columns) and whole and bool((np.diff(values) > 0).all()):
+                shown, said = one_line(name, 60), f"{name_of_number(values[0])} to {name_of_number(values[-1])}"
+                remedy = "if it counts time, name by --columns what is to be learned"
+                left.append(f"{shown} rises from row to row ({said}) and is learned; {remedy}")
         elif chosen.columns:
             raise problems.fail(table.file, f"column {one_line(name, 60)!r}", f"cannot be learned: {why}",
                                 "leave it out of --columns")  # fmt: skip

@@ -50,7 +50,7 @@ def meant_as_numbers(words: Sequence[str]) -> tuple[str, str] | None:
         shown, option = one_line(others[0], 40), shlex.quote(others[0])
         return f"{shown!r} is not a number, as others are", f"--missing {option} takes it for a missing cell"
     found = [NUMBER.fullmatch(word) for word in others]
-    known = [match for match in found if match]
+    known = [match for match in found if match and is_written_number(match[2])]  # 1.0.2 is none
     around = {(match[1], match[3].strip()) for match in known}
     if numbers or len(known) < len(found) or len({match[2] for match in known}) < SEVERAL:
         return None

@@ -88,6 +88,12 @@ def test_a_repeated_hour_and_weeks_as_the_column_writes_them():
         assert continued(axis.facts(), 1) == [cells[0].replace("2024", "2025").replace("51", "01")]
 
 
+def test_a_column_that_rises_as_time_does_is_told(tmp_path):
+    days = [45292 + i + 2 * (i // 5) for i in range(40)]  # as a spreadsheet counts days
+    said = "\n".join(opened(written(tmp_path / "s.csv", ["t,v", *[f"{t},{t * 7 % 11}" for t in days]]), "series").notes)
+    assert "t rises from row to row (45292 to 45345) and is learned; if it counts time, name by --columns" in said
+
+
 # Files
 
 

@@ -79,7 +79,13 @@ def test_numbers_with_units_are_told_or_refused_as_such(read):
     with pytest.raises(DataError, match="0 cm is text, not the number 0; write the numbers alone"):
         read([f"{i} cm" for i in range(30)])
     codes = [f"{'ABC'[i % 3]}{i % 4}" for i in range(9)]
-    assert "not the number" not in read(codes)[1] + read(["1st", "2nd", "3rd"])[1] + read(["3-5", "6-9", "10-14"])[1]
+    assert (
+        "not the number"
+        not in read(codes)[1]
+        + read(["1st", "2nd", "3rd"])[1]
+        + read(["3-5", "6-9", "10-14"])[1]
+        + read(["0.0.1", "0.0.2", "0.1.0"])[1]
+    )
 
 
 def test_a_word_in_most_rows_of_a_column_of_numbers_is_told(read):
