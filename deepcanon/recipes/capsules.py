@@ -4,8 +4,9 @@ Task: which class an image shows, or which two that overlap (`--data multi-digit
 Data: your folder, digits, letters; grey or colour, from 17 x 17 pixels with kernels of 9. Metric:
 test error; MNIST 0.25 % at full size after hundreds of epochs, 0.34 % with one iteration and no
 reconstruction (Sabour et al. 2017, table 1); overlapping digits 5.2 %. The smaller network of
-`verify`, 64 filters and 16 maps of capsules, has a test error of 0.60 % after four epochs (one
-seed, 42 CPU minutes).
+`verify`, 64 filters and 16 maps of capsules, has a test error of 0.60 % after four epochs, 0.62 %
+with one iteration, and finds both of two overlapping digits in 71 % (one seed each, 24 to 42 CPU
+minutes).
 
     deepcanon train capsules
 """
