@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Axis", "axis_of", "continued", "is_dates", "refuse_form"]
+__all__ = ["MONTHS", "Axis", "axis_of", "continued", "is_dates", "refuse_form"]
 
 NOTATIONS = {
     "2024-01-31": "", "2024/01/31": "%Y/%m/%d", "2024-01": "%Y-%m", "2024/01": "%Y/%m", "31.01.2024": "%d.%m.%Y",
@@ -21,7 +21,7 @@ NOTATIONS = {
 }  # fmt: skip
 """How a date may be written, and the form of `strptime`; "" is ISO 8601, with a time or without."""
 ISO = "2024-01-31"
-MONTH, MONTHS = "01.2024", re.compile(r"[01]\d\.(19|20)\d\d")  # an exchange rate of 1.0832 is none
+MONTH, MONTHS = "01.2024", re.compile(r"(0[1-9]|1[0-2])\.(19|20)\d\d")  # an exchange rate of 1.0832 is none
 REMEDY = f"write dates such as {ISO}, or give --dates such as %d/%m/%Y"
 LOCAL = "cxX"  # parts of `strptime` that follow the locale
 LEAST = 6  # characters of a date
@@ -135,10 +135,8 @@ def axis_of(name: str, cells: np.ndarray, form: str = "") -> Axis:
     rising = {notation: dates for notation, dates in whole.items() if _falls(dates) < 0}
     if not rising:
         row = _falls(next(iter(whole.values())))
-        again, remedy = (
-            texts[row] == texts[row - 1],
-            "sort the rows by date, one row for each; of several series give one",
-        )
+        again = texts[row] == texts[row - 1]
+        remedy = "sort the rows by date, one row for each; of several series give one"
         what = f"is {texts[row]!r} {'again' if again else f'after {texts[row - 1]!r}'}"
         if any(one.hour and one.tzinfo is None for one in next(iter(whole.values()))):
             remedy += "; where clocks were set back, write the time zone, as in +02:00"
@@ -197,10 +195,9 @@ def _written(one: datetime, axis: dict[str, Any]) -> str:
     if form:
         return one.strftime(form)
     if "W" in axis["last"]:  # a week of ISO 8601, with its day or without
-        compact, day = "-" not in axis["last"], "D" * (len(axis["last"].replace("-", "")) > len("2024W05"))
         year, week, weekday = one.isocalendar()
-        between = "" if compact else "-"
-        return f"{year}{between}W{week:02}" + f"{between}{weekday}" * bool(day)
+        between, with_day = "-" * ("-" in axis["last"]), len(axis["last"].replace("-", "")) > len("2024W05")
+        return f"{year}{between}W{week:02}" + f"{between}{weekday}" * with_day
     if len(axis["last"]) <= len(ISO):
         return date(one.year, one.month, one.day).isoformat()
     return one.isoformat(sep=" " if " " in axis["last"] else "T", timespec="auto")

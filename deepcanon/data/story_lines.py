@@ -21,7 +21,9 @@ __all__ = ["Question", "Story", "looks_like_stories", "stories_of"]
 
 NUMBER = re.compile("[0-9]+ ")
 ASKS = ("?", "？", "؟", "՞", "⁇")  # of Chinese and Japanese, Arabic, Armenian
-AFTER = re.compile(r"(?:\?\s+|[？؟՞⁇]\s*)\w[^?？؟՞⁇]*$")  # an answer after blanks, without a tab
+AFTER = re.compile(
+    rf"(?:\?\s+|[{''.join(ASKS[1:])}]\s*)\w[^{''.join(ASKS)}]*$"
+)  # an answer after blanks, without a tab
 NUMBERED = "number the lines of a story 1, 2, 3 ... with a blank after each number"
 FORM = "write: number, blank, question, tab, answer, tab, numbers of the supporting lines"
 

@@ -12,9 +12,10 @@ import numpy as np
 
 from .class_names import alike
 from .columns import MISSING, SAMPLE, is_written_number, looks_like_dates
+from .dates import MONTHS
 from .errors import one_line
 
-__all__ = ["look_like_months", "may_mean_missing", "meant_as_numbers", "remarks_on_text"]
+__all__ = ["look_like_months", "may_mean_missing", "meant_as_numbers", "remarks_on_text", "too_many_categories"]
 
 ELSEWHERE = frozenset((
     "..", "...", "…", "--", "---", "–", "—", "<na>", "\\n", "(null)", "[null]", "n.a.", "n. a.", "n.d.", "n/d",
@@ -26,7 +27,6 @@ ELSEWHERE = frozenset((
 STATISTICS = re.compile(r"\.[a-z_]?", re.I)
 """A missing number of Stata and SAS."""
 NUMBER = re.compile(r"([^\w]*?)(\d(?:[\d.,'’\s]*\d)?)([^\d]*)")
-MONTH = re.compile(r"(0[1-9]|1[0-2])\.(19|20)\d\d")
 SEVERAL = 3
 """Different numbers from which a column of text may be one of numbers."""
 
@@ -38,7 +38,7 @@ def may_mean_missing(word: str) -> bool:
 
 def look_like_months(cells: Sequence[str]) -> bool:
     """Whether all are a month and its year, as in 01.2024: as a number it is close to January of any year."""
-    return len(cells) > 1 and all(MONTH.fullmatch(cell) for cell in cells)
+    return len(cells) > 1 and all(MONTHS.fullmatch(cell) for cell in cells)
 
 
 def meant_as_numbers(words: Sequence[str]) -> tuple[str, str] | None:
