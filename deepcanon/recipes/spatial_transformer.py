@@ -26,7 +26,7 @@ METRICS = CLASSIFIER | {
         "spread of places in the window over that on the canvas", "share", "min"
     ),
 }
-PAIR = "ratio of errors, equal numbers of weights, each with its best learning rate"
+PAIR = "ratio of errors, equal numbers of weights, the same learning rate"
 TARGETS = (
     target("rotated", "test/error <= 0.025", "P", "MNIST by up to 90 degrees, fully connected"),
     target("rotated - rotated-plain", "test/log_error <= -0.3567", "P", f"0.7: {PAIR}"),
