@@ -106,6 +106,16 @@ def _map(lines: Tensor, height: int, width: int, diagonals: bool) -> Tensor:
     return lines.as_strided((lines.shape[1], height, width, lines.shape[3]), (row, down, right, one))
 
 
+def _lines(maps: Tensor, diagonals: bool) -> Tensor:
+    """The lines [time, batch, line, n] of maps [batch, height, width, n], (4): rows as a view, diagonals as a copy."""
+    if not diagonals:
+        return maps.transpose(0, 1)
+    batch, height, width, many = maps.shape
+    lines = maps.new_zeros(height + width - 1, batch, height, many)
+    _map(lines, height, width, diagonals).copy_(maps)
+    return lines
+
+
 class _OnLines(torch.autograd.Function):
     """Time first inside; the places of all lines are the rows of the matrix products."""
 
@@ -115,13 +125,15 @@ class _OnLines(torch.autograd.Function):
         time, line = (height + width - 1, height) if diagonals else (height, width)
         size, rows, exact = weight.shape[2], batch * line, torch.promote_types(inputs.dtype, torch.float32)
         with without_autocast(inputs.device):
-            lines = torch.zeros(time, batch, line, many, dtype=exact, device=inputs.device)
-            _map(lines, height, width, diagonals).copy_(inputs)
+            lines = _lines(inputs.to(exact), diagonals)
+            if not diagonals:  # the sums are changed in place
+                lines = lines.clone(memory_format=torch.contiguous_format)
             sums, flat = lines.view(time, rows, many), weight.to(exact).flatten(1)
-            hiddens = sums.new_zeros(time, batch, line, size)
-            memories = sums.new_zeros(rule.memories, time + 1, rows, size)
+            hiddens = sums.new_empty(time, batch, line, size)
+            memories = sums.new_empty(rule.memories, time + 1, rows, size)
+            memories[:, 0] = 0
             kept = sums.new_empty(rule.kept, time, rows, size)
-            before = torch.zeros_like(hiddens[0])
+            before = sums.new_zeros(batch, line, size)
             near = _Neighbours(before, offsets)
             for t, step in enumerate(_blocks(sums, size)):
                 if t:  # before the first line all hidden vectors are zero
@@ -142,8 +154,7 @@ class _OnLines(torch.autograd.Function):
         height, width = d_outputs.shape[1:3]
         rows = batch * line
         with without_autocast(flat.device):
-            given = torch.zeros_like(hiddens)
-            _map(given, height, width, ctx.diagonals).copy_(d_outputs)
+            given = _lines(d_outputs.to(hiddens.dtype), ctx.diagonals)
             slopes, d_weight = torch.empty_like(sums), torch.zeros_like(flat)
             d_hidden, d_memory = torch.zeros_like(hiddens[0]), list(sums.new_zeros(rule.memories, rows, size))
             near, through = _Neighbours(d_hidden, ctx.offsets), sums.new_empty(rows, flat.shape[1])
