@@ -16,8 +16,13 @@ def data_command(parser: Parser, arguments: list[str]) -> int:
     parser.add_argument(
         "words", nargs="*", metavar="NAME", help="of a data set; for check a path, or a recipe and a path"
     )
+    parser.add_argument("--data", metavar="PATH", help="the path of check, said as `train` has it")
     json_option(parser)
     given, rest = parser.parse_known_args(arguments)
+    if given.data is not None:
+        if given.what != "check":
+            parser.error(f"--data belongs to check: deepcanon data check [RECIPE] --data {given.data}")
+        given.words.append(given.data)
     if given.what == "check" and len(given.words) == 1:
         return _readers_of(parser, given.words[0], rest, given.json)
     wanted = {"list": 0, "get": 1, "where": 1, "check": 2}[given.what]

@@ -78,6 +78,17 @@ def test_options_of_a_check_belong_to_a_recipe(here, capsys):
     assert "data check RECIPE t.csv" in capsys.readouterr().err
 
 
+def test_check_takes_its_path_as_train_does(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.txt").write_text("to be or not to be, that is the question\n" * 40)
+    assert main(["data", "check", "rnn-lm", "t.txt"]) == 0
+    plain = capsys.readouterr().out
+    assert main(["data", "check", "rnn-lm", "--data", "t.txt", "--valid-share", "0.2"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == plain.splitlines()[0]
+    assert main(["data", "get", "--data", "mnist"]) == 2
+    assert "--data belongs to check" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("kind", ["nothing", "sequences", "environment"])
 def test_a_run_that_read_no_files_takes_none(here, kind):
     (here / "t.csv").write_text("a,b\n1,2\n")
