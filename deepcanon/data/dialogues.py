@@ -16,6 +16,7 @@ from .image_sets import list_folder
 from .inputs import Inputs
 from .json_lines import first_object, objects
 from .named_splits import Told, drawn_notes, splits_by_name
+from .near_copies import STRETCH, Stretches, numbered
 from .splits import ORDER, Dataset, Split, draw_splits, shares
 from .text import decode, filled, is_text, load
 
@@ -31,18 +32,24 @@ OBJECTS = (".jsonl", ".jsonl.gz")
 EMPTY = "give one dialogue a line"
 EMPTY_LINES = "empty lines, which are not dialogues"
 FIRST = 20  # lines, and files, by which dialogues are known
+NEAR = 0.25  # share of a dialogue's stretches of words that train has too, from which it is nearly one of train
 SHAPE = 'give {"turns": ["...", "..."]} in each line'
 
 
 class DialogueSplit(Split):
-    """Dialogues `x`, each a tuple of two turns or more; `leaked` [N] says which are in train too, whatever the case."""
+    """Dialogues `x`, each a tuple of two turns or more.
 
-    def __init__(self, x: list[tuple[str, ...]], leaked: Tensor | None = None) -> None:
+    `leaked` [N] says which are in train too, whatever the case; `near` [N] of the others, which have a quarter or more
+    of their stretches of eight words in common with train.
+    """
+
+    def __init__(self, x: list[tuple[str, ...]], leaked: Tensor | None = None, near: Tensor | None = None) -> None:
         super().__init__(x)
         self.leaked = torch.zeros(len(x), dtype=torch.bool) if leaked is None else leaked
+        self.near = torch.zeros(len(x), dtype=torch.bool) if near is None else near
 
     def take(self, indices: Tensor) -> Split:
-        return DialogueSplit([self.x[i] for i in indices.tolist()], self.leaked[indices])
+        return DialogueSplit([self.x[i] for i in indices.tolist()], self.leaked[indices], self.near[indices])
 
     def fingerprint(self) -> str:
         return Split(["\t".join(turns) for turns in self.x]).fingerprint()
@@ -202,16 +209,24 @@ def _dataset(
     if missing:
         drawn = draw_splits(len(whole), None, missing, seed)
         found = found | {split: [whole[i] for i in rows.tolist()] for split, rows in drawn.items()}
-    seen = {_key(turns) for turns in found["train"]}
+    seen, known = {_key(turns) for turns in found["train"]}, dict[str, int]()
+    words = {split: numbered(["\n".join(turns) for turns in rows], known) for split, rows in found.items()}
+    stretches = Stretches(words["train"])
     splits: dict[str, Split] = {}
     notes = []
     for split in ORDER:
         rows = found.get(split)
-        if rows:
-            leaked = torch.tensor([split != "train" and _key(turns) in seen for turns in rows])
-            splits[split] = DialogueSplit(rows, leaked)
+        if rows and split == "train":
+            splits[split] = DialogueSplit(rows)
+        elif rows:
+            leaked = torch.tensor([_key(turns) in seen for turns in rows])
+            near = ~leaked & torch.from_numpy(stretches.shares(words[split]) >= NEAR)
+            splits[split] = DialogueSplit(rows, leaked, near)
             count = int(leaked.sum())
             notes += [f"dialogues of {split} that are in train too (whatever the case): {count:,}"] * bool(count)
+            if many := int(near.sum()):
+                shared = f"a quarter or more of their stretches of {STRETCH} words in common with train"
+                notes.append(f"dialogues of {split} that have {shared}: {many:,}")
     told_of = ", ".join(f"{s} {len(p):,} ({sum(map(len, p.x)):,} turns)" for s, p in splits.items())
     notes.insert(0, f"dialogues: {told_of}")
     notes += drawn_notes(missing, splits, "dialogues")

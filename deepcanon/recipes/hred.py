@@ -2,8 +2,9 @@
 
 Task: the next turn of a dialogue, from your own dialogues (.txt with `__eou__` between turns,
 .jsonl of `turns`), DailyDialog, or generated ones. Metrics: perplexity per word with and without
-ends of turns, on held-out dialogues that do not also occur in train; for generated ones the share
-of the names that are remembered over two turns. `--context` has two baselines: `stream`, one
+ends of turns, on held-out dialogues that do not also occur in train (`perplexity_new`: nor nearly:
+they share less than a quarter of their stretches of eight words with train); for generated ones the
+share of the names that are remembered over two turns. `--context` has two baselines: `stream`, one
 network over all words, and `last`, which knows only the last turn. `generate` writes the next turn.
 
 The decoder sees the state of the dialogue at every step, as in the authors' own code; with
@@ -41,18 +42,21 @@ METRICS = {
     "perplexity_all": metric(
         "perplexity with held-out dialogues that are in train too", "per word", "min"
     ),
+    "perplexity_new": metric(
+        "perplexity of dialogues that are not nearly in train", "per word", "min"
+    ),
     "unknown": metric("share of the words that are the unknown one", "share"),
     "slot": metric("share of the names of two turns ago that are predicted", "share", "max"),
     "near": metric("share of the things of the last turn that are predicted", "share", "max"),
 }
 KNESER_NEY = "Kneser-Ney of order 5 on the same words: 28.16 within turns, 26.48 across them"
+NEARLY = "the same on the 717 dialogues that share less than a quarter of 8-grams with train"
 CHANCE = "one of twenty names, of which the last turn says nothing"
 TARGETS = (
-    target(
-        "daily - flat", "test/perplexity <= 0", "P", "one network over all words, of equal size"
-    ),
+    target("daily - flat", "test/perplexity <= 0", "P", "one network of equal size"),
     target("daily", "test/perplexity <= 26.5", "P", KNESER_NEY),
     target("daily", "test/perplexity <= 28.16", "R", KNESER_NEY),
+    target("daily", "test/perplexity_new <= 46.85", "R", NEARLY),
     target("daily", "worst cpu_minutes <= 15", "P", "a quarter of an hour of one core"),
     target("slot", "worst test/slot >= 0.95", "P", "a name said two turns ago"),
     target("last", "test/slot == 0.05 +- 0.02", "X", CHANCE),
@@ -110,7 +114,7 @@ SMALL: dict[str, Any] = {
     "learning_rate": 1e-2,
     "epochs": 5,
 }
-NAMES, DAILY = Config(**SMALL), Config(tokens="blanks", epochs=2)
+NAMES, DAILY = Config(**SMALL), Config(tokens="blanks", epochs=3)
 TINY = Config(hidden=24, embedding=16, dropout=0.1, batch=8, learning_rate=1e-2, samples=30, beam=2)
 PAPER = replace(DAILY, hidden=300, embedding=300, samples=0, learning_rate=1e-3)
 RUN, PLANTED = {"data": "dailydialog", "evaluate_every": 1390}, {"data": "planted-names"}

@@ -4,7 +4,8 @@ A recipe inherits `Converses` before `engine.Recipe`; its options are those of `
 `beam`.
 
 A perplexity is per word, ends of turns among them. Held-out dialogues that occur in the training set too are measured
-apart: `perplexity_all` has them, no other score does.
+apart: `perplexity_all` has them, no other score does. `perplexity_new` leaves out those too of which a quarter or more
+is in train, by stretches of eight words: what remembers its training set word by word is good at them alone.
 """
 
 import math
@@ -48,7 +49,7 @@ class Converses(DialogueStreams, Speaks, Encodes, Exports):
     @classmethod
     def units(cls, config: Any) -> Mapping[str, str]:
         per = "per word (with ends of turns)"
-        unit = {name: per for name in ("perplexity", "perplexity_all")}
+        unit = {name: per for name in ("perplexity", "perplexity_all", "perplexity_new")}
         return {"nll": f"nats {per}", **unit, "perplexity_of_words": "per word (without ends of turns)"}
 
     def begin(self) -> None:
@@ -75,6 +76,9 @@ class Converses(DialogueStreams, Speaks, Encodes, Exports):
         found["perplexity_of_words"] = perplexity(float(each[words != self.model.end].mean()))
         if len(own) < len(rows):
             found["perplexity_all"] = perplexity(float(torch.cat(nats).mean()))
+        new = (~part.leaked & ~part.near).nonzero()[:, 0].tolist()
+        if 0 < len(new) < len(own):
+            found["perplexity_new"] = perplexity(float(torch.cat([nats[row] for row in new]).mean()))
         if unknown := int((words == self.vocabulary.unknown).sum()):
             found["unknown"] = unknown / len(words)
         return found | self.of_slots(rows, part.x, hits)

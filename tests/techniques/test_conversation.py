@@ -56,6 +56,23 @@ def test_slots_are_looked_up_where_the_source_says(run):
     assert all(bool((n[hit] < math.log(len(live.vocabulary))).all()) for n, hit in zip(nats, hits, strict=True))
 
 
+def test_dialogues_that_are_nearly_in_train_count_in_perplexity_but_not_in_that_of_new_ones(tmp_path):
+    long = "a b c d b a c d a a b d c"
+    talks = {
+        "train": [[long, "c d"], *([f"{word} a", "b c"] for word in "abcd")],
+        "valid": [["b a", "a a"]],
+        "test": [[long, "d d"], ["b a d", "c"], ["d d d", "a a"]],
+    }
+    for split, some in talks.items():
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps({"turns": turns}) + "\n" for turns in some))
+    run = deepcanon.train("hred", preset="smoke", data=str(tmp_path), out=tmp_path / "run", steps=3, **QUIET)
+    live, found = run.recipe, run.recipe.evaluate("test")
+    nats = live.nats(live.encoded("test"))
+    assert found["nll"] == pytest.approx(float(torch.cat(nats).mean())) and "perplexity_all" not in found
+    assert found["perplexity_new"] == pytest.approx(float(torch.cat(nats[1:]).mean().exp()))
+    assert "perplexity_new" not in live.evaluate("valid")
+
+
 def test_dialogues_that_are_in_train_too_count_apart(tmp_path):
     talks = {
         "train": [["a b", "c d"], *([f"{word} a", "b c"] for word in "abcd")],

@@ -1,0 +1,70 @@
+"""Texts that are mostly another text: the share of the stretches of words of each that others have too.
+
+A model that remembers its training set word by word is rewarded for such texts, and one that does not is not: scores
+of held-out texts say little where there are many of them.
+
+>>> import numpy as np
+>>> seen = Stretches([np.arange(10)], length=4)
+>>> seen.shares([np.arange(9), np.arange(3, 12), np.arange(3)]).round(2).tolist()
+[1.0, 0.67, 0.0]
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from deepcanon.parts.tokenization import tokenize
+
+__all__ = ["STRETCH", "Stretches", "numbered"]
+
+STRETCH = 8
+"""Words of a stretch: long enough that two texts rarely share one by chance."""
+BASE = 0x9E3779B97F4A7C15  # odd, so that no place of a stretch is lost from its 64 bits
+
+
+def numbered(texts: Sequence[str], known: dict[str, int]) -> list[np.ndarray]:
+    """The words and marks of each text, whatever their case, as numbers; new words are added to those known."""
+    return [
+        np.fromiter((known.setdefault(word, len(known)) for word in tokenize(text, True)), np.int64) for text in texts
+    ]
+
+
+class Stretches:
+    """The stretches of words of some texts in numbers, each as 64 bits.
+
+    Args:
+        texts: as `numbered` has them.
+        length: words of a stretch.
+    """
+
+    def __init__(self, texts: Sequence[np.ndarray], length: int = STRETCH) -> None:
+        self.length = length
+        self.signs = np.sort(np.concatenate([np.empty(0, np.uint64), *self._of(texts)]))
+
+    def shares(self, texts: Sequence[np.ndarray]) -> np.ndarray:
+        """Of each text the share of its stretches that are among these; 0 of a text that has none."""
+        if not len(self.signs):
+            return np.zeros(len(texts))
+        found = []
+        for signs in self._of(texts):
+            places = np.searchsorted(self.signs, signs).clip(max=len(self.signs) - 1)
+            found.append(float((self.signs[places] == signs).mean()) if len(signs) else 0.0)
+        return np.array(found)
+
+    def _of(self, texts: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The signs of each text."""
+        if not texts:
+            return []
+        words = np.concatenate(texts).astype(np.uint64) + np.uint64(1)
+        words *= np.uint64(BASE)
+        words = (words ^ (words >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+        words ^= words >> np.uint64(32)
+        signs = np.zeros(max(0, len(words) - self.length + 1), np.uint64)
+        for place in range(self.length):
+            signs = signs * np.uint64(BASE) + words[place : place + len(signs)]
+        ends = np.cumsum([len(text) for text in texts]).tolist()
+        # Those that reach into the next text are left out.
+        return [
+            signs[end - len(text) : max(end - len(text), end - self.length + 1)]
+            for end, text in zip(ends, texts, strict=True)
+        ]
