@@ -63,7 +63,7 @@ PRESETS = {
     "paper": (Config(shift=2, schedule="constant", epochs=1000), {"data": "mnist"}),
     "verify:mnist": (REDUCED, SETTINGS),
     "verify:mnist-uniform": (replace(REDUCED, iterations=1), SETTINGS),
-    "verify:overlap": (OVERLAP, {"threads": 1, "data": "multi-digits", "steps": 3000}),
+    "verify:overlap": (OVERLAP, {"threads": 1, "data": "multi-digits", "steps": 1500}),
 }
 
 import torch
