@@ -1,5 +1,7 @@
 """The catalogue of public data, and what a recipe's reader makes of your own."""
 
+from pathlib import Path
+
 from deepcanon import heads
 from deepcanon.cli.arguments import Parser, add_field, json_option
 from deepcanon.cli.output import USAGE, fold, print_json
@@ -64,11 +66,13 @@ def _readers_of(parser: Parser, spec: str, rest: list[str], as_json: bool) -> in
     """Without a recipe: what each reader makes of a path, and which recipes have that reader."""
     if rest:
         parser.error(f"{rest[0]} is an option of a recipe: deepcanon data check RECIPE {spec} {rest[0]}")
-    from deepcanon.data import NEED_NOT_BE, DataError, Problem, check, kinds_of, meant_kinds
+    from deepcanon.data import NEED_NOT_BE, DataError, Problem, check, foreign, kinds_of, meant_kinds
 
     kinds = kinds_of(spec)
     if not kinds:
         what, remedy = "no recipe reads this", "name a recipe to see why: deepcanon data check RECIPE PATH"
+        if known := foreign(Path(spec)):
+            what, remedy = known.what, known.remedy
         raise DataError([Problem(spec, "", what, remedy, skippable=False)])
     recipes = [heads.head(stem) for stem in heads.stems()]
     reports = {kind: check((kind,), spec) for kind in kinds}

@@ -7,12 +7,13 @@ import difflib
 import importlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import catalogue
 from .errors import DataError, Problem, Problems, one_line
+from .foreign_files import Foreign, foreign
 from .inputs import Inputs
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CATALOGUE", "IN_MEMORY", "KINDS", "NEED_NOT_BE",
-    "DataError", "Inputs", "Problem", "Report", "as_inputs", "check", "in_memory", "kinds_of",
+    "DataError", "Foreign", "Inputs", "Problem", "Report", "as_inputs", "check", "foreign", "in_memory", "kinds_of",
     "meant_kinds", "open_data", "read_inputs",
 ]  # fmt: skip
 
@@ -105,6 +106,9 @@ def _open(kinds: Sequence[str], spec: str, seed: int, options: Options, problems
         raise problems.fail(path, "", QUEUE, "save its output as a file")
     paths = [kind for kind in kinds if kind in PATHS]
     fitting = [kind for kind in paths if _fits(kind, path, options)]
+    if not fitting and (known := foreign(path)):
+        meant = set(known.kinds) & set(paths)
+        raise problems.fail(path, "", known.what, known.remedy if meant else _accepted(kinds))
     if not fitting and len(paths) != 1:
         other = "an environment" if "environment" in kinds else f"a generated set of {kinds[0]}"
         raise problems.fail(path, "", f"is not {' or '.join(paths) or other}", _accepted(kinds))
@@ -239,8 +243,19 @@ def read_inputs(kind: str, describe: dict[str, Any], paths: list[str]) -> Inputs
         raise DataError("no input: give a file, a folder or -")
     if paths.count("-") > 1:
         raise DataError("standard input (-) is given twice, but can be read only once: leave out one -")
-    found = _reader(kind).inputs(describe, paths)
+    try:
+        found = _reader(kind).inputs(describe, paths)
+    except DataError as error:
+        raise DataError([_foreign(problem, kind) for problem in error.problems]) from None
     return found if isinstance(found, Inputs) else Inputs(*found)
+
+
+def _foreign(problem: Problem, kind: str) -> Problem:
+    """The problem of a whole file of another program, said as that."""
+    known = None if problem.place else foreign(Path(problem.file))
+    if known is None or kind not in known.kinds:
+        return problem
+    return replace(problem, what=known.what, remedy=known.remedy)
 
 
 def as_inputs(describe: dict[str, Any], values: Any, takes: Sequence[str] = ()) -> Any:

@@ -87,7 +87,7 @@ BROKEN = {
         objects(TURNS) + '{"turns": ["a", "b"], "turns": ["c", "d"]}\n',
         "the key 'turns' twice",
     ),
-    "another kind": ("a.pdf", "x", "is not a file of dialogues; accepted are"),
+    "another kind": ("a.ppt", "x", "is not a file of dialogues; accepted are"),
 }
 
 

@@ -41,11 +41,11 @@ def test_words_are_numbered_whatever_their_case():
 
 
 def test_dialogues_that_are_nearly_in_train_are_told_and_kept_apart(tmp_path):
-    words = "how are you today my friend i hope that all is well with your family and you".split()
+    ours, rest = "how are you today my friend i hope", "that all is well with your family and you"
     talks = {
-        "train": [[" ".join(words), "thank you very much"], ["hello there", "good bye"]],
-        "valid": [[" ".join(words), "thank you very little"]],
-        "test": [["hello there", "good evening to you , old friend of mine"], [" ".join(words[8:]), "fine , thank you"]],
+        "train": [[f"{ours} {rest}", "thank you very much"], ["hello there", "good bye"]],
+        "valid": [[f"{ours} {rest}", "thank you very little"]],
+        "test": [["hello there", "good evening to you , old friend of mine"], [rest, "fine , thank you"]],
     }
     for split, some in talks.items():
         (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps({"turns": turns}) + "\n" for turns in some))
