@@ -9,16 +9,17 @@ of held-out texts say little where there are many of them.
 [1.0, 0.67, 0.0]
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from deepcanon.parts.tokenization import tokenize
 
-__all__ = ["STRETCH", "Stretches", "numbered"]
+__all__ = ["STRETCH", "Stretches", "lines_again", "numbered"]
 
 STRETCH = 8
 """Words of a stretch: long enough that two texts rarely share one by chance."""
+LINE, MANY = 30, 0.1  # characters of a line that is hardly written twice by chance; share of such lines that is told
 BASE = 0x9E3779B97F4A7C15  # odd, so that no place of a stretch is lost from its 64 bits
 
 
@@ -27,6 +28,24 @@ def numbered(texts: Sequence[str], known: dict[str, int]) -> list[np.ndarray]:
     return [
         np.fromiter((known.setdefault(word, len(known)) for word in tokenize(text, True)), np.int64) for text in texts
     ]
+
+
+def lines_again(texts: Mapping[str, object]) -> list[str]:
+    """About lines of valid and test that train has too, of texts in memory, if a tenth or more of the long ones are."""
+    if not all(isinstance(text, str) for text in texts.values()):
+        return []
+    lines = {split: [line for line in _stripped(str(text)) if len(line) >= LINE] for split, text in texts.items()}
+    train, found = set(lines.pop("train")), []
+    for split, some in lines.items():
+        again = sum(line in train for line in some)
+        if again and again >= MANY * len(some):
+            which = f"lines of {split} of {LINE} characters or more that are in train too"
+            found.append(f"{which}: {again:,} of {len(some):,}")
+    return found
+
+
+def _stripped(text: str) -> Iterator[str]:
+    return (line.strip() for line in text.split("\n"))
 
 
 class Stretches:

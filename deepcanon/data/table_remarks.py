@@ -14,7 +14,7 @@ from .columns import name_of_number
 from .errors import one_line
 from .table_columns import Feature
 
-__all__ = ["remarks_on_classes", "remarks_on_columns", "sums_of_the_rows"]
+__all__ = ["remarks_on_classes", "remarks_on_columns", "sums_of_the_rows", "twin_rows"]
 
 NUMBERED = 20  # rows from which consecutive whole numbers are no accident
 SPAN = 1.1  # of row numbers, some of whose rows are gone
@@ -97,3 +97,25 @@ def remarks_on_classes(names: Sequence[str], labels: Mapping[str, np.ndarray]) -
     if len(names) == 1:
         return [f"every row is {one_line(names[0], 60)}: nothing can be learned from one class"]
     return [*alike(names), *absent(names, labels, "row")]
+
+
+def twin_rows(x: Mapping[str, np.ndarray], y: Mapping[str, np.ndarray]) -> list[str]:
+    """About rows of valid and test that train has too, features [N, F] and target [N]: they measure nothing new."""
+    signs = {split: _signs(values, y[split]) for split, values in x.items()}
+    train = signs.pop("train")
+    found = {split: int(np.isin(some, train).sum()) for split, some in signs.items()}
+    return [
+        f"rows of {split} that are in train too, with features and target: {count:,} of {len(signs[split]):,}"
+        for split, count in found.items()
+        if count
+    ]
+
+
+def _signs(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """64 bits of each row."""
+    signs = np.zeros(len(x), np.uint64)
+    for values in (y, *x.T):
+        # Adding 0 makes -0 the same as 0.
+        bits = (values.astype(np.float64) + 0.0).view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        signs = signs * np.uint64(0xBF58476D1CE4E5B9) + (bits ^ (bits >> np.uint64(31)))
+    return signs

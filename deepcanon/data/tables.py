@@ -23,7 +23,7 @@ from .splits import SPLIT_NAMES, Dataset, Split, shares
 from .table_cells import joined
 from .table_columns import LARGEST as LARGEST
 from .table_columns import Feature, Reading, as_trained, feature_of, kinds_note, target_of
-from .table_remarks import remarks_on_classes, remarks_on_columns, sums_of_the_rows
+from .table_remarks import remarks_on_classes, remarks_on_columns, sums_of_the_rows, twin_rows
 from .table_splits import drawn_splits, splits_of
 
 TOGETHER, AT_ONCE = 32, 8192  # columns and rows that are copied at a time: a piece that the processor keeps at hand
@@ -169,9 +169,10 @@ def _dataset(
     told = [f"{table.place(int(row))}: {_shown(table, int(row))}" for row in rows[:3]]
     notes = [kinds_note(columns), *reading.notes, *(note for column in columns for note in column.notes), *remarks]
     table.columns.clear()  # all is understood: the text of a large table goes before its numbers are copied
-    x = _features(columns, drawn)
+    x, wanted = _features(columns, drawn), {split: y[some] for split, some in drawn.items()}
+    notes += twin_rows(x, wanted)
     return finish(
-        x, {split: y[some] for split, some in drawn.items()}, facts, problems, files, told, said=said, seed=seed,
+        x, wanted, facts, problems, files, told, said=said, seed=seed,
         left_out=table.left_out, target_note=how, notes=[note for note in notes if note],
     )  # fmt: skip
 

@@ -15,6 +15,7 @@ from .image_sets import list_folder
 from .inputs import Inputs
 from .large_text import ADDED, JOINED, MARKS, is_large, large_text, not_text
 from .named_splits import Told, splits_by_name
+from .near_copies import lines_again
 from .records_in_text import told_of_records
 from .splits import ORDER, Dataset, Split, shares
 
@@ -182,7 +183,9 @@ def _split(
 ) -> Dataset:
     """The data set of the texts of some splits; those that are missing are the end of the training text."""
     missing = [(s, share) for s, share in (("valid", valid), ("test", test)) if s not in given and share > 0]
-    return _dataset(_cut(given.pop("train"), missing) | given, missing, files, problems, told)
+    pieces = _cut(given.pop("train"), missing) | given
+    told.notes += lines_again(pieces)
+    return _dataset(pieces, missing, files, problems, told)
 
 
 def _listed(folder: Path, problems: Problems, told: Told) -> tuple[dict[str, Path], list[Path]]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from deepcanon.data import dialogues
+from deepcanon.data import dialogues, open_data
 from deepcanon.data.near_copies import Stretches, numbered
 
 
@@ -56,3 +56,30 @@ def test_dialogues_that_are_nearly_in_train_are_told_and_kept_apart(tmp_path):
     assert told in found.notes
     taken = found["test"].take(torch.tensor([1]))
     assert taken.near.tolist() == [True]
+
+
+@pytest.mark.parametrize(("copied", "told"), [(0, False), (2, False), (3, True), (30, True)])
+def test_lines_of_a_text_that_are_in_train_are_told(tmp_path, copied, told):
+    lines = [f"this is line number {i} of a text, which nobody wrote twice" for i in range(60)]
+    (tmp_path / "train.txt").write_text("\n".join([*lines[:30], "Short.", ""]))
+    (tmp_path / "valid.txt").write_text("short, and nothing that is long enough\n")
+    (tmp_path / "test.txt").write_text("\n".join([*lines[:copied], *lines[30 + copied :], "Short.", ""]))
+    notes = open_data(("text",), str(tmp_path)).notes
+    wanted = f"lines of test of 30 characters or more that are in train too: {copied} of 30"
+    assert (wanted in notes) == told and not any("lines of valid" in note for note in notes)
+
+
+def test_rows_of_a_table_that_are_in_train_are_told(tmp_path):
+    def write(split, rows):
+        (tmp_path / f"{split}.csv").write_text("\n".join(["a,b,y", *rows, ""]))
+
+    write("train", [f"{i},{i % 3 - 1}.0,{'no' if i % 2 else 'yes'}" for i in range(20)])
+    # Equal but for how it is written, another target, another feature, and equal.
+    write("valid", ["1,-0.0,no"])
+    write("test", ["1.0,0,no", "2,1,no", "2,0,yes", "3,-1,no"])
+    notes = open_data(("tables",), str(tmp_path)).notes
+    assert "rows of test that are in train too, with features and target: 2 of 4" in notes
+    assert "rows of valid that are in train too, with features and target: 1 of 1" in notes
+    write("test", ["1.5,0,no"])
+    write("valid", ["0,0,yes"])
+    assert not any("in train too" in note for note in open_data(("tables",), str(tmp_path)).notes)
