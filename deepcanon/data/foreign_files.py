@@ -98,12 +98,12 @@ NAMES = {
 
 def foreign(path: Path) -> Foreign | None:
     """What a file of another program is; None for a folder, and for what this package reads or does not know."""
-    if not path.is_file():
-        return None
     try:
+        if not path.is_file():
+            return None
         with path.open("rb") as file:
             head = file.read(32)
-    except OSError:
+    except OSError:  # it cannot be read, or its name is too long for the file system
         return None
     for beginning, found in BEGINNINGS.items():
         if head.startswith(beginning):

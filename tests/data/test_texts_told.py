@@ -91,9 +91,18 @@ def test_what_is_not_text_is_refused(tmp_path, content, said):
     assert check(("text",), str(tmp_path / "a.txt")).problems
 
 
-@pytest.mark.parametrize("name", ["a.md", "a.text", "a", "a.txt.zip", "a.txt~"])
-def test_other_files_are_not_taken_for_text(tmp_path, name):
-    refused(write(tmp_path / name, "words"), r"is not a \.txt file; accepted is")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a.md", r"is text with another ending; copy it to a \.txt file"),
+        ("a.text", r"is not a \.txt file; accepted is"),
+        ("a", r"is not a \.txt file; accepted is"),
+        ("a.txt.zip", "is an archive; unpack it"),
+        ("a.txt~", r"is not a \.txt file; accepted is"),
+    ],
+)
+def test_other_files_are_not_taken_for_text(tmp_path, name, said):
+    refused(write(tmp_path / name, "words"), said)
 
 
 # Cuts
@@ -253,7 +262,7 @@ def test_inputs_that_cannot_be(tmp_path):
     path = str(write(tmp_path / "a.txt", "words"))
     for given, said in (
         (["-", path, "-"], "given twice"), (["x" * 5000], "does not exist"), ([path, "a\0b"], "does not exist"),
-        ([], "no input"), ([str(write(tmp_path / "b.md", "x"))], r"is not a \.txt file"), ([""], "does not exist"),
+        ([], "no input"), ([str(write(tmp_path / "b.md", "x"))], r"copy it to a \.txt file"), ([""], "does not exist"),
     ):  # fmt: skip
         with pytest.raises(DataError, match=said) as error:
             read_inputs("text", {}, given)
