@@ -37,12 +37,14 @@ class Task:
         facts: what readers say of their data ("classes", "columns"), if there is something to say.
         truth: by name, what only the source knows: arrays, and functions of examples. An evaluation may use them; they
             are never given to a model and never written into a run.
+        told: lines for the notes of the data set, as of a test that is harder than what is learned from.
     """
 
     splits: dict[str, "Split"]
     known: tuple[Known, ...]
     facts: dict[str, Any] = field(default_factory=dict)
     truth: dict[str, Any] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
 
 
 @functools.cache
@@ -79,7 +81,7 @@ def drawn(name: str, seed: int) -> Task:
 
 def knowing(data: "Dataset", task: Task) -> "Dataset":
     """The data set with what is known of the task, which its notes tell."""
-    notes = [*data.notes, *(known.line() for known in task.known)]
+    notes = [*data.notes, *task.told, *(known.line() for known in task.known)]
     return replace(data, notes=notes, known=task.known, truth=task.truth)
 
 

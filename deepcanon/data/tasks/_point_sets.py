@@ -52,4 +52,5 @@ def point_sets(
     train = some("train", PASS)
     splits: dict[str, Split] = {"train": DrawnSplit(train.x, train.y, draw=draw)}
     splits |= {"valid": some("valid", MEASURED), "test": some("test", MEASURED, beyond)}
-    return Task(splits, known, {"problem": problem})
+    told = tuple(f"the test has sets of {points} points too" for points in beyond)
+    return Task(splits, known, {"problem": problem}, told=told)

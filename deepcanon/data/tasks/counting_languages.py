@@ -108,4 +108,7 @@ def draw(seed: int, options: dict[str, Any]) -> Task:
     )
     names = list("abcd"[: len(LANGUAGES[language])])
     facts = {"symbols": names, "classes": names, "padded": True}
-    return Task(splits, known, facts, {"numbers": torch.tensor([values[0] for values in of])})
+    longest, beyond = bounds["longest"] - 1, bounds["beyond"] - 1
+    counted = "n" if len(of[0]) == 1 else "n + m"
+    told = f"{counted} of a string: up to {longest} in train and valid, up to {beyond} in test"
+    return Task(splits, known, facts, {"numbers": torch.tensor([values[0] for values in of])}, (told,))

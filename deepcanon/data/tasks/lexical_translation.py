@@ -82,4 +82,5 @@ def draw(seed: int, options: dict[str, Any]) -> Task:
         Known("alignment", mean, 1.0, "", ("a guess at the place, at the test's lengths", "the order is known")),
         Known("exact", 0.0, 1.0, "", ("no sentence is guessed", "the dictionary and the order are known")),
     )
-    return Task({**splits}, known, {}, {"alignment": alignment, "dictionary": words})
+    told = f"words of a sentence: 2 to {longest} in train and valid, {longest + 1} to {2 * longest} in test"
+    return Task({**splits}, known, {}, {"alignment": alignment, "dictionary": words}, (told,))

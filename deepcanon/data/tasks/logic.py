@@ -135,4 +135,5 @@ def draw(seed: int, options: dict[str, Any]) -> Task:
         Known("accuracy", floor, 1.0, "", ("always the more frequent value, of the test", "formulas have values")),
     )
     facts = {"classes": list(NAMES), "labels": list(NAMES), "ordered": False, "depths": [depth, deeper]}
-    return Task(splits, known, facts, {"depths": torch.tensor(depths)})
+    told = f"operators below each other: 0 to {depth} in train and valid, {depth + 1} to {deeper} in test"
+    return Task(splits, known, facts, {"depths": torch.tensor(depths)}, (told,))
