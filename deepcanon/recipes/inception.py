@@ -69,7 +69,7 @@ PRESETS = {
     ),
     "default": (Config(), {"data": "letters", "options": FEW}),
     "paper": (Config(batch_norm=False, dropout=0.4, epochs=100), {"data": "fashion-mnist"}),
-    "verify:fashion-mnist": (MIRRORED, {"data": "fashion-mnist", "steps": 8500, "threads": 1}),
+    "verify:fashion-mnist": (MIRRORED, {"data": "fashion-mnist", "steps": 5600, "threads": 1}),
 }
 
 from deepcanon.engine import Encodes
