@@ -22,6 +22,7 @@ from .recordings import (
     readable,
     recordings,
     said_of,
+    twins,
     wanted_rate,
 )  # fmt: skip
 from .sound_folders import Listed, holds_sounds, listed
@@ -98,7 +99,7 @@ def _dataset(
     notes = [
         f"audio: {said_of(sounds)}", *told, f"examples: {lengths_of(splits)}{how}",
         f"classes: {len(classes)}" if classes else "no labels", *alike(classes), *notes,
-        *problems.left_out(),
+        *twins(splits), *problems.left_out(),
     ]  # fmt: skip
     facts: dict[str, Any] = {
         "rate": rate, "resampled": bool(wanted_rate(options)), "longest": sounds.shape[1], "classes": classes,

@@ -18,6 +18,7 @@ from .box_files import COCO, TABLE, Box, Pictured, Source
 from .class_names import class_order
 from .decoding import Pictures, decoded, heads_of, states_of
 from .errors import Problems, one_line
+from .folders import twins
 from .image_sets import draft_facts, first_of, image_options, levels_note, walk
 from .inputs import Inputs
 from .label_files import no_picture, pictures_named
@@ -190,7 +191,7 @@ def read(path: Path, seed: int = 0, options: dict[str, Any] | None = None, probl
         said.append(
             f"not read: pictures that {here}{' does not name' if not sources[1:] else ' names'}: {first_of(rest)}"
         )
-    notes = [*said, *order, *notes, *found.notes, *levels_note(options), *problems.left_out()]
+    notes = [*said, *order, *notes, *found.notes, *twins(splits), *levels_note(options), *problems.left_out()]
     facts = {"size": list(size), "channels": channels, "classes": classes, **draft_facts(options)}
     record = {"path": path.name, "counts": counts, "split": dict(missing), "seed": seed, "skipped": problems.skipped()}
     examples = [

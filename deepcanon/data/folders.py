@@ -17,7 +17,7 @@ from .pixels import Head
 from .splits import ORDER, SPLIT_NAMES, Dataset, Split
 from .streamed import REMEDY
 
-__all__ = ["is_image_folder", "list_folder", "not_read", "read_folder", "walk"]
+__all__ = ["is_image_folder", "list_folder", "not_read", "read_folder", "twins", "walk"]
 
 LARGEST_CHOSEN, SMALLEST_CHOSEN = 128, 16
 """A size that the user did not choose is kept between these."""
@@ -167,11 +167,11 @@ def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems:
         levels=levels if deep else None,
     )  # fmt: skip
     data.splits = {name: pictures.settled(split) for name, split in data.splits.items()}
-    data.notes += _twins(data.splits) if size == tuple(data.facts["size"]) else []  # else they are patches
+    data.notes += twins(data.splits) if size == tuple(data.facts["size"]) else []  # else they are patches
     return data
 
 
-def _twins(splits: dict[str, Split]) -> list[str]:
+def twins(splits: dict[str, Split]) -> list[str]:
     """Notes on pictures of valid and test that are in train too, pixel by pixel; of pictures in memory alone."""
     if not all(isinstance(split.x, torch.Tensor) for split in splits.values()):
         return []

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from .splits import ORDER, Split, draw_splits, shares
 
 __all__ = [
     "Source", "Sources", "by_split", "common_rate", "heads_of", "inputs", "lengths_of", "readable",
-    "recordings", "said_of", "wanted_rate",
+    "recordings", "said_of", "twins", "wanted_rate",
 ]  # fmt: skip
 
 Source = Path | bytes
@@ -165,6 +165,16 @@ def said_of(sounds: Sounds) -> str:
 def lengths_of(splits: dict[str, Split]) -> str:
     """How many recordings each split has, and how long they are together."""
     return ", ".join(f"{split} {len(part):,} ({part.x.seconds:,.1f} s)" for split, part in splits.items())
+
+
+def twins(splits: Mapping[str, Split]) -> list[str]:
+    """Notes on recordings of valid and test that are in train too."""
+    counts = {split: part.x.found_in(splits["train"].x) for split, part in splits.items() if split != "train"}
+    return [
+        f"recordings of {split} that are in train too, sample by sample: {count:,}"
+        for split, count in counts.items()
+        if count
+    ]
 
 
 def by_split(

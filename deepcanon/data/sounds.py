@@ -22,6 +22,7 @@ MEMORY_LIMIT = 1 << 30
 PIECE = 1 << 16
 BLOCK = 1 << 20
 """Samples of a file that are read at a time."""
+MIDDLE, TOGETHER = 512, 1024  # samples by which equal recordings are looked for, and recordings looked at together
 SCALE = {torch.int16: 32768.0, torch.float32: 1.0}
 
 
@@ -94,6 +95,24 @@ class Sounds:
         inside = (places >= begins[:, None]) & (places < ends[:, None])
         found = self._at(places.clamp(begins[:, None], ends[:, None] - 1))
         return torch.where(inside, found.to(torch.float32) / SCALE[self.dtype], 0.0)
+
+    def found_in(self, others: "Sounds") -> int:
+        """How many of these recordings are among others, sample by sample."""
+        seen: dict[tuple[int, bytes], int] = {}
+        for row, sign in enumerate(others._signs()):
+            seen.setdefault(sign, row)
+        return sum(
+            sign in seen and torch.equal(self[row], others[seen[sign]]) for row, sign in enumerate(self._signs())
+        )
+
+    def _signs(self) -> list[tuple[int, bytes]]:
+        """Of each recording its length and its middle."""
+        found = []
+        for rows in torch.arange(len(self)).split(TOGETHER):
+            middles = self.windows(rows, (self.lengths[rows] - MIDDLE) // 2, MIDDLE).numpy()
+            lengths = self.lengths[rows].tolist()
+            found += [(length, middle.tobytes()) for length, middle in zip(lengths, middles, strict=True)]
+        return found
 
     def _at(self, places: Tensor) -> Tensor:
         if isinstance(self.store, Tensor):

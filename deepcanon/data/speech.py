@@ -26,6 +26,7 @@ from .recordings import (
     readable,
     recordings,
     said_of,
+    twins,
     wanted_rate,
 )  # fmt: skip
 from .seeds import stream_seed
@@ -223,7 +224,7 @@ def _dataset(
     texts = [(sources[name][1] or "").strip() for name in names]
     if loose := sum(text != " ".join(text.split()) for text in texts):
         notes = [f"blanks: several in a row are read as one, in {loose:,} transcripts", *notes]
-    notes = [f"transcripts: {spelling}, letters {written}", *told, *notes, *problems.left_out()]
+    notes = [f"transcripts: {spelling}, letters {written}", *told, *notes, *twins(splits), *problems.left_out()]
     more = {"how": how, "skipped": problems.skipped()}
     return whole_of(splits, symbols, spelling, root, seed, notes, more, bool(wanted_rate(options)))
 
