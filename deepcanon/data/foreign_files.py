@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -119,7 +121,7 @@ def _zipped(path: Path) -> Foreign:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.namelist()
-    except (OSError, zipfile.BadZipFile, NotImplementedError):
+    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError, struct.error):
         return ARCHIVE
     for member, found in MEMBERS.items():
         if any(name == member or name.endswith(f"/{member}") for name in members):
@@ -134,5 +136,5 @@ def _in_lines(path: Path) -> bool:
         with (gzip.open if path.name.lower().endswith(".gz") else open)(path, "rb") as file:
             first, second = file.readline(LONGEST), file.readline(LONGEST)
         return isinstance(json.loads(first), dict) and second.lstrip().startswith(b"{")
-    except (OSError, EOFError, ValueError, RecursionError):
+    except (OSError, EOFError, zlib.error, ValueError, RecursionError):
         return False

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 import zipfile
 
 import numpy as np
@@ -98,3 +99,21 @@ def test_inputs_of_a_run_are_named_too(tmp_path):
     zipped(tmp_path / "a.xlsx", "xl/workbook.xml")
     with pytest.raises(DataError, match="workbook of a spreadsheet; save the sheet as CSV"):
         read_inputs("tables", {}, [str(tmp_path / "a.xlsx")])
+
+
+def test_damaged_archives_are_archives(tmp_path):
+    """Names that are no UTF-8, sizes that are wrong, ends that are missing: 2,000 alterations."""
+    zipped(tmp_path / "a", "xl/workbook.xml", "\u00e4/\u00f6.txt")
+    whole, draw = (tmp_path / "a").read_bytes(), random.Random(0)
+    lines = gzip.compress(b'{"x": 1}\n{"x": 2}\n' * 50)
+    found = set()
+    for path, content, kept in ((tmp_path / "a", whole, 4), (tmp_path / "a.json.gz", lines, 2)):
+        for _ in range(1000):
+            altered = bytearray(content)
+            for _ in range(draw.randint(1, 12)):
+                altered[draw.randrange(kept, len(altered))] = draw.randrange(256)
+            path.write_bytes(altered[: draw.randrange(kept, len(altered))] if draw.random() < 0.3 else altered)
+            found.add(foreign(path).what)
+    assert found <= {
+        "is an archive", "is a workbook of a spreadsheet", "is one JSON value", "has one JSON object on each line",
+    }  # fmt: skip
