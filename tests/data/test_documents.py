@@ -88,7 +88,7 @@ def test_inputs_come_in_the_unit_of_the_training_data(tmp_path):
     found = read_inputs("documents", {"unit": "files"}, [str(tmp_path)])
     assert (found.names, found.values) == ([str(path)], ["first\n\nsecond\n"])
     with pytest.raises(DataError, match="is not a file of"):
-        read_inputs("documents", {"unit": "lines"}, [str(write(tmp_path / "d.pdf", "x"))])
+        read_inputs("documents", {"unit": "lines"}, [str(write(tmp_path / "d.bin", "x"))])
 
 
 @pytest.mark.real_data("rt-polarity")

@@ -48,7 +48,8 @@ def test_both_forms_find_maps_that_are_equally_good():
     p, options = joint_probabilities(x, 20.0), {"perplexity": 20.0, "max_iter": 150, "exaggerated": 50}
     exact, close = (TSNE(method=method, **options).fit(x) for method in ("exact", "interpolated"))
     costs = [float(tsne_cost(model.embedding_.double(), p)) for model in (exact, close)]
-    assert costs[0] < costs[1] < costs[0] + 0.06  # nats that the pairs left out of P are worth
+    # Nats that the pairs left out of P are worth; rounding decides, by processor, which minimum each descent ends in.
+    assert abs(costs[1] - costs[0]) < 0.06
     assert neighbour_accuracy(close.embedding_, labels) > 0.93
     assert [exact.form(1_999), exact.form(2_000), TSNE().form(1_999), TSNE().form(2_000), TSNE(3).form(9_999)] == [
         "exact", "exact", "exact", "interpolated", "exact",
