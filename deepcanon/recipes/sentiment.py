@@ -4,8 +4,8 @@ Task: the class of a text, such as negative, neutral, positive. Data: a .csv, .t
 text and label, or folders CLASS/*.txt. Metric: accuracy; with `--folds 10` by cross-validation,
 where each fold takes its vocabulary from its own training documents. Sentences of film reviews:
 75.9 % in five minutes on one core (one seed). Bags of words take seconds: logistic regression
-76.6 %, naive Bayes on pairs of words 78.9 %. Three classes of rated sentences: 65.0 % (64.5 to 65.4,
-three seeds). `predict` marks the decisive words.
+76.6 %, naive Bayes on pairs of words 78.9 %. Three classes of rated sentences: 65.0 % (64.5 to
+65.4, three seeds). `predict` marks the decisive words.
 
     deepcanon train sentiment --data reviews.csv
 """
