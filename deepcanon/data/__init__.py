@@ -251,9 +251,10 @@ def read_inputs(kind: str, describe: dict[str, Any], paths: list[str]) -> Inputs
 
 
 def _foreign(problem: Problem, kind: str) -> Problem:
-    """The problem of a whole file of another program, said as that."""
-    known = None if problem.place else foreign(Path(problem.file))
-    if known is None or kind not in known.kinds:
+    """The problem of a whole file of another program, said as that; what the reader takes has problems of its own."""
+    path = Path(problem.file)
+    known = None if problem.place else foreign(path)
+    if known is None or kind not in known.kinds or _reader(kind).fits(path):
         return problem
     return replace(problem, what=known.what, remedy=known.remedy)
 

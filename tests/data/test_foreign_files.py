@@ -86,11 +86,7 @@ def test_a_remedy_that_gives_another_kind_of_data_is_none(tmp_path, kinds, remed
 def test_check_says_so_with_and_without_a_recipe(tmp_path, monkeypatch, capsys, recipe):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.json").write_text(json.dumps([{"x": i, "y": i % 2} for i in range(9)]))
-    code = 2
-    try:
-        code = main(["data", "check", *recipe, "a.json"])
-    except DataError as error:
-        print(error)
+    code = main(["data", "check", *recipe, "a.json"])
     said = capsys.readouterr()
     assert code == 2 and "a.json: is one JSON value; write one object on each line" in said.out + said.err
 
@@ -99,6 +95,23 @@ def test_inputs_of_a_run_are_named_too(tmp_path):
     zipped(tmp_path / "a.xlsx", "xl/workbook.xml")
     with pytest.raises(DataError, match="workbook of a spreadsheet; save the sheet as CSV"):
         read_inputs("tables", {}, [str(tmp_path / "a.xlsx")])
+
+
+@pytest.mark.parametrize("head", ["ORCID,a", "ID3,a", "BZh,a", "Rar!,a", "MATLAB 5.0,a"])
+def test_words_that_other_files_begin_with_are_words(tmp_path, head):
+    path = tmp_path / "a.csv"
+    path.write_text(f"{head}\n1,2\n")
+    assert foreign(path) is None
+    (tmp_path / "a").write_text(head)
+    assert foreign(tmp_path / "a") is None
+
+
+def test_what_a_reader_takes_has_problems_of_its_own(tmp_path):
+    """A table that is wrong as a whole stays a table, whatever its first bytes are."""
+    (tmp_path / "a.csv").write_bytes(b"SQLite format 3\0,b\n")
+    with pytest.raises(DataError) as error:
+        read_inputs("tables", {}, [str(tmp_path / "a.csv")])
+    assert "database" not in str(error.value)
 
 
 def test_damaged_archives_are_archives(tmp_path):

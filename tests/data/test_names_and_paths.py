@@ -84,7 +84,9 @@ def test_check_takes_its_path_as_train_does(tmp_path, monkeypatch, capsys):
     assert main(["data", "check", "rnn-lm", "t.txt"]) == 0
     plain = capsys.readouterr().out
     assert main(["data", "check", "rnn-lm", "--data", "t.txt", "--valid-share", "0.2"]) == 0
-    assert capsys.readouterr().out.splitlines()[0] == plain.splitlines()[0]
+    said = capsys.readouterr().out
+    assert said.splitlines()[0] == plain.splitlines()[0]
+    assert "valid is the last 10%" in plain and "valid is the last 20%" in said
     assert main(["data", "get", "--data", "mnist"]) == 2
     assert "--data belongs to check" in capsys.readouterr().err
 
