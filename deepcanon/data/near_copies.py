@@ -9,18 +9,18 @@ of held-out texts say little where there are many of them.
 [1.0, 0.67, 0.0]
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from deepcanon.parts.tokenization import tokenize
 
-__all__ = ["STRETCH", "Stretches", "lines_again", "numbered"]
+__all__ = ["STRETCH", "Stretches", "lines_again", "numbered", "signs_of"]
 
 STRETCH = 8
 """Words of a stretch: long enough that two texts rarely share one by chance."""
 LINE, MANY = 30, 0.1  # characters of a line that is hardly written twice by chance; share of such lines that is told
-BASE = 0x9E3779B97F4A7C15  # odd, so that no place of a stretch is lost from its 64 bits
+ODD, OTHER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)  # odd: no column is lost from the 64 bits
 
 
 def numbered(texts: Sequence[str], known: dict[str, int]) -> list[np.ndarray]:
@@ -28,6 +28,16 @@ def numbered(texts: Sequence[str], known: dict[str, int]) -> list[np.ndarray]:
     return [
         np.fromiter((known.setdefault(word, len(known)) for word in tokenize(text, True)), np.int64) for text in texts
     ]
+
+
+def signs_of(columns: Iterable[np.ndarray]) -> np.ndarray:
+    """A number of 64 bits for each row of some columns of such numbers; equal rows have equal ones."""
+    signs = np.zeros((), np.uint64)
+    for column in columns:
+        mixed = (column + np.uint64(1)) * ODD
+        mixed = (mixed ^ (mixed >> np.uint64(29))) * OTHER
+        signs = signs * ODD + (mixed ^ (mixed >> np.uint64(32)))
+    return signs
 
 
 def lines_again(texts: Mapping[str, object]) -> list[str]:
@@ -74,13 +84,9 @@ class Stretches:
         """The signs of each text."""
         if not texts:
             return []
-        words = np.concatenate(texts).astype(np.uint64) + np.uint64(1)
-        words *= np.uint64(BASE)
-        words = (words ^ (words >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
-        words ^= words >> np.uint64(32)
-        signs = np.zeros(max(0, len(words) - self.length + 1), np.uint64)
-        for place in range(self.length):
-            signs = signs * np.uint64(BASE) + words[place : place + len(signs)]
+        words = np.concatenate(texts).astype(np.uint64)
+        count = max(0, len(words) - self.length + 1)
+        signs = signs_of(words[place : place + count] for place in range(self.length))
         ends = np.cumsum([len(text) for text in texts]).tolist()
         # Those that reach into the next text are left out.
         return [

@@ -12,6 +12,7 @@ import numpy as np
 from .class_names import absent, alike
 from .columns import name_of_number
 from .errors import one_line
+from .near_copies import signs_of
 from .table_columns import Feature
 
 __all__ = ["remarks_on_classes", "remarks_on_columns", "sums_of_the_rows", "twin_rows"]
@@ -112,10 +113,5 @@ def twin_rows(x: Mapping[str, np.ndarray], y: Mapping[str, np.ndarray]) -> list[
 
 
 def _signs(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """64 bits of each row."""
-    signs = np.zeros(len(x), np.uint64)
-    for values in (y, *x.T):
-        # Adding 0 makes -0 the same as 0.
-        bits = (values.astype(np.float64) + 0.0).view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        signs = signs * np.uint64(0xBF58476D1CE4E5B9) + (bits ^ (bits >> np.uint64(31)))
-    return signs
+    # Adding 0 makes -0 the same as 0.
+    return signs_of((values.astype(np.float64) + 0.0).view(np.uint64) for values in (y, *x.T))
