@@ -67,7 +67,18 @@ PAPER |= {"batch": 32, "clip": 10.0, "epochs": 70, "whole": 45 / 70, "every": 5.
 RUN = {"data": "multi30k", "precision": "auto", "evaluate_every": 900}
 PRESETS = {
     "smoke": (TINY, {"data": "lexical-translation", "steps": 30, "threads": 1}),
-    "default": (Config(), {"data": "lexical-translation", "options": SMALL}),
+    "default": (
+        Config(),
+        {
+            "data": "lexical-translation",
+            "options": {
+                **SMALL,
+                "network": "location-aware",
+                "batch": 50,
+                "learning_rate": 4e-3,
+            },
+        },
+    ),
     "paper": (Config(dropout=0.0, whole_rate=0.2, **PAPER), {"data": "multi30k"}),
     "verify:mixer": (CAPTIONS, RUN),
     "verify:cross-entropy": (replace(CAPTIONS, method="cross-entropy"), RUN),

@@ -1,4 +1,4 @@
-"""Translators that learn from words of their own: either network, what they draw while they learn, how long they write.
+"""Translators that learn from words of their own: which network, what they draw while they learn, how long they write.
 
 A recipe subclasses `OwnWords`, whose Config is `model_options.OwnWordsTraining` with fields of its own. Words are drawn
 by uniform numbers of the global batch, a row for each sentence, so that several processes draw those of one; and
@@ -27,6 +27,7 @@ from deepcanon.parts.masks import real_positions
 from deepcanon.parts.tokenization import tokenize
 from deepcanon.parts.vocabulary import UNKNOWN, Vocabulary
 from deepcanon.sequence.attention import AttentionSeq2Seq
+from deepcanon.sequence.location_aware import LocationAwareSeq2Seq
 from deepcanon.sequence.scheduled_sampling import mixed
 from deepcanon.sequence.seq2seq import Seq2Seq
 from deepcanon.sequence.sequence_level_training import sentence_bleu
@@ -38,8 +39,10 @@ __all__ = ["OwnWords", "Written"]
 LONGER = 5
 """Words that a sentence may have more than the longest reference of its batch."""
 
-FORMS = {"attention": ("form", "score"), "seq2seq": ("peeky", "backwards")}
-"""The options that say which of its forms a network has, by the recipe that has them."""
+FORMS = {"attention": ("form", "score"), "location-aware": ("window", "reach"), "seq2seq": ("peeky", "backwards")}
+"""The options that say which of its forms a network has, by the network; the recipes that train it have them."""
+
+NETWORKS = {"attention": AttentionSeq2Seq, "location-aware": LocationAwareSeq2Seq, "seq2seq": Seq2Seq}
 
 C = TypeVar("C", bound=OwnWordsTraining)
 
@@ -57,7 +60,7 @@ class Written(NamedTuple):
 
 
 class OwnWords(Translation[C], ExportsTranslations):
-    """A translator of one of both kinds."""
+    """A translator of one of the kinds of NETWORKS."""
 
     start: Start | None = None
     """The weights that the run begins with, if `build` has made any."""
@@ -77,11 +80,11 @@ class OwnWords(Translation[C], ExportsTranslations):
     def network(self, words: tuple[int, int]) -> nn.Module:
         c, form = self.config, self.facts.get("form", {})
         sizes = {"embedding_size": c.embedding, "dropout": c.dropout, "device": self.run.device}
-        kind = Seq2Seq if c.network == "seq2seq" else AttentionSeq2Seq
-        return kind(words[0], words[1], c.hidden, **sizes, **form)
+        return NETWORKS[c.network](words[0], words[1], c.hidden, **sizes, **form)
 
     def build(self) -> None:
         super().build()
+        self.moving = getattr(self.model, "moving", self.moving)
         if initial := self.facts.get("initial"):
             c = self.config
             self.start = Start(self.model, c, initial, ("source", "target", "output"))
@@ -150,6 +153,8 @@ def taken_over(config: OwnWordsTraining, source: Source) -> dict[str, Any]:
     of = f"--init-from {config.init_from}"
     name, options = options_of(config.init_from)
     kind = name if name in FORMS else options.get("network")
+    if options.get("form") == "location-aware":
+        kind = "location-aware"
     if kind not in FORMS or "words" not in source.facts:
         names = "attention, seq2seq, scheduled-sampling or sequence-level-training"
         raise UsageError(f"{of}: is a run of {name}, not of {names}")

@@ -17,6 +17,7 @@ FORMS = {
     "pointer-generator": {},
     "location-aware": {"form": "location-aware"},
     "scheduled-sampling": {"truth": "always"},
+    "sequence-level-training": {"network": "location-aware"},
 }
 
 

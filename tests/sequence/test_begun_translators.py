@@ -92,3 +92,16 @@ def test_a_file_has_no_words_so_what_belongs_to_them_is_new(first, begun, tmp_pa
     config = options(recipe, init_from=str(tmp_path / "w.safetensors"), minimum_count=1)
     facts = type(recipe).learn(config, recipe.run.data)
     assert "Vogel" in facts["words"]["source"]["symbols"] and facts["initial"]["same_classes"] is False
+
+
+def test_a_location_aware_translator_goes_on_with_its_own_window(folder, tmp_path):
+    data, form = str(folder / "first.tsv"), {"form": "location-aware", "window": 3, "reach": 7}
+    first = deepcanon.train("attention", data=data, out=tmp_path / "a", steps=4, minimum_count=1, **form, **SMALL)
+    given = {"data": data, "steps": 2, "init_from": str(first.folder), **SMALL}
+    with pytest.raises(UsageError, match="its network is location-aware: give --network location-aware"):
+        deepcanon.train("sequence-level-training", out=tmp_path / "b", **given)
+    how = {"network": "location-aware", "whole": 1.0, "whole_rate": 1e-12}
+    run = deepcanon.train("sequence-level-training", out=tmp_path / "b", **given, **how)
+    assert run.recipe.model.around.kernel_size == (3,) and run.recipe.model.before.kernel_size == (7,)
+    for name, value in first.module.state_dict().items():
+        torch.testing.assert_close(run.module.state_dict()[name], value, atol=1e-7, rtol=0)
