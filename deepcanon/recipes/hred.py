@@ -6,8 +6,8 @@ ends of turns, on held-out dialogues that do not also occur in train (`perplexit
 they share less than a quarter of their stretches of eight words with train); for generated ones the
 share of the names that are remembered over two turns. `--context` has two baselines: `stream`, one
 network over all words, and `last`, which knows only the last turn. `generate` writes the next turn.
-On DailyDialog 41.0 after ten minutes on one core, 40.5 on new dialogues (one seed); Kneser-Ney of
-order five has 28.2 and 46.9: it knows by heart what is nearly in train.
+On DailyDialog 41.0 after ten minutes on one core, 40.5 on new dialogues (three seeds); Kneser-Ney
+of order five has 28.2 and 46.9: it knows by heart what is nearly in train.
 
 The decoder sees the state of the dialogue at every step, as in the authors' own code; with
 `--every-step false` only in its first state, as in the papers: then a name from two turns ago,
