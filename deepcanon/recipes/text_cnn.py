@@ -58,7 +58,10 @@ PRESETS = {
     "default": (Config(), {"data": "rt-polarity"}),
     "paper": (PAPER, MR),
     "verify:reviews": (CROSS, MR),
-    "verify:phrases": (Config(tokens="blanks", epochs=3), {"data": "sst-2-phrases", "threads": 1}),
+    "verify:phrases": (
+        Config(tokens="blanks", epochs=3, embedding_dropout=0.0),
+        {"data": "sst-2-phrases", "threads": 1},
+    ),
 }
 
 from deepcanon.foundations.dropout import max_norm_
