@@ -15,6 +15,7 @@ from torch import Tensor
 from . import published, wav
 from .archives import tar_members
 from .errors import Problems, one_line
+from .first_lines import first_lines
 from .image_sets import list_folder
 from .recordings import (
     Sources,
@@ -111,11 +112,12 @@ def _next_to(folder: Path, split: str | None, problems: Problems, strange: list[
     others: list[str] = []
     sounds = below(folder, problems, others)
     texts = {Path(name): name for name in others if name.lower().endswith(".txt")}
-    found = []
+    found, remedy = [], None
     for sound in sounds:
         beside = sound.with_suffix(".txt")
         if texts.pop(beside, None) is None:
-            problems.add(sound, "", f"has no {beside.name} next to it", WRITE + _of_tables(folder))
+            remedy = remedy or WRITE + (_of_tables(folder) or _of_lists(sounds, others))
+            problems.add(sound, "", f"has no {beside.name} next to it", remedy)
             continue
         text = load(beside, problems)
         if text is None:
@@ -136,6 +138,18 @@ def _of_tables(folder: Path) -> str:
     return (
         f"; if {one_line(tables[0], 60)} says it, call that metadata{Path(tables[0]).suffix.lower()}" if tables else ""
     )
+
+
+def _of_lists(sounds: Sequence[Path], others: Sequence[str]) -> str:
+    """What to do where lines of a text begin with names of recordings, as LibriSpeech and Kaldi have them."""
+    names = {sound.stem for sound in sounds}
+    for other in map(Path, others):
+        name, *words = "".join(first_lines(other)).split()[:2] or [""]
+        if name in names and words and not words[0].lower().endswith(".wav"):
+            first = f"{one_line(name, 60)}.wav,{one_line(words[0], 60)} ..."
+            where = "write its lines into a metadata.csv: file,transcript, then"
+            return f"; if {one_line(other.name, 60)} says it, {where} {first}"
+    return ""
 
 
 def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) -> Dataset:

@@ -155,3 +155,14 @@ def test_boxes_of_turned_pictures_are_told_or_refused_with_the_reason(tmp_path):
     assert "pictures that their EXIF turns (first: a.jpg)" in "\n".join(opened(tmp_path, "boxes").notes)
     written(tmp_path / "boxes.csv", ["file,x,y,width,height,label", "a.jpg,30,2,9,9,u"])
     assert "boxes are those of the turned picture" in refusal(tmp_path, "boxes")
+
+
+@pytest.mark.parametrize("name", ["84-12.trans.txt", "text"])
+def test_a_list_of_names_and_what_is_said_is_named_with_the_table_to_make_of_it(tmp_path, name):
+    for number in (0, 1):
+        (tmp_path / f"84-12-{number}.wav").write_bytes(to_bytes(np.zeros(800), 8000))
+    written(tmp_path / "wav.scp", [f"84-12-{number} sounds/84-12-{number}.wav" for number in (0, 1)])
+    written(tmp_path / name, ["84-12-0 CHAPTER ONE", "84-12-1 IT WAS"])
+    assert f"if {name} says it, write its lines into a metadata.csv" in refusal(tmp_path, "speech")
+    written(tmp_path / "metadata.csv", ["file,transcript", "84-12-0.wav,CHAPTER ONE", "84-12-1.wav,IT WAS"])
+    assert len(opened(tmp_path, "speech")["train"].x) == 2
