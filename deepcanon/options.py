@@ -7,6 +7,7 @@ declaring the field again. Those of readers are in `deepcanon.reading`. Without 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
+from deepcanon.ranges import Belongs as Belongs
 from deepcanon.ranges import Count as Count
 from deepcanon.ranges import NonNegative as NonNegative
 from deepcanon.ranges import Number as Number
@@ -46,14 +47,14 @@ from deepcanon.reading import Trees as Trees
 from deepcanon.reading import reading_options as reading_options
 
 __all__ = [
-    "GROUPS", "READERS", "Activation", "ActivationName", "Audio", "Augmentation", "Batches", "BoxAugmentation",
-    "ClassLoss", "Columns", "Convex", "CopiedWeights", "Count", "Dialogues", "Documents", "Dropout", "DropoutName",
-    "Examples", "HiddenLayerName", "HiddenLayers", "ImageTraining", "Images", "InitialWeights", "Initialization",
-    "InitializationName", "InputDropout", "LargeTokens", "Lbfgs", "Loss", "LossName", "MaxNorm", "Mixtures",
-    "NonNegative", "NormalizationName", "Number", "Optimization", "OptimizerName", "Pairs", "Patches", "Perceptron",
-    "Pieces", "Placed", "PointSets", "Pooling", "PoolingName", "Positive", "Probability", "Range", "Repeats",
-    "Schedule", "ScheduleName", "SequenceTraining", "Sequences", "Series", "Share", "Some", "SomeExamples", "Speech",
-    "Splits", "Stories", "Tables", "Text", "Tokens", "Training", "Tuning", "Whole", "group_of", "plain_type",
+    "GROUPS", "READERS", "Activation", "ActivationName", "Audio", "Augmentation", "Batches", "Belongs",
+    "BoxAugmentation", "ClassLoss", "Columns", "Convex", "CopiedWeights", "Count", "Dialogues", "Documents", "Dropout",
+    "DropoutName", "Examples", "HiddenLayerName", "HiddenLayers", "ImageTraining", "Images", "InitialWeights",
+    "Initialization", "InitializationName", "InputDropout", "LargeTokens", "Lbfgs", "Loss", "LossName", "MaxNorm",
+    "Mixtures", "NonNegative", "NormalizationName", "Number", "Optimization", "OptimizerName", "Pairs", "Patches",
+    "Perceptron", "Pieces", "Placed", "PointSets", "Pooling", "PoolingName", "Positive", "Probability", "Range",
+    "Repeats", "Schedule", "ScheduleName", "SequenceTraining", "Sequences", "Series", "Share", "Some", "SomeExamples",
+    "Speech", "Splits", "Stories", "Tables", "Text", "Tokens", "Training", "Tuning", "Whole", "group_of", "plain_type",
     "range_of", "reading_options", "types_of",
 ]  # fmt: skip
 
@@ -118,6 +119,11 @@ class Lbfgs(Training):
 class Convex(Lbfgs, Batches):
     """Options of models whose loss is convex."""
 
+    BELONGS: ClassVar[Belongs] = {
+        **dict.fromkeys(("centre", "history", "tolerance", "iterations"), ("optimizer", ("lbfgs",))),
+        **dict.fromkeys(("learning_rate", "momentum", "batch", "epochs"), ("optimizer", ("sgd",))),
+    }
+
     optimizer: Literal["lbfgs", "sgd"] = "lbfgs"
     """L-BFGS on the whole training set at each step, or SGD with momentum on batches."""
     centre: bool = True
@@ -140,6 +146,8 @@ class Perceptron(Training):
 
 @dataclass(frozen=True, kw_only=True)
 class Optimization(Training):
+    BELONGS: ClassVar[Belongs] = {"momentum": ("optimizer", ("sgd", "momentum", "nesterov"))}
+
     optimizer: OptimizerName = "sgd"
     """sgd is torch's fused Nesterov momentum, adamw and adadelta (whose learning rate is 1) are torch's; the others
     are this package's own, as in the papers."""
@@ -153,6 +161,12 @@ class Optimization(Training):
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule(Training):
+    BELONGS: ClassVar[Belongs] = {
+        "warmup": ("schedule", ("one-cycle",)),
+        "drops": ("schedule", ("steps",)),
+        "drop_factor": ("schedule", ("steps",)),
+    }
+
     schedule: ScheduleName = "one-cycle"
     """A linear rise and half a cosine down to 0; a lower rate after each of `drops`; or a constant rate."""
     warmup: Share = 0.1
@@ -266,6 +280,8 @@ class Activation(Training):
 @dataclass(frozen=True, kw_only=True)
 class HiddenLayers(Activation):
     """What stands in a fully connected hidden layer, besides its activation."""
+
+    BELONGS: ClassVar[Belongs] = {"pieces": ("layer", ("maxout",)), "transform_bias": ("layer", ("highway",))}
 
     layer: HiddenLayerName = "plain"
     """Hidden layers: plain; maxout, units of several pieces instead of an activation; highway, gates that pass units

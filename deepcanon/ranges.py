@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 __all__ = [
-    "Count", "NonNegative", "Number", "Positive", "Probability", "Range", "Share", "Some", "Whole", "plain_type",
-    "range_of", "types_of",
+    "Belongs", "Count", "NonNegative", "Number", "Positive", "Probability", "Range", "Share", "Some", "Whole",
+    "plain_type", "range_of", "types_of",
 ]  # fmt: skip
+
+Belongs = dict[str, tuple[str, tuple[Any, ...]]]
+"""BELONGS of a recipe or of a group of options: by option, the other one and its values with which it counts."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deepcanon import heads
+from deepcanon.belonging import refuse_idle
 from deepcanon.data import CATALOGUE, open_data
 from deepcanon.data.errors import one_line
 from deepcanon.data.splits import Dataset
@@ -192,6 +193,7 @@ def settle(
             raise unknown_option(key, {*options, *fields, *also}, head.name)
         (run_settings if key in fields else options)[key] = value
     config = build_config(module.Config, options)
+    refuse_idle(config, given, getattr(module, "BELONGS", {}))
     settings = build_config(Settings, run_settings)
     if settings.steps is not None and settings.minutes is not None:
         raise UsageError("give --steps or --minutes, not both")

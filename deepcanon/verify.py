@@ -220,11 +220,11 @@ def _code(digest: str, config: Any, settings: Settings) -> str:
 
 
 def _says_only(node: ast.stmt) -> bool:
-    """A docstring, the targets, or the presets (their options are compared themselves)."""
+    """A docstring, the targets, the presets (their options are compared themselves), or what only refuses options."""
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant)
     if isinstance(node, ast.Assign):
-        return getattr(node.targets[0], "id", None) in ("TARGETS", "METRICS", "PRESETS")
+        return getattr(node.targets[0], "id", None) in ("TARGETS", "METRICS", "PRESETS", "BELONGS")
     return False
 
 

@@ -33,6 +33,11 @@ TARGETS = (
     target("nbsvm-pairs", "test/cv_accuracy == 0.794 +- 0.01", "C", f"{CITED}; folds of its own"),
     target("bayes", "worst test/shuffled_change <= 0", "X", "a sum does not depend on the order"),
 )
+BELONGS = {
+    "smoothing": ("method", ("naive-bayes", "nbsvm")),
+    "penalty": ("method", ("logistic", "nbsvm")),
+    "beta": ("method", ("nbsvm",)),
+}
 
 
 @dataclass(frozen=True, kw_only=True)

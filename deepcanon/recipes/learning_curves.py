@@ -33,6 +33,7 @@ TARGETS = (
     target("mnist", "worst test/rise >= 1.5", "P", "loss at the largest rate over the minimum"),
     target("mnist-sgd", "worst test/inside == 1 +- 0.0", "P", f"without momentum: {RANGE}"),
 )
+BELONGS = {"momentum": ("optimizer", ("sgd",))}
 
 
 @dataclass(frozen=True, kw_only=True)

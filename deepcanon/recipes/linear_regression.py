@@ -33,6 +33,12 @@ TARGETS = (
     target("gradient-descent", "worst train/gap <= 1e-06", "X", EXACT),
     target("lbfgs", "worst train/gap <= 1e-06", "X", EXACT),
 )
+BELONGS = {
+    "batch": ("solver", ("normal-equations",)),
+    "iterations": ("solver", ("gradient-descent", "lbfgs")),
+    "tolerance": ("solver", ("gradient-descent", "lbfgs")),
+    "learning_rate": ("solver", ("gradient-descent",)),
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,7 @@ TARGETS = (
     target("mnist", "test/independent_nats == 205.8 +- 0.05", "R", PIXELS),
     target("digits", "worst test/sample_z == 1 +- 0.15", "X", "samples have their classes' means"),
 )
+BELONGS = {"share_variance": ("distribution", ("auto", "gaussian"))}
 
 
 @dataclass(frozen=True, kw_only=True)

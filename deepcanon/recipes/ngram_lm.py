@@ -43,6 +43,7 @@ TARGETS = (
     target("tinyshakespeare-5", "valid/nll == 1.561 +- 0.001", "R", RECOMPUTED),
     target("tinyshakespeare-7", "valid/nll == 1.517 +- 0.001", "R", RECOMPUTED),
 )
+BELONGS = {"discount": ("smoothing", ("kneser-ney",)), "added": ("smoothing", ("add-k",))}
 
 
 @dataclass(frozen=True, kw_only=True)

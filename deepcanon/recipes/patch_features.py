@@ -30,6 +30,7 @@ TARGETS = (
     target("fashion-mnist", "worst test/accuracy >= 0.8839", "P", RAW),
     target("sparse-autoencoder", "worst test/accuracy >= 0.8839", "P", RAW),
 )
+BELONGS = dict.fromkeys(("rho", "beta", "feature_decay"), ("encoder", ("sparse-autoencoder",)))
 
 
 @dataclass(frozen=True, kw_only=True)

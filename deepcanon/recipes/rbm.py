@@ -36,6 +36,11 @@ TARGETS = (
     target("mixture", "worst test/gain >= 0", "X", "eight Gaussians are not one"),
     target("mixture", "worst test/ais_gap <= 0.1", "X", "AIS against enumeration, 0.1 nat"),
 )
+BELONGS = {
+    "binarize": ("visible", ("auto", "bernoulli")),
+    "sigma": ("visible", ("auto", "gaussian")),
+    "gaussian_factor": ("visible", ("auto", "gaussian")),
+}
 
 
 @dataclass(frozen=True, kw_only=True)

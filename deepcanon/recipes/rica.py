@@ -32,6 +32,7 @@ TARGETS = (
     target("bsds500", "test/gabor >= 0.6", "P", FIT),
     target("bsds500-unwhitened", "test/gabor >= 0.6", "P", f"{FIT}; ICA fails without whitening"),
 )
+BELONGS = {"eps": ("sparsity", ("smooth-l1",))}
 
 
 @dataclass(frozen=True, kw_only=True)

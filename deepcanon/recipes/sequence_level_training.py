@@ -29,6 +29,10 @@ TARGETS = (
     target("mixer - cross-entropy", "test/bleu >= 0.5", "P", "greedy, from one checkpoint"),
     target("mixer", "worst cpu_minutes <= 15", "P", "fifteen minutes of one core"),
 )
+BELONGS = {
+    **dict.fromkeys(("more", "every", "mix"), ("method", ("mixer",))),
+    **dict.fromkeys(("candidates", "sharpness"), ("method", ("minimum-risk",))),
+}
 
 
 @dataclass(frozen=True, kw_only=True)

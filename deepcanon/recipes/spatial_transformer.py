@@ -34,6 +34,10 @@ TARGETS = (
     target("cluttered - cluttered-plain", "test/log_error <= -0.6931", "P", f"0.5: {PAIR}"),
     target("cluttered", "worst test/place_spread <= 0.5", "P", "an idle module leaves all of it"),
 )
+BELONGS = {
+    **dict.fromkeys(("maps", "transformer_rate"), ("transformer", ("connected", "convolutional"))),
+    "filters": ("classifier", ("convolutional",)),
+}
 
 
 @dataclass(frozen=True, kw_only=True)

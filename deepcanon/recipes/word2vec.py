@@ -35,6 +35,7 @@ TARGETS = (
     target("published", "test/similarity >= 0.2", "P", "WordSim-353 on Penn Treebank and Brown"),
     target("published", "test/similarity_above_ppmi >= -0.05", "P", "SVD of that text's PPMI"),
 )
+BELONGS = {"shared": ("architecture", ("skip-gram",))}
 
 
 @dataclass(frozen=True, kw_only=True)
