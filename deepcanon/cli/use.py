@@ -96,6 +96,8 @@ def predict_command(parser: Parser, arguments: list[str]) -> int:
     if given.draw:
         drawn = trained.draw(found, records, given.draw)
         print(f"deepcanon: {len(drawn)} pictures with boxes in {given.draw}", file=sys.stderr)
+    if given.top and not any("probabilities" in record or "error" in record for record in records):
+        parser.error("argument --top: the answers of this run are not classes: leave it out")
     for record in records if given.top or not given.json else []:
         if "probabilities" in record:
             likeliest = sorted(record["probabilities"].items(), key=lambda item: -item[1])
@@ -105,17 +107,18 @@ def predict_command(parser: Parser, arguments: list[str]) -> int:
     for record in [] if given.json else records:
         if "error" in record:
             of_training = parser.of_training(record["error"])
-            print(f"deepcanon: {record['input']}: {record['error']}{of_training}", file=sys.stderr)
+            print(f"deepcanon: {one_line(record['input'])}: {record['error']}{of_training}", file=sys.stderr)
             continue
-        words = ", ".join(f"{name} {chance:.3f}" for name, chance in record.get("probabilities", {}).items())
+        chances = record.get("probabilities", {})
+        words = ", ".join(f"{one_line(name)} {chance:.3f}" for name, chance in chances.items())
         said = [record["note"]] if "note" in record else []
         note = f"  [{'; '.join([*said, *_strangers(record)])}]" if [*said, *_strangers(record)] else ""
-        answer = record.get("text", record.get("label", record.get("value")))
+        answer = record.get("text", one_line(record["label"]) if "label" in record else record.get("value"))
         if "boxes" in record:
             answer = _boxes(record["boxes"])
         if "perplexity" in record:
             answer = f"{record['text']}  ({_of_text(record)})" if "text" in record else _of_text(record)
-        print(f"{record['input']}: {answer}{f'  ({words})' if words else ''}{note}")
+        print(f"{one_line(record['input'])}: {answer}{f'  ({words})' if words else ''}{note}")
         if "words" in record:
             print(f"  {deciding.told(record['words'])}")
     return USAGE if found.refused else 0
@@ -159,7 +162,8 @@ def _of_text(record: dict[str, Any]) -> str:
 def _boxes(boxes: list[dict[str, Any]]) -> str:
     """A line about the boxes of a picture: of each its class, its score, its size, and its upper left corner."""
     shown = [
-        f"{box['label']} {box['score']:.2f} {box['width']:.0f}x{box['height']:.0f} at {box['x']:.0f},{box['y']:.0f}"
+        f"{one_line(box['label'])} {box['score']:.2f} "
+        f"{box['width']:.0f}x{box['height']:.0f} at {box['x']:.0f},{box['y']:.0f}"
         for box in boxes
     ]
     return "; ".join(shown) or "no box"

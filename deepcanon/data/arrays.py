@@ -146,9 +146,11 @@ def _agreed(arrays: Arrays, path: Path) -> Arrays:
                 Problem(str(path), split, "only some splits have labels", "give all of them labels, or none")
             )
         if y is not None and y.size != len(x):
-            raise DataError(
-                Problem(str(path), split, f"has {len(x)} images but {y.size} labels", "give one label for each")
-            )
+            what, remedy = f"has {len(x)} images but {y.size} labels", "give one label for each"
+            if y.ndim == 2 and len(y) == len(x):
+                what = f"has labels of shape {y.shape}, and a label is one number"
+                remedy = "y.argmax(1) makes one of a row with a single 1"
+            raise DataError(Problem(str(path), split, what, remedy))
     return arrays
 
 
@@ -158,7 +160,10 @@ def _as_images(path: Path, name: str, x: np.ndarray) -> tuple[np.ndarray, list[s
     def bad(what: str, remedy: str) -> DataError:
         return DataError(Problem(str(path), one_line(name, 60), what, remedy))
 
+    order = []
     if x.ndim == 4 and x.shape[-1] in (1, 3):
+        if x.shape[1] in (1, 3):
+            order = [f"{name}: shape {x.shape} is taken as [N,H,W,C], with the colours last"]
         x = x.transpose(0, 3, 1, 2)
     elif x.ndim == 3:
         x = x[:, None]
@@ -171,14 +176,16 @@ def _as_images(path: Path, name: str, x: np.ndarray) -> tuple[np.ndarray, list[s
         raise bad(f"holds {x[place]} at {place}", "give finite values")
     low, high = (float(x.min()), float(x.max())) if x.size else (0.0, 0.0)
     if x.dtype.kind == "b":
-        return np.where(x, np.uint8(255), np.uint8(0)), [f"{name}: truth values become black (false) and white (true)"]
+        said = f"{name}: truth values become black (false) and white (true)"
+        return np.where(x, np.uint8(255), np.uint8(0)), [*order, said]
     if x.dtype.kind == "f" and low >= 0 and high <= 1:
         found = np.rint(x.astype(np.float64) * 255).astype(np.uint8)
-        return found, [f"{name}: numbers from {low:g} to {high:g} are taken as 0 to 1, rounded to 256 levels"]
+        said = f"{name}: numbers from {low:g} to {high:g} are taken as 0 to 1, rounded to 256 levels"
+        return found, [*order, said]
     if low >= 0 and high <= 255 and (x.dtype.kind in "iu" or bool((x == np.rint(x)).all())):
         dark = f"{name}: whole numbers from {low:g} to {high:g} are taken as levels of 255, which is nearly black"
         told = [f"{dark}; give truth values for black and white"] if high == 1 else []
-        return np.ascontiguousarray(x.astype(np.uint8, copy=False)), told
+        return np.ascontiguousarray(x.astype(np.uint8, copy=False)), [*order, *told]
     raise bad(f"has values from {low:g} to {high:g}", "give bytes 0 to 255 or numbers 0 to 1")
 
 

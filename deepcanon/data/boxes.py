@@ -289,9 +289,11 @@ def _units(table: Path, boxes: list[tuple[Box, pixels.Head]], problems: Problems
     if not boxes or not max(ends) <= 100:
         return []
     remedy = "multiply x and width by the width of the picture, y and height by its height"
-    if max(ends) <= 1:
+    if max(side for box, _ in boxes for side in (box.x, box.y, box.width, box.height)) <= 1:
         what = "has numbers from 0 to 1 alone, which are shares of the pictures' sides and not pixels"
-        raise problems.fail(table, "", what, f"{remedy}; x and y are the upper left corner")
+        centres = "; some boxes would end beyond 1, so that x and y seem to be centres, as YOLO has them: "
+        more = f"{centres}take half the width from x and half the height from y first" if max(ends) > 1 else ""
+        raise problems.fail(table, "", what, f"{remedy}; x and y are the upper left corner{more}")
     if len(boxes) < 8 or min(min(head.width, head.height) for _, head in boxes) < 200:
         return []
     return [f"boxes are understood as pixels, and all end at 100 or before: if they are percentages, {remedy} / 100"]

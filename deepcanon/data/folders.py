@@ -45,10 +45,15 @@ def _classes(folder: Path, strange: list[str], problems: Problems, links: list[s
     if not folders:
         return [(p, None) for p in files if pixels.is_image(p)]
     found: list[tuple[Path, str | None]] = []
-    seen = {inner.resolve() for inner in folders}
+    seen: dict[Path, Path] = {}
+    for inner in folders:
+        if (first := seen.setdefault(inner.resolve(), inner)) != inner:
+            what = f"is the same folder as {one_line(first.name, 60)}: its pictures would be of two classes"
+            raise problems.fail(inner, "", what, "keep one of the links")
+    read = set(seen)
     for inner in folders:
         start = len(strange)
-        images = walk(inner, strange, seen, links)
+        images = walk(inner, strange, read, links)
         if not images:
             others = strange[start:]
             there = f", only other files: {not_read(others)}" if others else ""
@@ -153,8 +158,8 @@ def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems:
         notes.append(f"links not followed, since they lead to folders that are read already: {first_of(links)}")
     nested = [p for p, label in listed["train"] if label is not None and p.parent.name != label] if not table else []
     if nested:
-        top = {label: [inner.name for inner in list_folder(path / label)[0]] for label in names}
-        notes += alike_inside(top) if not tree else []
+        if not tree:
+            notes += alike_inside({label: [inner.name for inner in list_folder(path / label)[0]] for label in names})
         notes.append(f"images in folders below a class folder are of that class: {len(nested)}, such as "
                      f"{one_line(nested[0].relative_to(path), 100)}")  # fmt: skip
     examples = [

@@ -119,8 +119,8 @@ def finish(
     missing = [(s, share) for s, share in (("valid", valid), ("test", test)) if s not in splits and share > 0]
     train = splits["train"]
     if missing:
-        drawn = draw_splits(len(train), train.y, missing, seed)
-        splits = {**splits, **{s: part(train, rows) for s, rows in drawn.items()}}
+        found = draw_splits(len(train), train.y, missing, seed)
+        splits = {**splits, **{s: part(train, rows) for s, rows in found.items()}}
     splits = {s: splits[s] for s in ORDER if s in splits}
     side, patches = patch_options(options)
     if side:
@@ -128,11 +128,9 @@ def finish(
         notes = [*notes, f"patches: {side}x{side}, cut at random places"]
     counts = {s: len(split) for s, split in splits.items()}
     listed = ", ".join(f"{s} {n:,}" for s, n in counts.items())
-    how = (
-        f" ({' and '.join(s for s, _ in missing)} drawn from train by seed {seed}{' and class' if classes else ''})"
-        if missing
-        else ""
-    )
+    drawn, few = (" and ".join(s for s, _ in missing if (s in splits) is there) for there in (True, False))
+    how = f" ({drawn} drawn from train by seed {seed}{' and class' if classes else ''})" if drawn else ""
+    how += f" (too few for {few})" if few else ""
     notes = [*notes, f"examples: {listed}{how}", f"classes: {len(classes)}" if classes else "no labels"]
     labels = {s: split.y for s, split in splits.items() if split.y is not None}
     notes += absent(classes, labels, "picture") if classes else []

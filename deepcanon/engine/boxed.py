@@ -67,7 +67,7 @@ def draw_boxes(given: Inputs, answers: list[dict[str, Any]], folder: Path) -> li
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"--draw {folder}: cannot be made ({error.strerror})") from None
+        raise UsageError(f"--draw {folder}: cannot be made ({error.strerror}): name a folder") from None
     for file, (source, width, height), answer in zip(files, given.pictures, answers, strict=False):
         image = Image.fromarray(pixels.decode(source, (height, width), 3).transpose(1, 2, 0))
         with replacing(file) as temporary:

@@ -175,7 +175,9 @@ class Loop:
             self.averages.add(metrics)
 
     def _continues(self) -> str:
-        return f"; `deepcanon resume {self.folder}` continues" if isinstance(self.kept, InFolder) else ""
+        whole = self.folder.parent.parent  # of a trial: the experiment is what can be resumed
+        own = self.folder if self.folder.parent.name != "trials" or not (whole / "config.json").exists() else whole
+        return f"; `deepcanon resume {own}` continues" if isinstance(self.kept, InFolder) else ""
 
     def _finite(self, saved: dict[str, Any]) -> dict[str, Any]:
         """A snapshot that is about to be called good.

@@ -123,6 +123,9 @@ def test_shares_of_a_side_are_refused_and_numbers_like_percentages_are_told(tmp_
     table(own / "boxes.csv", [(f"{n}.png", 0.1, 0.2, 0.5, 0.5, "cat") for n in range(9)])
     with pytest.raises(DataError, match="shares of the pictures' sides and not pixels; multiply x and width by the"):
         opened(own)
+    table(own / "boxes.csv", [(f"{n}.png", 0.7, 0.5, 0.5, 0.5, "cat") for n in range(9)])
+    with pytest.raises(DataError, match="x and y seem to be centres, as YOLO has them: take half the width from x"):
+        opened(own)
     table(own / "boxes.csv", [(f"{n}.png", 10, 20, 50, 50, "cat") for n in range(9)])
     assert said(opened(own), "understood as pixels, and all end at 100 or before: if they are percentages")
     table(own / "boxes.csv", [(f"{n}.png", 10, 20, 50, 50 + 20 * n, "cat") for n in range(9)])

@@ -368,3 +368,33 @@ def test_the_report_of_a_folder_names_what_was_understood(table):
     report = check(("images",), str(table(lines(*ROWS))))
     assert report.ok and any("files by column file" in line for line in report.lines())
     assert torch.is_tensor(read(table(lines(*ROWS)))["train"].y)
+
+
+def test_folders_below_classes_of_given_splits_are_of_the_class(tmp_path):
+    for number, split in enumerate(("train", "valid", "test")):
+        for level, name in enumerate("ab"):
+            picture(tmp_path / split / name / "deep" / f"{level}.png", 10 * number + level)
+    data = read(tmp_path)
+    assert {name: len(split.x) for name, split in data.splits.items()} == {"train": 2, "valid": 2, "test": 2}
+    assert "images in folders below a class folder are of that class: 2" in "\n".join(data.notes)
+
+
+def test_two_links_to_one_folder_are_not_two_classes(tmp_path):
+    picture(tmp_path / "elsewhere" / "0.png")
+    picture(tmp_path / "set" / "a" / "0.png", 3)
+    for name in ("b", "c"):
+        (tmp_path / "set" / name).symlink_to(tmp_path / "elsewhere")
+    refused(tmp_path / "set", "c: is the same folder as b: its pictures would be of two classes")
+
+
+def test_too_few_pictures_to_draw_from_are_told(tmp_path):
+    for level, name in enumerate("ab"):
+        picture(tmp_path / name / "0.png", level)
+    assert "examples: train 2 (too few for valid and test)" in notes(tmp_path, valid_share=0.1, test_share=0.1)
+
+
+def test_labels_of_ones_and_zeros_and_arrays_of_either_order_are_told(tmp_path):
+    np.savez(tmp_path / "hot.npz", x=np.zeros((4, 6, 6), np.uint8), y=np.eye(4, 3, dtype=np.uint8))
+    refused(tmp_path / "hot.npz", r"has labels of shape \(4, 3\), and a label is one number; y.argmax\(1\) makes one")
+    np.savez(tmp_path / "either.npz", x=np.arange(108, dtype=np.uint8).reshape(4, 3, 3, 3), y=np.arange(4))
+    assert "x: shape (4, 3, 3, 3) is taken as [N,H,W,C], with the colours last" in notes(tmp_path / "either.npz")

@@ -136,6 +136,19 @@ def test_predict_shows_the_likeliest_classes(folder, capsys, tmp_path):
     assert code == 2 and err.count("\n") == 1 and "--top" in err
 
 
+def test_predict_shows_names_on_one_line_and_no_classes_where_there_are_none(folder, capsys, tmp_path):
+    from PIL import Image
+
+    Image.new("L", (8, 8)).save(tmp_path / "new\nline.png")
+    code, out, _ = call(capsys, "predict", str(folder), str(tmp_path))
+    assert code == 0 and out.count("\n") == 1 and "new\\nline.png: " in out
+    (tmp_path / "t.csv").write_text("a,b,y\n" + "".join(f"{i},{i * i % 7},{i / 3}\n" for i in range(20)), "utf-8")
+    given = (str(tmp_path / "t.csv"), "--out", str(tmp_path / "r"))
+    assert call(capsys, "train", "linear-regression", "--data", *given)[0] == 0
+    code, out, err = call(capsys, "predict", str(tmp_path / "r"), str(tmp_path / "t.csv"), "--top", "2")
+    assert code == 2 and not out and "--top: the answers of this run are not classes: leave it out" in err
+
+
 def test_last_and_config(folder, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, _ = call(capsys, "train", "softmax-regression", "--config", str(folder / "config.json"), "--seed", "7")
