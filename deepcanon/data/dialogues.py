@@ -152,13 +152,23 @@ def _objects(path: Path | str, text: str, problems: Problems, told: Told) -> Ite
     for place, value in objects(path, text, problems, SHAPE):
         turns = next((one for name, one in value.items() if name.strip().lower() == "turns"), None)
         if not isinstance(turns, list):
-            problems.add(path, place, 'has no list under "turns"', SHAPE)
+            problems.add(path, place, 'has no list under "turns"', _of_messages(value) or SHAPE)
         elif not all(isinstance(turn, str) for turn in turns):
-            problems.add(path, place, "has a turn that is not a text", SHAPE)
+            problems.add(path, place, "has a turn that is not a text", _of_messages(value) or SHAPE)
         else:
             for name in (name for name in value if name.strip().lower() != "turns"):
                 told.keys.setdefault(name)
             yield place, tuple(" ".join(turn.split()) for turn in turns)
+
+
+def _of_messages(value: dict[str, Any]) -> str:
+    """How to make turns of a list of messages, as chats are kept: each an object with a role and a text."""
+    for name, one in value.items():
+        if isinstance(one, list) and one and all(isinstance(turn, dict) for turn in one) and name.isidentifier():
+            for key in ("content", "value", "text"):
+                if all(isinstance(turn.get(key), str) for turn in one):
+                    return f"{SHAPE}; of such messages jq -c '{{turns: [.{name}[].{key}]}}' makes that"
+    return ""
 
 
 def _whole(path: Path | str, place: str, turns: tuple[str, ...], problems: Problems) -> bool:

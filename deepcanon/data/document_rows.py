@@ -134,7 +134,9 @@ def rows_of(path: Path, problems: Problems, told: Told, columns: Columns, learni
         return []
     records: Iterable[tuple[str, dict[str, Any]]]
     if _suffix(path) == ".jsonl":
-        records = _objects(path, text, problems, columns)
+        records = list(_objects(path, text, problems, columns))
+        if learning:
+            _refuse_no_text(path, [record for _, record in records], problems, columns)
     else:
         records = _table(path, text, problems, told, columns)
     roles, rows = columns.roles(), []
@@ -149,6 +151,20 @@ def rows_of(path: Path, problems: Problems, told: Told, columns: Columns, learni
         if row is not None:
             rows.append(row)
     return rows
+
+
+def _refuse_no_text(path: Path, records: list[dict[str, Any]], problems: Problems, columns: Columns) -> None:
+    """Refuses lines none of which has the key of the texts, once for all of them.
+
+    Raises:
+        DataError: naming the keys that are there.
+    """
+    text = next(name for name, role in columns.roles().items() if role == "text")
+    keys = dict.fromkeys(name for record in records for name in record)
+    if records and text not in {name.strip().lower() for name in keys}:
+        shown = ", ".join(one_line(name, 30) for name in list(keys)[:6]) or "none"
+        what = f"has no key {one_line(text, 40)!r} (its keys are {shown})"
+        raise problems.fail(path, "", what, "name the one of the texts with --text-column")
 
 
 def _row(path: Path, place: str, given: dict[str, Any], problems: Problems, told: Told, learning: bool) -> Row | None:

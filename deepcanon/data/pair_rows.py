@@ -220,7 +220,12 @@ def _objects(
             keys_there = dict.fromkeys(key for _, value in values for key in value)
             shown = ", ".join(one_line(key, 30) for key in list(keys_there)[:6]) or "none"
             what = f"has no key {one_line(names[side][0], 40)!r} (its keys are {shown})"
-            raise problems.fail(path, "", what, f"name one of them with {option}")
+            inner = next((key for key, one in values[0][1].items() if isinstance(one, dict)), "")
+            remedy = f"name one of them with {option}"
+            if inner.isidentifier():
+                alone = f"write what is under {inner} alone in each line (jq -c .{inner} does)"
+                remedy = f"{alone}, and name its keys with --source and --target"
+            raise problems.fail(path, "", what, remedy)
     for place, value in values:
         keys = _sides_of(value, [*names, ("split",)])
         others |= dict.fromkeys(key for key in value if not any(key in some for some in keys))

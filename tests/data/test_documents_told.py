@@ -62,7 +62,7 @@ def test_what_stands_there_is_read(write, name, content, right):
         ("o.jsonl", '{"text": {"de": "a"}}\n', 'line 1: has a "text" that is an object'),
         ("p.jsonl", '{"text": ["a"]}\n', 'line 1: has a "text" that is a list'),
         ("q.jsonl", '{"text": 7}\n', 'line 1: has a "text" that is a number'),
-        ("r.jsonl", '{"body": "a"}\n', 'line 1: has no "text"'),
+        ("r.jsonl", '{"body": "a"}\n', r"has no key 'text' \(its keys are body\); name the one of the texts"),
         ("s.jsonl", '{"text": "a", "text": "b"}\n', "line 1: has the key 'text' twice"),
         ("t.jsonl", '{"text": "a", "label": ["p"]}\n', 'line 1: has a "label" that is a list'),
         ("u.jsonl", '{"text": "a", "label": true}\n', 'line 1: has a "label" that is a truth value'),
