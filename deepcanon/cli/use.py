@@ -91,13 +91,13 @@ def predict_command(parser: Parser, arguments: list[str]) -> int:
     if given.tokens:
         return _tell_tokens(trained, found, to, given.json)
     records = trained.answer(found, given.threshold)
+    if given.top and not any("probabilities" in record or "error" in record for record in records):
+        parser.error("argument --top: the answers of this run are not classes: leave it out")
     if to:
         _write_answers(to, records, found.rows)
     if given.draw:
         drawn = trained.draw(found, records, given.draw)
         print(f"deepcanon: {len(drawn)} pictures with boxes in {given.draw}", file=sys.stderr)
-    if given.top and not any("probabilities" in record or "error" in record for record in records):
-        parser.error("argument --top: the answers of this run are not classes: leave it out")
     for record in records if given.top or not given.json else []:
         if "probabilities" in record:
             likeliest = sorted(record["probabilities"].items(), key=lambda item: -item[1])
