@@ -1,5 +1,6 @@
 """Folders of image files: which file belongs to which split and class, and the size that they get."""
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from . import pixels
 from .class_names import class_order
 from .decoding import Ahead, decoded, heads_of, levels_of, states_of
 from .errors import DataError, Problems, one_line
+from .first_lines import first_lines
 from .image_sets import draft_of, finish, first_of, image_options, list_folder, names_in, walk
 from .label_files import find_label_file, is_label_file, label_file
 from .named_splits import alike_inside, refuse_nearly_splits
@@ -154,6 +156,9 @@ def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems:
         notes.append(
             f"not read: {not_read(strange)}{'; labels are those of the folders' if lost and not table else ''}"
         )
+    if len(names) < 2 and not table and (listing := _listing(files, [p for p, _ in listed["train"]])):
+        how = "call it labels.csv, with file,label in its first line and the names of the files as they are"
+        notes.append(f"{one_line(listing, 60)} names pictures and is not read: if it says their classes, {how}")
     if links:
         notes.append(f"links not followed, since they lead to folders that are read already: {first_of(links)}")
     nested = [p for p, label in listed["train"] if label is not None and p.parent.name != label] if not table else []
@@ -174,6 +179,17 @@ def read_folder(path: Path, seed: int, options: dict[str, Any] | None, problems:
     data.splits = {name: pictures.settled(split) for name, split in data.splits.items()}
     data.notes += twins(data.splits) if size == tuple(data.facts["size"]) else []  # else they are patches
     return data
+
+
+def _listing(files: list[Path], pictures: list[Path]) -> str:
+    """The name of a file next to pictures whose first lines name some of them, with or without their endings."""
+    known = {name for p in pictures for name in (p.name, p.stem)}
+    for file in files:
+        if file.suffix.lower() in (".csv", ".tsv", ".txt", ".jsonl"):
+            cells = re.split(r'[,;|\s"]+', "\n".join(first_lines(file, 4)))
+            if known & {cell.rsplit("/", 1)[-1] for cell in cells}:
+                return file.name
+    return ""
 
 
 def twins(splits: dict[str, Split]) -> list[str]:

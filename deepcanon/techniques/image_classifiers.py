@@ -52,7 +52,7 @@ class ImageClassifier(Classifies, Recipe[C]):
     float64 = False
     precisions = ("fp32", "bf16")
     wants = "classes"
-    needs = "a classifier needs labels: put the images into one folder per class"
+    needs = "a classifier needs labels: put the images into one folder per class, or write a labels.csv"
     heads: ClassVar[tuple[str, ...]] = ("output",)
     looked_at: ClassVar[int] = 5000
 

@@ -398,3 +398,21 @@ def test_labels_of_ones_and_zeros_and_arrays_of_either_order_are_told(tmp_path):
     refused(tmp_path / "hot.npz", r"has labels of shape \(4, 3\), and a label is one number; y.argmax\(1\) makes one")
     np.savez(tmp_path / "either.npz", x=np.arange(108, dtype=np.uint8).reshape(4, 3, 3, 3), y=np.arange(4))
     assert "x: shape (4, 3, 3, 3) is taken as [N,H,W,C], with the colours last" in notes(tmp_path / "either.npz")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("train_labels.csv", "id,breed\n0,a\n1,b\n"),
+        ("train.txt", "train/0.png 3\ntrain/1.png 1\n"),
+        ("metadata.jsonl", '{"file_name": "0.png", "label": 1}\n'),
+    ],
+)
+def test_a_list_that_names_pictures_and_is_not_read_is_told(tmp_path, name, content):
+    for level in (0, 1):
+        picture(tmp_path / f"{level}.png", level)
+    (tmp_path / name).write_text(content, "utf-8")
+    said = f"{name} names pictures and is not read: if it says their classes, call it labels.csv, with file,label"
+    assert said in notes(tmp_path)
+    (tmp_path / name).write_text("some words about these 2 pictures\n", "utf-8")
+    assert "names pictures" not in notes(tmp_path)
