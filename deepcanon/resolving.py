@@ -6,10 +6,9 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from deepcanon import heads
-from deepcanon.belonging import refuse_idle
 from deepcanon.data import CATALOGUE, open_data
 from deepcanon.data.errors import one_line
 from deepcanon.data.splits import Dataset
@@ -19,6 +18,7 @@ from deepcanon.engine.classifier import require_classes
 from deepcanon.engine.contract import verbs_of
 from deepcanon.errors import UsageError
 from deepcanon.options import reading_options
+from deepcanon.ranges import Belongs, types_of
 from deepcanon.settings import Settings, build_config, unknown_option
 from deepcanon.targets import STANDARD, metric_of
 
@@ -193,7 +193,7 @@ def settle(
             raise unknown_option(key, {*options, *fields, *also}, head.name)
         (run_settings if key in fields else options)[key] = value
     config = build_config(module.Config, options)
-    refuse_idle(config, given, getattr(module, "BELONGS", {}))
+    _refuse_idle(config, given, getattr(module, "BELONGS", {}))
     settings = build_config(Settings, run_settings)
     if settings.steps is not None and settings.minutes is not None:
         raise UsageError("give --steps or --minutes, not both")
@@ -201,6 +201,26 @@ def settle(
         named = ", ".join(placing())
         raise UsageError(f"--base is of {named}, and has no effect on {settings.data or 'no data'}: leave it out")
     return config, settings
+
+
+def _refuse_idle(config: Any, given: Collection[str], own: Belongs) -> None:
+    """Refuses an option that was given, and not as it is anyway, where another one leaves it without effect.
+
+    Args:
+        own: BELONGS of the recipe itself, besides those of the groups that its Config takes options from.
+
+    Raises:
+        UsageError: naming both.
+    """
+    groups = [vars(base).get("BELONGS", {}) for base in reversed(type(config).__mro__)]
+    for name, (other, values) in [pair for known in (*groups, own) for pair in known.items()]:
+        now = getattr(config, other)
+        if name in given and now not in values and getattr(config, name) != getattr(type(config), name):
+            option, needed = f"--{name.replace('_', '-')}", f"--{other.replace('_', '-')}"
+            hint = types_of(type(config))[other]
+            allowed = get_args(hint) if get_origin(hint) is Literal else values  # some recipes have fewer optimizers
+            them = " or ".join(str(value) for value in values if value in allowed)
+            raise UsageError(f"{option} has no effect with {needed} {now}: leave it out, or give {needed} {them}")
 
 
 def next_folder(name: str) -> Path:

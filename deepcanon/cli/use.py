@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deepcanon import verb_options
-from deepcanon.cli import deciding
+from deepcanon.cli import answers, deciding
 from deepcanon.cli.arguments import DIR_HELP, Parser, add_field, json_option, number, run_options
 from deepcanon.cli.output import USAGE, print_json
 from deepcanon.cli.places import folder_of, load_run, place_of
@@ -109,16 +109,7 @@ def predict_command(parser: Parser, arguments: list[str]) -> int:
             of_training = parser.of_training(record["error"])
             print(f"deepcanon: {one_line(record['input'])}: {record['error']}{of_training}", file=sys.stderr)
             continue
-        chances = record.get("probabilities", {})
-        words = ", ".join(f"{one_line(name)} {chance:.3f}" for name, chance in chances.items())
-        said = [record["note"]] if "note" in record else []
-        note = f"  [{'; '.join([*said, *_strangers(record)])}]" if [*said, *_strangers(record)] else ""
-        answer = record.get("text", one_line(record["label"]) if "label" in record else record.get("value"))
-        if "boxes" in record:
-            answer = _boxes(record["boxes"])
-        if "perplexity" in record:
-            answer = f"{record['text']}  ({_of_text(record)})" if "text" in record else _of_text(record)
-        print(f"{one_line(record['input'])}: {answer}{f'  ({words})' if words else ''}{note}")
+        print(answers.line_of(record))
         if "words" in record:
             print(f"  {deciding.told(record['words'])}")
     return USAGE if found.refused else 0
@@ -144,29 +135,6 @@ def _tell_notes(found: Any) -> None:
     """What was understood of inputs, where the answers have no place for it."""
     for place, note in found.notes.items():
         print(f"deepcanon: {found.names[place]}: {note}", file=sys.stderr)
-
-
-def _strangers(record: dict[str, Any]) -> list[str]:
-    """A line about words of an input that the model read as one unknown word, if it names them."""
-    words = record.get("unknown")
-    return [f"unknown words: {one_line(', '.join(words), 200)}"] if isinstance(words, list) and words else []
-
-
-def _of_text(record: dict[str, Any]) -> str:
-    """A line about a text: how well a language model predicts it."""
-    unknown = f", {record['unknown']} unknown symbols" if record["unknown"] else ""
-    bits = f"{record['bits_per_character']:.4g} bits per character"
-    return f"{record['value']:.6g} {record['unit']}, perplexity {record['perplexity']:.4g}, {bits}{unknown}"
-
-
-def _boxes(boxes: list[dict[str, Any]]) -> str:
-    """A line about the boxes of a picture: of each its class, its score, its size, and its upper left corner."""
-    shown = [
-        f"{one_line(box['label'])} {box['score']:.2f} "
-        f"{box['width']:.0f}x{box['height']:.0f} at {box['x']:.0f},{box['y']:.0f}"
-        for box in boxes
-    ]
-    return "; ".join(shown) or "no box"
 
 
 def _write_answers(to: Path, records: list[dict[str, Any]], rows: list[dict[str, str]]) -> None:
@@ -240,7 +208,7 @@ def generate_command(parser: Parser, arguments: list[str]) -> int:
         return print_json(samples)
     for sample in samples:
         print(sample.get("text", sample.get("file")))
-        for strange in _strangers(sample):
+        for strange in answers.strangers(sample):
             print(f"deepcanon: {strange}", file=sys.stderr)
         if sample.get("copied"):
             print(f"deepcanon: copied words in brackets: {sample['marked']}", file=sys.stderr)

@@ -69,6 +69,12 @@ class InFolder:
         found = self.checkpoints.named("step")
         return f"the last good checkpoint is {found[0]}" if found else "there is no checkpoint yet"
 
+    def continues(self) -> str:
+        """How a run that was stopped goes on, after what is said of the stop; of a trial its experiment does."""
+        whole = self.folder.parent.parent
+        is_trial = self.folder.parent.name == "trials" and (whole / "config.json").exists()
+        return f"; `deepcanon resume {whole if is_trial else self.folder}` continues"
+
     def best(self, step: int, models: Saved) -> None:
         if self.rank == 0:
             write_folder(self.checkpoints.path("best", step), shared=models)
@@ -117,6 +123,9 @@ class InMemory:
 
     def good(self) -> str:
         return "nothing is kept of a run in memory that fails"
+
+    def continues(self) -> str:
+        return ""
 
     @property
     def has_best(self) -> bool:

@@ -93,7 +93,7 @@ class Loop:
                         raise self._left(told.signal)
                     if told.signal:
                         self._save()
-                        raise Interrupted(told.signal, f"stopped at step {self.done}{self._continues()}")
+                        raise Interrupted(told.signal, f"stopped at step {self.done}{self.kept.continues()}")
                     if told.late and self.done < run.steps:
                         run.stop(f"time ran out at step {self.done} of {run.steps}")
                     if told.due:
@@ -125,7 +125,7 @@ class Loop:
             return self._finish("done", self.stop_reason)
 
     def _left(self, number: int) -> Interrupted:
-        return Interrupted(number, f"stopped in the evaluation after step {self.done}{self._continues()}")
+        return Interrupted(number, f"stopped in the evaluation after step {self.done}{self.kept.continues()}")
 
     def _step(self) -> bool:
         """One step, and what is due after it; whether it was evaluated."""
@@ -173,11 +173,6 @@ class Loop:
                     self.done = self.run.step = step
                     raise NonFiniteError(f"train/{name} is {value} at step {step}; {self.kept.good()}")
             self.averages.add(metrics)
-
-    def _continues(self) -> str:
-        whole = self.folder.parent.parent  # of a trial: the experiment is what can be resumed
-        own = self.folder if self.folder.parent.name != "trials" or not (whole / "config.json").exists() else whole
-        return f"; `deepcanon resume {own}` continues" if isinstance(self.kept, InFolder) else ""
 
     def _finite(self, saved: dict[str, Any]) -> dict[str, Any]:
         """A snapshot that is about to be called good.

@@ -145,7 +145,8 @@ def trained(tmp_path, name="run", **options):
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "sgd"])
 def test_separable_data_without_a_penalty_end_with_the_reason(tmp_path, optimizer):
-    run = trained(tmp_path, penalty=0.0, optimizer=optimizer, steps=400, batch=50, evaluate_every=400)
+    own = {"batch": 50} if optimizer == "sgd" else {}
+    run = trained(tmp_path, penalty=0.0, optimizer=optimizer, steps=400, evaluate_every=400, **own)
     status = run.status()
     assert "a plane separates the classes" in status["reason"] and status["step"] < 400
     assert run.evaluate("train")["accuracy"] == 1.0
@@ -153,9 +154,9 @@ def test_separable_data_without_a_penalty_end_with_the_reason(tmp_path, optimize
 
 def test_both_optimizers_reach_one_objective_and_the_classes_can_be_chosen(tmp_path):
     values = []
-    for optimizer, steps in (("lbfgs", 200), ("sgd", 1500)):
-        run = trained(tmp_path, optimizer, optimizer=optimizer, classes=("3", "8"), steps=steps, learning_rate=1.0,
-                      batch=100, valid_share=0.0, evaluate_every=steps)  # fmt: skip
+    for optimizer, steps, own in (("lbfgs", 200, {}), ("sgd", 1500, {"learning_rate": 1.0, "batch": 100})):
+        run = trained(tmp_path, optimizer, optimizer=optimizer, classes=("3", "8"), steps=steps, valid_share=0.0,
+                      evaluate_every=steps, **own)  # fmt: skip
         values.append(run.evaluate("train")["objective"])
         assert set(run.predict(run.recipe.run.data["test"].x[:1])[0]["probabilities"]) == {"3", "8"}
     assert values[1] == pytest.approx(values[0], rel=0.01)

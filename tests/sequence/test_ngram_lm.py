@@ -287,7 +287,7 @@ def test_a_quantised_run_says_what_it_gains_and_costs(tmp_path, capsys):
     assert float(told[3]) == pytest.approx(float((exact(valid) - model(valid)).mean() + lacking), abs=2e-6)
 
 
-@pytest.mark.parametrize("idle", [("--order", "2"), ("--smoothing", "katz"), ("--discount", "0.5"), ("--added", "0.1")])
+@pytest.mark.parametrize("idle", [("--order", "2"), ("--smoothing", "katz"), ("--discount", "0.5")])
 def test_options_of_counting_have_no_effect_on_an_arpa_file(idle, tmp_path, capsys):
     (tmp_path / "text.txt").write_text("the cat\n" * 20)
     paths = [
