@@ -70,7 +70,7 @@ class InFolder:
         return f"the last good checkpoint is {found[0]}" if found else "there is no checkpoint yet"
 
     def continues(self) -> str:
-        """How a run that was stopped goes on, after what is said of the stop; of a trial its experiment does."""
+        """How a run that was stopped is resumed, to follow what is said of the stop; of a trial its experiment is."""
         whole = self.folder.parent.parent
         is_trial = self.folder.parent.name == "trials" and (whole / "config.json").exists()
         return f"; `deepcanon resume {whole if is_trial else self.folder}` continues"
