@@ -44,14 +44,16 @@ class Columns(NamedTuple):
         named = {self.text: "text", self.label: "label", self.split: "split"}
         return {name: role for name, role in named.items() if name}
 
-    def missing(self, names: Sequence[str]) -> tuple[str, str]:
-        """What is wrong with columns of these names in lower case, and the remedy; blank if nothing is."""
+    def missing(self, names: Sequence[str], keys: bool = False) -> tuple[str, str]:
+        """What is wrong with columns (or keys) of these names in lower case, and the remedy; blank if nothing is."""
         shown = ", ".join(one_line(name, 40) for name in names[:8]) or "nothing"
         for name, option in self.asked:
             if name not in names:
                 return f"has no column {one_line(name, 40)!r} (it has {shown})", f"name one of them with {option}"
         if self.text in names:
             return "", ""
+        if keys:
+            return f"has no key 'text' (its keys are {shown})", "name the one of the texts with --text-column"
         remedy = "name the columns in the first line: text, label; or say which is the text with --text-column"
         return f'has no column "text" (it has {shown})', remedy
 
@@ -134,9 +136,7 @@ def rows_of(path: Path, problems: Problems, told: Told, columns: Columns, learni
         return []
     records: Iterable[tuple[str, dict[str, Any]]]
     if _suffix(path) == ".jsonl":
-        records = list(_objects(path, text, problems, columns))
-        if learning:
-            _refuse_no_text(path, [record for _, record in records], problems, columns)
+        records = _objects(path, text, problems, columns, learning)
     else:
         records = _table(path, text, problems, told, columns)
     roles, rows = columns.roles(), []
@@ -151,20 +151,6 @@ def rows_of(path: Path, problems: Problems, told: Told, columns: Columns, learni
         if row is not None:
             rows.append(row)
     return rows
-
-
-def _refuse_no_text(path: Path, records: list[dict[str, Any]], problems: Problems, columns: Columns) -> None:
-    """Refuses lines none of which has the key of the texts, once for all of them.
-
-    Raises:
-        DataError: naming the keys that are there.
-    """
-    text = next(name for name, role in columns.roles().items() if role == "text")
-    keys = dict.fromkeys(name for record in records for name in record)
-    if records and text not in {name.strip().lower() for name in keys}:
-        shown = ", ".join(one_line(name, 30) for name in list(keys)[:6]) or "none"
-        what = f"has no key {one_line(text, 40)!r} (its keys are {shown})"
-        raise problems.fail(path, "", what, "name the one of the texts with --text-column")
 
 
 def _row(path: Path, place: str, given: dict[str, Any], problems: Problems, told: Told, learning: bool) -> Row | None:
@@ -290,15 +276,17 @@ def _check(names: list[str], columns: Columns, path: Path, place: str, problems:
         raise problems.fail(path, place, f"has the column {one_line(twice, 40)!r} twice", "give each its own name")
 
 
-def _objects(path: Path, text: str, problems: Problems, columns: Columns) -> list[tuple[str, dict[str, Any]]]:
+def _objects(
+    path: Path, text: str, problems: Problems, columns: Columns, learning: bool
+) -> list[tuple[str, dict[str, Any]]]:
     """(place, values by key) of each line of JSON.
 
     Raises:
-        DataError: no line has the key that an option asks for.
+        DataError: no line has the key that an option asks for, or with `learning` that of the texts.
     """
     found = list(objects(path, text, problems, SHAPE))
     keys = dict.fromkeys(name.strip().lower() for _, value in found for name in value)
-    wrong, remedy = columns.missing(list(keys)) if found and columns.asked else ("", "")
+    wrong, remedy = columns.missing(list(keys), keys=True) if found and (columns.asked or learning) else ("", "")
     if wrong:
         raise problems.fail(path, "", wrong, remedy)
     return found

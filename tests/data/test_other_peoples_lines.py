@@ -7,10 +7,10 @@ import pytest
 from deepcanon.data import DataError, open_data
 
 
-def refused(path, kind, record, count=6, **options):
-    path.write_text("".join(json.dumps(record(number)) + "\n" for number in range(count)), "utf-8")
+def refused(path, kind, record):
+    path.write_text("".join(json.dumps(record(number)) + "\n" for number in range(6)), "utf-8")
     with pytest.raises(DataError) as error:
-        open_data((kind,), str(path), options={kind: options})
+        open_data((kind,), str(path))
     return [str(problem) for problem in error.value.problems]
 
 
