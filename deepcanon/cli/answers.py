@@ -6,6 +6,8 @@ from deepcanon.data.errors import one_line
 
 __all__ = ["line_of", "strangers"]
 
+LONGEST = 4096  # characters of an input that are shown: paths may be as long
+
 
 def line_of(record: dict[str, Any]) -> str:
     """One answer on one line: names of files and classes may hold line breaks, which are escaped."""
@@ -18,7 +20,7 @@ def line_of(record: dict[str, Any]) -> str:
     if "perplexity" in record:
         answer = f"{record['text']}  ({_of_text(record)})" if "text" in record else _of_text(record)
     note = f"  [{'; '.join(said)}]" if said else ""
-    return f"{one_line(record['input'])}: {answer}{f'  ({words})' if words else ''}{note}"
+    return f"{one_line(record['input'], LONGEST)}: {answer}{f'  ({words})' if words else ''}{note}"
 
 
 def strangers(record: dict[str, Any]) -> list[str]:
