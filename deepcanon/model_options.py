@@ -257,8 +257,8 @@ class OwnWordsTraining(TranslationTraining, CopiedWeights):
     GROUP: ClassVar[str] = ""
 
     network: Literal["attention", "location-aware", "seq2seq"] = "attention"
-    """The translator to train: that of the recipe attention in Bahdanau's form, in its location-aware form, which
-    stays right on sentences longer than those learned from, or that of seq2seq."""
+    """The translator to train: that of the recipe attention in Bahdanau's form, in its location-aware form, whose
+    alignment also holds on sentences longer than those learned from, or that of seq2seq."""
     copied_rate: Annotated[float, Range("(0, 1]")] = 1.0
 
 

@@ -3,7 +3,7 @@
 Task: a density of images, by masked convolutions (`cnn`) or an LSTM over rows or diagonals. Pixels
 of two levels are drawn from their brightness in each step; --intensities 16 or 256 models grey and
 colours. Metric: nats per picture, and bits per value. On sampled binary MNIST independent pixels
-have 205.8, ours 89.7 (PixelCNN, one seed), the paper's 79.2 to 81.3. The report completes halves.
+have 205.8, the PixelCNN 89.7 (one seed), those of the paper 79.2 to 81.3.
 
     deepcanon train pixel-rnn --data mnist --layer diagonal
 """

@@ -75,12 +75,7 @@ PRESETS = {
         Config(),
         {
             "data": "lexical-translation",
-            "options": {
-                **SMALL,
-                "network": "location-aware",
-                "batch": 50,
-                "learning_rate": 4e-3,
-            },
+            "options": SMALL | {"network": "location-aware", "batch": 50, "learning_rate": 4e-3},
         },
     ),
     "paper": (Config(dropout=0.0, whole_rate=0.2, **PAPER), {"data": "multi30k"}),
