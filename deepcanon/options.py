@@ -281,7 +281,12 @@ class Activation(Training):
 class HiddenLayers(Activation):
     """What stands in a fully connected hidden layer, besides its activation."""
 
-    BELONGS: ClassVar[Belongs] = {"pieces": ("layer", ("maxout",)), "transform_bias": ("layer", ("highway",))}
+    BELONGS: ClassVar[Belongs] = {
+        "activation": ("layer", ("plain", "highway")),
+        "normalization": ("layer", ("plain",)),
+        "pieces": ("layer", ("maxout",)),
+        "transform_bias": ("layer", ("highway",)),
+    }
 
     layer: HiddenLayerName = "plain"
     """Hidden layers: plain; maxout, units of several pieces instead of an activation; highway, gates that pass units

@@ -138,6 +138,8 @@ class Run:
         key = (stream, count)
         if key not in self._orders:
             self._orders[key] = Order(count, self.seed, stream)
+            if stream == "order" and size > count:
+                self.say(f"each step takes {size:,} examples of {count:,}, some of them more than once")
         return self._orders[key].rows(self.step * self._batches_per_step + part, size)[self.rows(size)]
 
     def steps_of(self, epochs: float, batch: int, examples: int | None = None) -> int:

@@ -68,8 +68,6 @@ HIDDEN_LAYERS: dict[str, Callable[[int, int, HiddenLayers], nn.Module | None]] =
 
 def check_hidden_layers(options: HiddenLayers, hidden: tuple[int, ...], batch: int) -> None:
     """Raises UsageError where options do not fit each other or the layers."""
-    if options.layer != "plain" and options.normalization != "none":
-        raise UsageError(f"--normalization {options.normalization} is for --layer plain, not {options.layer}")
     if options.normalization == "batch" and batch < 2:
         raise UsageError("--batch 1: batch normalisation needs at least two examples in a step")
     if options.layer == "highway" and not any(a == b for a, b in pairwise(hidden)):

@@ -1,4 +1,4 @@
-"""Dropout masks of several processes are the rows of the masks that one process draws."""
+"""Dropout masks of processes are the rows of the masks that one draws; a batch above the set is told."""
 
 import pytest
 import torch
@@ -54,3 +54,15 @@ def test_explicit_masks_are_rows_of_the_global_one():
     assert set(whole.unique().tolist()) == {0.0, 2.0}
     for rank in range(3):
         assert torch.equal(run_of(rank, 3).keep("mask", (6, 4), 0.5), whole[rank::3])
+
+
+def test_a_batch_that_is_larger_than_the_set_is_told_once():
+    said = []
+    run = Run(Settings(device="cpu", threads=1, steps=2, seed=3), say=said.append)
+    run.step = 1
+    for size in (32, 33, 33):
+        assert len(run.indices(32, size)) == size
+    assert said == []  # the first batch of an order speaks for all
+    run = Run(Settings(device="cpu", threads=1, steps=2, seed=3), say=said.append)
+    assert [len(run.indices(32, 80)), len(run.indices(32, 80))] == [80, 80]
+    assert said == ["each step takes 80 examples of 32, some of them more than once"]

@@ -205,7 +205,6 @@ def test_a_perceptron_normalises_before_its_units_and_has_no_idle_bias():
     ("options", "message"),
     [
         ({"normalization": "batch", "batch": 1}, "--batch 1: batch normalisation needs"),
-        ({"normalization": "batch", "layer": "maxout"}, "--normalization batch is for --layer plain"),
         ({"normalization": "batch", "backward": "explicit"}, "--backward explicit supports"),
         ({"normalization": "batch", "backward": "flat"}, "--backward flat supports"),
     ],
