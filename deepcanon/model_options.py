@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from deepcanon.options import (
     Batches,
+    Belongs,
     CopiedWeights,
     Count,
     Documents,
@@ -276,6 +277,7 @@ TINY_TRANSLATION: dict[str, Any] = {
 class TreeTraining(Trees, Batches, Optimization, Schedule):
     """What `techniques.tree_models` reads."""
 
+    BELONGS: ClassVar[Belongs] = {"forget": ("optimizer", ("adagrad",))}
     GROUP: ClassVar[str] = ""
 
     hidden: Count = 25

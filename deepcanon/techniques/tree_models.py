@@ -120,8 +120,6 @@ class TreeModel(Recipe[C], Predicts, Exports):
 
     @classmethod
     def learn(cls, config: C, data: Dataset) -> Facts:
-        if config.forget and config.optimizer != "adagrad":
-            raise UsageError(f"--forget has no effect with --optimizer {config.optimizer}: leave it out")
         train: Any = data["train"]
         if not bool((train.x.labels != NOTHING).any()):
             raise UsageError("no node of the training trees has a label: label at least the roots")
