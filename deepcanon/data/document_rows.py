@@ -1,10 +1,8 @@
 """Documents as rows of a file: lines of text, tables with a column "text", JSON lines with a key "text"."""
 
 import csv
-import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +10,7 @@ from .errors import Problems, one_line
 from .first_lines import first_lines
 from .json_lines import first_object, objects
 from .named_splits import Told
+from .quoted_rows import SIGNS, cells_of, is_quoted, quoted_rows, told_sign
 from .splits import SPLIT_NAMES
 from .text import load
 
@@ -24,7 +23,6 @@ LINES, TABLES, OBJECTS = (".txt", ".txt.gz"), (".tsv", ".csv", ".tsv.gz", ".csv.
 ROWS = TABLES + OBJECTS
 REMEDY = "give each document a text"
 SHAPE = 'give {"text": ..., "label": ...}'
-LONGEST = 1 << 30  # characters of a cell: a whole book is one
 
 
 class Columns(NamedTuple):
@@ -81,7 +79,7 @@ def columns_of(path: Path, wanted: str = "text") -> list[str]:
     if _suffix(path) == ".jsonl":
         return list(first_object(line))
     try:
-        return _header(line, _delimiter(path, line, wanted), [])[1]
+        return [name.lower() for name in cells_of(line, _delimiter(path, line, wanted))]
     except csv.Error:
         return []
 
@@ -90,14 +88,8 @@ def _delimiter(path: Path, line: str, wanted: str) -> str:
     """A tab in a .tsv; in a .csv a comma, unless the header has the column of texts between other signs only."""
     if _suffix(path) == ".tsv":
         return "\t"
-    split = {sign: _header(line, sign, [])[1] for sign in (",", ";", "\t", "|")}
+    split = {sign: [name.lower() for name in cells_of(line, sign)] for sign in SIGNS}
     return next((sign for sign, names in split.items() if wanted in names), ",")
-
-
-def _header(line: str, delimiter: str, names: list[str]) -> tuple[list[str], list[str]]:
-    """The cells of a header unchanged, and in lower case."""
-    names = [name.strip() for name in next(csv.reader([line], delimiter=delimiter), names)]
-    return names, [name.lower() for name in names]
 
 
 def of_lines(path: Path, problems: Problems, told: Told) -> list[Row]:
@@ -208,53 +200,28 @@ def _kind(value: Any) -> str:
     return kinds.get(type(value), "an object")
 
 
-@contextmanager
-def _long_cells() -> Iterator[None]:
-    """Cells may be as long as a book meanwhile; Python's own limit is 128 KiB."""
-    before = csv.field_size_limit(LONGEST)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)
-
-
 def _table(
     path: Path, text: str, problems: Problems, told: Told, columns: Columns
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """(place, cells by column) of each row of a table."""
-    first = next((number for number, line in enumerate(text.split("\n")) if line.strip()), 0)
-    lines = text.split("\n")
-    with _long_cells():
-        delimiter = _delimiter(path, lines[first], columns.text)
-    quoted = _suffix(path) != ".tsv"  # where a quotation mark is an ordinary character
-    if delimiter not in ",\t" or (quoted and delimiter == "\t"):
-        told.notes.append(f"cells lie between {'tabs' if delimiter == chr(9) else delimiter}")
-    how: dict[str, Any] = {"strict": True} if quoted else {"quoting": csv.QUOTE_NONE}
-    body = io.StringIO("\n".join(lines[first:]), newline="")
-    reader = csv.reader(body, delimiter=delimiter, **how)
-    end = 0
-    try:
-        with _long_cells():
-            names: list[str] = []
-            for cells in reader:
-                start, end = end + 1, reader.line_num
-                place = f"line {first + start}"
-                if not names:
-                    names = [name.strip() for name in cells]
-                    _check(names, columns, path, place, problems)
-                elif not cells or (len(cells) == 1 and not cells[0].strip() and (cells[0] or names[1:])):
-                    told.counts["blank lines, which are not documents"] += 1
-                elif len(cells) != len(names):
-                    what = f"has {len(cells)} cell{'s' * (len(cells) != 1)}, the header {len(names)}"
-                    problems.add(path, place, what, "give every row as many" + _hint(quoted))
-                else:
-                    yield place, dict(zip(names, cells, strict=True))
-            if not names:
-                _check([], columns, path, "line 1", problems)
-    except csv.Error as error:
-        what = f"is not a valid row ({one_line(error, 100)})"
-        remedy = 'put a text with quotation marks between quotes, each mark doubled ("")'
-        raise problems.fail(path, f"line {first + end + 1}", what, remedy) from None
+    line = next((line for line in text.split("\n") if line.strip()), "")
+    sign = _delimiter(path, line, columns.text)
+    told.notes += told_sign(path, sign)
+    names: list[str] = []
+    for number, cells in quoted_rows(path, text, sign, problems):
+        place = f"line {number}"
+        if not names:
+            names = [name.strip() for name in cells]
+            _check(names, columns, path, place, problems)
+        elif not cells or (len(cells) == 1 and not cells[0].strip() and (cells[0] or names[1:])):
+            told.counts["blank lines, which are not documents"] += 1
+        elif len(cells) != len(names):
+            what = f"has {len(cells)} cell{'s' * (len(cells) != 1)}, the header {len(names)}"
+            problems.add(path, place, what, "give every row as many" + _hint(is_quoted(path)))
+        else:
+            yield place, dict(zip(names, cells, strict=True))
+    if not names:
+        _check([], columns, path, "line 1", problems)
 
 
 def _hint(quoted: bool) -> str:

@@ -1,20 +1,34 @@
 """Which column or key is the source of a pair of sentences, and which the target.
 
 What options say; else what was learned from the training file; else a name in the first line or among the keys; else,
-where a first line names nothing, the first column and the second.
+where a first line names nothing, the first column and the second. The first line of a .csv has names; that of a .tsv
+may have some, by which it is known.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from .errors import Problems, one_line
+from .quoted_rows import SIGNS, cells_of, is_quoted
 
 __all__ = [
-    "AS_TRAINED", "OR_PLAIN", "SOURCE", "TARGET", "USUAL", "Columns", "Sides", "both_of", "columns_of", "wanted",
+    "AS_TRAINED", "OR_PLAIN", "SOURCE", "TARGET", "USUAL", "Columns", "Sides", "both_of", "columns_of", "sign_of",
+    "wanted",
 ]  # fmt: skip
 
 SOURCE, TARGET = ("src", "source"), ("tgt", "trg", "target")
 USUAL = (SOURCE, TARGET)
+HEADINGS = {
+    "source", "target", "src", "tgt", "trg", "input", "output", "question", "answer", "article", "summary",
+    "highlights", "document", "abstract", "headline", "title", "arabic", "chinese", "czech", "danish", "dutch",
+    "english", "finnish", "french", "german", "greek", "hebrew", "hindi", "hungarian", "italian", "japanese",
+    "korean", "latin", "norwegian", "polish", "portuguese", "romanian", "russian", "spanish", "swedish", "turkish",
+    "ukrainian", "vietnamese", "deutsch", "englisch", "français", "anglais", "español", "inglés", "italiano",
+    "inglese", "português", "polski", "nederlands", "русский", "ar", "cs", "da", "de", "el", "en", "es", "fi", "fr",
+    "he", "hi", "hu", "it", "ja", "ko", "nl", "no", "pl", "pt", "ro", "ru", "sv", "tr", "uk", "vi", "zh",
+}  # fmt: skip
+"""First lines of these alone are no pairs but name the columns of a .tsv."""
 AS_TRAINED, OR_PLAIN = "give the columns of training", ", or a .txt with a source a line"
 
 
@@ -69,8 +83,19 @@ def _number(said: str | int, learned: str | int, width: int) -> int:
     return int(said) if digits and 1 <= int(said) <= width else 0
 
 
+def sign_of(line: str, names: Sequence[str]) -> str:
+    """What lies between the cells of a .csv: by its first line the sign with which one of `names` is there, else that
+    with most cells.
+
+    Raises:
+        csv.Error: the line is not that of a .csv.
+    """
+    rows = {sign: [cell.lower() for cell in cells_of(line, sign)] for sign in SIGNS}
+    return max(SIGNS, key=lambda sign: (len(rows[sign]) > 1 and bool({*names} & {*rows[sign]}), len(rows[sign])))
+
+
 def columns_of(
-    cells: list[str], path: Path, place: str, problems: Problems, said: Sides, known: Sides, alone: bool = False
+    cells: Sequence[str], path: Path, place: str, problems: Problems, said: Sides, known: Sides, alone: bool = False
 ) -> Columns:
     """What the cells of the first line say.
 
@@ -100,7 +125,8 @@ def columns_of(
             remedy = f"name one of them, or its number, with --{word}" if said[side] else AS_TRAINED
             raise problems.fail(path, place, what, remedy + OR_PLAIN * alone)
     least = places[0] if alone else min(places)
-    header = header or all(usual) or (by_name and least >= 0)
+    header = header or all(usual) or (by_name and least >= 0) or is_quoted(path)
+    header = header or (places == [-1, -1] and len(cells) > 1 and HEADINGS.issuperset(lower))
     if any(usual) and not header and least < 0:
         there, lost = ("source", "target") if usual[0] else ("target", "source")
         what = f"names a column for the {there} and none for the {lost} ({shown})"
@@ -109,12 +135,15 @@ def columns_of(
     twice = next((name for name in lower if header and name and lower.count(name) > 1), "")
     if twice:
         raise problems.fail(path, place, f"has the column {one_line(twice, 40)!r} twice", "give each its own name")
+    if header and places[0] < 0 and alone and cells[1:]:
+        remedy = f"call one of them {SOURCE[0]}, or give a .txt with a source a line"
+        raise problems.fail(path, place, f"names no column for the source ({shown})", remedy)
     split = lower.index("split") if header and "split" in lower else -1
     return Columns((places[0], places[1]), split, header)
 
 
 def both_of(
-    columns: Columns, cells: list[str], path: Path, place: str, problems: Problems
+    columns: Columns, cells: Sequence[str], path: Path, place: str, problems: Problems
 ) -> tuple[tuple[int, int], Sides]:
     """The places of both sides, one that nothing names among the free columns, and what later files call them.
 
@@ -128,13 +157,23 @@ def both_of(
         what = f"has {len(cells)} cell{'s' * (len(cells) != 1)} in its first line"
         if max(places) >= len(cells):
             raise problems.fail(path, place, f"{what}, and training read column {max(places) + 1}", AS_TRAINED)
-        remedy = "put a tab between source and target; --source and --target must differ"
+        sign = "a comma" if is_quoted(path) else "a tab"
+        remedy = f"put {sign} between source and target; --source and --target must differ"
         raise problems.fail(path, place, what, remedy)
+    shown = ", ".join(one_line(cell.strip(), 30) for cell in cells[:6])
+    if len(lost) == 2 and free[2:] and columns.header:
+        what = f"names no columns for source and target ({shown})"
+        raise problems.fail(path, place, what, "say which with --source and --target")
+    if len(lost) == 2 and columns.header and any(len(cells[at].split()) > 3 for at in free):
+        what = f"looks like a pair ({shown}), not like names"
+        raise problems.fail(path, place, what, "put a line with the names of the columns first, such as src,tgt")
+    if len(lost) == 2 and free[2:] and not all(any(c.isalpha() for c in cells[at]) for at in free[:2]):
+        what = f"has no words in one of its first two columns ({shown})"
+        raise problems.fail(path, place, what, "say the numbers of the columns with --source and --target")
     if len(lost) == 1 and free[1:]:
         word = ("source", "target")[lost[0]]
-        raise problems.fail(
-            path, place, f"has {len(free)} columns that could be the {word}", f"say which with --{word}"
-        )
+        what = f"has {len(free)} columns that could be the {word} ({shown})"
+        raise problems.fail(path, place, what, f"say which with --{word}")
     for side, at in zip(lost, free, strict=False):
         places[side] = at
     first = len(lost) == 2 and places == [0, 1]  # what any file has that names nothing

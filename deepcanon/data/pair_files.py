@@ -99,7 +99,8 @@ def in_folder(path: Path, accepts: str, problems: Problems, told: Told, said: Si
             what = f"has the name of the {split} split, but there is no train"
             raise problems.fail(some[0], "", what, "add it, rename this one, or give the file itself")
         others = [one_line(p.name, 40) for p in _tables(path)]
-        what = f"has no train.tsv or train.jsonl (it has {', '.join(others[:4])})" if others else "holds no pairs"
+        there = f"has no train.tsv, train.csv or train.jsonl (it has {', '.join(others[:4])})"
+        what = there if others else "holds no pairs"
         raise problems.fail(path, "", what, f"accepted is {accepts}")
     files = {split: files[split] for split in ORDER if split in files}
     told.notes.append(

@@ -1,7 +1,8 @@
-"""Pairs of sentences in one file, lines with a tab between source and target or JSON lines, or their sources alone; or
-in two files whose lines belong together."""
+"""Pairs of sentences in one file, lines with a tab between source and target, rows of a .csv or JSON lines, or their
+sources alone; or in two files whose lines belong together."""
 
-from collections.abc import Sequence
+import csv
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,15 +10,17 @@ from .errors import Problems, one_line
 from .first_lines import first_lines
 from .json_lines import first_object, objects
 from .named_splits import Told
-from .pair_columns import AS_TRAINED, OR_PLAIN, USUAL, Columns, Sides, both_of, columns_of, wanted
+from .pair_columns import AS_TRAINED, OR_PLAIN, USUAL, Columns, Sides, both_of, columns_of, sign_of, wanted
+from .quoted_rows import cells_of, is_quoted, quoted_rows, told_sign
 from .splits import SPLIT_NAMES
 from .text import load
 
 __all__ = ["OBJECTS", "TABLES", "Pair", "names_pairs", "of_aligned", "of_file", "sources_of"]
 
-TABLES, OBJECTS = (".tsv", ".tsv.gz"), (".jsonl", ".jsonl.gz")
+TABLES, OBJECTS = (".tsv", ".tsv.gz", ".csv", ".csv.gz"), (".jsonl", ".jsonl.gz")
 BOTH = "give each pair a source and a target, or leave the line out"
 ALONE = "give each line a source, or leave the line out"
+QUOTE = "give every row as many; a sentence with the sign between cells stands in quotes"
 SHAPE = 'give {"src": ..., "tgt": ...}'
 BLANKS = "sentences in which other or several blanks are read as one"
 QUOTED = "sentences of a .tsv between quotation marks, which are kept"
@@ -50,7 +53,8 @@ def _joined(text: str, told: Told, file: Path) -> str:
     """A sentence as it is read: single blanks between words."""
     found = " ".join(text.split())
     told.counts[BLANKS] += found != text.strip()
-    told.counts[QUOTED] += len(found) > 1 and found[0] == found[-1] == '"' and file.name.lower().endswith(TABLES)
+    quotes = len(found) > 1 and found[0] == found[-1] == '"'
+    told.counts[QUOTED] += quotes and file.name.lower().endswith(TABLES) and not is_quoted(file)
     return found
 
 
@@ -71,7 +75,7 @@ def _pair(
 
 
 def of_file(path: Path, problems: Problems, told: Told, said: Sides, known: Sides) -> tuple[list[Pair], Sides]:
-    """The pairs of a .tsv or a .jsonl, and what their sides are called there.
+    """The pairs of a table or a .jsonl, and what their sides are called there.
 
     Args:
         known: what the sides are called in the training file, if this is another one.
@@ -88,7 +92,7 @@ def of_file(path: Path, problems: Problems, told: Told, said: Sides, known: Side
 
 
 def sources_of(path: Path, problems: Problems, told: Told, known: Sides) -> list[tuple[str, str]]:
-    """(place, sentence) of the sources of a .tsv or a .jsonl, whether or not targets are next to them.
+    """(place, sentence) of the sources of a table or a .jsonl, whether or not targets are next to them.
 
     Raises:
         DataError: the column of the sources is not there, or it is not clear which it is.
@@ -130,18 +134,36 @@ def of_aligned(source: Path, target: Path, problems: Problems, told: Told) -> li
 # Columns
 
 
+def _rows(
+    path: Path, text: str, problems: Problems, told: Told, names: Sequence[str]
+) -> Iterator[tuple[int, Sequence[str]]]:
+    """(number of its first line, cells) of each row; a blank line has no cells.
+
+    Args:
+        names: in lower case, by which the sign between the cells of a .csv is found.
+    """
+    if not is_quoted(path):
+        for number, line in enumerate(text.removesuffix("\n").split("\n") if text else [], 1):
+            yield number, line.split("\t") if line.strip() else []
+        return
+    sign = sign_of(next((line for line in text.split("\n") if line.strip()), ""), names)
+    told.notes += told_sign(path, sign)
+    for number, cells in quoted_rows(path, text, sign, problems):
+        yield number, cells if any(cell.strip() for cell in cells) else []
+
+
 def _table(
     path: Path, text: str, problems: Problems, told: Told, said: Sides, known: Sides
 ) -> tuple[list[Pair], Sides]:
     pairs: list[Pair] = []
     columns, sides = Columns((-1, -1), -1, False), Sides()
     places, width = (0, 1), 0
-    lines = text.split("\n")
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            told.counts["blank lines, which are no pairs"] += number < len(lines)
+    names = [name for side in (0, 1) for name in wanted(side, said, known)[0]]
+    for number, cells in _rows(path, text, problems, told, names):
+        place = f"line {number}"
+        if not cells:
+            told.counts["blank lines, which are no pairs"] += 1
             continue
-        cells, place = line.split("\t"), f"line {number}"
         if not width:
             width, columns = len(cells), columns_of(cells, path, place, problems, said, known)
             places, sides = both_of(columns, cells, path, place, problems)
@@ -150,7 +172,7 @@ def _table(
                 continue
         if len(cells) != width:
             what = f"has {len(cells)} cell{'s' * (len(cells) != 1)}, the first line {width}"
-            problems.add(path, place, what, "put one tab between source and target")
+            problems.add(path, place, what, QUOTE if is_quoted(path) else "put one tab between source and target")
             continue
         named = cells[columns.split] if columns.split >= 0 else None
         pair = _pair((path, path), place, [cells[at] for at in places], named, problems, told)
@@ -158,7 +180,7 @@ def _table(
     return pairs, sides
 
 
-def _tell(cells: list[str], columns: Columns, places: tuple[int, int], told: Told) -> None:
+def _tell(cells: Sequence[str], columns: Columns, places: tuple[int, int], told: Told) -> None:
     """Notes which columns are read, and which are not."""
     names = [one_line(cell.strip(), 30) if columns.header else str(at) for at, cell in enumerate(cells, 1)]
     how = "" if columns.header else " (no header)"
@@ -172,9 +194,9 @@ def _tell(cells: list[str], columns: Columns, places: tuple[int, int], told: Tol
 
 def _source_cells(path: Path, text: str, problems: Problems, told: Told, known: Sides) -> list[tuple[str, Any]]:
     """(place, source) of each row: with all cells, or where the source is the first one with that alone."""
-    lines = text.split("\n")
-    rows = [(number, line.split("\t")) for number, line in enumerate(lines, 1) if line.strip()]
-    told.counts["blank lines, which are not sentences"] += len(lines) - (not lines[-1]) - len(rows)
+    every = list(_rows(path, text, problems, told, wanted(0, Sides(), known)[0]))
+    rows = [(number, cells) for number, cells in every if cells]
+    told.counts["blank lines, which are not sentences"] += len(every) - len(rows)
     if not rows:
         return []
     first, cells = rows[0]
@@ -260,7 +282,7 @@ def _source_values(path: Path, text: str, problems: Problems, told: Told, known:
 
 
 def names_pairs(path: Path, sure: bool = False) -> bool:
-    """Whether the first lines of a .tsv or .jsonl look like pairs of sentences: named so, or two texts in most.
+    """Whether the first lines of a table or of JSON lines look like pairs of sentences: named so, or two texts in most.
 
     Args:
         sure: whether nothing else may look so: the lines have two cells alone, if they name nothing.
@@ -270,12 +292,17 @@ def names_pairs(path: Path, sure: bool = False) -> bool:
         return False
     if path.name.lower().endswith(OBJECTS):
         return any(all(any(name in keys for name in names) for names in USUAL) for keys in map(first_object, lines))
-    first = [cell.strip().lower() for cell in lines[0].split("\t")]
+    try:
+        sign = sign_of(lines[0], [name for names in USUAL for name in names]) if is_quoted(path) else "\t"
+        rows = [cells_of(line, sign) if is_quoted(path) else line.split("\t") for line in lines]
+    except csv.Error:
+        return False
+    first = [cell.strip().lower() for cell in rows[0]]
     if all(any(name in first for name in names) for names in USUAL):
         return True
-    if {"text", "label"} & set(first):
+    if {"text", "label"} & set(first) or (is_quoted(path) and (sure or first[2:])):
         return False
-    return 2 * sum(_two_texts(line.split("\t"), sure) for line in lines) > len(lines)
+    return 2 * sum(_two_texts(cells, sure) for cells in rows) > len(rows)
 
 
 def _two_texts(cells: list[str], alone: bool) -> bool:

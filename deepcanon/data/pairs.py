@@ -24,12 +24,12 @@ from .text import decode, load
 __all__ = ["ACCEPTS", "PairSplit", "fits", "inputs", "read", "read_named", "recognises"]
 
 ACCEPTS = (
-    "pairs: a .tsv with source and target in each line, a .jsonl of keys src and tgt, a folder with two files whose "
-    "lines belong together (corpus.de and corpus.en, or train.de, train.en, test.de ...) or with a .tsv or .jsonl for "
-    "each split, or one of two such files (corpus.de next to corpus.en)"
+    "pairs: a .tsv with source and target in each line, a .csv whose first line names them, a .jsonl of keys src and "
+    "tgt, a folder with two files whose lines belong together (corpus.de and corpus.en, or train.de, train.en, test.de "
+    "...) or with a table or .jsonl for each split, or one of two such files (corpus.de next to corpus.en)"
 )
 LONGEST = 100
-OTHERS = (".csv", ".csv.gz", ".json", ".json.gz", ".parquet", ".xml", ".html", ".htm")
+OTHERS = (".json", ".json.gz", ".parquet", ".xml", ".html", ".htm")
 """Endings of files that are not sentences line by line."""
 MULTI30K = {"train": "train", "valid": "val", "test": "test_2016_flickr"}
 
@@ -235,7 +235,7 @@ def read_named(name: str, seed: int = 0, options: dict[str, Any] | None = None) 
 
 
 def inputs(describe: dict[str, Any], paths: Sequence[str]) -> Inputs:
-    """The sources of files: of .tsv and .jsonl the column or key that training read, of other texts (and of standard
+    """The sources of files: of tables and .jsonl the column or key that training read, of other texts (and of standard
     input) each line."""
     problems, found, known = Problems(), Inputs([], []), _learned(describe)
     longest = describe.get("longest", LONGEST)
@@ -245,7 +245,7 @@ def inputs(describe: dict[str, Any], paths: Sequence[str]) -> Inputs:
         if given != "-" and path.is_dir():
             raise problems.fail(given, "", "is a folder", "give files with a source in each line, or - for stdin")
         if given.lower().endswith(OTHERS):
-            remedy = "give a .txt with a source in each line, a .tsv or a .jsonl"
+            remedy = "give a .txt with a source in each line, a .tsv, a .csv or a .jsonl"
             raise problems.fail(given, "", "is not a file of sentences", remedy)
         if given.lower().endswith(TABLES + OBJECTS):
             rows = sources_of(path, problems, told, known)

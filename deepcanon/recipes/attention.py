@@ -1,6 +1,6 @@
 """Translation with attention: each word is written while attending to the words that it translates.
 
-Task: translate sentences of your own pairs (a .tsv, a .jsonl, two files line by line), of Multi30k,
+Task: translate sentences of your own pairs (.tsv, .csv, .jsonl, or two files), of Multi30k,
 or generated ones whose alignment is known. Metrics: perplexity per word, BLEU and chrF by
 sacrebleu, and, where it is known, the share of words with the right alignment. The report draws
 what each word attended to. Options are three forms, five scores, and two penalties:

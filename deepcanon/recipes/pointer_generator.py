@@ -1,8 +1,8 @@
 """Summaries that copy: each word is generated from a vocabulary or copied from the article.
 
-Task: summarise articles of your own pairs (a .jsonl with keys src and tgt, a .tsv, two files line
-by line), write headlines of AG News, or sentences with names outside any vocabulary. Words that the
-vocabulary lacks are written as in the article, and `generate` shows which words were copied.
+Task: summarise articles of your own pairs (.jsonl with keys src and tgt, .csv, .tsv, or two files
+line by line), write headlines of AG News, or sentences with names outside any vocabulary. Words
+that the vocabulary lacks are written as in the article, and `generate` shows which were copied.
 Metrics: ROUGE-1, 2 and L, perplexity, repetition, and the rare words that were copied. Headlines of
 AG News: ROUGE 23.3 / 3.9 / 22.2 after two minutes on one core, against 21.0 / 5.2 / 18.3 for the
 first 12 words of the description; 9 % of the pairs of words come again, 22 % without the coverage

@@ -1,6 +1,6 @@
 """Sequence to sequence without attention: a sentence becomes one vector, the vector a sentence.
 
-Task: translate sentences of your own pairs (a .tsv, a .jsonl, two files line by line), of Multi30k,
+Task: translate sentences of your own pairs (.tsv, .csv, .jsonl, or two files), of Multi30k,
 or generated ones. Metrics: perplexity per word, BLEU and chrF by sacrebleu, the share of sentences
 that are entirely right. The source is read from its end. `--peeky` gives its vector to every step:
 on Multi30k 23.9 BLEU with it, 15.6 without (three seeds). For sentences that one vector cannot

@@ -14,6 +14,11 @@ from deepcanon.data import DataError, open_data, read_inputs
 FILES = int(os.environ.get("DEEPCANON_FUZZ", "200"))
 TABLE = "src\ttgt\nein Hund läuft .\ta dog runs .\nzwei Katzen\ttwo cats\n你好\thello\n".encode()
 OBJECTS = b"".join(json.dumps({"src": f"s {n}", "tgt": f"t\u2028 {n}"}).encode() + b"\n" for n in range(3))
+CONTENT = {
+    "a.tsv": TABLE,
+    "a.csv": TABLE.replace(b"\t", b";").replace(b"two cats", b'"two; ""cats"""'),
+    "a.jsonl": OBJECTS,
+}
 
 
 def opened(path, skip_bad):
@@ -30,12 +35,12 @@ def opened(path, skip_bad):
     return found
 
 
-@pytest.mark.parametrize("form", ["a.tsv", "a.jsonl", "aligned"])
+@pytest.mark.parametrize("form", ["a.tsv", "a.csv", "a.jsonl", "aligned"])
 def test_altered_files(form):
     read = 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for seed in range(FILES // 3 + 1):
+        for seed in range(FILES // 4 + 1):
             rng = random.Random(f"{form} {seed}")
             if form == "aligned":
                 sides = {"de": b"eins\nzwei drei\nvier\n", "en": b"one\ntwo three\nfour\n"}
@@ -44,7 +49,7 @@ def test_altered_files(form):
                 path = folder
             else:
                 path = folder / form
-                path.write_bytes(altered(TABLE if form == "a.tsv" else OBJECTS, rng))
+                path.write_bytes(altered(CONTENT[form], rng))
             found = opened(path, rng.random() < 0.5)
             read += found is not None
             if form != "aligned":
@@ -54,4 +59,4 @@ def test_altered_files(form):
                     assert str(error).isprintable()
                 else:
                     assert len(given.names) == len(given.values) > 0
-    assert 0 < read <= FILES // 3 + 1
+    assert 0 < read <= FILES // 4 + 1

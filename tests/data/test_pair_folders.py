@@ -32,7 +32,7 @@ TWICE = [
     ({"news.test.tsv": TSV}, r"news\.test\.tsv: has the name of the test split, but there is no train"),
     ({"test.de": DE, "test.en": EN}, r"test\.de: has the name of the test split, but there is no train"),
     ({"val.de": DE, "val.en": EN, "test.de": DE, "test.en": EN}, "has the name of the valid split"),
-    ({"a.tsv": TSV}, r"has no train\.tsv or train\.jsonl \(it has a\.tsv\)"),
+    ({"a.tsv": TSV}, r"has no train\.tsv, train\.csv or train\.jsonl \(it has a\.tsv\)"),
 ]
 
 
@@ -79,7 +79,7 @@ COLUMNS = [
     (
         "id\tDeutsch\tEnglish\n",
         {"source": "Deutsch"},
-        "has 2 columns that could be the target; say which with --target",
+        "has 2 columns that could be the target \\(id, Deutsch, English\\); say which with --target",
     ),
     ("1\tein Hund\ta dog\n", {"source": "2"}, "has 2 columns that could be the target"),
     ("\n\nsrc\tsource\n", {}, "line 3: has two columns"),

@@ -92,7 +92,7 @@ BAD = [
     ("in.jsonl", '{"src": "a"}\n{"tgt": "b"}\n', r"line 2: has no key 'src' \(it has tgt\)"),
     ("in.jsonl", '{"src": "a"}\n{"src": null}\n', "line 2: has no source"),
     ("in.jsonl", '{"src": "a"}\n{"src": "\\ud800"}\n', "line 2: has a NUL or half a character"),
-    ("in.csv", "hund,dog\n", "is not a file of sentences; give a .txt with a source in each line"),
+    ("in.parquet", "hund,dog\n", "is not a file of sentences; give a .txt with a source in each line"),
     ("in.txt", "\n \n", "holds no source"),
 ]
 
