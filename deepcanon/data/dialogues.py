@@ -140,7 +140,9 @@ def _lines(
             continue
         if separator not in line:
             what = f"has no {one_line(repr(separator), 20)} between turns"
-            problems.add(path, f"line {number}", what, "separate turns by it, or name another sign with --separator")
+            tab = " ('\\t' is the tab)" * ("\t" in line.strip())
+            remedy = f"separate turns by it, or name another sign with --separator{tab}"
+            problems.add(path, f"line {number}", what, remedy)
             continue
         turns = [turn.strip() for turn in line.split(separator)]
         yield f"line {number}", tuple(turns[:-1] if not turns[-1] else turns)

@@ -180,6 +180,9 @@ def _sets(
     names = list(table.columns)
     group = next((name for name in names if name.strip().lower() == "set"), "")
     axes = [name for name in names if name != group]
+    if len(axes) > 2 and (labels := [name for name in axes if _names_points(table, name)]):
+        axes = [name for name in axes if name not in labels]
+        told.notes.append(f"columns that are not read: {one_line(', '.join(labels), 100)} (names of points)")
     if len(axes) != 2:
         shown = one_line(", ".join(names), 100)
         raise problems.fail(table.file, "header", f"has {len(axes)} columns of coordinates ({shown}), not 2", COLUMNS)
@@ -213,6 +216,12 @@ def _sets(
         else:
             found.append((name, points))
     return found
+
+
+def _names_points(table: Table, name: str) -> bool:
+    """Whether a column says what its points are called: it has another word in each row, and no number."""
+    cells = [str(cell).strip() for cell in texts(table, name).tolist()]
+    return len({*cells}) == len(cells) > 0 and all(any(c.isalpha() for c in cell) for cell in cells)
 
 
 def _coordinates(table: Table, axes: list[str], problems: Problems, told: Told) -> np.ndarray:

@@ -71,6 +71,7 @@ def test_folders_with_a_file_for_each_split_and_dialogues_that_leak(tmp_path):
 
 
 BROKEN = {
+    "tabs": ("a.txt", "hi\thello\nhow\twell\n", "name another sign with --separator ('\\t' is the tab) (and 1 more)"),
     "no separator": ("a.txt", LINES + "all in one\n", "line 3: has no '__eou__' between turns; separate turns"),
     "one turn": ("a.txt", LINES + "alone __eou__\n", "line 3: has 1 turn; a dialogue has two or more"),
     "nothing in a turn": ("a.txt", LINES + "a __eou__ __eou__ b\n", "line 3: has nothing in turn 2; fill it"),

@@ -293,3 +293,15 @@ def test_batches_have_one_size_and_exact_solutions():
     }
     with pytest.raises(DataError, match="--fewest 2 and --most 6 are not sizes of sets; give 3 or more"):
         open_data(("point_sets",), "convex-hull", options={"point_sets": {"fewest": 2, "most": 6}})
+
+
+def test_names_of_points_are_told_and_not_read(tmp_path):
+    path = write(tmp_path / "a.csv", "city,lat,lon\nRome,1,2\nOslo,3,5\nBern,4,1\n")
+    data = opened(path)
+    assert data.counts() == {"train": 1}
+    assert "columns that are not read: city (names of points)" in data.notes
+    assert "columns: lat and lon are the coordinates, in this order" in data.notes
+    with pytest.raises(DataError, match="has 3 columns of coordinates"):
+        opened(
+            write(tmp_path / "b.csv", "country,lat,lon\nItaly,1,2\nItaly,3,5\nOslo,4,1\n")
+        )  # which may be names of sets
