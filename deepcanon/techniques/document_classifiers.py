@@ -96,7 +96,7 @@ class DocumentClassifier(Classifies, Recipe[C]):
     monitor: tuple[str, Literal["min", "max"]] | None = ("valid/nll", "min")
     parallel = "gradients"
     wants = "classes"
-    needs = "texts are classified: folders CLASS/*.txt, or a table or .jsonl with text and label"
+    needs = "texts are classified: folders CLASS/*.txt, or a table or .jsonl with text and label (--target)"
 
     @classmethod
     def learn(cls, config: C, data: Dataset) -> Facts:
